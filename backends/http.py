@@ -1,0 +1,316 @@
+"""The one HTTP client: limits, retry rules, request ids, redaction.
+
+Reads (``get``, ``ask``) are repeated with a growing pause when the system is busy or
+does not answer. Changes (``change``) are sent once, only under a permit, and end as an
+``Outcome`` whatever happens. Nothing of a header or a body enters an error's message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from backends import permit
+from backends.contract import Call, Outcome, OutcomeState
+from backends.errors import (
+    AuthFailed,
+    BackendError,
+    BadAnswer,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    ServerFault,
+    TimedOut,
+    Unreachable,
+)
+
+USER_AGENT = "token-console/0.1"
+MAX_BODY = 256 * 1024 * 1024
+"""Bytes of one answer. The largest honest one seen is a list of some million accessors."""
+
+ATTEMPTS = 4
+"""How often a read is tried in all."""
+
+PATIENCE = 30.0
+"""Seconds that a read waits at most for a busy system before it gives up."""
+
+Redactor = Callable[[Any], Any]
+"""Takes the parsed answer and returns it without its live secrets, before anyone sees it."""
+
+
+def without(*names: str) -> Redactor:
+    """A redactor that drops the named members wherever they stand in the answer."""
+    dropped = frozenset(names)
+
+    def redact(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: redact(inner) for key, inner in value.items() if key not in dropped}
+        if isinstance(value, list):
+            return [redact(inner) for inner in value]
+        return value
+
+    return redact
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+class Answer:
+    """A status, the parsed JSON (None for an empty body), and the two headers that matter."""
+
+    __slots__ = ("data", "links", "request_id", "status")
+
+    def __init__(
+        self, status: int, data: Any, request_id: str, links: Mapping[str | None, Any]
+    ) -> None:
+        self.status = status
+        self.data = data
+        self.request_id = request_id
+        self.links = links
+
+
+class Http:
+    """A client for one system.
+
+    ``headers`` is called for every request, so that a credential that was renewed is
+    used at once; ``parallel`` bounds the requests under way. ``request_id`` names the
+    answer's header with the system's own id of the request, ``send_id`` the request's
+    header that carries ours.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: Callable[[], Mapping[str, str]],
+        *,
+        timeout: float = 20.0,
+        parallel: int = 16,
+        verify: bool | str = True,
+        request_id: str = "x-request-id",
+        send_id: str = "X-Request-Id",
+        redact: Redactor = _as_is,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._headers = headers
+        self._request_id = request_id
+        self._send_id = send_id
+        self._redact = redact
+        self._gate = asyncio.Semaphore(parallel)
+        self._client = httpx.AsyncClient(
+            base_url=base_url.rstrip("/"),
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
+            limits=httpx.Limits(max_connections=parallel, max_keepalive_connections=parallel),
+            verify=verify,
+            follow_redirects=False,
+            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def get(self, path: str, **params: str | int) -> Answer:
+        """``GET``, repeated where the system is busy."""
+        return await self._read("GET", path, params=params)
+
+    async def ask(
+        self, method: str, path: str, *, body: Any = None, params: Mapping[str, str | int] = {}
+    ) -> Answer:
+        """A request that only asks though its method is not GET (a look-up by POST, a LIST).
+
+        The caller vouches for that; the conformance kit compares what a system holds
+        before and after every reading method.
+        """
+        return await self._read(method, path, body=body, params=params)
+
+    async def change(
+        self,
+        call: Call,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] = {},
+        already: Iterable[int] = (),
+    ) -> Outcome:
+        """Send a planned call once. Raises only ``NoIntent``.
+
+        ``call.target`` is the path that is sent and ``call.method`` the method; the body
+        may hold secrets that the call shows as "<new value>". Statuses in ``already``
+        mean that the thing was so before.
+        """
+        intent = permit.spend(call)
+        started = time.monotonic()
+
+        def outcome(
+            state: OutcomeState, status: str = "", detail: str = "", id_: str = ""
+        ) -> Outcome:
+            elapsed = int((time.monotonic() - started) * 1000)
+            return Outcome(
+                state=state, status=status, detail=detail, request_id=id_, elapsed_ms=elapsed
+            )
+
+        marks = {self._send_id: intent, "User-Agent": f"{USER_AGENT} intent/{intent}"}
+        try:
+            async with self._gate:
+                response = await self._client.request(
+                    call.method,
+                    call.target,
+                    json=body,
+                    headers={**self._headers(), **headers, **marks},
+                )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            return outcome(OutcomeState.NOT_SENT, detail=f"no connection ({type(error).__name__})")
+        except (httpx.HTTPError, OSError) as error:
+            return outcome(OutcomeState.UNKNOWN, detail=f"no answer ({type(error).__name__})")
+        status = response.status_code
+        told = (str(status), _reason(response), response.headers.get(self._request_id, ""))
+        if status < 300:
+            return outcome(OutcomeState.APPLIED, *told)
+        if status in already:
+            return outcome(OutcomeState.ALREADY, *told)
+        if status >= 500 or status == 408:
+            return outcome(OutcomeState.UNKNOWN, *told)
+        return outcome(OutcomeState.REJECTED, *told)
+
+    async def _read(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        params: Mapping[str, str | int] | None = None,
+    ) -> Answer:
+        waited = 0.0
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._once(method, path, body, params)
+            except (RateLimited, Unreachable, TimedOut, ServerFault) as error:
+                asked = getattr(error, "retry_after", None)
+                pause = asked if asked is not None else 0.2 * 2**attempt * (0.5 + random.random())  # noqa: S311
+                if attempt == ATTEMPTS or waited + pause > PATIENCE:
+                    raise
+                waited += pause
+                await asyncio.sleep(pause)
+        raise AssertionError("unreachable")
+
+    async def _once(
+        self, method: str, path: str, body: Any, params: Mapping[str, str | int] | None
+    ) -> Answer:
+        where = f"{method} {path}"
+        try:
+            async with (
+                self._gate,
+                self._client.stream(
+                    method, path, json=body, params=params or None, headers=dict(self._headers())
+                ) as response,
+            ):
+                content = await _capped(response, where)
+        except httpx.TimeoutException as error:
+            if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+                raise Unreachable(f"no connection for {where}") from None
+            raise TimedOut(f"no answer to {where}") from None
+        except httpx.ConnectError as error:
+            raise Unreachable(f"no connection for {where}: {_cause(error)}") from None
+        except httpx.UnsupportedProtocol:
+            raise Unreachable(
+                "the address is not an HTTP address", "Write it as https://host:port."
+            ) from None
+        except httpx.HTTPError as error:
+            raise ServerFault(f"the answer to {where} broke off ({type(error).__name__})") from None
+        raise_for(response, content, where)
+        request_id = response.headers.get(self._request_id, "")
+        if not content.strip():
+            return Answer(response.status_code, None, request_id, response.links)
+        try:
+            data = json.loads(content)
+        except ValueError:
+            raise BadAnswer(f"the answer to {where} is not whole JSON") from None
+        return Answer(response.status_code, self._redact(data), request_id, response.links)
+
+
+async def _capped(response: httpx.Response, where: str) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise BadAnswer(f"the answer to {where} is larger than {MAX_BODY >> 20} MiB")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def raise_for(response: httpx.Response, content: bytes, where: str) -> None:
+    """Turn a status that is not a success into the error that it means."""
+    status = response.status_code
+    if status < 300:
+        return
+    reason = _words(content)
+    text = f"{where} was answered with {status}" + (f": {reason}" if reason else "")
+    if status < 400:
+        raise BadAnswer(text, "The address redirects: configure the address it leads to.")
+    if status == 401:
+        raise AuthFailed(text)
+    if status == 429 or (status == 403 and response.headers.get("retry-after")):
+        raise RateLimited(text, retry_after=_seconds(response.headers.get("retry-after")))
+    if status == 403:
+        raise Forbidden(text)
+    if status in (404, 410):
+        raise NotFound(text)
+    if status >= 500:
+        raise ServerFault(text)
+    raise BackendError(text)
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return max(0.0, float(header)) if header else None
+    except ValueError:
+        return None
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, such as "Connection refused" or a certificate's fault."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return str(error)[:200]
+
+
+def _reason(response: httpx.Response) -> str:
+    return _words(response.content) if response.status_code >= 400 else ""
+
+
+def _words(content: bytes) -> str:
+    """The system's own error text from the places where APIs put it; nothing else of a body."""
+    try:
+        data = json.loads(content[:65536])
+    except ValueError:
+        return ""
+    if not isinstance(data, dict):
+        return ""
+    for key in ("errors", "error", "message", "detail", "title"):
+        value = data.get(key)
+        if isinstance(value, list):
+            value = "; ".join(str(item) for item in value[:3])
+        if isinstance(value, dict):
+            value = value.get("message")
+        if isinstance(value, str) and value:
+            return value[:300]
+    return ""

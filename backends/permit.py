@@ -1,0 +1,58 @@
+"""No intent, no call: the one door for every request that changes something outside.
+
+A :class:`Permit` is made by the console's runner after an intent is durable in its
+journal. A transport asks :func:`spend` with the very call that it is about to send;
+a call that no permit covers, or that differs from the planned one, is never sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+from backends.contract import Call, Step
+from backends.errors import NoIntent
+
+_active: ContextVar[Permit | None] = ContextVar("token_console_permit", default=None)
+
+
+class Permit:
+    """Allows exactly one planned call to leave, once.
+
+    ``intent_id`` is the id of the durable journal entry; transports put it into the
+    request (``X-Request-Id``, ``application_name``) where the system can log it.
+    """
+
+    def __init__(self, intent_id: str, step: Step) -> None:
+        if not intent_id:
+            raise NoIntent("a permit needs the id of a durable intent")
+        self.intent_id = intent_id
+        self.step = step
+        self._spent = False
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[Permit]:
+        """Make this permit the one that transports find while the block runs."""
+        mark = _active.set(self)
+        try:
+            yield self
+        finally:
+            _active.reset(mark)
+
+
+def spend(call: Call) -> str:
+    """Take the active permit for ``call`` and return its intent id. It cannot be taken twice.
+
+    Raises:
+        NoIntent: there is no permit, it was used before, or it is for another call.
+    """
+    permit = _active.get()
+    if permit is None:
+        raise NoIntent(f"a changing request without an intent: {call.line}")
+    if permit._spent:
+        raise NoIntent(f"the intent {permit.intent_id} was used for a call already")
+    if call != permit.step.call:
+        raise NoIntent(f"the call differs from the planned one: {call.line}")
+    permit._spent = True
+    return permit.intent_id

@@ -1,0 +1,210 @@
+"""Where things are, and what the configuration file says.
+
+The file is TOML: ``config.toml`` in the XDG configuration directory. With
+``TOKEN_CONSOLE_HOME`` set, that one directory holds everything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backends import credentials
+from backends.errors import ConfigError
+from console.errors import SettingsError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+"""What a backend may be called: it stands in file names, queries and narrow columns."""
+
+DEFAULTS: Mapping[str, int] = {"refresh": 30, "events": 7}
+"""The options of [console] and what they are when the file does not say."""
+
+
+class Paths(NamedTuple):
+    """The files of one console. ``state`` is private to its user (mode 0700)."""
+
+    config: Path
+    state: Path
+
+    @property
+    def inventory(self) -> Path:
+        """A cache of what the backends say. It may be deleted."""
+        return self.state / "inventory.db"
+
+    @property
+    def journal(self) -> Path:
+        """The record of every action. It may never be deleted."""
+        return self.state / "journal.db"
+
+    @property
+    def plans(self) -> Path:
+        """Approved plans, one file each; the journal holds their digests."""
+        return self.state / "plans"
+
+    def make(self) -> None:
+        """Create the state directory, private to this user."""
+        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.plans.mkdir(mode=0o700, exist_ok=True)
+
+
+def paths(home: Path | None = None) -> Paths:
+    """The paths in ``home``, else in ``TOKEN_CONSOLE_HOME``, else in the XDG directories."""
+    chosen = home or (Path(env) if (env := os.environ.get("TOKEN_CONSOLE_HOME")) else None)
+    if chosen is not None:
+        chosen = chosen.expanduser().absolute()
+        return Paths(config=chosen / "config.toml", state=chosen / "state")
+    import platformdirs  # Costs a few milliseconds that TOKEN_CONSOLE_HOME does not need.
+
+    return Paths(
+        config=platformdirs.user_config_path("token-console") / "config.toml",
+        state=platformdirs.user_state_path("token-console"),
+    )
+
+
+class Problem(NamedTuple):
+    """Something wrong in the configuration file. ``line`` is 0 where no line can be named."""
+
+    line: int
+    message: str
+    hint: str
+
+
+class BackendTable(NamedTuple):
+    """One ``[backend.NAME]`` of the file, not yet followed to its secrets."""
+
+    name: str
+    table: Mapping[str, Any]
+    line: int
+
+
+class Settings(NamedTuple):
+    """The configuration file as far as it can be used, and what is wrong with the rest."""
+
+    path: Path
+    refresh: int
+    """Seconds between two looks at a backend."""
+    events: int
+    """Days of audit events to read at first sight of a backend."""
+    backends: tuple[BackendTable, ...]
+    problems: tuple[Problem, ...]
+    lines: tuple[str, ...]
+
+    def line_of(self, backend: str, option: str = "") -> int:
+        """The line of a backend's option, or of its header, counted from 1; 0 if not found."""
+        return _line_of(self.lines, f"backend.{backend}", option)
+
+
+EXAMPLE = """\
+[backend.vault-prod]
+type = "openbao"
+url = "https://vault.example.com:8200"
+read = { env = "VAULT_TOKEN" }
+"""
+
+
+def load(path: Path) -> Settings:
+    """Read the file. A wrong entry becomes a ``Problem`` and the others go on.
+
+    Raises:
+        SettingsError: there is no file, or it is not TOML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsError(
+            f"there is no configuration at {path}",
+            "Look around without one: token-console demo. To connect a system, write:\n" + EXAMPLE,
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read {path}: {error}") from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        where = f", line {found[1]}" if found else ""
+        shown = f"\n  {text.splitlines()[int(found[1]) - 1].strip()[:60]}" if found else ""
+        raise SettingsError(
+            f"{path}{where} is not TOML: {error}",
+            f"Mend that line.{shown}",
+        ) from None
+    return _settings(path, data, tuple(text.splitlines()))
+
+
+def _settings(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> Settings:
+    problems: list[Problem] = []
+    for key in data:
+        if key not in ("console", "backend"):
+            line = _line_of(lines, key) or _line_of(lines, "", key)
+            problems.append(
+                Problem(
+                    line, f"there is no section {key!r}", "Known are [console] and [backend.NAME]."
+                )
+            )
+    console = data.get("console", {})
+    values = dict(DEFAULTS)
+    for key, value in console.items() if isinstance(console, dict) else ():
+        if key not in DEFAULTS:
+            known = ", ".join(DEFAULTS)
+            problem = f"there is no option {key!r} in [console]"
+            problems.append(Problem(_line_of(lines, "console", key), problem, f"Known: {known}."))
+        elif type(value) is not int or value < 1:
+            problem = f"{key} must be a whole number of at least 1, not {value!r}"
+            problems.append(Problem(_line_of(lines, "console", key), problem, f"{key} = 30"))
+        else:
+            values[key] = value
+    tables: list[BackendTable] = []
+    sections = data.get("backend", {})
+    for name, table in sections.items() if isinstance(sections, dict) else ():
+        line = _line_of(lines, f"backend.{name}")
+        if not NAME.fullmatch(name):
+            problems.append(
+                Problem(
+                    line,
+                    f"a backend cannot be called {name!r}",
+                    "Use up to 32 of a-z, 0-9, dot, dash and underscore.",
+                )
+            )
+        elif not isinstance(table, dict):
+            problems.append(Problem(line, f"backend.{name} is not a section", f"[backend.{name}]"))
+        elif table.get("enabled", True):
+            tables.append(BackendTable(name, table, line))
+            problems += _credential_problems(lines, name, table)
+    return Settings(
+        path, values["refresh"], values["events"], tuple(tables), tuple(problems), lines
+    )
+
+
+def _credential_problems(
+    lines: tuple[str, ...], name: str, table: Mapping[str, Any]
+) -> list[Problem]:
+    found = []
+    for option in ("read", "act"):
+        if option in table:
+            try:
+                credentials.check(table[option], option)
+            except ConfigError as error:
+                line = _line_of(lines, f"backend.{name}", option)
+                found.append(Problem(line, f"{name}: {error}", error.hint))
+    return found
+
+
+def _line_of(lines: tuple[str, ...], section: str, option: str = "") -> int:
+    """Where a section, or an option in it, stands. TOML's parser does not keep lines."""
+    current = ""
+    header = 0
+    for number, line in enumerate(lines, 1):
+        if found := re.match(r"\s*\[([^\[\]]+)\]", line):
+            current = re.sub(r"[\"'\s]", "", found[1])
+            if current == section:
+                header = number
+                if not option:
+                    return number
+        elif option and current == section:
+            key = re.match(r"\s*[\"']?([\w.-]+)[\"']?\s*=", line)
+            if key and key[1].split(".")[0] == option:
+                return number
+    return header
