@@ -8,10 +8,12 @@ does not answer. Changes (``change``) are sent once, only under a permit, and en
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
+import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -93,7 +95,7 @@ class Http:
         *,
         timeout: float = 20.0,
         parallel: int = 16,
-        verify: bool | str = True,
+        verify: bool | str | ssl.SSLContext = True,
         request_id: str = "x-request-id",
         send_id: str = "X-Request-Id",
         redact: Redactor = _as_is,
@@ -104,15 +106,39 @@ class Http:
         self._send_id = send_id
         self._redact = redact
         self._gate = asyncio.Semaphore(parallel)
-        self._client = httpx.AsyncClient(
-            base_url=base_url.rstrip("/"),
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
-            limits=httpx.Limits(max_connections=parallel, max_keepalive_connections=parallel),
-            verify=verify,
-            follow_redirects=False,
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
-            transport=transport,
-        )
+        trust = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify)
+
+        def lane() -> httpx.AsyncClient:
+            return httpx.AsyncClient(
+                base_url=base_url.rstrip("/"),
+                timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
+                limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+                verify=trust,
+                follow_redirects=False,
+                headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+                transport=transport,
+            )
+
+        self._new_lane = lane
+        self._lanes: list[httpx.AsyncClient] = []
+        self._idle: list[httpx.AsyncClient] = []
+
+    @contextlib.asynccontextmanager
+    async def _lane(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A connection of one's own for one request, the one used last first.
+
+        httpx's pool looks at every idle connection for every request, so that sixteen in
+        one pool are slower than one; sixteen pools of one are not.
+        """
+        async with self._gate:
+            if not self._idle:
+                self._idle.append(self._new_lane())
+                self._lanes.append(self._idle[-1])
+            client = self._idle.pop()
+            try:
+                yield client
+            finally:
+                self._idle.append(client)
 
     async def __aenter__(self) -> Self:
         return self
@@ -126,7 +152,8 @@ class Http:
         await self.close()
 
     async def close(self) -> None:
-        await self._client.aclose()
+        for client in self._lanes:
+            await client.aclose()
 
     async def get(self, path: str, **params: str | int) -> Answer:
         """``GET``, repeated where the system is busy."""
@@ -149,12 +176,15 @@ class Http:
         body: Any = None,
         headers: Mapping[str, str] = {},
         already: Iterable[int] = (),
+        judge: Callable[[Any, Outcome], Outcome] | None = None,
     ) -> Outcome:
         """Send a planned call once. Raises only ``NoIntent``.
 
         ``call.target`` is the path that is sent and ``call.method`` the method; the body
         may hold secrets that the call shows as "<new value>". Statuses in ``already``
-        mean that the thing was so before.
+        mean that the thing was so before. ``judge`` sees the redacted body of a success
+        (None where it is not JSON) and the outcome, and may know better: some systems
+        answer 200 and say in the body that there was nothing to do.
         """
         intent = permit.spend(call)
         started = time.monotonic()
@@ -169,8 +199,8 @@ class Http:
 
         marks = {self._send_id: intent, "User-Agent": f"{USER_AGENT} intent/{intent}"}
         try:
-            async with self._gate:
-                response = await self._client.request(
+            async with self._lane() as client:
+                response = await client.request(
                     call.method,
                     call.target,
                     json=body,
@@ -183,12 +213,19 @@ class Http:
         status = response.status_code
         told = (str(status), _reason(response), response.headers.get(self._request_id, ""))
         if status < 300:
-            return outcome(OutcomeState.APPLIED, *told)
+            applied = outcome(OutcomeState.APPLIED, *told)
+            return judge(self._body(response), applied) if judge else applied
         if status in already:
             return outcome(OutcomeState.ALREADY, *told)
         if status >= 500 or status == 408:
             return outcome(OutcomeState.UNKNOWN, *told)
         return outcome(OutcomeState.REJECTED, *told)
+
+    def _body(self, response: httpx.Response) -> Any:
+        try:
+            return self._redact(json.loads(response.content))
+        except ValueError:
+            return None
 
     async def _read(
         self,
@@ -217,8 +254,8 @@ class Http:
         where = f"{method} {path}"
         try:
             async with (
-                self._gate,
-                self._client.stream(
+                self._lane() as client,
+                client.stream(
                     method, path, json=body, params=params or None, headers=dict(self._headers())
                 ) as response,
             ):

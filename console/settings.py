@@ -198,7 +198,7 @@ def _line_of(lines: tuple[str, ...], section: str, option: str = "") -> int:
     header = 0
     for number, line in enumerate(lines, 1):
         if found := re.match(r"\s*\[([^\[\]]+)\]", line):
-            current = re.sub(r"[\"'\s]", "", found[1])
+            current = re.sub(r"\s*\.\s*", ".", re.sub(r"[\"']", "", found[1])).strip()
             if current == section:
                 header = number
                 if not option:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -36,10 +37,12 @@ def free_port() -> int:
 def started_at(pid: int) -> str:
     """When the kernel says a process began, to tell it from a later one with the same id.
 
-    The empty string when there is no such process.
+    The empty string when there is no such process, or when it has ended and only waits
+    for a parent that never asks (in a container whose first process reaps nobody).
     """
     with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] == "Z" else fields[19]
     asked = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True)
     return asked.stdout.strip()
 
@@ -79,6 +82,9 @@ class Server(ABC):
         Credentials are files in :attr:`home` with mode 0600.
         """
 
+    def discard(self) -> None:
+        """Remove what :meth:`start` had to put outside :attr:`home`. Usually nothing."""
+
     def spawn(
         self,
         command: list[str],
@@ -102,6 +108,8 @@ class Server(ABC):
                 cwd=self.home,
                 env={**os.environ, **env},
                 user=user,
+                group=pwd.getpwnam(user).pw_gid if user else None,
+                extra_groups=[] if user else None,
                 start_new_session=True,
             )
         self.pid = process.pid
@@ -136,6 +144,9 @@ class Server(ABC):
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(self.pid, os.WNOHANG)
                 time.sleep(0.05)
+        if self.pid:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, os.WNOHANG)
         self.pid = 0
 
     def keep(self, name: str, secret: str) -> Path:

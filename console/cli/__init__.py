@@ -1,0 +1,46 @@
+"""The command line. Only the screen loads Textual; everything else starts without it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+from backends.errors import BackendError
+from console import env
+from console.cli import output
+from console.cli.parser import parse
+from console.errors import ConsoleError, Exit
+from console.settings import paths
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; see ``console.errors.Exit``."""
+    env.scrub()
+    chosen = parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return int(chosen.run(chosen))
+    except (ConsoleError, BackendError) as error:
+        output.error(str(error), error.hint)
+        return int(error.code if isinstance(error, ConsoleError) else Exit.FAILED)
+    except KeyboardInterrupt:
+        output.error(
+            "interrupted", "A run that was started goes on; see: token-console journal list"
+        )
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python must not complain about it at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.OK)
+    except Exception as error:  # noqa: BLE001
+        from console import crash
+
+        written = crash.report(error, paths(chosen.home).state)
+        where = f"{crash.lines(error)[-2].strip()}; " if len(crash.lines(error)) > 1 else ""
+        output.error(
+            f"a defect in token-console: {type(error).__name__}",
+            f"{where}report: {written or 'could not be written'}",
+        )
+        return int(Exit.FAILED)

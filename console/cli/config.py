@@ -1,0 +1,48 @@
+"""``config check``: what is wrong in the configuration file, where, and how to mend it."""
+
+from __future__ import annotations
+
+import argparse
+
+from backends import registry
+from backends.errors import BackendError, ConfigError
+from console import settings
+from console.cli import output
+from console.errors import Exit
+from console.settings import Problem, Settings, paths
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Check the file without contacting any system; exit 2 where something is wrong."""
+    where = paths(chosen.home)
+    if chosen.what == "path":
+        output.line(str(where.config))
+        return Exit.OK
+    loaded = settings.load(where.config)
+    found = problems(loaded)
+    for problem in sorted(set(found)):
+        place = f"{where.config}:{problem.line}" if problem.line else str(where.config)
+        output.error(f"{place}: {problem.message}", problem.hint)
+    for table in loaded.backends:
+        read_only = "" if "act" in table.table else ", read-only"
+        output.line(f"{table.name}: {table.table.get('type', '?')}{read_only}")
+    if found:
+        return Exit.USAGE
+    output.line(f"{where.config} is in order; {len(loaded.backends)} backends")
+    return Exit.OK
+
+
+def problems(loaded: Settings) -> list[Problem]:
+    """Everything wrong in the file, its backends' options and credentials included."""
+    found = list(loaded.problems)
+    for table in loaded.backends:
+        try:
+            registry.configure(table.name, table.table, act=True)
+        except ConfigError as error:
+            line = loaded.line_of(table.name, error.option) or table.line
+            found.append(Problem(line, f"{table.name}: {error}", error.hint))
+        except BackendError as error:
+            found.append(Problem(table.line, f"{table.name}: {error}", error.hint))
+    if not loaded.backends and not found:
+        found.append(Problem(0, "no backend is configured", settings.EXAMPLE))
+    return found

@@ -1,0 +1,94 @@
+"""The demo: the screen over the embedded estate, with no network and no configuration."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import shutil
+from pathlib import Path
+
+from console import settings
+from console.cli import output
+from console.cli.screen import open_screen
+from console.errors import Exit, UsageError
+from console.fleet import Fleet
+from console.settings import Paths, paths
+
+SYSTEMS = {
+    "vault-prod": "vault",
+    "aws-main": "cloud",
+    "pg-ledger": "database",
+    "github": "codehost",
+}
+MARKER = ".token-console-demo"
+
+
+def home(chosen: Path | None) -> Path:
+    """Where the demo lives: apart from any real configuration."""
+    return (chosen or paths().state) / "demo"
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Make the estate where there is none yet, read it once, and open the screen."""
+    place = home(chosen.home)
+    where = paths(place)
+    if chosen.fresh:
+        _throw_away(place)
+    estate = place / "estate.db"
+    if not estate.exists():
+        _make(place, estate, chosen.tokens, chosen.seed)
+    loaded = settings.load(where.config)
+    if not where.inventory.exists():
+        _first_look(loaded, where)
+    if chosen.prepare:
+        output.line(f"ready: token-console --home {place} list")
+        return Exit.OK
+    return open_screen(where, loaded, act=not chosen.read_only, demo=True)
+
+
+def _throw_away(place: Path) -> None:
+    if place.exists() and not (place / MARKER).exists():
+        raise UsageError(
+            f"{place} was not made by the demo, so it is left alone", "Move it away by hand."
+        )
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(place)
+
+
+def _make(place: Path, estate: Path, tokens: int, seed: int) -> None:
+    from backends.estate import create
+
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (place / MARKER).touch()
+    output.note(f"making an estate of {tokens:,} tokens in {place} ...")
+    # The finished estate appears under its name in one step, so that an interrupted
+    # demo starts over instead of opening half an estate.
+    half = estate.with_suffix(".making")
+    half.unlink(missing_ok=True)
+    create(half, seed=seed, tokens=tokens)
+    half.rename(estate)
+    sections = ["# Written by `token-console demo`.", "[console]", "refresh = 5", ""]
+    for name, system in SYSTEMS.items():
+        sections += [
+            f"[backend.{name}]",
+            'type = "estate"',
+            f'path = "{estate}"',
+            f'system = "{system}"',
+            "act_allowed = true",
+            f"production = {'true' if name.endswith('-prod') else 'false'}",
+            "",
+        ]
+    (place / "config.toml").write_text("\n".join(sections))
+
+
+def _first_look(loaded: settings.Settings, where: Paths) -> None:
+    async def look() -> None:
+        async with Fleet(loaded, where, act=True) as fleet:
+            for name in fleet.names:
+                await fleet.sync(
+                    name, lambda who, done, total: output.progress(f"reading {who}: {done:,}")
+                )
+
+    asyncio.run(look())
+    output.progress_done()

@@ -1,0 +1,230 @@
+"""``sync``, ``list``, ``show`` and ``identify``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import getpass
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from console import settings
+from console.cli import output
+from console.cli.show import describe
+from console.errors import Exit, UsageError
+from console.inventory import export, query
+from console.inventory.search import COLUMNS, Inventory, Row, Sort
+from console.settings import Paths, paths
+from console.text import age
+
+PAGE = 1000
+MAX_SECRET = 64 * 1024
+
+
+@contextlib.contextmanager
+def opened(where: Paths) -> Iterator[Inventory]:
+    """The inventory to read from.
+
+    Raises:
+        UsageError: nothing was read into it yet.
+    """
+    if not where.inventory.exists():
+        raise UsageError("there is no inventory yet", "Read the backends first: token-console sync")
+    inventory = Inventory(where.inventory)
+    try:
+        yield inventory
+    finally:
+        inventory.close()
+
+
+def one(inventory: Inventory, wanted: str) -> Row:
+    """The one token that a person means.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    found = inventory.find(wanted)
+    if not found:
+        raise UsageError(f"no token is called {wanted!r}", "Look for it: token-console list WORDS")
+    if len(found) > 1:
+        names = "\n".join(f"{row.handle}  {row.backend}/{row.name}" for row in found[:10])
+        raise UsageError(f"{len(found)} tokens match {wanted!r}; name one by its handle", names)
+    return found[0]
+
+
+def sync(chosen: argparse.Namespace) -> int:
+    """Read the backends; exit 3 where one was not read whole, 1 where none was read."""
+    from console.fleet import Fleet
+
+    where = paths(chosen.home)
+    loaded = settings.load(where.config)
+    for problem in loaded.problems:
+        output.error(f"{where.config}:{problem.line}: {problem.message}", problem.hint)
+
+    async def read() -> list[tuple[str, dict[str, object]]]:
+        async with Fleet(loaded, where) as fleet:
+            names = fleet.chosen(chosen.backend)
+
+            def progress(name: str, done: int, total: int | None) -> None:
+                output.progress(f"{name}: {done:,}" + (f" of {total:,}" if total else ""))
+
+            reports = await asyncio.gather(*(fleet.sync(name, progress) for name in names))
+            return [(name, report._asdict()) for name, report in zip(names, reports, strict=True)]
+
+    reports = asyncio.run(read())
+    output.progress_done()
+    for name, report in reports:
+        if not chosen.json:
+            told = f"{name}: {report['result']}, {report['tokens']:,} tokens"
+            for word in ("new", "changed", "gone", "back", "gaps"):
+                told += f", {report[word]:,} {word}" if report.get(word) else ""
+            output.line(told)
+        if report["message"]:
+            output.error(f"{name}: {report['message']}", str(report["hint"]))
+    if chosen.json:
+        print(json.dumps(dict(reports), default=str))
+    results = {str(report["result"]) for _, report in reports}
+    if results == {"ok"} and not loaded.problems:
+        return Exit.OK
+    return Exit.FAILED if results <= {"failed"} else Exit.PARTIAL
+
+
+def list_(chosen: argparse.Namespace) -> int:
+    """Print the tokens that a query finds."""
+    asked = query.parse(" ".join(chosen.query))
+    descending = chosen.sort.startswith("-")
+    column = chosen.sort.removeprefix("-")
+    if column not in COLUMNS:
+        raise UsageError(f"there is no column {column!r}", f"Known are: {', '.join(COLUMNS)}.")
+    with opened(paths(chosen.home)) as inventory:
+        rows = _rows(inventory, asked, Sort(column, descending), chosen.limit)
+        if chosen.json:
+            export.write_json(inventory, rows, sys.stdout)
+        elif chosen.csv:
+            export.write_csv(inventory, rows, sys.stdout)
+        else:
+            _print(list(rows), time.time())
+            _note_stale(inventory)
+    return Exit.OK
+
+
+def _rows(inventory: Inventory, asked: query.Query, sort: Sort, limit: int | None) -> Iterator[Row]:
+    start = 0
+    while limit is None or start < limit:
+        size = PAGE if limit is None else min(PAGE, limit - start)
+        page = inventory.window(asked, sort, start, size)
+        yield from page
+        if len(page) < size:
+            return
+        start += size
+
+
+def _print(rows: list[Row], now: float) -> None:
+    def ago(moment: int | None, how: str) -> str:
+        return export.HOW_WORDS[how] if moment is None else age(now - moment)
+
+    output.table(
+        ["HANDLE", "TOKEN", "BACKEND", "OWNER", "AGE", "USED", "EXPIRES", "STATE"],
+        [
+            [
+                row.handle,
+                row.name,
+                row.backend,
+                row.owner if row.owner is not None else _none(row.owner_how),
+                ago(row.created_at, row.created_how),
+                ago(row.used_at, row.used_how),
+                ago(row.expires_at, row.expires_how),
+                row.state if row.presence == "present" else row.presence,
+            ]
+            for row in rows
+        ],
+        [12, 40, 16, 20, 13, 13, 13, 10],
+    )
+    output.note(f"{len(rows):,} tokens")
+
+
+def _none(how: str) -> str:
+    return "(none)" if how == "never" else export.HOW_WORDS[how]
+
+
+def _note_stale(inventory: Inventory) -> None:
+    for state in inventory.backends():
+        if state.result in ("failed", "partial"):
+            when = (
+                f"as of {age(time.time() - state.synced_at)} ago"
+                if state.synced_at
+                else "never read"
+            )
+            output.error(
+                f"{state.name}: {when}: {state.error or 'not seen whole'}", state.hint or ""
+            )
+
+
+def show(chosen: argparse.Namespace) -> int:
+    """Print all that is known about one token."""
+    with opened(paths(chosen.home)) as inventory:
+        row = one(inventory, chosen.token)
+        detail = inventory.detail(row.handle)
+        if detail is None:
+            raise UsageError("the token left the inventory just now")
+        changes = inventory.changes(row.handle)
+        events = inventory.events(row.handle)
+        if chosen.json:
+            print(json.dumps(export.detail(detail, changes, events)))
+        else:
+            for text in describe(detail, changes, events, datetime.now(UTC)):
+                output.line(text)
+    return Exit.OK
+
+
+def identify(chosen: argparse.Namespace) -> int:
+    """Tell whose token a secret is; exit 1 where no backend knows it."""
+    from backends.model import Secret
+    from console.fleet import Fleet
+
+    where = paths(chosen.home)
+    loaded = settings.load(where.config)
+    if sys.stdin.isatty():
+        text = getpass.getpass("secret (not shown): ")
+    else:
+        text = sys.stdin.read(MAX_SECRET + 1)
+    text = text.strip()
+    if not text or len(text) > MAX_SECRET:
+        raise UsageError("there is no secret on standard input", "pbpaste | token-console identify")
+    secret = Secret(text)
+    del text
+
+    async def ask() -> tuple[list[dict[str, str]], list[tuple[str, str]]]:
+        async with Fleet(loaded, where) as fleet:
+            matches, silent = await fleet.identify(secret, chosen.backend)
+            return [
+                {
+                    "handle": match.ref.handle,
+                    "backend": match.ref.backend,
+                    "kind": match.ref.kind,
+                    "id": match.ref.id,
+                    "name": match.token.name if match.token else "",
+                    "state": match.token.state if match.token else "",
+                    "how": match.how,
+                }
+                for match in matches
+            ], silent
+
+    found, silent = asyncio.run(ask())
+    if chosen.json:
+        print(json.dumps({"matches": found, "not_asked": dict(silent)}))
+    else:
+        for match in found:
+            output.line(
+                f"{match['backend']}/{match['name'] or match['id']}  {match['kind']}  "
+                f"{match['state']}  handle {match['handle']}  ({match['how']})"
+            )
+        for name, why in silent:
+            output.error(f"{name} could not be asked: {why}")
+        if not found:
+            output.line("no backend that answered knows this secret")
+    return Exit.OK if found else Exit.FAILED

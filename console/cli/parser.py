@@ -1,0 +1,192 @@
+"""The commands and their options. Every ``--help`` ends with an example to copy."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from console import __version__
+
+QUERY_HELP = """\
+words are looked for in name, id, owner, principal, backend and grants; then:
+  owner:payments   owner:none   backend:vault-prod   kind:access-key
+  state:active     state:gone   grant:admin          age:>1y
+  used:<30d  used:>90d  used:never   expires:<30d  expires:never
+put - in front to turn a term round; quote blanks; a,b means either
+  token-console list owner:payments used:\\>90d -state:gone
+"""
+
+EXIT_HELP = """\
+exit codes: 0 done, 1 failed, 2 wrong command or configuration, 3 done in part
+"""
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The chosen command with its options; ``run`` is the function that carries it out."""
+    parser = _parser("token-console", "Find, explain and end API tokens and keys.")
+    parser.epilog = "start here: token-console demo\n" + EXIT_HELP
+    parser.add_argument("--version", action="version", version=f"token-console {__version__}")
+    _common(parser, suppressed=False)
+    parser.add_argument(
+        "--act", action="store_true", help="the screen may act; without it, it only looks"
+    )
+    parser.set_defaults(run=_lazily("screen", "run"))
+    commands = parser.add_subparsers(
+        title="commands (none: open the screen)", metavar="COMMAND", parser_class=_Parser
+    )
+
+    def command(name: str, help_: str, example: str, function: str) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = commands.add_parser(
+            name,
+            help=help_,
+            description=help_[0].upper() + help_[1:] + ".",
+            epilog=f"example:\n  {example}\n",
+        )
+        _common(made, suppressed=True)
+        module, _, attribute = function.partition(":")
+        made.set_defaults(run=_lazily(module, attribute))
+        return made
+
+    demo = command(
+        "demo",
+        "open the screen on an embedded estate; needs no network and no configuration",
+        "token-console demo",
+        "demo:run",
+    )
+    demo.add_argument("--fresh", action="store_true", help="throw the old estate away first")
+    demo.add_argument("--tokens", type=_positive, default=4000, help="how many (default 4000)")
+    demo.add_argument("--seed", type=int, default=7, help="another seed makes another estate")
+    demo.add_argument("--read-only", action="store_true", help="look only")
+    demo.add_argument("--prepare", action="store_true", help="make and read it, open no screen")
+
+    sync = command(
+        "sync",
+        "read the backends into the inventory",
+        "token-console sync vault-prod",
+        "inventory:sync",
+    )
+    sync.add_argument("backend", nargs="*", help="these backends only")
+    sync.add_argument("--json", action="store_true")
+
+    list_ = command(
+        "list",
+        "list tokens from the inventory",
+        "token-console list owner:none expires:never --csv",
+        "inventory:list_",
+    )
+    list_.epilog = f"queries:\n{QUERY_HELP}\nexample:\n  token-console list owner:none --csv\n"
+    list_.add_argument("query", nargs="*", help="see below; quote < and > for the shell")
+    form = list_.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="every reading says how it is known")
+    form.add_argument("--csv", action="store_true")
+    list_.add_argument("--sort", default="name", help="a column; with - in front, descending")
+    list_.add_argument("--limit", type=_positive, help="at most so many (default: all)")
+
+    show = command(
+        "show",
+        "tell all that is known about one token",
+        "token-console show vault-prod/ci-deploy",
+        "inventory:show",
+    )
+    show.add_argument("token", metavar="ID", help="handle, BACKEND/ID, id or unique name")
+    show.add_argument("--json", action="store_true")
+
+    identify = command(
+        "identify",
+        "find out whose token a secret is; the secret comes on standard input",
+        "pbpaste | token-console identify",
+        "inventory:identify",
+    )
+    identify.add_argument("--backend", action="append", default=[], help="ask these only")
+    identify.add_argument("--json", action="store_true")
+
+    backends = command(
+        "backends",
+        "show each backend's health, coverage and what it can do",
+        "token-console backends",
+        "backends:run",
+    )
+    backends.add_argument("--json", action="store_true")
+    backends.add_argument("--offline", action="store_true", help="contact nobody")
+
+    config = command(
+        "config", "check the configuration", "token-console config check", "config:run"
+    )
+    config.add_argument(
+        "what", choices=["check", "path"], help="check: name what is wrong, and where"
+    )
+
+    revoke = command(
+        "revoke",
+        "end one token for good: plan, confirm, execute, read back",
+        "token-console revoke 3f9a1c --reason 'leaked in public repo' --dry-run",
+        "revoke:run",
+    )
+    revoke.add_argument("token", metavar="ID", help="handle, BACKEND/ID, id or unique name")
+    revoke.add_argument("--reason", required=True, help="why; goes into the journal")
+    revoke.add_argument("--incident", default="", help="the incident's id")
+    revoke.add_argument("--dry-run", action="store_true", help="show the exact calls, send none")
+    revoke.add_argument("--confirm", metavar="NAME", help="the token's name, instead of typing it")
+    revoke.add_argument("--json", action="store_true")
+
+    journal = command(
+        "journal",
+        "read the record of every action, or settle what a crash left open",
+        "token-console journal list --open",
+        "journal:run",
+    )
+    journal.add_argument("what", choices=["list", "recover"])
+    journal.add_argument("--open", action="store_true", help="only calls without an outcome")
+    journal.add_argument("--limit", type=_positive, default=50)
+    journal.add_argument("--json", action="store_true", help="the entries as they are stored")
+
+    lab = command(
+        "lab",
+        "start or end real servers on this machine to try things on",
+        "token-console --home ~/token-lab lab up",
+        "lab:run",
+    )
+    lab.add_argument("what", choices=["up", "down", "status"])
+    lab.add_argument("--systems", help="comma-separated; default all: openbao,aws_iam,postgres")
+    lab.add_argument("--tokens", type=_positive, default=120, help="about how many in each")
+    return parser.parse_args(arguments)
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("allow_abbrev", False)
+        super().__init__(**options)
+
+
+def _parser(name: str, description: str) -> argparse.ArgumentParser:
+    return _Parser(prog=name, description=description)
+
+
+def _common(parser: argparse.ArgumentParser, *, suppressed: bool) -> None:
+    # A subcommand must not overwrite what was given before it, hence no default there.
+    default = argparse.SUPPRESS if suppressed else None
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=default,
+        metavar="DIR",
+        help="configuration and state in DIR (or set TOKEN_CONSOLE_HOME)",
+    )
+
+
+def _lazily(module: str, name: str) -> Callable[[argparse.Namespace], int]:
+    def run(chosen: argparse.Namespace) -> int:
+        return int(getattr(import_module(f"console.cli.{module}"), name)(chosen))
+
+    return run
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

@@ -1,0 +1,111 @@
+"""One token in words: the six questions, then its life."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from backends.model import How, Reading, Token
+from console.inventory.search import Change, Detail, Event
+from console.text import age, since, stamp
+
+WORDS = {
+    How.NEVER: "never",
+    How.NOT_TRACKED: "not tracked",
+    How.NOT_PERMITTED: "not permitted",
+    How.NOT_READ: "not read yet",
+}
+NEVER_WORDS = {"OWNER": "none", "EXPIRES": "never expires", "PARENT": "none", "BOUND": "bearer"}
+
+
+def reading(label: str, value: Reading[Any], now: datetime) -> str:
+    """A reading in words, with how it is known."""
+    if value.how is not How.KNOWN:
+        text = WORDS[value.how]
+        if value.how is How.NEVER:
+            text = NEVER_WORDS.get(label, text)
+        return f"{text} ({value.source})" if value.source else text
+    known = value.value
+    if isinstance(known, datetime):
+        text = f"{stamp(known)}, {_apart(known, now)}"
+        if value.granularity:
+            text += f", to within {age(value.granularity.total_seconds())}"
+    else:
+        text = str(known)
+    source = value.source
+    if value.as_of:
+        source += f", as of {since(value.as_of, now)} ago"
+    return f"{text} ({source})" if source else text
+
+
+def _apart(moment: datetime, now: datetime) -> str:
+    seconds = (now - moment).total_seconds()
+    return f"{age(seconds)} ago" if seconds >= 0 else age(seconds)
+
+
+def describe(
+    detail: Detail, changes: Sequence[Change], events: Sequence[Event], now: datetime
+) -> Iterator[str]:
+    """The token page as lines of text."""
+    token = detail.token
+    presence = "" if detail.row.presence == "present" else f"  {detail.row.presence.upper()}"
+    yield f"{token.name}  {token.ref.kind}  {token.ref.backend}  {token.state}{presence}"
+    yield f"handle {token.ref.handle}  id {token.ref.id}"
+    yield ""
+    for label, text in questions(token, now):
+        yield f"{label:<10} {text}"
+    for key, value in token.facts:
+        yield f"{'':<10} {key}: {value}"
+    yield ""
+    yield "HISTORY"
+    for moment, text in history(changes, events):
+        yield f"  {stamp(datetime.fromtimestamp(moment, UTC))}  {text}"
+
+
+def questions(token: Token, now: datetime) -> Iterator[tuple[str, str]]:
+    """The questions that a responder asks, with their answers in words."""
+    principal = token.principal.value
+    speaks = f"{principal.name} ({principal.kind})" if principal else WORDS[token.principal.how]
+    yield "WHAT", f"{token.ref.kind} for {speaks}, in {token.scope}"
+    yield "CREATED", reading("CREATED", token.created_at, now)
+    yield "BY", reading("BY", token.created_by, now)
+    yield "OWNER", reading("OWNER", token.owner, now)
+    yield "LAST USED", reading("LAST USED", token.last_used_at, now)
+    yield "FROM", reading("FROM", token.last_used_from, now)
+    yield "FOR", reading("FOR", token.last_used_for, now)
+    if token.grants.value:
+        for number, grant in enumerate(token.grants.value):
+            where = f" on {grant.on}" if grant.on else ""
+            via = f" via {grant.via}" if grant.via else ""
+            yield ("MAY" if number == 0 else ""), f"{grant.kind} {grant.name}{where}{via}"
+    else:
+        yield "MAY", reading("MAY", token.grants, now)
+    yield "EXPIRES", reading("EXPIRES", token.expires_at, now)
+    parent = token.parent.value
+    if parent is not None:
+        yield "PARENT", f"{parent.id}, handle {parent.handle} ({token.parent.source})"
+    else:
+        yield "PARENT", reading("PARENT", token.parent, now)
+    yield "BOUND", reading("BOUND", token.binding, now)
+
+
+def history(changes: Sequence[Change], events: Sequence[Event]) -> list[tuple[int, str]]:
+    """What was seen to change and what the audit log tells, newest first."""
+    told = [(change.at, change_words(change)) for change in changes]
+    for event in events:
+        source = f" from {event.source}" if event.source else ""
+        denied = "" if event.outcome == "ok" else f" {event.outcome.upper()}"
+        target = f" {event.target}" if event.target else ""
+        actor = f" by {event.actor}" if event.actor else ""
+        told.append((event.at, f"{event.action}{target}{source}{actor}{denied} ({event.origin})"))
+    return sorted(told, key=lambda item: item[0], reverse=True)
+
+
+def change_words(change: Change) -> str:
+    """A change in words."""
+    if change.field:
+        return (
+            f"{change.kind} {change.field}: {change.before or '-'} -> {change.after or '-'} (diff)"
+        )
+    return f"{change.kind} {change.after or change.before} (diff)".replace("  ", " ")

@@ -1,0 +1,168 @@
+"""All configured backends together: opened when needed, synced side by side.
+
+One that cannot be configured, opened or read is written down with its error, keeps its
+rows as they were, and never stops the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+from backends import registry
+from backends.contract import Backend, Match
+from backends.errors import BackendError, TimedOut, Unsupported
+from backends.model import Dependents, Progress, Secret, TokenRef
+from console.errors import ConsoleError, UsageError
+from console.inventory.sync import Syncer, SyncReport
+from console.settings import BackendTable, Paths, Settings
+from console.store.database import open_for_writing
+
+OPEN_TIMEOUT = 60.0
+"""Seconds that a backend may take to become ready, credential commands included."""
+
+ProgressCallback = Callable[[str, int, int | None], None]
+"""Called with the backend's name, how many tokens were seen, and of how many if known."""
+
+
+class Fleet:
+    """The backends of one configuration, and the store that their answers go to.
+
+    With ``act`` the credentials to act with are looked up too.
+    """
+
+    def __init__(self, settings: Settings, paths: Paths, *, act: bool = False) -> None:
+        self.settings = settings
+        self.paths = paths
+        self.act = act
+        self._tables = {table.name: table for table in settings.backends}
+        self._opened: dict[str, Backend] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        paths.make()
+        self.engine = open_for_writing(paths.inventory)
+        self.syncer = Syncer(self.engine)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for name in list(self._opened):
+            await self._drop(name)
+        self.engine.dispose()
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._tables)
+
+    def chosen(self, wanted: Iterable[str]) -> list[str]:
+        """The wanted backends, all of them where none is named.
+
+        Raises:
+            UsageError: for a name that the configuration does not have.
+        """
+        names = list(wanted) or self.names
+        for name in names:
+            if name not in self._tables:
+                known = ", ".join(self.names) or "none"
+                raise UsageError(f"no backend is called {name!r}", f"Configured are: {known}.")
+        return names
+
+    async def backend(self, name: str) -> Backend:
+        """The opened backend.
+
+        Raises:
+            BackendError: it cannot be configured or opened; the next call tries again.
+            UsageError: it is not in the configuration.
+        """
+        (name,) = self.chosen([name])
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            if name not in self._opened:
+                table = self._tables[name].table
+                # A credential command may wait for a person, so it must not hold the loop.
+                made = await asyncio.to_thread(registry.configure, name, table, act=self.act)
+                try:
+                    async with asyncio.timeout(OPEN_TIMEOUT):
+                        await made.open()
+                except TimeoutError:
+                    await _quietly(made)
+                    raise TimedOut(f"{name} was not ready in {OPEN_TIMEOUT:.0f} s") from None
+                except BaseException:
+                    await _quietly(made)
+                    raise
+                self._opened[name] = made
+            return self._opened[name]
+
+    async def sync(self, name: str, on_progress: ProgressCallback | None = None) -> SyncReport:
+        """Read one backend's inventory and events into the store. A failure is its report."""
+        try:
+            backend = await self.backend(name)
+        except BackendError as error:
+            await self.syncer.record_failure(name, table_type(self._tables[name]), error)
+            return SyncReport(name, "failed", message=str(error), hint=error.hint)
+
+        def progress(made: Progress) -> None:
+            if on_progress is not None:
+                on_progress(name, made.done, made.total)
+
+        report = await self.syncer.sync(backend, progress)
+        if report.result == "failed":
+            await self._drop(name)
+        elif report.result != "busy":
+            await self.syncer.sync_events(backend, days=self.settings.events)
+        return report
+
+    async def refresh(self, ref: TokenRef) -> None:
+        """Read one token again."""
+        await self.syncer.refresh(await self.backend(ref.backend), ref)
+
+    async def dependents(self, ref: TokenRef) -> Dependents:
+        return await (await self.backend(ref.backend)).dependents(ref)
+
+    async def identify(
+        self, secret: Secret, wanted: Iterable[str] = ()
+    ) -> tuple[list[Match], list[tuple[str, str]]]:
+        """Ask every backend whose token a secret is: the matches, and who could not answer."""
+
+        async def ask(name: str) -> tuple[Match, ...]:
+            return await (await self.backend(name)).identify(secret)
+
+        names = self.chosen(wanted)
+        answers = await asyncio.gather(*map(ask, names), return_exceptions=True)
+        matches: list[Match] = []
+        silent: list[tuple[str, str]] = []
+        for name, answer in zip(names, answers, strict=True):
+            if isinstance(answer, tuple):
+                matches += answer
+            elif isinstance(answer, Unsupported):
+                silent.append((name, "it cannot tell"))
+            elif isinstance(answer, BackendError | ConsoleError):
+                silent.append((name, str(answer)))
+            elif isinstance(answer, Exception):
+                # A defect's own text could quote the secret that it was handed.
+                silent.append((name, f"a defect in the backend ({type(answer).__name__})"))
+            else:
+                raise answer
+        return matches, silent
+
+    async def _drop(self, name: str) -> None:
+        if backend := self._opened.pop(name, None):
+            await _quietly(backend)
+
+
+async def _quietly(backend: Backend) -> None:
+    """Close a backend that may be broken already."""
+    with contextlib.suppress(Exception):
+        await backend.close()
+
+
+def table_type(table: BackendTable) -> str:
+    """The type that a table names, for a backend that could not be made from it."""
+    return str(table.table.get("type", ""))

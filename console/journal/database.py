@@ -1,0 +1,172 @@
+"""The journal's database file: its tables, and connections whose safety is read back.
+
+SQLite in WAL mode with ``synchronous=FULL``: a commit returns after the log is on disk.
+Versions 3.7.0 to 3.51.2 can corrupt a database when a checkpoint meets a commit of
+another connection (sqlite.org/wal.html, "the WAL-reset bug"). So automatic checkpoints
+are off, and both appends and checkpoints happen only under one exclusive file lock.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from console.errors import JournalError
+
+APPLICATION_ID = 0x544B4A4C
+"""Tells the file apart from any other SQLite database ("TKJL")."""
+SCHEMA_VERSION = 1
+
+_TEXT = "CAST(leaf AS TEXT)"
+_PARTS = {
+    "id": "$.id",
+    "kind": "$.type",
+    "prev": "$.prev",
+    "handle": "$.act.target.handle",
+    "plan": "$.act.plan_ref",
+    "state": "$.out.state",
+}
+_COLUMNS = ",\n".join(
+    f"  {name} TEXT GENERATED ALWAYS AS (json_extract({_TEXT}, '{path}')) VIRTUAL"
+    for name, path in _PARTS.items()
+)
+
+SCHEMA = f"""
+CREATE TABLE entry (
+  seq INTEGER PRIMARY KEY CHECK (seq > 0 AND seq = json_extract({_TEXT}, '$.seq')),
+  leaf BLOB NOT NULL CHECK (typeof(leaf) = 'blob'),
+{_COLUMNS},
+  ref TEXT GENERATED ALWAYS AS
+    (coalesce(json_extract({_TEXT}, '$.out.ref'), json_extract({_TEXT}, '$.act.plan_ref'))) VIRTUAL,
+  step TEXT GENERATED ALWAYS AS (coalesce(json_extract({_TEXT}, '$.act.step'), '')) VIRTUAL,
+  CHECK (id IS NOT NULL AND kind IS NOT NULL AND prev IS NOT NULL)
+);
+CREATE UNIQUE INDEX entry_id ON entry (id);
+CREATE UNIQUE INDEX entry_prev ON entry (prev);
+CREATE UNIQUE INDEX entry_once ON entry (ref, kind, step)
+  WHERE kind IN ('outcome', 'recovery', 'recovery.claim');
+CREATE INDEX entry_ref ON entry (ref, kind, state);
+CREATE INDEX entry_kind ON entry (kind, id);
+CREATE INDEX entry_plan ON entry (plan);
+CREATE INDEX entry_handle ON entry (handle);
+CREATE TRIGGER entry_in_order BEFORE INSERT ON entry
+  WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM entry)
+    OR EXISTS (SELECT 1 FROM entry WHERE id = json_extract(CAST(NEW.leaf AS TEXT), '$.id'))
+  BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER entry_no_update BEFORE UPDATE ON entry
+  BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER entry_no_delete BEFORE DELETE ON entry
+  BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+"""  # noqa: S608 - built from constants only.
+"""One table. All columns but ``seq`` are computed from the leaf, so none can disagree with it.
+
+The triggers stop mistakes, not attackers: whoever owns the file can drop them. The hash
+links show an edit; only a checkpoint kept elsewhere will show a cut tail.
+"""
+
+
+def wal(path: Path) -> Path:
+    """The write-ahead log beside a database file."""
+    return path.with_name(path.name + "-wal")
+
+
+def connect_to_write(path: Path) -> sqlite3.Connection:
+    """A connection for appending. The caller holds the exclusive lock while it writes.
+
+    Raises:
+        JournalError: not a journal, made by a newer console, or not safe to write to.
+    """
+    fresh = not path.exists()
+    try:
+        if fresh:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(
+            path, timeout=10, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _make_safe(connection, path)
+            if _version(connection, path) == 0:
+                connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
+        except BaseException:
+            connection.close()
+            raise
+        if fresh:
+            _sync_directory(path.parent)
+    except (sqlite3.Error, OSError) as error:
+        raise _trouble(path, error) from None
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection | None:
+    """A read-only connection; None when there is no journal yet.
+
+    Raises:
+        JournalError: not a journal, or made by a newer console.
+    """
+    if not path.exists():
+        return None
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10, isolation_level=None
+        )
+        connection.execute("PRAGMA query_only = ON")
+        if _version(connection, path) == 0:
+            connection.close()
+            return None
+    except sqlite3.Error as error:
+        raise _trouble(path, error) from None
+    return connection
+
+
+def _make_safe(connection: sqlite3.Connection, path: Path) -> None:
+    wanted = {
+        "journal_mode": ("WAL", "wal"),
+        "synchronous": ("FULL", 2),
+        "wal_autocheckpoint": ("0", 0),
+        "mmap_size": ("0", 0),
+        # Asks for a flush of the drive's own cache on macOS; nothing elsewhere.
+        "fullfsync": ("ON", 1),
+    }
+    for name, (value, reads) in wanted.items():
+        connection.execute(f"PRAGMA {name} = {value}")
+        row = connection.execute(f"PRAGMA {name}").fetchone()
+        # A build without memory mapping has no answer to mmap_size, which is as good as 0.
+        if row is not None and row[0] != reads:
+            raise JournalError(
+                f"{path}: SQLite keeps {name} at {row[0]} instead of {value}",
+                "Nothing is sent, as the journal could lose an entry. Put it on a local disk.",
+            )
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    mark = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+    if tables and mark != APPLICATION_ID:
+        raise JournalError(
+            f"{path} is not a journal", "Move that file away; a new journal begins by itself."
+        )
+    if version > SCHEMA_VERSION:
+        raise JournalError(
+            f"{path} was written by a newer token-console", "Use that version, or a newer one."
+        )
+    return version
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _trouble(path: Path, error: Exception) -> JournalError:
+    return JournalError(
+        f"cannot use the journal {path}: {error}",
+        "Nothing is sent while that is so. Check the disk's space and the file's owner and mode.",
+    )

@@ -1,0 +1,146 @@
+"""An entry for people: flat fields, and one safe sentence that says what happened."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from console.journal.entry import Body, Kind, SchemaError, parse
+from console.journal.who import summary
+from console.text import safe
+
+LEVELS = ("asked", "accepted", "recorded", "refused", "silent")
+"""The evidence levels, 0 to 4, in a word each."""
+_NAME = 60
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry as it is shown. All text is raw but ``who`` and ``sentence``, which are safe.
+
+    ``t`` is in seconds of UTC, ``t_us`` the same in microseconds. ``ref`` is the id of the
+    entry that this one answers: an outcome's intent, an intent's plan. ``evidence`` is None
+    where none is claimed. ``raw`` is the leaf, byte for byte.
+    """
+
+    seq: int
+    raw: bytes
+    sentence: str
+    id: str = ""
+    kind: str = ""
+    t: int = 0
+    t_us: int = 0
+    who: str = ""
+    why: str = ""
+    incident: str = ""
+    verb: str = ""
+    backend: str = ""
+    target_kind: str = ""
+    target_id: str = ""
+    target_name: str = ""
+    handle: str = ""
+    step: str = ""
+    state: str = ""
+    evidence: int | None = None
+    ref: str = ""
+    plan: str = ""
+
+    @property
+    def at(self) -> datetime:
+        """When it was written, by the writing machine's clock."""
+        return datetime.fromtimestamp(self.t_us / 1_000_000, UTC)
+
+    @property
+    def body(self) -> Body:
+        """Every field. Raises ``SchemaError`` for an entry that cannot be read."""
+        return parse(self.raw)
+
+
+def entry_of(seq: int, leaf: bytes) -> Entry:
+    """The entry behind stored bytes. Bytes that cannot be read become an entry that says so."""
+    try:
+        body = parse(leaf)
+    except SchemaError:
+        return Entry(seq=seq, raw=leaf, sentence="An entry that this version cannot read.")
+    act, out = body.act, body.out
+    plan = act.plan_ref if act else ""
+    return Entry(
+        seq=seq,
+        raw=leaf,
+        id=body.id,
+        kind=body.type.value,
+        t=body.t // 1_000_000,
+        t_us=body.t,
+        who=safe(summary(body.who), 120),
+        why=body.why,
+        incident=body.incident,
+        verb=act.verb if act else "",
+        backend=act.backend if act else "",
+        target_kind=act.target.kind if act else "",
+        target_id=act.target.id if act else "",
+        target_name=act.target.name if act else "",
+        handle=act.target.handle if act else "",
+        step=act.step if act else "",
+        state=out.state if out else "",
+        evidence=out.evidence if out else None,
+        ref=out.ref if out else plan,
+        plan=body.id if body.type is Kind.PLAN else plan,
+        sentence=_sentence(body),
+    )
+
+
+def what(body: Body) -> str:
+    """What is done to what, safe: ``revoke payments-deploy (service) in vault-prod``."""
+    act = body.act
+    if act is None:
+        return ""
+    name = safe(act.target.name or act.target.id, _NAME)
+    return f"{safe(act.verb)} {name} ({safe(act.target.kind, 30)}) in {safe(act.backend)}"
+
+
+_OUTCOMES = {
+    "applied": "done",
+    "already": "it was so already",
+    "rejected": "the system declined; nothing changed",
+    "not_sent": "not sent; nothing changed",
+    "unknown": "no trustworthy answer; it may have happened",
+}
+
+
+def _sentence(body: Body) -> str:
+    who = safe(summary(body.who), 80)
+    why = safe(body.why, 160)
+    match body.type, body.act, body.out:
+        case Kind.LOG_OPEN, _, _:
+            return f"{who} opened this journal, {safe(body.log, 120)}."
+        case Kind.PLAN, act, _ if act:
+            calls = body.plan.steps if body.plan else 0
+            return f"{who} approved: {what(body)}, {calls} call{'s'[: calls != 1]}: {why}"
+        case Kind.INTENT, act, _ if act:
+            call = act.call
+            line = f": {safe(f'{call.method} {call.target}', 120)}" if call else ""
+            return f"About to {what(body)}{line}"
+        case Kind.OUTCOME, _, out if out:
+            status = f" ({safe(out.status, 40)})" if out.status else ""
+            took = f" after {out.elapsed_ms} ms" if out.elapsed_ms else ""
+            said = f": {safe(out.detail, 160)}" if out.detail else ""
+            told = _OUTCOMES.get(out.state, safe(out.state))
+            return f"{_capital(what(body))}: {told}{status}{took}{said}"
+        case Kind.EVIDENCE, _, out if out:
+            level = out.evidence or 0
+            word = LEVELS[level] if 0 <= level < len(LEVELS) else "?"
+            said = f": {safe(out.detail, 160)}" if out.detail else ""
+            return f"{_capital(what(body))}: {word} (level {level} of 4){said}"
+        case Kind.RECOVERY_CLAIM, _, _:
+            return f"{who} asks what became of: {what(body)}"
+        case Kind.RECOVERY, _, out if out:
+            told = "it was done" if out.state == "applied" else "it was not done"
+            said = f": {safe(out.detail, 160)}" if out.detail else ""
+            return f"{_capital(what(body))}, left open: {told}{said}"
+        case _:
+            about = f"{_capital(what(body))}: " if body.act else ""
+            return f"{about}{why}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

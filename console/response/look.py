@@ -1,0 +1,86 @@
+"""Asking a system whether what was to happen has happened. Reads, never changes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import NamedTuple
+
+from backends.contract import Backend
+from backends.errors import BackendError, NotFound
+from backends.model import Token, TokenRef, TokenState
+from console.response.facts import words
+
+PATIENCE = (3.0, 60.0)
+"""Seconds: how long at least, and at most, an effect is waited for."""
+READ_TIMEOUT = 60.0
+"""Seconds that one reading may take in all, with the backend's own repeats."""
+_PAUSE = (0.1, 2.0)
+
+GONE = "gone"
+"""What a step expects when the system will no longer have the token."""
+
+
+class Seen(NamedTuple):
+    """What a look showed. ``holds`` is None when the system could not be asked."""
+
+    holds: bool | None
+    words: str
+    token: Token | None = None
+
+
+def holds(expect: str, token: Token | None) -> bool:
+    """Whether a token (None: the system has none such) is as a step expects it."""
+    if token is None:
+        return expect in (GONE, TokenState.REVOKED.value)
+    if expect == GONE:
+        return token.state is TokenState.REVOKED
+    return bool(expect) and token.state.value == expect
+
+
+async def look(backend: Backend, ref: TokenRef, expect: str) -> Seen:
+    """Read the token once. Raises nothing: what goes wrong is in the answer."""
+    try:
+        async with asyncio.timeout(READ_TIMEOUT):
+            token = await backend.read(ref)
+    except NotFound:
+        return Seen(holds(expect, None), "the system no longer has it")
+    except TimeoutError:
+        return Seen(None, f"no answer in {READ_TIMEOUT:.0f} s")
+    except BackendError as error:
+        return Seen(None, words(error.message, 200))
+    except Exception as error:  # noqa: BLE001
+        # A backend's defect while reading must not cost the outcome that is owed.
+        return Seen(None, f"the backend failed with {type(error).__name__}")
+    return Seen(holds(expect, token), f"the system's record says {token.state.value}", token)
+
+
+def window(propagation: timedelta | None) -> float:
+    """Seconds to wait for an effect, from the time that a backend declares."""
+    least, most = PATIENCE
+    return min(max(propagation.total_seconds() if propagation else 0.0, least), most)
+
+
+async def await_effect(
+    backend: Backend,
+    ref: TokenRef,
+    expect: str,
+    seconds: float,
+    enough: Callable[[], bool] = lambda: False,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Seen:
+    """Read until the effect is seen, the time is over, or ``enough`` is true.
+
+    Looks at least once, with growing pauses in between.
+    """
+    deadline = time.monotonic() + seconds
+    pause, longest = _PAUSE
+    while True:
+        seen = await look(backend, ref, expect)
+        left = deadline - time.monotonic()
+        if seen.holds or left <= 0 or enough():
+            return seen
+        await sleep(min(pause, left))
+        pause = min(pause * 2, longest)

@@ -1,0 +1,219 @@
+"""The process that carries out one approved plan: ``python -m console.response.runner ID``.
+
+It has a session of its own, so that a closed terminal or a killed screen changes nothing.
+SIGTERM lets the call under way end, writes its outcome, and stops. What it does is to be
+read in the journal; its log file (beside the plan) is for what keeps it from starting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from backends import registry
+from backends.contract import Backend
+from backends.errors import BackendError
+from backends.model import TokenRef
+from console.errors import ConsoleError, Exit, PlanRefused, UsageError
+from console.journal.entry import Kind, SchemaError
+from console.journal.lock import Busy
+from console.journal.log import Journal
+from console.response import facts
+from console.response.approval import approved
+from console.response.execute import End, Execution, Result, note
+from console.response.locks import alive as alive
+from console.response.locks import take
+from console.response.plan import file_of
+from console.settings import Paths, load
+from console.text import safe
+
+LOCK_PATIENCE = 3.0
+"""Seconds to wait for another runner, or a recovery, of the same plan to end."""
+_BUSY = ("another runner is at work on this plan", "Watch it: token-console journal list.")
+REFRESH_TIMEOUT = 60.0
+_EXIT = {End.DONE: Exit.OK, End.STOPPED: Exit.FAILED, End.UNKNOWN: Exit.PARTIAL}
+_started: list[subprocess.Popen[bytes]] = []
+
+
+def start(plan_id: str, paths: Paths) -> int:
+    """Start a runner that outlives this process and its terminal. Returns its process id.
+
+    The environment goes with it, as credentials may be in there by reference. The plan's
+    lock is held from now until the runner ends (see ``alive``).
+
+    Raises:
+        PlanRefused: that is no plan's id, another runner is at it, or the process cannot
+            be started.
+    """
+    file_of(plan_id, paths)
+    _started[:] = [process for process in _started if process.poll() is None]
+    # Without -P the current directory could bring modules of its own.
+    command = [sys.executable, "-P", "-m", "console.response.runner", plan_id]
+    command += ["--config", str(paths.config), "--state", str(paths.state)]
+    try:
+        paths.make()
+        lock = take(plan_id, paths, LOCK_PATIENCE)
+    except Busy:
+        raise PlanRefused(*_BUSY) from None
+    except OSError as error:
+        raise _cannot(error) from None
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        log = os.open(log_of(plan_id, paths), flags, 0o600)
+        try:
+            process = subprocess.Popen(
+                [*command, "--lock", str(lock)],
+                pass_fds=[lock],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+    except OSError as error:
+        raise _cannot(error) from None
+    finally:
+        os.close(lock)
+    _started.append(process)
+    return process.pid
+
+
+def _cannot(error: OSError) -> PlanRefused:
+    return PlanRefused(f"cannot start the runner: {error.strerror}", "Nothing was sent. Try again.")
+
+
+def log_of(plan_id: str, paths: Paths) -> Path:
+    """Where a runner says what kept it from its work."""
+    return paths.plans / f"{plan_id}.log"
+
+
+async def run(plan_id: str, paths: Paths, lock: int | None = None) -> Result:
+    """Carry out an approved plan in this process. See :func:`start` for a process of its own.
+
+    ``lock`` is a descriptor that holds the plan's lock already; it is closed here.
+
+    Raises:
+        PlanRefused: the plan may not be carried out, or another runner is at it.
+        JournalError: the journal cannot be used; nothing was sent after that.
+    """
+    file_of(plan_id, paths)
+    paths.make()
+    try:
+        held = take(plan_id, paths, LOCK_PATIENCE) if lock is None else lock
+    except Busy:
+        raise PlanRefused(*_BUSY) from None
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, held)
+        journal = stack.enter_context(Journal(paths.journal))
+        return await _locked(plan_id, journal, paths)
+
+
+async def _locked(plan_id: str, journal: Journal, paths: Paths) -> Result:
+    try:
+        plan = approved(plan_id, journal, paths)
+    except PlanRefused as refusal:
+        _tell(journal, plan_id, f"Nothing was sent: {refusal}")
+        raise
+    async with contextlib.AsyncExitStack() as opened:
+        try:
+            backend = await opened.enter_async_context(_configure(plan.backend, paths))
+        except (BackendError, UsageError, PlanRefused) as error:
+            told = f"the backend {plan.backend} cannot be opened: {error} {error.hint}"
+            note(journal, plan, f"Nothing was sent: {told}")
+            return Result(End.STOPPED, told)
+        execution = Execution(plan, backend, journal)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(ValueError, RuntimeError):
+                loop.add_signal_handler(number, execution.stop)
+        result = await execution.run()
+        if not execution.stopping:
+            await _refresh(backend, plan.token.ref, paths)
+    return result
+
+
+def _tell(journal: Journal, plan_id: str, text: str) -> None:
+    """Let whoever watches the plan see why it is not carried out."""
+    entry = journal.get(plan_id)
+    if entry is None or entry.kind != Kind.PLAN:
+        return
+    with contextlib.suppress(SchemaError):
+        act = entry.body.act
+        if act is not None:
+            about = msgspec.structs.replace(act, plan_ref=plan_id)
+            journal.append(Kind.NOTE, why=facts.words(text), act=about)
+
+
+def _configure(name: str, paths: Paths) -> Backend:
+    for entry in load(paths.config).backends:
+        if entry.name == name:
+            return registry.configure(name, entry.table, act=True)
+    raise PlanRefused(
+        f"the configuration has no backend {name!r}", "Plan again with the configuration of today."
+    )
+
+
+async def _refresh(backend: Backend, ref: TokenRef, paths: Paths) -> None:
+    """Show the token as it is now in the inventory. That is a cache: no trouble matters."""
+    if not paths.inventory.exists():
+        return
+    with contextlib.suppress(Exception):
+        # Imported here because the store brings machinery that the calls do not wait for.
+        database: Any = importlib.import_module("console.store.database")
+        sync: Any = importlib.import_module("console.inventory.sync")
+        engine = database.open_for_writing(paths.inventory)
+        try:
+            async with asyncio.timeout(REFRESH_TIMEOUT):
+                await sync.Syncer(engine).refresh(backend, ref)
+        finally:
+            engine.dispose()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The runner process. Returns the exit code: 0 done, 1 stopped or refused, 3 unknown."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    parser = argparse.ArgumentParser(prog="console.response.runner")
+    parser.add_argument("plan")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--lock", type=int, help="an inherited descriptor of the plan's lock")
+    given = parser.parse_args(arguments)
+    os.umask(0o077)
+    if given.lock is not None:
+        # Programs that the backends start (a credential command) must not keep the lock.
+        os.set_inheritable(given.lock, False)
+    paths = Paths(config=given.config, state=given.state)
+    try:
+        result = asyncio.run(run(given.plan, paths, given.lock))
+    except ConsoleError as error:
+        _say(f"{error} {error.hint}")
+        return error.code
+    except Exception as error:  # noqa: BLE001
+        # The message and the locals of an unforeseen error may hold anything; places do not.
+        _say(f"the runner failed with {type(error).__name__}")
+        for frame in traceback.extract_tb(error.__traceback__):
+            _say(f"  {frame.filename}:{frame.lineno} in {frame.name}")
+        return Exit.FAILED
+    _say(result.words)
+    return _EXIT[result.end]
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(safe(facts.words(text, 1000), 1000) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""The screen's other half: talks to the backends in a process of its own.
+
+The screen draws and reads files; this process holds the connections, keeps the store up
+to date and makes plans. They speak JSON, one object a line: requests on standard input,
+answers and news on standard output. It ends when its standard input does.
+
+It never executes a plan: an approved one is handed to a runner process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from backends.contract import Verb
+from backends.errors import BackendError
+from console import settings as settings_module
+from console.errors import ConsoleError, UsageError
+from console.fleet import Fleet
+from console.inventory.search import Inventory
+from console.journal.log import Journal
+from console.response import plan as plans
+from console.response import runner
+from console.response.recover import recover
+from console.settings import Paths, Settings
+
+RESTRAINT = 5
+"""A backend whose listing takes long rests at least this many times as long afterwards."""
+
+PROGRESS_EVERY = 0.5
+"""Seconds between two progress messages of one backend."""
+
+Answer = dict[str, Any]
+
+
+class Worker:
+    """Serves one screen."""
+
+    def __init__(self, fleet: Fleet, write: Callable[[Mapping[str, Any]], None]) -> None:
+        self.fleet = fleet
+        self._write = write
+        self._wake = {name: asyncio.Event() for name in fleet.names}
+        self._verbs: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {
+            "plan": self._plan,
+            "approve": self._approve,
+            "refresh": self._refresh,
+            "dependents": self._dependents,
+            "token": self._token,
+        }
+
+    async def keep_fresh(self, name: str) -> None:
+        """Sync one backend again and again, for ever."""
+        while True:
+            started = time.monotonic()
+            await self._sync(name)
+            took = time.monotonic() - started
+            self._wake[name].clear()
+            with contextlib.suppress(TimeoutError):
+                pause = max(self.fleet.settings.refresh, RESTRAINT * took)
+                await asyncio.wait_for(self._wake[name].wait(), pause)
+
+    async def _sync(self, name: str) -> None:
+        last = 0.0
+
+        def progress(_: str, done: int, total: int | None) -> None:
+            nonlocal last
+            if time.monotonic() - last > PROGRESS_EVERY:
+                last = time.monotonic()
+                self._news(name, "running", done, total)
+
+        self._news(name, "running", 0, None)
+        report = await self.fleet.sync(name, progress)
+        self._news(name, report.result, report.tokens, None, report.message, report.hint)
+
+    def _news(
+        self,
+        backend: str,
+        state: str,
+        done: int,
+        total: int | None,
+        message: str = "",
+        hint: str = "",
+    ) -> None:
+        self._write(
+            {
+                "event": "sync",
+                "backend": backend,
+                "state": state,
+                "done": done,
+                "total": total,
+                "message": message,
+                "hint": hint,
+            }
+        )
+
+    async def recover(self) -> None:
+        """Ask the backends what became of calls whose runner died."""
+        opened = []
+        for name in self.fleet.names:
+            with contextlib.suppress(BackendError):
+                opened.append(await self.fleet.backend(name))
+        with Journal(self.fleet.paths.journal) as journal:
+            for found in await recover(opened, journal, self.fleet.paths):
+                self._write({"event": "recovered", "sentence": found.sentence})
+
+    async def answer(self, request: Mapping[str, Any]) -> None:
+        """Carry out one request and write its answer."""
+        reply: Answer = {"id": request.get("id")}
+        try:
+            handler = self._verbs.get(str(request.get("do")))
+            if handler is None:
+                raise UsageError(f"the worker does not know {request.get('do')!r}")
+            reply.update(await handler(request))
+        except (ConsoleError, BackendError) as error:
+            reply.update(error=str(error), hint=error.hint)
+        except Exception as error:  # noqa: BLE001
+            # One request must not end the process that keeps the inventory fresh.
+            reply.update(error=f"a defect: {type(error).__name__}", hint="Please report it.")
+        self._write(reply)
+
+    async def _plan(self, request: Mapping[str, Any]) -> Answer:
+        inventory = Inventory(self.fleet.paths.inventory)
+        try:
+            detail = inventory.detail(str(request["handle"]))
+        finally:
+            inventory.close()
+        if detail is None:
+            raise UsageError("the inventory has no such token", "Refresh and choose again.")
+        backend = await self.fleet.backend(detail.token.ref.backend)
+        fresh = await backend.read(detail.token.ref)
+        plan = await plans.make(
+            backend,
+            Verb(str(request["verb"])),
+            fresh,
+            str(request.get("reason", "")),
+            str(request.get("incident", "")),
+        )
+        plans.save(plan, self.fleet.paths)
+        return {"plan": msgspec.to_builtins(plan), "typed_word": plan.typed_word}
+
+    async def _approve(self, request: Mapping[str, Any]) -> Answer:
+        if not self.fleet.act:
+            raise UsageError("this console is read-only", "Start it with --act.")
+        paths = self.fleet.paths
+        plan = plans.load(str(request["plan"]), paths)
+        with Journal(paths.journal) as journal:
+            plans.approve(plan, journal, paths, str(request.get("typed") or ""))
+        runner.start(plan.id, paths)
+        return {"run": plan.id}
+
+    async def _refresh(self, request: Mapping[str, Any]) -> Answer:
+        name = request.get("backend")
+        for chosen in self.fleet.chosen([str(name)] if name else []):
+            self._wake[chosen].set()
+        return {"ok": True}
+
+    async def _dependents(self, request: Mapping[str, Any]) -> Answer:
+        found = await self.fleet.dependents(self._ref(request))
+        return {"dependents": msgspec.to_builtins(found)}
+
+    async def _token(self, request: Mapping[str, Any]) -> Answer:
+        await self.fleet.refresh(self._ref(request))
+        return {"ok": True}
+
+    def _ref(self, request: Mapping[str, Any]) -> Any:
+        inventory = Inventory(self.fleet.paths.inventory)
+        try:
+            detail = inventory.detail(str(request["handle"]))
+        finally:
+            inventory.close()
+        if detail is None:
+            raise UsageError("the inventory has no such token", "Refresh and choose again.")
+        return detail.token.ref
+
+
+async def serve(paths: Paths, settings: Settings, *, act: bool) -> None:
+    """Run until standard input ends."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=1 << 20)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+
+    def write(message: Mapping[str, Any]) -> None:
+        try:
+            sys.stdout.write(json.dumps(message) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The screen is gone; nobody is left to serve, and a run has its own process.
+            os._exit(0)
+
+    async with Fleet(settings, paths, act=act) as fleet:
+        worker = Worker(fleet, write)
+        tasks = {asyncio.create_task(worker.keep_fresh(name)) for name in fleet.names}
+        if act:
+            tasks.add(asyncio.create_task(worker.recover()))
+        try:
+            while line := await reader.readline():
+                with contextlib.suppress(ValueError):
+                    request = json.loads(line)
+                    task = asyncio.create_task(worker.answer(request))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def command(paths: Paths, *, act: bool) -> list[str]:
+    """The command that starts a worker for these paths."""
+    words = [sys.executable, "-m", "console.worker", str(paths.config), str(paths.state)]
+    return [*words, "--act"] if act else words
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m console.worker CONFIG STATE [--act]``."""
+    # The terminal's interrupt key is for the screen; the worker ends with its input.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    config, state, *flags = arguments
+    paths = Paths(Path(config), Path(state))
+    try:
+        loaded = settings_module.load(paths.config)
+        asyncio.run(serve(paths, loaded, act="--act" in flags))
+    except ConsoleError as error:
+        sys.stdout.write(json.dumps({"event": "fatal", "message": str(error), "hint": error.hint}))
+        sys.stdout.write("\n")
+        return int(error.code)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

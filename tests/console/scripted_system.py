@@ -1,0 +1,163 @@
+"""A small system in a directory, whose every moment a test can hold, kill or twist.
+
+A token is a file; to revoke it is to remove the file. Files beside the tokens steer it:
+``hold-before`` and ``hold-after`` stop a call right before and right after its effect until
+``go`` appears, ``answer`` replaces the answer's state, ``raise`` makes it fail,
+``no-effect`` makes it do nothing, ``down`` makes every reading fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import ClassVar
+
+from backends import permit
+from backends.contract import (
+    Ability,
+    Backend,
+    BackendConfig,
+    Call,
+    Capabilities,
+    KindCapabilities,
+    Option,
+    Outcome,
+    OutcomeState,
+    Proposal,
+    Retry,
+    Step,
+    Support,
+    Verb,
+    WhoAmI,
+)
+from backends.errors import NotFound, Unreachable
+from backends.model import EvidenceLevel, Found, Principal, Token, TokenRef, decode, encode, known
+
+KIND = "key"
+
+
+class Scripted(Backend):
+    type_name: ClassVar[str] = "scripted"
+    title: ClassVar[str] = "Scripted system"
+    options: ClassVar[tuple[Option, ...]] = (Option("path", "Its directory.", required=True),)
+    needs_credential: ClassVar[bool] = False
+
+    def __init__(self, config: BackendConfig) -> None:
+        super().__init__(config)
+        self.path = Path(config.options["path"])
+
+    def capabilities(self) -> Capabilities:
+        told = json.loads(self._file("abilities") or "{}")
+        ability = Ability(Support.FULL, retry=Retry(told.get("retry", "repeat freely")))
+        return Capabilities(
+            kinds=(
+                KindCapabilities(
+                    kind=KIND,
+                    title="key",
+                    verbs={Verb.REVOKE: ability},
+                    ceiling=EvidenceLevel(told.get("ceiling", 4)),
+                ),
+            )
+        )
+
+    def _file(self, name: str) -> str:
+        try:
+            return (self.path / name).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def _is(self, name: str) -> bool:
+        return (self.path / name).exists()
+
+    async def health(self) -> None:  # type: ignore[override]
+        return None
+
+    async def whoami(self) -> WhoAmI:
+        if self._is("down"):
+            raise Unreachable("no connection")
+        own = tuple(TokenRef(self.name, KIND, id_) for id_ in self._file("own").split())
+        above = tuple(TokenRef(self.name, KIND, id_) for id_ in self._file("ancestors").split())
+        return WhoAmI(
+            name="console",
+            own=own,
+            ancestors=above,
+            principals=("console-user",),
+            can_act=not self._is("read-only"),
+        )
+
+    async def inventory(self) -> AsyncIterator[Found]:
+        for path in sorted((self.path / "tokens").iterdir()):
+            yield decode(path.read_bytes(), Token)
+
+    async def read(self, ref: TokenRef) -> Token:
+        if self._is("down"):
+            raise Unreachable("no connection")
+        try:
+            return decode((self.path / "tokens" / ref.id).read_bytes(), Token)
+        except FileNotFoundError:
+            raise NotFound("no such key") from None
+
+    async def plan(self, verb: Verb, token: Token) -> Proposal:
+        step = Step(
+            id="1",
+            verb=verb,
+            token=token.ref,
+            title="Remove the key",
+            call=Call("http", "DELETE", f"/keys/{token.ref.id}"),
+            retry=self.capabilities().of(KIND).ability(verb).retry,
+            expect="gone",
+        )
+        return Proposal(steps=(step,))
+
+    async def perform(self, step: Step) -> Outcome:
+        intent = permit.spend(step.call)
+        await self._hold("before")
+        with (self.path / "calls").open("a") as log:
+            log.write(f"{intent} {step.call.line}\n")
+        if not self._is("no-effect"):
+            (self.path / "tokens" / step.token.id).unlink(missing_ok=True)
+        await self._hold("after")
+        if self._is("raise"):
+            raise RuntimeError(self._file("raise"))
+        answer = json.loads(self._file("answer") or '{"state": "applied", "status": "204"}')
+        return Outcome(**{**answer, "state": OutcomeState(answer["state"])})
+
+    async def _hold(self, moment: str) -> None:
+        if self._is(f"hold-{moment}"):
+            (self.path / f"reached-{moment}").touch()
+            await asyncio.to_thread(self._wait)
+
+    def _wait(self) -> None:
+        while not self._is("go"):
+            time.sleep(0.01)
+
+
+def make(path: Path, *names: str) -> Scripted:
+    """A new system with these tokens; each name is the id too."""
+    (path / "tokens").mkdir(parents=True)
+    backend = Scripted(BackendConfig(name="sys", type="scripted", options={"path": str(path)}))
+    for name in names:
+        put(backend, name, name)
+    return backend
+
+
+def put(backend: Scripted, id_: str, name: str, principal: str = "ci") -> Token:
+    """Let the system have a token."""
+    token = Token(
+        ref=TokenRef(backend.name, KIND, id_),
+        name=name,
+        scope="all",
+        principal=known(Principal(principal, principal), "record"),
+        owner=known("payments", "record"),
+    )
+    (backend.path / "tokens" / id_).write_bytes(encode(token))
+    return token
+
+
+def calls(backend: Scripted) -> list[str]:
+    """The intents whose calls arrived, in order."""
+    path = backend.path / "calls"
+    return [line.split()[0] for line in path.read_text().splitlines()] if path.exists() else []

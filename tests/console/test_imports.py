@@ -1,0 +1,81 @@
+"""The command line does not pay for the screen, nor the screen for the backends."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCREEN = ("textual", "rich")
+HEAVY = (
+    "sqlalchemy",
+    "sqlmodel",
+    "httpx",
+    "boto3",
+    "botocore",
+    "psycopg",
+    "alembic",
+    "cryptography",
+)
+
+
+def loaded(code: str, home: Path) -> set[str]:
+    """The top-level modules that a fresh interpreter holds after running the code."""
+    script = (
+        f"import sys\n{code}\nprint('\\n'.join(sorted({{m.split('.')[0] for m in sys.modules}})))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"TOKEN_CONSOLE_HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+    )
+    return set(done.stdout.split())
+
+
+def run_command(*words: str) -> str:
+    return (
+        "from console.cli import main\n"
+        "try:\n"
+        f"    main({list(words)!r})\n"
+        "except SystemExit:\n"
+        "    pass"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--help",), ("list", "--json"), ("list", "--help"), ("show", "x"), ("journal", "list")],
+)
+def test_reading_commands_load_neither_screen_nor_backends(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert not loaded(run_command(*words), tmp_path) & {*SCREEN, *HEAVY}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "console.worker",
+        "console.fleet",
+        "console.response.runner",
+        "backends.conformance",
+        "backends.lab.lab",
+        "backends.openbao",
+        "backends.aws_iam",
+        "backends.postgres",
+        "backends.estate",
+    ],
+)
+def test_nothing_below_the_screen_loads_it(module: str, tmp_path: Path) -> None:
+    assert not loaded(f"import {module}", tmp_path) & set(SCREEN)
+
+
+def test_the_screen_holds_no_backend_library(tmp_path: Path) -> None:
+    assert not loaded("import console.tui.app", tmp_path) & set(HEAVY)
+
+
+def test_one_backend_does_not_load_anothers_library(tmp_path: Path) -> None:
+    assert not loaded("import backends.openbao", tmp_path) & {"boto3", "botocore", "psycopg"}
+    assert not loaded("import backends.estate", tmp_path) & {"boto3", "psycopg", "httpx"}

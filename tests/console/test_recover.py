@@ -1,0 +1,144 @@
+"""After a kill at the worst moment: what is open is found, asked about, and settled once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import scripted_system
+from runner_scene import Scene, wait_for
+from scripted_system import calls
+
+from backends.contract import Verb
+from console.journal.entry import Kind
+from console.journal.lock import only_one
+from console.journal.log import Journal
+from console.response import facts, runner
+from console.response.locks import lock_of
+from console.response.recover import Recovered, recover
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    made = Scene(tmp_path, monkeypatch)
+    yield made
+    made.say("go")  # A test that failed leaves no runner behind that waits for ever.
+
+
+def ask(scene: Scene, *backends: scripted_system.Scripted, settle: float = 0) -> list[Recovered]:
+    with Journal(scene.paths.journal) as journal:
+        return asyncio.run(recover(backends, journal, scene.paths, settle=settle))
+
+
+def killed(scene: Scene, moment: str) -> str:
+    """The plan of a runner that was killed right before or right after its call."""
+    plan = scene.approve()
+    scene.say(f"hold-{moment}")
+    pid = runner.start(plan, scene.paths)
+    scene.reached(moment)
+    os.kill(pid, signal.SIGKILL)
+    scene.ended(plan)
+    assert [entry.plan for entry in scene.view.open_intents()] == [plan]
+    return plan
+
+
+def test_killed_after_the_call_it_is_found_to_be_done(scene: Scene) -> None:
+    plan = killed(scene, "after")
+    (found,) = ask(scene, scene.system)
+    assert (found.state, found.handle) == ("applied", scene.ref.handle)
+    assert "Revoke k (key) in sys" in found.sentence
+    assert scene.kinds(plan) == [
+        ("intent", ""),
+        ("recovery.claim", "claimed"),
+        ("recovery", "applied"),
+    ]
+    assert scene.told(plan)[-1].evidence == 2
+    assert scene.view.open_intents() == []
+    assert ask(scene, scene.system) == []
+    assert len(calls(scene.system)) == 1
+
+
+def test_killed_before_the_call_it_is_found_not_to_be_done_and_never_sent(scene: Scene) -> None:
+    plan = killed(scene, "before")
+    (found,) = ask(scene, scene.system)
+    assert found.state == "not_applied"
+    assert "Plan it again" in found.sentence
+    assert calls(scene.system) == []
+    assert scene.view.open_intents() == []
+    runner.start(plan, scene.paths)
+    scene.ended(plan)
+    assert calls(scene.system) == [], "a step that was tried is not tried again"
+    assert "tried before" in scene.told(plan)[-1].sentence
+
+
+def test_a_living_runner_is_left_alone(scene: Scene) -> None:
+    plan = scene.approve()
+    scene.say("hold-after")
+    runner.start(plan, scene.paths)
+    scene.reached("after")
+    assert ask(scene, scene.system) == []
+    scene.say("go")
+    scene.ended(plan)
+    assert ("outcome", "applied") in scene.kinds(plan)
+    assert "recovery" not in [kind for kind, _ in scene.kinds(plan)]
+
+
+def test_a_system_that_cannot_be_asked_leaves_it_open_and_listed(scene: Scene) -> None:
+    plan = killed(scene, "after")
+    scene.say("down")
+    for _ in range(2):
+        (found,) = ask(scene, scene.system)
+        assert found.state == "open"
+        assert "cannot be asked" in found.sentence
+    (found,) = ask(scene)
+    assert "not configured" in found.sentence
+    (scene.system.path / "down").unlink()
+    (found,) = ask(scene, scene.system)
+    assert found.state == "applied"
+    assert [kind for kind, _ in scene.kinds(plan)].count("recovery.claim") == 1
+
+
+def test_what_must_not_be_repeated_is_not_called_undone_by_a_look(scene: Scene) -> None:
+    scene.say("abilities", json.dumps({"retry": "never"}))
+    killed(scene, "before")
+    (found,) = ask(scene, scene.system)
+    assert found.state == "open"
+    assert len(scene.view.open_intents()) == 1
+
+
+def test_a_young_intent_is_given_time_before_it_is_called_undone(scene: Scene) -> None:
+    killed(scene, "before")
+    (found,) = ask(scene, scene.system, settle=3600)
+    assert found.state == "open"
+    assert "too early" in found.sentence
+    assert len(scene.view.open_intents()) == 1
+
+
+def test_one_recovery_at_a_time(scene: Scene) -> None:
+    killed(scene, "after")
+    with only_one(scene.paths.state / "recover.lock"):
+        assert ask(scene, scene.system) == []
+    assert len(ask(scene, scene.system)) == 1
+
+
+def test_a_recovery_keeps_runners_of_that_plan_away(scene: Scene) -> None:
+    plan = killed(scene, "after")
+    with only_one(lock_of(plan, scene.paths)):
+        assert ask(scene, scene.system) == []
+    wait_for(lambda: len(ask(scene, scene.system)) == 1, "the recovery")
+
+
+def test_an_intent_without_a_plan_is_settled_too(scene: Scene) -> None:
+    token = asyncio.run(scene.system.read(scene.ref))
+    step = asyncio.run(scene.system.plan(Verb.REVOKE, token)).steps[0]
+    with Journal(scene.paths.journal) as journal:
+        journal.append(
+            Kind.INTENT, why="leaked somewhere public", act=facts.act("revoke", token, step)
+        )
+    (found,) = ask(scene, scene.system)
+    assert found.state == "not_applied"

@@ -1,0 +1,78 @@
+"""A broken configuration names the line and the mend; the rest of it goes on."""
+
+from pathlib import Path
+
+import pytest
+
+from console import settings
+from console.errors import SettingsError
+from console.settings import load, paths
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_no_file_shows_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path / "config.toml")
+    assert "token-console demo" in caught.value.hint
+    assert "[backend." in caught.value.hint
+
+
+def test_what_is_not_toml_names_the_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "[console]\nrefresh = 30\n[backend.a\ntype = 'x'\n")
+    with pytest.raises(SettingsError) as caught:
+        load(path)
+    assert "line 3" in str(caught.value)
+    assert "[backend.a" in caught.value.hint
+
+
+def test_each_wrong_entry_has_its_line_and_the_others_go_on(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "[console]\n"
+        "refersh = 30\n"
+        "refresh = 0\n"
+        "[backend.good]\n"
+        "type = 'estate'\n"
+        "[backend.'Bad Name']\n"
+        "type = 'estate'\n"
+        "[backend.leaky]\n"
+        "type = 'openbao'\n"
+        "read = 'hvs.canary'\n"
+        "[surprise]\n",
+    )
+    loaded = load(path)
+    told = {problem.line: problem for problem in loaded.problems}
+    assert set(told) == {2, 3, 6, 10, 11}
+    assert all(problem.hint for problem in loaded.problems)
+    assert "hvs.canary" not in repr(loaded.problems)
+    assert [table.name for table in loaded.backends] == ["good", "leaky"]
+    assert loaded.refresh == settings.DEFAULTS["refresh"]
+
+
+def test_a_backend_can_be_switched_off(tmp_path: Path) -> None:
+    loaded = load(write(tmp_path, "[backend.a]\ntype = 'estate'\nenabled = false\n"))
+    assert loaded.backends == ()
+
+
+def test_home_holds_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_CONSOLE_HOME", str(tmp_path / "h"))
+    where = paths()
+    assert where.config == tmp_path / "h" / "config.toml"
+    where.make()
+    assert where.state.stat().st_mode & 0o777 == 0o700
+    assert where.inventory.parent == where.journal.parent == where.state
+
+
+def test_without_home_the_xdg_directories_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TOKEN_CONSOLE_HOME", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "c"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "s"))
+    assert paths().config == tmp_path / "c" / "token-console" / "config.toml"
+    assert paths().state == tmp_path / "s" / "token-console"

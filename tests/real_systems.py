@@ -1,0 +1,139 @@
+"""The lab's three systems through their own clients: make a token, and try its value."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from backends.lab.lab import Lab
+from backends.lab.moto import Made as AwsKey
+from backends.lab.moto import MotoServer
+from backends.lab.openbao import OpenBaoServer
+from backends.lab.postgres import PostgresServer
+
+
+class Issued(NamedTuple):
+    """A token made for a test: what the console calls it, and the value."""
+
+    backend: str
+    id: str
+    name: str
+    value: str
+
+
+class RealSystem(ABC):
+    """One of the lab's systems."""
+
+    mark: bytes
+    """Bytes that stand in the request that revokes, for a proxy that waits for it."""
+
+    @abstractmethod
+    def issue(self, name: str) -> Issued: ...
+
+    @abstractmethod
+    def accepts(self, issued: Issued) -> bool: ...
+
+
+class RealBao(RealSystem):
+    mark = b"revoke-accessor"
+
+    def __init__(self, server: OpenBaoServer) -> None:
+        self.server = server
+
+    def issue(self, name: str) -> Issued:
+        wanted = {"display_name": name, "policies": ["default"], "meta": {"owner": "payments"}}
+        with self.server.client() as client:
+            made = client.post("auth/token/create", json=wanted).raise_for_status().json()["auth"]
+        # The server puts the word "token" in front of a display name of one's own.
+        return Issued(self.server.name, made["accessor"], f"token-{name}", made["client_token"])
+
+    def accepts(self, issued: Issued) -> bool:
+        with self.server.client() as client:
+            headers = {"X-Vault-Token": issued.value}
+            return client.get("auth/token/lookup-self", headers=headers).status_code == 200
+
+
+class RealAws(RealSystem):
+    mark = b"DeleteAccessKey"
+
+    def __init__(self, server: MotoServer) -> None:
+        self.server = server
+
+    def issue(self, name: str) -> Issued:
+        self.server.iam.create_user(UserName=name, Tags=[{"Key": "owner", "Value": "payments"}])
+        key = self.server.key(name)
+        return Issued(self.server.name, key.id, key.id, key.text)
+
+    def accepts(self, issued: Issued) -> bool:
+        id_, _, secret = issued.value.partition(":")
+        client = self.server.client("sts", AwsKey("", id_, secret))
+        try:
+            client.get_caller_identity()
+        except client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "InvalidClientTokenId":
+                raise
+            return False
+        return True
+
+
+class RealPostgres(RealSystem):
+    mark = b"DROP ROLE"
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+
+    def issue(self, name: str) -> Issued:
+        password = secrets.token_urlsafe(18)
+        with self.server.connect() as connection:
+            verifier = connection.pgconn.encrypt_password(
+                password.encode(), name.encode(), b"scram-sha-256"
+            ).decode()
+            role = sql.Identifier(name)
+            for statement in (
+                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(verifier)),
+                sql.SQL("COMMENT ON ROLE {} IS 'owner: payments'").format(role),
+                sql.SQL("GRANT {} TO console_responder WITH ADMIN OPTION").format(role),
+            ):
+                connection.execute(statement)
+            found = connection.execute("SELECT oid FROM pg_roles WHERE rolname = %s", [name])
+            oid = str(found.fetchone()[0])
+        return Issued(self.server.name, oid, name, password)
+
+    def accepts(self, issued: Issued) -> bool:
+        try:
+            self.server.connect(issued.name, password=issued.value).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def systems(lab: Lab) -> dict[str, RealSystem]:
+    """By type of backend."""
+    servers: Mapping[str, Any] = lab.servers
+    return {
+        "openbao": RealBao(servers["openbao"]),
+        "aws_iam": RealAws(servers["aws_iam"]),
+        "postgres": RealPostgres(servers["postgres"]),
+    }
+
+
+def console(home: Path, *words: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line over a home, as a person would."""
+    return subprocess.run(
+        [sys.executable, "-m", "console", "--home", str(home), *words],
+        capture_output=True,
+        text=True,
+        input=text,
+        stdin=subprocess.DEVNULL if text is None else None,
+        timeout=120,
+        env={**os.environ, "LANG": "C.UTF-8"},
+    )
