@@ -1,0 +1,257 @@
+"""The statements that change a role, and the plans made of them.
+
+Every plan is one statement. ``DROP ROLE`` is planned only where nothing hangs on the
+role, since PostgreSQL refuses it otherwise (2BP01); else revoking means that the role
+can never log in again, and what is left for a person to do is said. Sources: PostgreSQL
+documentation, ALTER ROLE, DROP ROLE, "Dropping Roles", pg_terminate_backend.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from psycopg import sql
+
+from backends.contract import Call, Hazard, Proposal, Retry, Step, Verb
+from backends.errors import Unsupported
+from backends.model import Token, TokenState
+from backends.postgres.consumers import Uses
+from backends.postgres.roles import state
+from backends.postgres.wire import Row
+
+BOOTSTRAP: Final = 10
+"""The oid of the role that initdb made. PostgreSQL refuses to drop it."""
+
+CONTAIN, RESTORE, DROP, DISABLE, DISCONNECT = "contain", "restore", "drop", "disable", "disconnect"
+
+
+def quoted(name: str) -> str:
+    """A role's name as an SQL identifier, whatever characters it holds."""
+    return sql.Identifier(name).as_string(None)
+
+
+def statement(which: str, oid: int, name: str) -> Call:
+    """The one statement of a step. ``Call.line`` is exactly what is sent."""
+    role = quoted(name)
+    if which == DISCONNECT:
+        # By oid: sessions of a role that was dropped have no name any more.
+        sessions = f"pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = {oid}"
+        return Call("sql", "SELECT", f"{sessions} AND pid <> pg_backend_pid()")
+    if which == DROP:
+        return Call("sql", "DROP ROLE", role)
+    attributes = {
+        CONTAIN: "NOLOGIN",
+        RESTORE: "LOGIN",
+        DISABLE: "NOLOGIN PASSWORD NULL VALID UNTIL 'epoch'",
+    }[which]
+    return Call("sql", "ALTER ROLE", f"{role} {attributes}")
+
+
+def allowed(oid: int, name: str) -> tuple[Call, ...]:
+    """Every call that may be made on a role: anything else is not ours and is not sent."""
+    every = (CONTAIN, RESTORE, DROP, DISABLE, DISCONNECT)
+    return tuple(statement(which, oid, name) for which in every)
+
+
+class Acting(NamedTuple):
+    """What the acting role may do to the target, as the catalogs say."""
+
+    name: str
+    superuser: bool
+    administers: bool
+    """CREATEROLE, and (from version 16 on) ADMIN OPTION on the target."""
+    signals: bool
+    """Member of the target or of pg_signal_backend."""
+    others: int
+    """Superusers besides the target that can log in."""
+
+
+def propose(verb: Verb, token: Token, row: Row, found: Uses, acting: Acting) -> Proposal:
+    """The plan for a verb.
+
+    Raises:
+        Unsupported: the verb makes no sense here, with what a person can do instead.
+    """
+    oid, name = int(row["oid"]), str(row["rolname"])
+    if verb is Verb.ROTATE:
+        raise Unsupported(
+            "a password is replaced where its consumers get it, which is a rotation's work",
+            r"Until then: \password in psql, which sends no clear text either.",
+        )
+    hazards = _hazards(verb, row, found, acting)
+    if verb is Verb.DISCONNECT:
+        return _disconnect(token, statement(DISCONNECT, oid, name), found, hazards)
+    if verb is Verb.RESTORE:
+        return _restore(token, row, statement(RESTORE, oid, name), hazards)
+    if verb is Verb.CONTAIN:
+        return _contain(token, statement(CONTAIN, oid, name), found, hazards)
+    if found.dependencies or oid == BOOTSTRAP:
+        return _disable(token, statement(DISABLE, oid, name), found, hazards)
+    return _drop(token, statement(DROP, oid, name), found, hazards)
+
+
+def _drop(token: Token, call: Call, found: Uses, hazards: tuple[Hazard, ...]) -> Proposal:
+    step = Step(
+        id=DROP,
+        verb=Verb.REVOKE,
+        token=token.ref,
+        title="Drop the role: nothing depends on it",
+        call=call,
+        retry=Retry.CONFIRM,
+        expect="gone",
+    )
+    collateral = [f"{row['rolname']} loses the rights it has through it" for row in found.members]
+    return Proposal(
+        steps=(step,),
+        hazards=hazards,
+        collateral=(*collateral, *_left_open(found)),
+        takes_effect="at once for new log-ins; on replicas after their replay lag",
+    )
+
+
+def _disable(token: Token, call: Call, found: Uses, hazards: tuple[Hazard, ...]) -> Proposal:
+    reasons = "; ".join(found.where()) or "it is the role that the cluster was made with"
+    step = Step(
+        id=DISABLE,
+        verb=Verb.REVOKE,
+        token=token.ref,
+        title="Destroy the password and forbid log-in; the role stays, as it is depended on",
+        call=call,
+        retry=Retry.FREE,
+        expect=TokenState.DISABLED.value,
+    )
+    databases = sorted({row["datname"] for row in found.dependencies if row["datname"]})
+    manual = ""
+    if found.dependencies:
+        where = ", ".join(databases) or "any database"
+        manual = (
+            f"To remove the role too: in {where}, REASSIGN OWNED BY and DROP OWNED BY it, "
+            "then revoke again."
+        )
+    return Proposal(
+        steps=(step,),
+        hazards=hazards,
+        collateral=(f"The role stays: {reasons}.", *_left_open(found)),
+        takes_effect="at once for new log-ins; on replicas after their replay lag",
+        manual=manual,
+    )
+
+
+def _contain(token: Token, call: Call, found: Uses, hazards: tuple[Hazard, ...]) -> Proposal:
+    step = Step(
+        id=CONTAIN,
+        verb=Verb.CONTAIN,
+        token=token.ref,
+        title="Forbid log-in; the password is kept",
+        call=call,
+        retry=Retry.FREE,
+        reversible=True,
+        expect=TokenState.DISABLED.value,
+    )
+    return Proposal(
+        steps=(step,),
+        hazards=hazards,
+        collateral=_left_open(found),
+        takes_effect="at once for new log-ins; on replicas after their replay lag",
+        undo=statement(RESTORE, int(token.ref.id), token.name).line,
+    )
+
+
+def _restore(token: Token, row: Row, call: Call, hazards: tuple[Hazard, ...]) -> Proposal:
+    if row["until"] == 0.0:
+        raise Unsupported(
+            "the role was revoked: its password is destroyed",
+            "Set a new one and a new VALID UNTIL by hand, if it is to live again.",
+        )
+    after = state({**row, "rolcanlogin": True})
+    step = Step(
+        id=RESTORE,
+        verb=Verb.RESTORE,
+        token=token.ref,
+        title="Allow log-in again, with the password it had",
+        call=call,
+        retry=Retry.FREE,
+        reversible=True,
+        expect=after.value,
+    )
+    return Proposal(
+        steps=(step,),
+        hazards=hazards,
+        collateral=("It can log in already: this changes nothing.",) if row["rolcanlogin"] else (),
+        takes_effect="at once",
+        undo=statement(CONTAIN, int(token.ref.id), token.name).line,
+    )
+
+
+def _disconnect(token: Token, call: Call, found: Uses, hazards: tuple[Hazard, ...]) -> Proposal:
+    step = Step(
+        id=DISCONNECT,
+        verb=Verb.DISCONNECT,
+        token=token.ref,
+        title=f"End the open sessions of this role ({found.live} now)",
+        call=call,
+        retry=Retry.FREE,
+    )
+    again = "Clients that still hold a good password connect again at once: contain it first."
+    return Proposal(
+        steps=(step,),
+        hazards=hazards,
+        collateral=("Transactions under way are rolled back.", again),
+        takes_effect="within moments; a session that is stuck in the kernel takes longer",
+    )
+
+
+def _left_open(found: Uses) -> tuple[str, ...]:
+    if not found.live:
+        return ()
+    return (f"{found.live} open session(s) go on: end them with disconnect.",)
+
+
+def _hazards(verb: Verb, row: Row, found: Uses, acting: Acting) -> tuple[Hazard, ...]:
+    hazards: list[Hazard] = []
+    ends = verb in (Verb.CONTAIN, Verb.REVOKE)
+    if row["rolsuper"] and ends:
+        hazards.append(Hazard(code="superuser", text="This role is a superuser."))
+        if not acting.others:
+            text = "It is the last superuser that can log in: nobody could undo this."
+            hazards.append(Hazard(code="last-superuser", text=text, fatal=True))
+    if found.live and ends:
+        names = sorted({str(line["application_name"] or "no name") for line in found.sessions})
+        text = (
+            f"{found.live} session(s) are open and survive ({', '.join(names[:3])}): "
+            "disconnect them afterwards."
+        )
+        hazards.append(Hazard(code="live-sessions", text=text))
+    if any(line["backend_type"] == "walsender" for line in found.sessions):
+        hazards.append(Hazard(code="replication", text="A replica or a backup streams with it."))
+    if found.dependencies and verb is Verb.REVOKE:
+        text = f"The role stays, unable to log in: {'; '.join(found.where())}."
+        hazards.append(Hazard(code="dependents", text=text))
+    if found.subscriptions and ends:
+        text = f"{len(found.subscriptions)} subscription(s) run as it and may stop."
+        hazards.append(Hazard(code="subscriptions", text=text))
+    if found.members and verb is Verb.REVOKE and not found.dependencies:
+        text = f"{len(found.members)} role(s) have rights through it and lose them."
+        hazards.append(Hazard(code="members", text=text))
+    if missing := _missing(verb, row, acting):
+        hazards.append(Hazard(code="not-permitted", text=missing))
+    return tuple(hazards)
+
+
+def _missing(verb: Verb, row: Row, acting: Acting) -> str:
+    """Why PostgreSQL will refuse, empty where it should not."""
+    if acting.superuser:
+        return ""
+    target = quoted(str(row["rolname"]))
+    if row["rolsuper"]:
+        return f"Only a superuser may touch a superuser, and {acting.name} is none."
+    if verb is Verb.DISCONNECT:
+        if acting.signals:
+            return ""
+        return f"{acting.name} lacks pg_signal_backend: GRANT pg_signal_backend TO it."
+    if acting.administers:
+        return ""
+    return (
+        f"{acting.name} may not change this role: it needs CREATEROLE and "
+        f"GRANT {target} TO {quoted(acting.name)} WITH ADMIN OPTION."
+    )

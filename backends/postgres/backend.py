@@ -1,0 +1,392 @@
+"""The PostgreSQL backend: login roles as tokens, the server's catalogs as the record."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar, Final
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+
+from backends.contract import (
+    Backend,
+    BackendConfig,
+    Capabilities,
+    Health,
+    Match,
+    Option,
+    Outcome,
+    OutcomeState,
+    ProbeResult,
+    Proposal,
+    Step,
+    Verb,
+    WhoAmI,
+)
+from backends.errors import AuthFailed, BackendError, ConfigError, Forbidden, NotFound
+from backends.model import (
+    AuditEvent,
+    Dependents,
+    Found,
+    Gap,
+    GapKind,
+    Progress,
+    ScopeDone,
+    Secret,
+    Token,
+    TokenRef,
+)
+from backends.postgres import actions, consumers, log, roles, scram, wire
+from backends.postgres.declared import OPTIONS, SSL_MODES, capabilities
+
+MAX_TRIED: Final = 2000
+"""Verifiers that one identification computes, at some milliseconds each."""
+
+
+class Postgres(Backend):
+    """One PostgreSQL cluster, seen through one database.
+
+    The reading credential needs no more than a log-in; ``pg_read_all_stats`` adds the
+    addresses of sessions, ``GRANT SELECT (oid, rolname, rolpassword) ON pg_authid`` adds
+    identification. The acting one needs CREATEROLE with ADMIN OPTION on the roles, and
+    ``pg_signal_backend``.
+    """
+
+    type_name = "postgres"
+    title = "PostgreSQL"
+    options: ClassVar[tuple[Option, ...]] = OPTIONS
+
+    def __init__(self, config: BackendConfig) -> None:
+        super().__init__(config)
+        given = {option.name: option.default for option in OPTIONS} | dict(config.options)
+        if given["sslmode"] not in SSL_MODES:
+            raise ConfigError(
+                f"sslmode cannot be {given['sslmode']!r}",
+                f"One of: {', '.join(SSL_MODES)}.",
+                option="sslmode",
+            )
+        for name in ("connect_timeout", "statement_timeout"):
+            if not 1 <= given[name] <= 3600:
+                raise ConfigError(
+                    f"{name} must be from 1 to 3600 s", "For example 30.", option=name
+                )
+        if not 0 < given["port"] < 65536:
+            raise ConfigError(
+                f"there is no port {given['port']}", "Usually it is 5432.", option="port"
+            )
+        self._address = wire.Address(**{name: given[name] for name in wire.Address._fields})
+        self._user: str = given["user"]
+        self._act_user: str = given["act_user"] or self._user
+        self._log_file = Path(given["log_file"]).expanduser() if given["log_file"] else None
+        if config.read is None:
+            raise ConfigError(f"{config.name} has no password to read with", option="read")
+        self._reader = wire.Reader(self._address, self._user, config.read)
+        self._names: dict[str, str] = {}
+        """Names by oid as they were last seen: a dropped role's is needed to try its password."""
+
+    def capabilities(self) -> Capabilities:
+        return capabilities(bool(self._log_file))
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+    async def health(self) -> Health:
+        sent = time.time()
+        (row,) = await self._reader.rows(
+            "the server's version",
+            "SELECT current_setting('server_version') AS version, clock_timestamp() AS clock,"
+            " pg_is_in_recovery() AS replica",
+        )
+        took = time.time() - sent
+        skew = row["clock"] - datetime.fromtimestamp(sent + took / 2, UTC)
+        notes = ("This is a replica: it reads, and cannot act.",) if row["replica"] else ()
+        return Health(
+            version=f"PostgreSQL {row['version']}",
+            latency_ms=round(took * 1000),
+            skew=skew,
+            notes=notes,
+        )
+
+    async def whoami(self) -> WhoAmI:
+        rows = await self._reader.rows(
+            "the console's own roles",
+            "SELECT oid::bigint AS oid, rolname, rolname = session_user AS reads,"
+            " extract(epoch FROM rolvaliduntil)::float8 AS until FROM pg_roles"
+            " WHERE rolname = session_user OR rolname = %(act)s ORDER BY reads DESC",
+            {"act": self._act_user},
+        )
+        ends = [roles.expiry(row["until"]).value for row in rows]
+        return WhoAmI(
+            name=" and ".join(row["rolname"] for row in rows),
+            own=tuple(self._ref(row["oid"]) for row in rows),
+            principals=tuple(str(row["oid"]) for row in rows),
+            expires_at=min((end for end in ends if end is not None), default=None),
+            can_act=self.config.act is not None,
+        )
+
+    async def inventory(self) -> AsyncIterator[Found]:
+        around, gaps = await self._surroundings()
+        if not around.powers.stats:
+            yield Gap(
+                roles.SCOPE,
+                GapKind.REFUSED,
+                "from where roles are in use",
+                f"GRANT pg_read_all_stats TO {actions.quoted(self._user)};",
+            )
+        for gap in gaps:
+            yield gap
+        seen, after = 0, 0
+        while True:
+            try:
+                rows = await roles.page(self._reader, after, around.powers.version)
+            except BackendError as error:
+                if not seen:
+                    raise
+                yield Gap(roles.SCOPE, GapKind.FAILED, f"roles after {seen}: {error}", error.hint)
+                return
+            for row in rows:
+                self._names[str(row["oid"])] = row["rolname"]
+                yield roles.token(self.name, row, around)
+            seen += len(rows)
+            yield Progress(seen, None, "login roles")
+            if len(rows) < roles.PAGE:
+                break
+            after = rows[-1]["oid"]
+        yield ScopeDone(roles.SCOPE, seen)
+
+    async def read(self, ref: TokenRef) -> Token:
+        row = await self._row(ref)
+        around, _ = await self._surroundings()
+        return roles.token(self.name, row, around)
+
+    async def events(
+        self, since: datetime, until: datetime | None = None
+    ) -> AsyncIterator[AuditEvent | Gap]:
+        if not self._log_file:
+            yield Gap(
+                self.name,
+                GapKind.UNLISTABLE,
+                "audit events",
+                "PostgreSQL tells of none by SQL; set log_file to the server's JSON log.",
+            )
+            return
+        tail, gaps = await self._log()
+        for gap in gaps:
+            yield gap
+        if tail is None:
+            return
+        names = await self._reader.rows(
+            "pg_roles", "SELECT oid::bigint AS oid, rolname FROM pg_roles"
+        )
+        refs = {row["rolname"]: self._ref(row["oid"]) for row in names}
+        if tail.begins is not None and tail.begins > since and tail.cut:
+            yield Gap(self.name, GapKind.LIMITED, f"events before {tail.begins:%Y-%m-%d %H:%M}")
+        for line in tail.lines:
+            if line.at >= since and (until is None or line.at < until):
+                yield AuditEvent(
+                    id=line.id,
+                    at=line.at,
+                    action=line.action,
+                    outcome=line.outcome,
+                    token=refs.get(line.role),
+                    actor=line.role,
+                    source=line.source,
+                    agent=line.agent,
+                    origin="server log",
+                    detail=line.detail,
+                )
+
+    async def dependents(self, ref: TokenRef) -> Dependents:
+        row = await self._row(ref)
+        rights = await roles.powers(self._reader)
+        found = await consumers.uses(self._reader, row["oid"], rights.version)
+        return consumers.dependents(found, row["rolname"], rights.stats)
+
+    async def identify(self, secret: Secret) -> tuple[Match, ...]:
+        """Compare with the stored verifiers. A URL ``postgresql://role:password@host`` is split.
+
+        Raises:
+            Forbidden: this credential may not read the verifiers, so nothing was compared.
+        """
+        role, host, password = _split(secret)
+        rights = await roles.powers(self._reader)
+        if not rights.verifiers:
+            return await self._by_name(role, host)
+        rows = await self._reader.rows(
+            "pg_authid",
+            "SELECT oid::bigint AS oid, rolname, rolpassword FROM pg_authid"
+            " WHERE rolpassword IS NOT NULL AND (%(role)s::text IS NULL OR rolname = %(role)s)"
+            " ORDER BY oid LIMIT %(limit)s",
+            {"role": role, "limit": MAX_TRIED + 1},
+        )
+
+        def compare() -> list[int]:
+            return [
+                row["oid"]
+                for row in rows[:MAX_TRIED]
+                if scram.matches(row["rolpassword"], row["rolname"], password)
+            ]
+
+        found = await asyncio.to_thread(compare)
+        if not found and len(rows) > MAX_TRIED:
+            raise BackendError(
+                f"compared with the first {MAX_TRIED} roles only; none has this password",
+                "Give the role too: postgresql://ROLE:PASSWORD@HOST.",
+            )
+        refs = [self._ref(oid) for oid in found]
+        how = "its stored verifier was made from this password"
+        return tuple([Match(ref, how, await self.read(ref)) for ref in refs])
+
+    async def plan(self, verb: Verb, token: Token) -> Proposal:
+        row = await self._row(token.ref)
+        rights = await roles.powers(self._reader)
+        found = await consumers.uses(self._reader, row["oid"], rights.version)
+        around, _ = await self._surroundings()
+        fresh = roles.token(self.name, row, around)
+        acting = await self._acting(row["oid"], rights.version)
+        return actions.propose(verb, fresh, row, found, acting)
+
+    async def perform(self, step: Step) -> Outcome:
+        return await wire.change(
+            self._address, self._act_user, self.config.act, step.call, self._check(step)
+        )
+
+    async def probe(self, ref: TokenRef, secret: Secret) -> ProbeResult:
+        """Log in as the role with the value. A role that is gone is tried by its last name."""
+        with contextlib.suppress(NotFound):
+            await self._row(ref)
+        name = self._names.get(ref.id)
+        if name is None:
+            return ProbeResult(None, "the role is gone, and its name was never seen here")
+        _, _, password = _split(secret)
+        settings = {"default_transaction_read_only": "on"}
+        try:
+            connection = await wire.connect(
+                self._address, name, password, settings=settings, application="token-console/probe"
+            )
+        except AuthFailed as error:
+            return ProbeResult(False, error.message)
+        except BackendError as error:
+            return ProbeResult(None, error.message)
+        with contextlib.suppress(psycopg.Error, OSError):
+            await connection.close()
+        return ProbeResult(True, f"{name} was let in")
+
+    def _ref(self, oid: int) -> TokenRef:
+        return TokenRef(self.name, roles.KIND, str(oid))
+
+    async def _row(self, ref: TokenRef) -> wire.Row:
+        # An oid is four bytes; what is not one was never the id of a role.
+        number = int(ref.id) if ref.id.isascii() and ref.id.isdigit() else 0
+        if ref.kind != roles.KIND or not 0 < number < 2**32:
+            raise NotFound(f"{self.name} has no {ref.kind} with the id {ref.id[:40]!r}")
+        row = await roles.one(self._reader, number)
+        if row is None:
+            raise NotFound(f"{self.name} has no role with the oid {number}")
+        self._names[ref.id] = row["rolname"]
+        return row
+
+    async def _surroundings(self) -> tuple[roles.Surroundings, tuple[Gap, ...]]:
+        tail, gaps = await self._log()
+        if tail is None:
+            return await roles.surroundings(self._reader), gaps
+        return await roles.surroundings(self._reader, log.logins(tail), tail.begins), gaps
+
+    async def _log(self) -> tuple[log.LogTail | None, tuple[Gap, ...]]:
+        scope, path = "server log", self._log_file
+        if path is None:
+            return None, ()
+        try:
+            tail = await asyncio.to_thread(log.read, path)
+        except OSError as error:
+            kind = GapKind.REFUSED if isinstance(error, PermissionError) else GapKind.FAILED
+            what = f"log-ins: cannot read {path}: {error.strerror}"
+            return None, (Gap(scope, kind, what, "Mend log_file, or the file's permissions."),)
+        if tail.odd and not tail.lines:
+            hint = "It must be the JSON log: log_destination = jsonlog, log_timezone = UTC."
+            return tail, (Gap(scope, GapKind.FAILED, f"log-ins: {path} is no JSON log", hint),)
+        return tail, ()
+
+    async def _by_name(self, role: str | None, host: str | None) -> tuple[Match, ...]:
+        if role is not None and host in (None, "", self._address.host):
+            rows = await self._reader.rows(
+                "pg_roles",
+                "SELECT oid::bigint AS oid FROM pg_roles WHERE rolname = %(role)s",
+                {"role": role},
+            )
+            how = "the address that was given names this role; its password was not compared"
+            return tuple(
+                [
+                    Match(ref, how, await self.read(ref))
+                    for ref in map(self._ref, [row["oid"] for row in rows])
+                ]
+            )
+        raise Forbidden(
+            f"{self.name} cannot compare the password: {self._user} may not read pg_authid",
+            "Identify with a superuser's credential, or give the role too: "
+            "postgresql://ROLE:PASSWORD@HOST.",
+        )
+
+    async def _acting(self, oid: int, version: int) -> actions.Acting:
+        admin = "USAGE WITH ADMIN OPTION" if version >= 160000 else "USAGE"
+        rows = await self._reader.rows(
+            "the acting role's rights",
+            "SELECT a.rolsuper, a.rolcreaterole AND (%(version)s < 160000"
+            " OR pg_has_role(a.oid, %(oid)s::oid, %(admin)s)) AS administers,"
+            " pg_has_role(a.oid, 'pg_signal_backend', 'USAGE')"
+            " OR pg_has_role(a.oid, %(oid)s::oid, 'USAGE') AS signals FROM pg_roles a"
+            " WHERE a.rolname = %(act)s",
+            {"act": self._act_user, "oid": oid, "admin": admin, "version": version},
+        )
+        (count,) = await self._reader.rows(
+            "superusers",
+            "SELECT count(*) AS others FROM pg_roles WHERE rolsuper AND rolcanlogin"
+            " AND oid <> %(oid)s",
+            {"oid": oid},
+        )
+        row = rows[0] if rows else {"rolsuper": False, "administers": False, "signals": False}
+        return actions.Acting(
+            self._act_user, row["rolsuper"], row["administers"], row["signals"], count["others"]
+        )
+
+    def _check(
+        self, step: Step
+    ) -> Callable[[Callable[..., Awaitable[Sequence[wire.Row]]]], Awaitable[None]]:
+        """Looks at the role over the acting connection, right before the statement.
+
+        The plan's statement names the role, and a name may have gone to another role
+        since: what is sent must be what this module would write for that oid now.
+        """
+
+        async def check(read: Callable[..., Awaitable[Sequence[wire.Row]]]) -> None:
+            oid = int(step.token.id) if step.token.id.isdigit() else 0
+            query = "SELECT rolname FROM pg_roles WHERE oid = %(oid)s"
+            rows = await read(query, {"oid": oid})
+            name = rows[0]["rolname"] if rows else ""
+            if not rows and step.id != actions.DISCONNECT:
+                raise wire.Stop(OutcomeState.ALREADY, "the role is gone already; nothing was sent")
+            if step.call not in actions.allowed(oid, name):
+                raise wire.Stop(
+                    OutcomeState.NOT_SENT,
+                    f"the role is called {name!r} now, or the statement is not one of ours: "
+                    "plan anew",
+                )
+
+        return check
+
+
+def _split(secret: Secret) -> tuple[str | None, str | None, Secret]:
+    """Role, host and password of a connection URL, or the whole as a password."""
+    text = secret.reveal()
+    if text.startswith(("postgres://", "postgresql://")):
+        with contextlib.suppress(ValueError):
+            parts = urlsplit(text)
+            if parts.password:
+                role = unquote(parts.username or "") or None
+                return role, parts.hostname, Secret(unquote(parts.password))
+    return None, None, secret

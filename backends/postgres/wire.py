@@ -1,0 +1,374 @@
+"""Connections to a PostgreSQL server: one that cannot write, and one for a single change.
+
+Reading goes over a session that the server itself holds to read-only transactions.
+A change goes over a connection of its own, opened with the act credential for exactly
+one statement under a permit, and carries the intent's id as its ``application_name``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, LiteralString, NamedTuple, TypeVar
+
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.rows import DictRow, dict_row
+
+from backends import permit
+from backends.contract import Call, Outcome, OutcomeState
+from backends.errors import (
+    AuthFailed,
+    BackendError,
+    BadAnswer,
+    ConfigError,
+    Forbidden,
+    RateLimited,
+    ServerFault,
+    TimedOut,
+    Unreachable,
+)
+from backends.model import Secret
+
+T = TypeVar("T")
+Connection = psycopg.AsyncConnection[DictRow]
+Row = Mapping[str, Any]
+
+APPLICATION = "token-console"
+GRACE = 3.0
+"""Seconds that this side waits longer than the server's own statement_timeout."""
+
+_AUTH = (
+    "password authentication failed",
+    "is not permitted to log in",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "authentication failed for user",
+    "authentication method requirement",
+)
+_BUSY = ("too many connections", "too many clients", "remaining connection slots")
+_TLS = ("certificate", "SSL", "sslrootcert", "TLS")
+
+
+class Address(NamedTuple):
+    """Where a server is and how to speak to it. Times are in seconds."""
+
+    host: str
+    port: int
+    dbname: str
+    sslmode: str
+    sslrootcert: str
+    connect_timeout: int
+    statement_timeout: int
+
+
+class _Lenient(Loader):
+    """Text that may hold bytes of another encoding: they are shown as escapes.
+
+    Role names live in catalogs that databases of different encodings share. One name
+    that is not UTF-8 must not end the listing of all the others.
+    """
+
+    def load(self, data: bytes | bytearray | memoryview) -> str:
+        return bytes(data).decode("utf-8", "backslashreplace")
+
+
+async def connect(
+    address: Address, user: str, password: Secret, *, settings: Mapping[str, str], application: str
+) -> Connection:
+    """Log in. ``settings`` are in force from the first statement on.
+
+    Raises:
+        AuthFailed, Unreachable, RateLimited, ConfigError, Forbidden: why it did not work.
+    """
+    milliseconds = address.statement_timeout * 1000
+    options = {
+        "statement_timeout": str(milliseconds),
+        "lock_timeout": "5000",
+        "timezone": "UTC",
+        # Nobody's function in another schema can stand in for a catalog's.
+        "search_path": "pg_catalog",
+        **settings,
+    }
+    parameters: dict[str, Any] = {
+        "host": address.host,
+        "port": address.port,
+        "dbname": address.dbname,
+        "user": user,
+        "password": password.reveal(),
+        "passfile": os.devnull,
+        "sslmode": address.sslmode,
+        "connect_timeout": address.connect_timeout,
+        "application_name": application[:63],
+        "client_encoding": "UTF8",
+        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
+    if address.sslmode in ("verify-ca", "verify-full"):
+        parameters["sslrootcert"] = address.sslrootcert or "system"
+    else:
+        # A server that has not proven who it is must not get the password in clear.
+        parameters["require_auth"] = "scram-sha-256,md5,none"
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            autocommit=True, row_factory=dict_row, prepare_threshold=None, **parameters
+        )
+    except psycopg.Error as error:
+        raise connect_error(error, user, address) from None
+    for name in ("name", "text", "varchar"):
+        connection.adapters.register_loader(name, _Lenient)
+    return connection
+
+
+def connect_error(error: psycopg.Error, user: str, address: Address) -> BackendError:
+    """What a failed login means. libpq gives no SQLSTATE here, only the server's words."""
+    words = " ".join(str(error).split())[:300]
+    where = f"{address.host}:{address.port}"
+    if isinstance(error, psycopg.errors.ConnectionTimeout):
+        return Unreachable(f"no connection to {where} in {address.connect_timeout} s")
+    if any(text in words for text in _AUTH):
+        hint = ""
+        if "pg_hba" in words:
+            hint = "Add a line for this user and address to the server's pg_hba.conf."
+        elif "authentication method requirement" in words:
+            hint = (
+                "The server wants the password in clear: only with sslmode = "
+                '"verify-full" does the console give it.'
+            )
+        return AuthFailed(f"{where} does not let {user} in: {words}", hint)
+    if any(text in words for text in _BUSY):
+        return RateLimited(f"{where} has no connection free: {words}")
+    if "does not exist" in words and "database" in words:
+        return ConfigError(words, "Name a database that exists: dbname = ...", option="dbname")
+    if "permission denied for database" in words:
+        return Forbidden(words, f"GRANT CONNECT ON DATABASE {address.dbname} TO {user};")
+    if any(text in words for text in _TLS):
+        return Unreachable(
+            f"no TLS connection to {where}: {words}",
+            'Set sslrootcert to the file with the CA of the server; sslmode = "require" '
+            "encrypts without checking who answers.",
+        )
+    if error.pgconn is not None and error.pgconn.used_password:
+        # The server's messages may be in any language; this much is certain then.
+        return AuthFailed(f"{where} does not let {user} in: {words}")
+    return Unreachable(f"no connection to {where}: {words}")
+
+
+def query_error(error: psycopg.Error, what: str) -> BackendError:
+    """What a failed read means, by its SQLSTATE (PostgreSQL documentation, appendix A)."""
+    state = error.sqlstate or ""
+    words = f"{what}: {error.diag.message_primary or type(error).__name__}"
+    if state == "42501":
+        return Forbidden(words, f"Grant what is missing: {error.diag.message_primary}.")
+    if state in ("57014", "55P03", "25P03"):
+        return TimedOut(words, "Raise statement_timeout in the configuration if it is just slow.")
+    if state.startswith("53"):
+        return RateLimited(words)
+    if state.startswith("28"):
+        return AuthFailed(words)
+    if not state or state.startswith(("08", "57P", "XX", "58")):
+        return ServerFault(f"{words} [{state or 'connection lost'}]")
+    return BadAnswer(f"{words} [{state}]", "Is this a PostgreSQL server of version 12 or newer?")
+
+
+async def within(connection: Connection, seconds: float, work: Awaitable[T]) -> T:
+    """Await ``work`` on a connection, and cut the connection if it takes too long.
+
+    A server that went silent answers no cancel request either; ending the socket is the
+    only thing that surely ends the wait.
+
+    Raises:
+        TimeoutError: it took longer, and the connection is gone.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        _cut(connection)
+        await asyncio.wait({task})
+        raise
+    if done:
+        return task.result()
+    _cut(connection)
+    await asyncio.wait({task})
+    if not task.cancelled() and task.exception() is None:
+        return task.result()
+    raise TimeoutError
+
+
+def _cut(connection: Connection) -> None:
+    with (
+        contextlib.suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as raw,
+    ):
+        raw.shutdown(socket.SHUT_RDWR)
+
+
+class Reader:
+    """The reading session: opened when first needed, opened anew when it was lost."""
+
+    def __init__(self, address: Address, user: str, password: Secret) -> None:
+        self._address = address
+        self._user = user
+        self._password = password
+        self._lock = asyncio.Lock()
+        self._connection: Connection | None = None
+
+    @property
+    def connection(self) -> Connection | None:
+        """The session of this moment, for those who want to see that it cannot write."""
+        return self._connection
+
+    async def rows(
+        self, what: str, query: LiteralString, values: Mapping[str, Any] = {}
+    ) -> list[DictRow]:
+        """All rows of a query. ``what`` names in an error what was being read.
+
+        Raises:
+            BackendError: as :func:`connect_error` and :func:`query_error` say.
+        """
+        async with self._lock:
+            for attempt in (1, 2):
+                kept = self._connection is not None and not self._connection.closed
+                connection = await self._ready()
+                try:
+                    limit = self._address.statement_timeout + GRACE
+                    return await within(connection, limit, _fetch(connection, query, values))
+                except TimeoutError:
+                    await self._drop()
+                    raise TimedOut(f"{what}: no answer in {limit:.0f} s") from None
+                except psycopg.Error as error:
+                    problem = query_error(error, what)
+                    if not isinstance(problem, ServerFault):
+                        raise problem from None
+                    await self._drop()
+                    # A session that lay idle may have been ended since; a fresh one knows.
+                    if attempt == 2 or not kept:
+                        raise problem from None
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        async with self._lock:
+            await self._drop()
+
+    async def _ready(self) -> Connection:
+        if self._connection is not None and not self._connection.closed:
+            return self._connection
+        settings = {"default_transaction_read_only": "on"}
+        self._connection = connection = await connect(
+            self._address, self._user, self._password, settings=settings, application=APPLICATION
+        )
+        try:
+            shown = await _fetch(connection, "SHOW default_transaction_read_only", {})
+        except psycopg.Error as error:
+            await self._drop()
+            raise query_error(error, "read-only session") from None
+        if shown != [{"default_transaction_read_only": "on"}]:
+            await self._drop()
+            raise BadAnswer(
+                "the session is not held to reading by the server",
+                "A pooler drops the start-up options: connect to the server itself.",
+            )
+        return connection
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error, OSError):
+                await connection.close()
+
+
+async def _fetch(
+    connection: Connection, query: LiteralString, values: Mapping[str, Any]
+) -> list[DictRow]:
+    async with connection.cursor() as cursor:
+        await cursor.execute(query, values or None)
+        return await cursor.fetchall()
+
+
+class Stop(Exception):
+    """Raised by a check before a change: the statement is not sent, and why."""
+
+    def __init__(self, state: OutcomeState, detail: str) -> None:
+        super().__init__(detail)
+        self.state = state
+
+
+async def change(
+    address: Address,
+    user: str,
+    password: Secret | None,
+    call: Call,
+    check: Callable[[Callable[..., Awaitable[Sequence[Row]]]], Awaitable[None]],
+) -> Outcome:
+    """Send the one statement of a planned call, once. Raises only ``NoIntent``.
+
+    The statement is ``call.line``: method and target, as they stand in the plan. ``check``
+    gets a way to read over the very connection before it, and may raise :class:`Stop`.
+    """
+    intent = permit.spend(call)
+    started = time.monotonic()
+    name = f"{APPLICATION}/{intent}"
+
+    def outcome(state: OutcomeState, status: str = "", detail: str = "", id_: str = "") -> Outcome:
+        elapsed = int((time.monotonic() - started) * 1000)
+        return Outcome(
+            state=state, status=status, detail=detail, request_id=id_, elapsed_ms=elapsed
+        )
+
+    if password is None:
+        return outcome(OutcomeState.NOT_SENT, detail="there is no credential to act with")
+    try:
+        connection = await connect(address, user, password, settings={}, application=name)
+    except BackendError as error:
+        return outcome(OutcomeState.NOT_SENT, type(error).__name__, error.message)
+    session = f"backend {connection.info.backend_pid}"
+    limit = address.statement_timeout + GRACE
+
+    async def read(query: LiteralString, values: Mapping[str, Any]) -> Sequence[Row]:
+        return await within(connection, limit, _fetch(connection, query, values))
+
+    sent = False
+    try:
+        await check(read)
+        sent = True
+        status = await within(connection, limit, _run(connection, call))
+        return outcome(OutcomeState.APPLIED, *status, session)
+    except Stop as stop:
+        return outcome(stop.state, "", str(stop), session)
+    except TimeoutError:
+        state = OutcomeState.UNKNOWN if sent else OutcomeState.NOT_SENT
+        return outcome(state, "", f"no answer in {limit:.0f} s", session)
+    except (psycopg.Error, OSError) as error:
+        return outcome(*_refusal(error, sent), session)
+    finally:
+        with contextlib.suppress(psycopg.Error, OSError):
+            await connection.close()
+
+
+async def _run(connection: Connection, call: Call) -> tuple[str, str]:
+    async with connection.cursor() as cursor:
+        await cursor.execute(call.line.encode())
+        rows = f"{cursor.rowcount} session(s)" if cursor.description else ""
+        return cursor.statusmessage or "", rows
+
+
+def _refusal(error: Exception, sent: bool) -> tuple[OutcomeState, str, str]:
+    """Error answers mean that the statement was rolled back; a lost line means nothing."""
+    if not isinstance(error, psycopg.Error):
+        return (OutcomeState.UNKNOWN if sent else OutcomeState.NOT_SENT), "", type(error).__name__
+    state = error.sqlstate or ""
+    words = error.diag.message_primary or f"no answer ({type(error).__name__})"
+    more = [text for text in (error.diag.message_detail, error.diag.message_hint) if text]
+    detail = "; ".join([words, *more])[:1000]
+    if not sent:
+        return OutcomeState.NOT_SENT, state, detail
+    if not state or state.startswith(("08", "57P", "58", "XX")):
+        return OutcomeState.UNKNOWN, state, detail
+    return OutcomeState.REJECTED, state, detail

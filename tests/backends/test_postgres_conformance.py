@@ -1,0 +1,90 @@
+"""The PostgreSQL backend under the kit that every backend passes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
+import psycopg
+import pytest
+from postgres_lab import Proxy, backend, make, server
+
+from backends.conformance import Check, Fixture, Made, checks
+from backends.contract import Backend
+from backends.lab.postgres import PostgresServer
+from backends.model import Secret
+
+pytestmark = pytest.mark.lab
+__all__ = ["server"]
+
+numbers = count()
+
+
+class OnServer(Fixture):
+    """The lab's server, behind a line that can lose the answers to changes."""
+
+    def __init__(self, server: PostgresServer, line: Proxy) -> None:
+        self.server = server
+        self.line = line
+
+    def backend(self, *, act: bool = False) -> Backend:
+        return backend(
+            self.server,
+            act_as="console_responder" if act else None,
+            port=self.line.port,
+            log_file=str(self.server.json_log),
+        )
+
+    def make(self, kind: str) -> Made:
+        name, password = f"throw_away_{next(numbers)}", f"pw-{next(numbers)}-canary"
+        ref = make(self.server, name, password=password, comment="owner: ops")
+        return Made(ref, Secret(password), name, "ops")
+
+    def accepts(self, made: Made) -> bool:
+        try:
+            self.server.connect(made.name, password=made.secret.reveal()).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def calls(self, made: Made) -> int | None:
+        lines = self.server.json_log.read_text(errors="replace").splitlines()
+        entries = [json.loads(line) for line in lines if f'ROLE \\"{made.name}\\"' in line]
+        return sum(
+            entry.get("application_name", "").startswith("token-console/")
+            and entry["message"].startswith("statement:")
+            for entry in entries
+        )
+
+    def wrong_credential(self) -> tuple[Backend, Secret] | None:
+        wrong = Secret("nobody-knows-this-one")
+        return backend(self.server, read=wrong), wrong
+
+    def unreachable(self) -> Backend | None:
+        with Proxy(self.server.port) as line:
+            port = line.port
+        return backend(self.server, port=port)
+
+    @contextmanager
+    def losing_answers(self) -> Iterator[None]:
+        self.line.word = b" ROLE "
+        yield
+        self.line.word = b""
+
+
+@pytest.fixture(scope="module")
+def identifying(server: PostgresServer) -> PostgresServer:
+    """The reader as the documentation has it for identification: three columns, no more."""
+    with server.connect() as connection:
+        connection.execute(
+            "GRANT SELECT (oid, rolname, rolpassword) ON pg_authid TO console_reader"
+        )
+    return server
+
+
+@pytest.mark.parametrize("check", checks, ids=lambda check: check.__name__)
+def test_conformance(identifying: PostgresServer, check: Check) -> None:
+    with Proxy(identifying.port) as line:
+        check(OnServer(identifying, line))
