@@ -96,7 +96,7 @@ class Made(NamedTuple):
 class MotoServer(Server):
     """One account, enforced. Ready to use after :meth:`start`, populated by :meth:`fill`."""
 
-    name = "aws"
+    name = "aws-lab"
     title = "AWS IAM (moto)"
 
     def start(self) -> None:

@@ -97,7 +97,7 @@ HOSTILE = (
 class OpenBaoServer(Server):
     """``bao server -dev`` with a file audit device. ``root`` is its root token."""
 
-    name: ClassVar[str] = "openbao"
+    name: ClassVar[str] = "vault-lab"
     title: ClassVar[str] = "OpenBao"
 
     def __init__(self, home: Path) -> None:

@@ -230,9 +230,9 @@ def test_a_backend_that_is_down_keeps_its_rows_and_says_what_to_do(paths) -> Non
 
     async def steps(pilot):
         assert "ci-deploy" in screen(app)
-        assert "vault-prod PROD FAILED 9m: no route to host" in screen(app)
+        assert "vault-prod PROD FAILED 9m: no route to host. Check the address" in screen(app)
 
-    drive(app, steps)
+    drive(app, steps, (160, 24))
 
 
 def test_the_note_under_the_list_says_what_is_wrong_with_the_row(paths) -> None:
