@@ -1,0 +1,5 @@
+"""OpenBao and HashiCorp Vault."""
+
+from backends.openbao.backend import OpenBao
+
+__all__ = ["OpenBao"]

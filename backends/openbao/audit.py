@@ -1,0 +1,305 @@
+"""What the file audit device knows and the interface does not: use, descent, attempts.
+
+Each entry names the caller by an HMAC of its accessor, with a salt that only the server
+has. There are two ways to find out which accessor a HMAC belongs to. One is to ask
+(``sys/audit-hash``), once per token. The other costs nothing: the console looks up every
+token anyway, the answer carries the request's id, and the log has an entry with that id
+in which the accessor that was looked up stands in its HMAC form.
+
+Sources: OpenBao ``audit/format.go`` and ``audit/hashstructure.go``; the pages on audit
+devices and ``/sys/audit-hash``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from backends.model import AuditEvent, TokenRef
+from backends.openbao.entry import Entry, Request, entry_of, is_login, is_request, outcome_of
+from backends.openbao.logfile import Tail
+
+MAX_GENERATIONS = 64
+"""How far up the line of parents goes before it is taken for a loop."""
+MAX_PLACES = 32
+MAX_LEASES = 200
+MAX_OWN = 200_000
+"""Ids of our own requests that are kept, so that they do not drown the events."""
+
+
+class Use:
+    """The last time a token was used, and from where it ever was (as far as the log goes)."""
+
+    __slots__ = ("address", "at", "leases", "places", "times", "what")
+
+    def __init__(self) -> None:
+        self.at: datetime | None = None
+        self.what = ""
+        self.address = ""
+        self.times = 0
+        self.places: dict[str, datetime] = {}
+        self.leases: dict[str, datetime] = {}
+
+
+class Birth(NamedTuple):
+    """How a token came to be. ``parent`` is the log's name for the token that asked for it.
+
+    ``child_of_parent`` is false where the two do not share their end: after a login, and for
+    an orphan. A role of the token store can make orphans too, which only a look-up tells.
+    """
+
+    at: datetime
+    parent: str
+    by: str
+    how: str
+    address: str
+    child_of_parent: bool
+
+
+class AuditLog:
+    """An index over the log that grows with it. Holds a few hundred bytes per token, no lines.
+
+    ``scan`` is slow on its first call and belongs into a thread; the rest is look-ups.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.began: datetime | None = None
+        self.read_at: datetime | None = None
+        self.bad = 0
+        self._tail = Tail(path)
+        self._uses: dict[str, Use] = {}
+        self._births: dict[str, Birth] = {}
+        self._children: dict[str, list[str]] = {}
+        self._by_secret: dict[str, str] = {}
+        self._keys: dict[TokenRef, str] = {}
+        self._refs: dict[str, TokenRef] = {}
+        self._expected: dict[str, TokenRef] = {}
+        self._own: dict[str, None] = {}
+
+    @property
+    def holes(self) -> int:
+        return self._tail.holes
+
+    def expect(self, request_id: str, ref: TokenRef) -> None:
+        """Say which token a look-up of ours was about; its entry tells the HMAC."""
+        self._refs[_accessor(ref)] = ref
+        if request_id and ref not in self._keys:
+            self._expected[request_id] = ref
+
+    def own(self, request_id: str) -> None:
+        """Say that a request was the console's own."""
+        if request_id:
+            self._own[request_id] = None
+        if len(self._own) > MAX_OWN:
+            del self._own[next(iter(self._own))]
+
+    def join(self, ref: TokenRef, key: str) -> None:
+        """Say which HMAC is a token's, as ``sys/audit-hash`` told."""
+        self._keys[ref] = key
+        self._refs[key] = ref
+
+    def joined(self, ref: TokenRef) -> bool:
+        """Whether the log's name for a token is known."""
+        return ref in self._keys or _accessor(ref) in self._births or _accessor(ref) in self._uses
+
+    def is_own(self, entry: Entry) -> bool:
+        return entry.request.id in self._own
+
+    def scan(self) -> None:
+        """Read what was appended since the last call.
+
+        Raises:
+            OSError: the file is not there or cannot be read.
+        """
+        now = datetime.now(UTC)
+        answered = list(self._expected)
+        for line in self._tail.lines():
+            if is_request(line):
+                continue
+            entry = entry_of(line)
+            if entry is None:
+                self.bad += 1
+                continue
+            if self.began is None:
+                self.began = entry.time
+            if entry.type != "request":
+                self._take(entry)
+        # An entry is written before its answer is sent. Whatever was answered before this
+        # scan and not found in it stands in another log, and has to be asked for instead.
+        for request_id in answered:
+            self._expected.pop(request_id, None)
+        self.read_at = now
+
+    def close(self) -> None:
+        self._tail.close()
+
+    def _take(self, entry: Entry) -> None:
+        request, response = entry.request, entry.response
+        asked = request.data
+        caller = request.client_token_accessor
+        ref = self._expected.pop(request.id, None)
+        if ref is not None and asked is not None:
+            key = asked.accessor or asked.secret_id_accessor
+            if isinstance(key, str):
+                self.join(ref, key)
+        used = caller
+        if asked is not None and isinstance(asked.secret_id, str) and is_login(request.path):
+            secret_id = self._by_secret.get(asked.secret_id, "")
+            if secret_id and not entry.error:
+                self._used(secret_id, entry)
+            # A login speaks for the secret-id that it shows, not for a token in the header.
+            used = ""
+            caller = secret_id
+        elif is_login(request.path):
+            used = caller = ""
+        if used:
+            self._used(used, entry)
+            self._by_secret[request.client_token] = used
+        if response is None or entry.error:
+            return
+        if response.secret is not None and response.secret.lease_id and used:
+            leases = self._uses[used].leases
+            if len(leases) < MAX_LEASES:
+                leases[response.secret.lease_id] = entry.time
+        made = response.auth
+        if made is not None and made.accessor:
+            self._by_secret[made.client_token] = made.accessor
+            alone = request.path.endswith("create-orphan") or (
+                asked is not None and asked.no_parent is True
+            )
+            self._born(made.accessor, caller, entry, child=bool(used) and not alone)
+        given = response.data
+        if given is None or not isinstance(given.secret_id_accessor, str):
+            return
+        # Only the answer that issues a secret-id has both; a look-up has the accessor alone.
+        if isinstance(given.secret_id, str):
+            self._by_secret[given.secret_id] = given.secret_id_accessor
+            self._born(given.secret_id_accessor, caller, entry, child=False)
+
+    def _used(self, key: str, entry: Entry) -> None:
+        use = self._uses.get(key)
+        if use is None:
+            use = self._uses[key] = Use()
+        request = entry.request
+        use.times += 1
+        if use.at is None or entry.time >= use.at:
+            use.at = entry.time
+            use.what = f"{request.operation} {request.full_path}"
+            use.address = request.remote_address
+        if request.remote_address in use.places or len(use.places) < MAX_PLACES:
+            use.places[request.remote_address] = entry.time
+
+    def _born(self, key: str, parent: str, entry: Entry, *, child: bool) -> None:
+        request = entry.request
+        if key in self._births or request.path.startswith("auth/token/renew"):
+            return
+        who = entry.auth.display_name if entry.auth else ""
+        self._births[key] = Birth(
+            entry.time, parent, who, request.full_path, request.remote_address, child
+        )
+        if parent:
+            self._children.setdefault(parent, []).append(key)
+
+    def _names(self, ref: TokenRef) -> Iterator[str]:
+        key = self._keys.get(ref)
+        if key is not None:
+            yield key
+        # A device with hmac_accessor=false writes accessors as they are.
+        yield _accessor(ref)
+
+    def use(self, ref: TokenRef) -> Use | None:
+        return next((self._uses[key] for key in self._names(ref) if key in self._uses), None)
+
+    def birth(self, ref: TokenRef) -> Birth | None:
+        return next((self._births[key] for key in self._names(ref) if key in self._births), None)
+
+    def children(self, ref: TokenRef) -> tuple[list[TokenRef], int]:
+        """The tokens that would end with this one, roles' orphans among them.
+
+        Those that can be named, and how many cannot.
+        """
+        keys = [
+            key
+            for name in self._names(ref)
+            for key in self._children.get(name, ())
+            if self._births[key].child_of_parent
+        ]
+        found = [self._refs[key] for key in keys if key in self._refs]
+        return found, len(keys) - len(found)
+
+    def ancestors(self, ref: TokenRef) -> list[TokenRef | None]:
+        """The line of parents, nearest first; None for one that no look-up has named yet."""
+        line: list[TokenRef | None] = []
+        birth = self.birth(ref)
+        while birth is not None and birth.child_of_parent and len(line) < MAX_GENERATIONS:
+            line.append(self._refs.get(birth.parent))
+            birth = self._births.get(birth.parent)
+        return line
+
+    def awaits_parent(self, ref: TokenRef) -> bool:
+        """Whether a token has a parent that no look-up has named yet."""
+        birth = self.birth(ref)
+        return birth is not None and birth.child_of_parent and birth.parent not in self._refs
+
+    def ref_of(self, key: str) -> TokenRef | None:
+        return self._refs.get(key)
+
+    def events_of(self, entry: Entry, origin: str) -> Iterable[AuditEvent]:
+        """What an entry says, once for the token that acted and once for one it acted on."""
+        request = entry.request
+        login = is_login(request.path)
+        asked = request.data
+        shown = request.client_token
+        if login:
+            shown = asked.secret_id if asked and isinstance(asked.secret_id, str) else ""
+        key = "" if login else request.client_token_accessor
+        actor = entry.auth.display_name if entry.auth else ""
+        # A dead token has no accessor in the log any more, but its HMAC is still known.
+        key = key or self._by_secret.get(shown, "")
+
+        def event(mark: str, action: str, about: str) -> AuditEvent:
+            return AuditEvent(
+                id=request.id + mark,
+                at=entry.time,
+                action=action,
+                outcome=outcome_of(entry.error),
+                token=self._refs.get(about),
+                actor=actor,
+                target=request.full_path,
+                source=request.remote_address,
+                origin=origin,
+                detail=" ".join(entry.error.split())[:300],
+            )
+
+        yield event("", "login" if login else request.operation, key)
+        response = entry.response
+        if entry.error or response is None:
+            return
+        made = response.auth.accessor if response.auth else ""
+        if response.data is not None and response.data.secret_id is not None:
+            made = str(response.data.secret_id_accessor or "")
+        if made and made in self._births and not request.path.startswith("auth/token/renew"):
+            yield event("/created", "created", made)
+        ended = self._ended(request)
+        if ended:
+            yield event("/revoked", "revoked", ended)
+
+    def _ended(self, request: Request) -> str:
+        asked = request.data
+        last = request.path.rstrip("/").rpartition("/")[2]
+        if last == "revoke-self":
+            return request.client_token_accessor
+        if asked is None or last not in ("revoke", "revoke-accessor", "revoke-orphan", "destroy"):
+            return ""
+        key = asked.accessor or asked.secret_id_accessor
+        if isinstance(key, str):
+            return key
+        shown = asked.token or asked.secret_id
+        return self._by_secret.get(shown, "") if isinstance(shown, str) else ""
+
+
+def _accessor(ref: TokenRef) -> str:
+    return ref.id.rpartition("/")[2]

@@ -1,0 +1,328 @@
+"""OpenBao and HashiCorp Vault: service tokens by accessor, and AppRole secret-ids.
+
+Neither tells when a token was last used, who made it, or which token is its parent: the
+file audit device does, where the console may read the file (option ``audit_file``).
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from backends.contract import (
+    Backend,
+    BackendConfig,
+    Capabilities,
+    Hazard,
+    Health,
+    Match,
+    Option,
+    Outcome,
+    ProbeResult,
+    Proposal,
+    Step,
+    Verb,
+    WhoAmI,
+)
+from backends.errors import (
+    AuthFailed,
+    BackendError,
+    ConfigError,
+    Forbidden,
+    NotFound,
+    ServerFault,
+    Unsupported,
+)
+from backends.model import (
+    AuditEvent,
+    Dependents,
+    Found,
+    Gap,
+    GapKind,
+    Secret,
+    Token,
+    TokenRef,
+)
+from backends.openbao import actions, events, mapping
+from backends.openbao.audit import AuditLog
+from backends.openbao.capabilities import declare
+from backends.openbao.client import Client, unknown_token
+from backends.openbao.inventory import Survey
+from backends.openbao.mapping import APPROLE, SERVICE, Place
+from backends.openbao.reader import NO_AUDIT_FILE, Reader, concurrently
+
+REVOKE_PATH = "auth/token/revoke-accessor"
+TOKEN_PREFIXES = ("hvs.", "hvb.", "hvr.", "s.", "b.", "r.")
+
+
+class OpenBao(Backend):
+    """One OpenBao or Vault cluster."""
+
+    type_name: ClassVar[str] = "openbao"
+    title: ClassVar[str] = "OpenBao / Vault"
+    options: ClassVar[tuple[Option, ...]] = (
+        Option("url", "The server's address, such as https://bao.example:8200.", required=True),
+        Option("namespaces", "The namespaces to look into; without it, all that are found.", list),
+        Option("approle_mounts", "Where AppRole is mounted under auth/.", list, ["approle"]),
+        Option("ca_file", "A file with the certificate authorities to trust."),
+        Option("verify", "Whether to check the server's certificate.", bool, True),
+        Option("timeout", "Seconds to wait for an answer.", float, 20.0),
+        Option("parallel", "How many requests may be under way at once.", int, 16),
+        Option("audit_file", "The file of a file audit device, readable to the console."),
+        Option("audit_device", "That device's name; without it, the first one of type file."),
+    )
+
+    def __init__(self, config: BackendConfig) -> None:
+        super().__init__(config)
+        if config.read is None:
+            raise ConfigError("openbao needs a token to read with", option="read")
+        get = config.options.get
+        parallel = get("parallel", 16)
+        if not 1 <= parallel <= 256:
+            raise ConfigError("parallel must be from 1 to 256", option="parallel")
+        self._url = _address(get("url"))
+        self._verify = _trust(get("ca_file"), get("verify", True))
+        audit_file = get("audit_file")
+        self._log = AuditLog(Path(audit_file).expanduser()) if audit_file else None
+        self._mounts = [
+            mount.strip("/").removeprefix("auth/") for mount in _list(get("approle_mounts"))
+        ]
+        named = get("namespaces")
+        self._client = Client(
+            self._url,
+            config.read,
+            config.act,
+            timeout=float(get("timeout") or 20.0),
+            parallel=parallel,
+            verify=self._verify,
+            answered=self._log.own if self._log is not None else lambda _: None,
+        )
+        self._reader = Reader(
+            self.name,
+            self._client,
+            self._log,
+            device=(get("audit_device") or "").strip("/"),
+            namespaces=[_namespace(name) for name in named] if named else None,
+            workers=parallel,
+        )
+
+    def capabilities(self) -> Capabilities:
+        return declare(audited=self._log is not None)
+
+    async def close(self) -> None:
+        await self._client.close()
+        if self._log is not None:
+            self._log.close()
+
+    async def health(self) -> Health:
+        started, at = time.monotonic(), time.time()
+        told = await self._client.health()
+        taken = time.monotonic() - started
+        if not told.get("initialized", True):
+            raise ServerFault("the server is not initialized", "Run: bao operator init.")
+        if told.get("sealed"):
+            raise ServerFault("the server is sealed", "Unseal it: bao operator unseal.")
+        notes = []
+        if told.get("performance_standby"):
+            notes.append("a performance standby answered; its list may lag")
+        elif told.get("standby"):
+            notes.append("a standby answered; it passes requests on")
+        if "secondary" in str(told.get("replication_dr_mode", "")):
+            notes.append("a disaster-recovery secondary answered: it serves no tokens")
+        if self._verify is False:
+            notes.append("the server's certificate is not checked")
+        clock = told.get("server_time_utc")
+        skew = None
+        if isinstance(clock, int):
+            # The server tells whole seconds, cut off: half a second is the best guess.
+            skew = timedelta(seconds=round(clock + 0.5 - (at + taken / 2)))
+        if self._client.can_send:
+            try:
+                await self._client.who(acting=True)
+            except AuthFailed as error:
+                notes.append(str(error))
+        return Health(
+            version=str(told.get("version", "")),
+            latency_ms=int(taken * 1000),
+            skew=skew,
+            notes=tuple(notes),
+        )
+
+    async def whoami(self) -> WhoAmI:
+        reading, acting = await self._own_records()
+        own = self._own_refs(reading, acting)
+        can_act = bool(acting) and await self._client.may(REVOKE_PATH, acting=True) is not False
+        ends = [mapping.moment(record.get("expire_time")) for record in (reading, acting)]
+        entities = (mapping.text(record, "entity_id") for record in (reading, acting))
+        return WhoAmI(
+            name=mapping.text(reading, "display_name") or "a token that may not look at itself",
+            own=tuple(sorted(own)),
+            ancestors=tuple(sorted(await self._reader.ancestors(own) - own)),
+            principals=tuple(dict.fromkeys(entity for entity in entities if entity)),
+            expires_at=min((end for end in ends if end is not None), default=None),
+            can_act=can_act,
+        )
+
+    async def _own_records(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The records of the two credentials; empty where there is none or it may not look."""
+        reading = await self._client.who() or {}
+        if not self._client.can_send:
+            return reading, {}
+        try:
+            return reading, await self._client.who(acting=True) or {"accessor": ""}
+        except AuthFailed:
+            # health() reports the dead credential; looking still works.
+            return reading, {}
+
+    def _own_refs(self, *records: dict[str, Any]) -> set[TokenRef]:
+        accessors = (mapping.text(record, "accessor") for record in records)
+        return {self._reader.ref(accessor) for accessor in accessors if accessor}
+
+    async def inventory(self) -> AsyncIterator[Found]:
+        async for found in Survey(self._reader, self._mounts).run():
+            yield found
+
+    async def read(self, ref: TokenRef) -> Token:
+        return await self._reader.read(ref)
+
+    async def events(
+        self, since: datetime, until: datetime | None = None
+    ) -> AsyncIterator[AuditEvent | Gap]:
+        if self._log is None:
+            yield Gap(self.name, GapKind.UNLISTABLE, "audit events", NO_AUDIT_FILE)
+            return
+        gap = await self._reader.scan()
+        if gap is not None:
+            yield gap
+            return
+        try:
+            async for event in events.stream(self._log, since, until):
+                yield event
+        except OSError as error:
+            why = f"audit events: cannot read the audit file: {error.strerror}"
+            yield Gap(self.name, GapKind.FAILED, why, "Look at the file named by audit_file.")
+
+    async def dependents(self, ref: TokenRef) -> Dependents:
+        return await actions.dependents(self._reader, ref)
+
+    async def identify(self, secret: Secret) -> tuple[Match, ...]:
+        token = await self._identify_token(secret)
+        if token is not None:
+            return (token,)
+        if secret.reveal().startswith(TOKEN_PREFIXES):
+            # A dead token: no role has to see it.
+            return ()
+        return await self._identify_secret_id(secret)
+
+    async def _identify_token(self, secret: Secret) -> Match | None:
+        try:
+            record = await self._client.ask("", "auth/token/lookup", {"token": secret.reveal()})
+        except NotFound:
+            return None
+        except Forbidden as error:
+            if unknown_token(error):
+                # The same words stand for a leaked token that is dead and for our own.
+                await self._client.who()
+                return None
+            raise Forbidden(
+                "the console's token may not look tokens up",
+                mapping.policy("auth/token/lookup", "update"),
+            ) from None
+        accessor = mapping.text(record.data, "accessor")
+        if not accessor:
+            raise Unsupported(
+                "the secret is a batch token, which has no accessor and cannot be revoked",
+                f"It ends at {record.data.get('expire_time') or 'a time not told'}; until then, "
+                "disable its entity or revoke its parent.",
+            )
+        ref = self._reader.ref(accessor)
+        return Match(ref, "the server's own look-up", await self._reader.read(ref))
+
+    async def _identify_secret_id(self, secret: Secret) -> tuple[Match, ...]:
+        places: list[Place] = []
+        spaces, _ = await self._reader.namespaces()
+        for ns in spaces:
+            for mount in self._mounts:
+                try:
+                    roles = await self._client.keys(ns, f"auth/{mount}/role")
+                except (NotFound, Forbidden):
+                    continue
+                places += [Place(ns, mount, role) for role in roles]
+
+        async def ask(place: Place) -> str:
+            return await self._client.find_secret_id(place.ns, place.mount, place.role, secret)
+
+        matches = []
+        for place, accessor in await concurrently(places, ask, self._reader.workers):
+            if isinstance(accessor, Forbidden):
+                raise Forbidden(
+                    "the console's token may not look secret-ids up",
+                    mapping.policy(
+                        f"{place.ns}auth/{place.mount}/role/+/secret-id/lookup", "update"
+                    ),
+                )
+            if isinstance(accessor, BackendError):
+                raise accessor
+            if accessor:
+                ref = TokenRef(self.name, APPROLE, place.id_of(accessor))
+                how = f"look-up in the role {place.role}"
+                matches.append(Match(ref, how, await self._reader.read(ref)))
+        return tuple(matches)
+
+    async def plan(self, verb: Verb, token: Token) -> Proposal:
+        proposal = await actions.propose(self._reader, verb, token)
+        own = self._own_refs(*await self._own_records())
+        # The token's name in the audit log is known by now, even where its neighbours' are not.
+        if token.ref in own or token.ref in await self._reader.ancestors(own):
+            hazard = Hazard(
+                code="own-credential",
+                text="The console's own credential would end with it.",
+                fatal=True,
+            )
+            return msgspec.structs.replace(proposal, hazards=(hazard, *proposal.hazards))
+        return proposal
+
+    async def perform(self, step: Step) -> Outcome:
+        return await actions.perform(self._reader, step)
+
+    async def probe(self, ref: TokenRef, secret: Secret) -> ProbeResult:
+        if ref.kind != SERVICE:
+            raise Unsupported("a secret-id can only be tried by logging in, which makes a token")
+        accepted = await self._client.accepts(secret)
+        return ProbeResult(accepted, "it may ask for itself" if accepted else "permission denied")
+
+
+def _address(url: object) -> str:
+    parts = urlsplit(url if isinstance(url, str) else "")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError("url is not an address", "Write it as https://host:8200.", "url")
+    if parts.username or parts.password or parts.query:
+        raise ConfigError("url holds more than an address", "Write it as https://host:8200.", "url")
+    return str(url).rstrip("/").removesuffix("/v1")
+
+
+def _trust(ca_file: object, verify: bool) -> bool | ssl.SSLContext:
+    if not ca_file:
+        return verify
+    try:
+        return ssl.create_default_context(cafile=str(Path(str(ca_file)).expanduser()))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"cannot use ca_file: {error.strerror or error}", option="ca_file"
+        ) from None
+
+
+def _list(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else ["approle"]
+
+
+def _namespace(name: str) -> str:
+    name = name.strip("/")
+    return "" if name in ("", "root") else f"{name}/"

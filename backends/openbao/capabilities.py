@@ -1,0 +1,103 @@
+"""What is declared for OpenBao and Vault, and why."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from backends.contract import (
+    Ability,
+    Capabilities,
+    KindCapabilities,
+    Readable,
+    Retry,
+    Rotation,
+    Support,
+    Verb,
+)
+from backends.model import EvidenceLevel
+from backends.openbao.mapping import APPROLE, SERVICE
+
+
+def declare(*, audited: bool) -> Capabilities:
+    """The declaration. ``audited`` says whether an audit file is configured."""
+    by_log = Support.PARTIAL if audited else Support.NONE
+    events = Support.FULL if audited else Support.NONE
+    ceiling = EvidenceLevel.SILENT if audited else EvidenceLevel.REFUSED
+    token = KindCapabilities(
+        kind=SERVICE,
+        title="service token",
+        reads={
+            Readable.LIST: Support.FULL,
+            Readable.OWNER: Support.PARTIAL,
+            Readable.CREATED: Support.FULL,
+            Readable.CREATOR: by_log,
+            Readable.LAST_USED: by_log,
+            Readable.GRANTS: Support.FULL,
+            Readable.EXPIRY: Support.FULL,
+            Readable.PARENT: by_log,
+            Readable.DEPENDENTS: by_log,
+            Readable.EVENTS: events,
+            Readable.IDENTIFY: Support.FULL,
+        },
+        verbs={
+            Verb.REVOKE: Ability(
+                Support.FULL, retry=Retry.FREE, note="ends its children and leases too"
+            ),
+            Verb.CONTAIN: Ability(
+                Support.NONE,
+                note="not offered yet: only a whole entity can be disabled, with all its tokens",
+            ),
+            Verb.RESTORE: Ability(Support.NONE, note="nothing is contained, so nothing to restore"),
+            Verb.ROTATE: Ability(Support.NONE, note="a token has no successor: its holder logs in"),
+            Verb.DISCONNECT: Ability(Support.NONE, note="there are no sessions besides tokens"),
+        },
+        rotation=Rotation.NO_API,
+        # The server marks the token as unusable before it answers.
+        propagation=timedelta(0),
+        probe_effects=(
+            "costs one use of a token whose uses are counted",
+            "writes audit entries that name the token as the caller",
+        ),
+        ceiling=ceiling,
+        notes=("owner comes from the entity, else from the token's meta",),
+    )
+    secret_id = KindCapabilities(
+        kind=APPROLE,
+        title="AppRole secret-id",
+        reads={
+            Readable.LIST: Support.FULL,
+            Readable.OWNER: Support.PARTIAL,
+            Readable.CREATED: Support.FULL,
+            Readable.CREATOR: by_log,
+            Readable.LAST_USED: by_log,
+            Readable.GRANTS: Support.FULL,
+            Readable.EXPIRY: Support.FULL,
+            Readable.PARENT: Support.NONE,
+            Readable.DEPENDENTS: by_log,
+            Readable.EVENTS: by_log,
+            Readable.IDENTIFY: Support.FULL,
+        },
+        verbs={
+            Verb.REVOKE: Ability(
+                Support.FULL,
+                retry=Retry.CONFIRM,
+                note="tokens from earlier logins live on; a repeat is answered with a fault",
+            ),
+            Verb.CONTAIN: Ability(Support.NONE, note="a secret-id cannot be disabled"),
+            Verb.RESTORE: Ability(Support.NONE, note="nothing is contained, so nothing to restore"),
+            Verb.ROTATE: Ability(Support.NONE, note="not offered yet: two may be valid at once"),
+            Verb.DISCONNECT: Ability(
+                Support.NONE, note="revoke the tokens that logins with it were given"
+            ),
+        },
+        rotation=Rotation.CREATE_RETIRE,
+        propagation=timedelta(0),
+        # Trying one means a login, which makes a token: no probe is offered.
+        probe_effects=None,
+        ceiling=EvidenceLevel.SILENT if audited else EvidenceLevel.RECORDED,
+    )
+    return Capabilities(
+        kinds=(token, secret_id),
+        watch=Support.NONE,
+        unlistable=("batch tokens", "recovery tokens"),
+    )

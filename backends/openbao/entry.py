@@ -1,0 +1,106 @@
+"""One line of the audit log, as far as it is read.
+
+Source: OpenBao ``audit/format.go``, whose entries are JSON objects, one on a line.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+REQUEST_MARK = b'"type":"request"'
+MARK_WITHIN = 96
+"""Bytes: an entry begins with its time and its type."""
+
+
+class _Auth(msgspec.Struct, gc=False):
+    accessor: str = ""
+    client_token: str = ""
+    display_name: str = ""
+
+
+class _Namespace(msgspec.Struct, gc=False):
+    path: str = ""
+
+
+class _Data(msgspec.Struct, gc=False):
+    accessor: Any = None
+    token: Any = None
+    secret_id: Any = None
+    secret_id_accessor: Any = None
+    no_parent: Any = None
+
+
+class _Secret(msgspec.Struct, gc=False):
+    lease_id: str = ""
+
+
+class Request(msgspec.Struct, gc=False):
+    id: str = ""
+    operation: str = ""
+    path: str = ""
+    client_token: str = ""
+    client_token_accessor: str = ""
+    remote_address: str = ""
+    namespace: _Namespace | None = None
+    data: _Data | None = None
+
+    @property
+    def full_path(self) -> str:
+        return (self.namespace.path if self.namespace else "") + self.path
+
+
+class _Response(msgspec.Struct, gc=False):
+    auth: _Auth | None = None
+    data: _Data | None = None
+    secret: _Secret | None = None
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One line of the log, as far as it is read."""
+
+    time: datetime
+    request: Request
+    type: str = ""
+    auth: _Auth | None = None
+    response: _Response | None = None
+    error: str = ""
+
+
+_decoder = msgspec.json.Decoder(Entry)
+
+
+def entry_of(line: bytes) -> Entry | None:
+    """The entry on a line, or None for a line that is none (torn, or of another kind).
+
+    Raises nothing: a log is read to its end whatever stands in it.
+    """
+    if not line.startswith(b"{"):
+        # A device may be set to put a prefix before each entry.
+        line = line[line.find(b"{") :]
+    try:
+        entry = _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if entry.time.tzinfo is None:
+        return None
+    entry.time = entry.time.astimezone(UTC)
+    return entry
+
+
+def is_request(line: bytes) -> bool:
+    """Whether a line is the first half of a pair; the second half says all that it does."""
+    return REQUEST_MARK in line[:MARK_WITHIN]
+
+
+def is_login(path: str) -> bool:
+    return path.startswith("auth/") and "/login" in path
+
+
+def outcome_of(error: str) -> str:
+    if not error:
+        return "ok"
+    refused = ("permission denied", "invalid token", "bad token", "invalid credentials")
+    return "denied" if any(words in error for words in refused) else "error"

@@ -1,0 +1,86 @@
+"""The conformance kit against a real OpenBao."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from openbao_fixture import backend, call, create, server
+from postgres_lab import Proxy
+
+from backends.conformance import Check, Fixture, Made, checks
+from backends.contract import Backend
+from backends.lab.openbao import OpenBaoServer
+from backends.lab.server import free_port
+from backends.model import Secret, TokenRef
+from backends.openbao.mapping import APPROLE, SERVICE
+
+__all__ = ["server"]
+pytestmark = pytest.mark.lab
+
+ROLE = "auth/approle/role/scanner"
+NUMBERS = itertools.count()
+
+
+class OnOpenBao(Fixture):
+    """A lab server behind a line that can lose answers; its own means are calls as root."""
+
+    def __init__(self, server: OpenBaoServer, proxy: Proxy) -> None:
+        self.server = server
+        self.proxy = proxy
+
+    def backend(self, *, act: bool = False) -> Backend:
+        return backend(self.server, acting=act, url=f"http://127.0.0.1:{self.proxy.port}")
+
+    def make(self, kind: str) -> Made:
+        name = f"throw-away-{next(NUMBERS)}"
+        if kind == SERVICE:
+            made = create(self.server, display_name=name, meta={"owner": "qa"}, ttl="1h")
+            return Made(made.ref, Secret(made.value), f"token-{name}", "qa")
+        metadata = json.dumps({"name": name, "owner": "qa"})
+        issued = call(self.server, "POST", f"{ROLE}/secret-id", {"metadata": metadata})[1]["data"]
+        ref = TokenRef("bao", APPROLE, f"scanner/{issued['secret_id_accessor']}")
+        return Made(ref, Secret(issued["secret_id"]), f"scanner {name}", "qa")
+
+    def accepts(self, made: Made) -> bool:
+        if made.ref.kind == SERVICE:
+            path = "auth/token/lookup-self"
+            return call(self.server, "GET", path, token=made.secret.reveal())[0] == 200
+        role_id = call(self.server, "GET", f"{ROLE}/role-id")[1]["data"]["role_id"]
+        login = {"role_id": role_id, "secret_id": made.secret.reveal()}
+        return call(self.server, "POST", "auth/approle/login", login)[0] == 200
+
+    def calls(self, made: Made) -> int | None:
+        body = {"input": made.ref.id.rpartition("/")[2]}
+        name = call(self.server, "POST", "sys/audit-hash/file", body)[1]["data"]["hash"]
+        changing = ("/revoke-accessor", "/destroy")
+        count = 0
+        for line in self.server.audit_file.read_text().splitlines():
+            entry = json.loads(line)
+            if entry["type"] == "request" and entry["request"]["path"].endswith(changing):
+                count += name in entry["request"].get("data", {}).values()
+        return count
+
+    def wrong_credential(self) -> tuple[Backend, Secret] | None:
+        wrong = Secret("s.ZZZZZZZZZZZZZZZZZZZZZZZZ")
+        read = {"file": str(self.server.keep("conformance.token", wrong.reveal()))}
+        return backend(self.server, acting=False, read=read), wrong
+
+    def unreachable(self) -> Backend | None:
+        return backend(self.server, url=f"http://127.0.0.1:{free_port()}")
+
+    @contextmanager
+    def losing_answers(self) -> Iterator[None]:
+        # Only a changing request carries the intent's id.
+        self.proxy.word = b"intent/"
+        yield
+        self.proxy.word = b""
+
+
+@pytest.mark.parametrize("check", checks, ids=lambda check: check.__name__)
+def test_conformance(server: OpenBaoServer, check: Check) -> None:
+    with Proxy(server.port) as proxy:
+        check(OnOpenBao(server, proxy))
