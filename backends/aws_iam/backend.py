@@ -1,0 +1,372 @@
+"""The ``aws_iam`` backend: one AWS account's access keys behind the contract."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from backends import permit
+from backends.aws_iam import actions, ids, listing
+from backends.aws_iam.client import Aws, KeyPair
+from backends.aws_iam.keys import KIND, OWNER_TAGS, SLOTS, Keys
+from backends.aws_iam.lookup import Lookup
+from backends.aws_iam.people import People
+from backends.aws_iam.trail import Trail, home
+from backends.contract import (
+    Backend,
+    BackendConfig,
+    Capabilities,
+    Health,
+    KindCapabilities,
+    Match,
+    Option,
+    Outcome,
+    OutcomeState,
+    ProbeResult,
+    Proposal,
+    Readable,
+    Rotation,
+    Step,
+    Support,
+    Verb,
+    WhoAmI,
+)
+from backends.errors import (
+    AuthFailed,
+    BackendError,
+    BadAnswer,
+    ConfigError,
+    CredentialError,
+    Forbidden,
+    NotFound,
+)
+from backends.model import (
+    AuditEvent,
+    Dependents,
+    EvidenceLevel,
+    Found,
+    Gap,
+    Secret,
+    Token,
+    TokenRef,
+)
+
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
+MAX_MATCHES = 8
+"""Key ids of one pasted text that are looked up."""
+
+
+class AwsIam(Backend):
+    """Long-lived access keys of the IAM users of one account.
+
+    The credential is the text ``ACCESS_KEY_ID:SECRET``, or
+    ``ACCESS_KEY_ID:SECRET:SESSION_TOKEN`` for a temporary one. Keys are listed in sixteen
+    scopes (``ids.shard_of`` says why).
+    """
+
+    type_name = "aws_iam"
+    title = "AWS IAM"
+    # The credential may come from boto3's own chain instead; __init__ looks after it.
+    needs_credential = False
+    options = (
+        Option("region", "The region to sign for and to read CloudTrail in", default="us-east-1"),
+        Option("endpoint_url", "Another address than AWS's own, for an emulator", default=""),
+        Option("profile", "A profile of ~/.aws/config to read with, instead of `read`", default=""),
+        Option(
+            "use_default_chain",
+            "Read with what boto3 finds (environment, SSO, instance role), instead of `read`",
+            bool,
+            False,
+        ),
+        Option("owner_tags", "User tags that name the owner, best first", list, list(OWNER_TAGS)),
+        Option("trail_regions", "Regions to read CloudTrail in, besides `region`", list, []),
+        Option("timeout", "Seconds to wait for one answer", float, 20.0),
+        Option("parallel", "Requests under way at one time", int, 8),
+    )
+
+    def __init__(self, config: BackendConfig) -> None:
+        super().__init__(config)
+        options = {option.name: option.default for option in self.options} | dict(config.options)
+        self._options = options
+        self._check()
+        read = KeyPair(config.read, "read") if config.read else None
+        self._aws = self._way(read, str(options["profile"]))
+        self._act = self._way(KeyPair(config.act, "act")) if config.act else None
+        regions = (options["region"], home(options["region"]), *options["trail_regions"])
+        self._trail = Trail(self._aws, self.name, KIND, regions)
+        self._account = ""
+        self._lookup = Lookup(self._aws, self._keys(""))
+
+    def _check(self) -> None:
+        options = self._options
+        chain = bool(options["profile"]) or options["use_default_chain"]
+        if self.config.read is None and not chain:
+            raise CredentialError(
+                f"{self.name} has no credential to read with",
+                'Add read = { file = "PATH" } or { env = "NAME" } that holds ACCESS_KEY_ID:SECRET, '
+                "or a profile, or use_default_chain = true.",
+                option="read",
+            )
+        if self.config.read is not None and chain:
+            raise ConfigError(
+                f"{self.name} has two credentials to read with",
+                "Keep `read`, or `profile` or `use_default_chain`, not both.",
+                option="profile" if options["profile"] else "use_default_chain",
+            )
+        for name in ("region", "trail_regions"):
+            given = options[name] if isinstance(options[name], list) else [options[name]]
+            if not all(REGION.fullmatch(region) for region in given):
+                raise ConfigError(f"{name} must hold regions like eu-west-1", option=name)
+        endpoint = urlsplit(options["endpoint_url"])
+        if options["endpoint_url"] and (
+            endpoint.scheme not in ("http", "https") or not endpoint.hostname
+        ):
+            raise ConfigError("endpoint_url must be like https://host:port", option="endpoint_url")
+        if not 0 < options["timeout"] <= 600:
+            raise ConfigError("timeout must be over 0 and at most 600 seconds", option="timeout")
+        if not 1 <= options["parallel"] <= 64:
+            raise ConfigError("parallel must be from 1 to 64", option="parallel")
+
+    def _way(self, pair: KeyPair | None, profile: str = "") -> Aws:
+        return Aws(
+            pair,
+            region=self._options["region"],
+            endpoint_url=self._options["endpoint_url"],
+            profile=profile,
+            timeout=self._options["timeout"],
+            parallel=self._options["parallel"],
+        )
+
+    async def close(self) -> None:
+        await self._aws.close()
+        if self._act:
+            await self._act.close()
+
+    def capabilities(self) -> Capabilities:
+        full, partial = Support.FULL, Support.PARTIAL
+        return Capabilities(
+            kinds=(
+                KindCapabilities(
+                    kind=KIND,
+                    title="IAM access key",
+                    reads={
+                        Readable.LIST: full,
+                        Readable.OWNER: partial,
+                        Readable.CREATED: full,
+                        Readable.CREATOR: partial,
+                        Readable.LAST_USED: full,
+                        Readable.GRANTS: full,
+                        Readable.EXPIRY: partial,
+                        Readable.PARENT: Support.NONE,
+                        Readable.DEPENDENTS: partial,
+                        Readable.EVENTS: partial,
+                        Readable.IDENTIFY: partial,
+                    },
+                    verbs=actions.ABILITIES,
+                    rotation=Rotation.CREATE_RETIRE,
+                    propagation=actions.PROPAGATION,
+                    probe_effects=(
+                        "writes a GetCallerIdentity event to CloudTrail",
+                        "makes STS the service that the key was last used for",
+                    ),
+                    slots=SLOTS,
+                    ceiling=EvidenceLevel.REFUSED,
+                    notes=(
+                        "AWS promises no propagation time; deleted keys were seen to work for "
+                        "about 4 seconds.",
+                        "The last use is exact to 15 minutes, and has no address.",
+                        "Creators, events and consumers come from CloudTrail: 90 days of "
+                        "management events.",
+                        "A secret is recognised by the access key id beside it; the secret part "
+                        "alone tells nothing.",
+                    ),
+                ),
+            ),
+            unlistable=(
+                "temporary credentials (ASIA...) of roles and sessions",
+                "access keys of the root user",
+            ),
+        )
+
+    async def health(self) -> Health:
+        before = datetime.now(UTC)
+        started = time.monotonic()
+        answer = await self._identity(self._aws)
+        elapsed = time.monotonic() - started
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        middle = before + timedelta(seconds=elapsed / 2)
+        return Health(
+            version="IAM API 2010-05-08",
+            latency_ms=int(elapsed * 1000),
+            skew=_skew(str(headers.get("date", "")), middle),
+            notes=(f"account {answer['Account']}", f"region {self._aws.region}"),
+        )
+
+    async def whoami(self) -> WhoAmI:
+        own: list[TokenRef] = []
+        principals: list[str] = []
+        names: list[str] = []
+        expiries: list[datetime] = []
+        for way in (self._aws, self._act):
+            if way is None:
+                continue
+            answer = await self._identity(way)
+            key_id, expires_at = await way.key_id()
+            # A session's key (ASIA) is of a kind that nobody can list.
+            kind = KIND if key_id.startswith("AKIA") else "session"
+            own.append(TokenRef(self.name, kind, key_id))
+            names.append(str(answer["Arn"]))
+            # A role's id is followed by the session's name.
+            role_or_user = str(answer["UserId"]).partition(":")[0]
+            principals += [str(answer["UserId"]), role_or_user, str(answer["Arn"])]
+            if expires_at:
+                expiries.append(expires_at)
+        return WhoAmI(
+            name=" and ".join(dict.fromkeys(names)),
+            own=tuple(dict.fromkeys(own)),
+            principals=tuple(dict.fromkeys(principals)),
+            expires_at=min(expiries, default=None),
+            can_act=self._act is not None,
+        )
+
+    async def inventory(self) -> AsyncIterator[Found]:
+        account = await self._of_account()
+        async for found in listing.inventory(self._aws, self._trail, self._keys(account), account):
+            yield found
+
+    async def read(self, ref: TokenRef) -> Token:
+        now = datetime.now(UTC)
+        keys = self._keys(await self._of_account())
+        name, use = await self._lookup.find(ref.id, now)
+        listed = await keys.of_user(name)
+        key = next((key for key in listed if key.get("AccessKeyId") == ref.id), None)
+        if key is None:
+            raise NotFound(f"the user {name} has no access key {ref.id}")
+        user = await People(self._aws).one(name)
+        creators, _ = await self._trail.creators(now)
+        return keys.token(user, key, len(listed), use, creators)
+
+    async def events(
+        self, since: datetime, until: datetime | None = None
+    ) -> AsyncIterator[AuditEvent | Gap]:
+        async for event in self._trail.events(since, until):
+            yield event
+
+    async def dependents(self, ref: TokenRef) -> Dependents:
+        return await self._trail.dependents(ref)
+
+    async def identify(self, secret: Secret) -> tuple[Match, ...]:
+        """Looks for access key ids in the text; the secret part is sent nowhere."""
+        found = dict.fromkeys(ids.KEY_ID.findall(secret.reveal()))
+        matches: list[Match] = []
+        for id_ in list(found)[:MAX_MATCHES]:
+            ref = TokenRef(self.name, KIND, id_)
+            try:
+                token = await self.read(ref)
+            except NotFound:
+                continue
+            matches.append(Match(ref, "it holds the access key id", token))
+        return tuple(matches)
+
+    async def plan(self, verb: Verb, token: Token) -> Proposal:
+        now = datetime.now(UTC)
+        principal = token.principal.value
+        user = principal.name if principal else ""
+        listed: list[Mapping[str, Any]] | None = []
+        try:
+            # The user may have been renamed since the token was read.
+            user, _ = await self._lookup.find(token.ref.id, now)
+            listed = await self._keys(await self._of_account()).of_user(user)
+        except NotFound:
+            pass
+        except Forbidden:
+            if not user:
+                raise
+            listed = None
+        return actions.propose(verb, token, user, listed, now)
+
+    async def perform(self, step: Step) -> Outcome:
+        if self._act is None:
+            permit.spend(step.call)
+            return Outcome(
+                state=OutcomeState.NOT_SENT, detail="there is no credential to act with (act)"
+            )
+        outcome = await self._act.change(step.call)
+        gone = outcome.state is OutcomeState.REJECTED and "NoSuchEntity" in outcome.status
+        if not gone or step.verb is not Verb.REVOKE:
+            return outcome
+        return await self._confirmed_gone(step, outcome)
+
+    async def probe(self, ref: TokenRef, secret: Secret) -> ProbeResult:
+        """Asks STS who the pair is, which needs no permission and works for every live key.
+
+        ``secret`` is the whole ``ACCESS_KEY_ID:SECRET``.
+        """
+        try:
+            pair = KeyPair(secret, "the value to try")
+        except CredentialError:
+            return ProbeResult(None, "only ACCESS_KEY_ID:SECRET can be tried")
+        if pair.id != ref.id:
+            return ProbeResult(None, "the value belongs to another key")
+        way = self._way(pair)
+        try:
+            await self._identity(way)
+        except AuthFailed as error:
+            return ProbeResult(False, error.message)
+        except BackendError as error:
+            return ProbeResult(None, error.message)
+        finally:
+            await way.close()
+        return ProbeResult(True, "STS names its principal")
+
+    async def _confirmed_gone(self, step: Step, outcome: Outcome) -> Outcome:
+        """NoSuchEntity means "already" only when a read shows so too."""
+        try:
+            await self._lookup.find(step.token.id, datetime.now(UTC))
+        except NotFound:
+            detail = "it was gone before, as a read confirms"
+            state = OutcomeState.ALREADY
+        except BackendError as error:
+            detail = f"AWS knows no such key; no read confirmed it ({error.message})"
+            state = OutcomeState.REJECTED
+        else:
+            detail = "AWS refused it as unknown, and still lists it"
+            state = OutcomeState.REJECTED
+        return Outcome(
+            state=state,
+            status=outcome.status,
+            request_id=outcome.request_id,
+            elapsed_ms=outcome.elapsed_ms,
+            detail=detail,
+        )
+
+    async def _identity(self, way: Aws) -> dict[str, Any]:
+        answer = await way.ask("sts", "GetCallerIdentity", attempts=1)
+        for name in ("Account", "Arn", "UserId"):
+            if not answer.get(name):
+                raise BadAnswer(f"the answer to sts GetCallerIdentity has no {name}")
+        return answer
+
+    async def _of_account(self) -> str:
+        if not self._account:
+            self._account = str((await self._identity(self._aws))["Account"])
+        return self._account
+
+    def _keys(self, account: str) -> Keys:
+        options = self._options
+        return Keys(self._aws, self.name, account, options["owner_tags"], options["parallel"])
+
+
+def _skew(date: str, ours: datetime) -> timedelta | None:
+    """How far AWS's clock is ahead of ours; its Date header has whole seconds."""
+    try:
+        theirs = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    off = theirs + timedelta(seconds=0.5) - ours if theirs.tzinfo else None
+    return None if off is None else timedelta(seconds=round(off.total_seconds()))

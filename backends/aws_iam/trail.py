@@ -1,0 +1,299 @@
+"""CloudTrail's event history: who made a key, what was done with one, and from where.
+
+``LookupEvents`` gives 90 days of management events, region by region, newest first, at
+two requests a second for the whole account (CloudTrail quotas). Where it is refused or
+missing, everything here becomes a gap, and nothing else suffers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from backends.aws_iam.client import Aws, member, utc
+from backends.aws_iam.faults import NotByAws
+from backends.errors import AuthFailed, BackendError, Forbidden, RateLimited
+from backends.model import (
+    AuditEvent,
+    Consumer,
+    Dependents,
+    Gap,
+    GapKind,
+    Reading,
+    TokenRef,
+    known,
+    not_permitted,
+    not_read,
+    not_tracked,
+)
+
+KEPT = timedelta(days=90)
+PAUSE = 0.5
+"""Seconds between two requests to one region."""
+
+EVENT_PAGES = 100
+"""Pages of 50 events that one reading of events takes from a region: 50 seconds at most."""
+CREATOR_PAGES = 10
+USE_PAGES = 4
+MAX_CONSUMERS = 50
+
+WHAT = "creators of keys, audit events and consumers"
+ABSENT = "CloudTrail LookupEvents is not available here"
+
+ABOUT_KEYS = frozenset({"CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"})
+DENIED = ("AccessDenied", "Unauthorized", "Client.Unauthorized")
+
+
+def home(region: str) -> str:
+    """The region whose trail has the events of IAM itself, in the partition of ``region``."""
+    for prefix, first in (("cn-", "cn-north-1"), ("us-gov-", "us-gov-west-1")):
+        if region.startswith(prefix):
+            return first
+    return "us-east-1"
+
+
+class Creators:
+    """Who made which key, as far as CloudTrail tells. ``unknown`` is the reading for the rest."""
+
+    def __init__(
+        self,
+        made_by: Mapping[str, tuple[str, datetime]] = {},
+        since: datetime | None = None,
+        unknown: Reading[Any] = not_read("CloudTrail was not asked"),  # noqa: B008
+    ) -> None:
+        self._made_by = made_by
+        self._since = since
+        self._unknown = unknown
+
+    def of(self, key_id: str, created: datetime | None) -> Reading[str]:
+        if key_id in self._made_by:
+            who, at = self._made_by[key_id]
+            return known(who, "CloudTrail CreateAccessKey", at)
+        if self._since and created and created < self._since:
+            return not_tracked("CloudTrail's history keeps 90 days, and the key is older")
+        return self._unknown
+
+
+class Trail:
+    """Reads the event history of some regions for the backend called ``backend``."""
+
+    def __init__(self, aws: Aws, backend: str, kind: str, regions: Iterable[str]) -> None:
+        self._aws = aws
+        self._backend = backend
+        self._kind = kind
+        self.regions = tuple(dict.fromkeys(regions))
+        self._gates: dict[str, asyncio.Lock] = {}
+        self._next: dict[str, float] = {}
+        self._absent: dict[str, Gap] = {}
+
+    async def creators(self, now: datetime) -> tuple[Creators, Gap | None]:
+        """Who made the keys of the last 90 days, and a gap where CloudTrail does not tell."""
+        region = home(self._aws.region)
+        made: dict[str, tuple[str, datetime]] = {}
+        oldest = now
+        cut = False
+        try:
+            async for events, more in self._pages(
+                region, ("EventName", "CreateAccessKey"), now - KEPT, now, CREATOR_PAGES
+            ):
+                cut = more
+                for event in events:
+                    told = self._event(event, region)
+                    oldest = min(oldest, told.at)
+                    if told.token and told.outcome == "ok":
+                        made[told.token.id] = (told.actor, told.at)
+        except BackendError as error:
+            gap = self._gap(region, error)
+            refused = gap.kind is GapKind.REFUSED
+            absent = gap.kind is GapKind.UNLISTABLE
+            said = not_permitted if refused else not_tracked if absent else not_read
+            return Creators(unknown=said(ABSENT if absent else error.message)), gap
+        since = oldest if cut else now - KEPT
+        unknown = not_read(f"the CloudTrail of {region} has no CreateAccessKey event for it")
+        return Creators(made, since, unknown), None
+
+    async def events(
+        self, since: datetime, until: datetime | None
+    ) -> AsyncIterator[AuditEvent | Gap]:
+        """All management events since then, oldest first, after the gaps."""
+        end = until or datetime.now(UTC)
+        start = max(since, end - KEPT)
+        found: dict[str, AuditEvent] = {}
+        for region in self.regions:
+            try:
+                async for events, more in self._pages(region, None, start, end, EVENT_PAGES):
+                    page = [self._event(event, region) for event in events]
+                    found.update((event.id, event) for event in page)
+                    if more and page:
+                        yield Gap(
+                            f"CloudTrail {region}",
+                            GapKind.LIMITED,
+                            f"events before {min(event.at for event in page):%Y-%m-%d %H:%M:%S}Z",
+                            "Ask for a shorter time.",
+                        )
+            except AuthFailed:
+                raise
+            except BackendError as error:
+                yield self._gap(region, error)
+        for event in sorted(found.values(), key=lambda event: (event.at, event.id)):
+            yield event
+
+    async def dependents(self, ref: TokenRef) -> Dependents:
+        """The addresses and programs that used a key, from its newest events."""
+        now = datetime.now(UTC)
+        gaps: list[Gap] = []
+        used: dict[tuple[str, str], list[AuditEvent]] = {}
+        for region in self.regions:
+            try:
+                async for events, more in self._pages(
+                    region, ("AccessKeyId", ref.id), now - KEPT, now, USE_PAGES
+                ):
+                    for event in events:
+                        told = self._event(event, region)
+                        used.setdefault((told.source, told.agent), []).append(told)
+                    if more:
+                        what = f"uses before the newest {USE_PAGES * 50} events"
+                        gaps.append(Gap(f"CloudTrail {region}", GapKind.LIMITED, what))
+            except BackendError as error:
+                gaps.append(self._gap(region, error))
+        consumers = [_consumer(*key, events) for key, events in used.items()]
+        consumers.sort(key=lambda consumer: consumer.last_seen.value or now, reverse=True)
+        if len(self._absent) < len(self.regions):
+            gaps.append(
+                Gap(
+                    "CloudTrail",
+                    GapKind.UNLISTABLE,
+                    "data events (reading S3 objects and the like), uses over 90 days old, and "
+                    f"regions other than {', '.join(self.regions)}",
+                    "Name more regions in trail_regions; data events need a trail of their own.",
+                )
+            )
+        return Dependents(tuple(consumers[:MAX_CONSUMERS]), tuple(gaps))
+
+    async def _pages(
+        self,
+        region: str,
+        attribute: tuple[str, str] | None,
+        since: datetime,
+        until: datetime,
+        limit: int,
+    ) -> AsyncIterator[tuple[list[Mapping[str, Any]], bool]]:
+        """Pages of events, and with each whether it is the last taken though more follow."""
+        arguments: dict[str, Any] = {"StartTime": since, "EndTime": until, "MaxResults": 50}
+        if attribute:
+            key, value = attribute
+            arguments["LookupAttributes"] = [{"AttributeKey": key, "AttributeValue": value}]
+        for number in range(1, limit + 1):
+            answer = await self._paced(region, arguments)
+            token = answer.get("NextToken")
+            events = member(answer, "Events", "cloudtrail LookupEvents")
+            # Without a time an event cannot be placed, and says nothing.
+            dated = [event for event in events if event.get("EventTime")]
+            yield dated, bool(token) and number == limit
+            if not token:
+                return
+            arguments["NextToken"] = token
+
+    async def _paced(self, region: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if region in self._absent:
+            raise NotByAws(self._absent[region].what)
+        async with self._gates.setdefault(region, asyncio.Lock()):
+            await asyncio.sleep(self._next.get(region, 0.0) - time.monotonic())
+            try:
+                return await self._ask(region, arguments)
+            finally:
+                self._next[region] = time.monotonic() + PAUSE
+
+    async def _ask(self, region: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        for wait in (1.0, 2.0, 4.0):
+            try:
+                return await self._aws.ask_in(region, "cloudtrail", "LookupEvents", 1, **arguments)
+            except RateLimited:
+                # The account's other users of the API share its two requests a second.
+                await asyncio.sleep(wait)
+        return await self._aws.ask_in(region, "cloudtrail", "LookupEvents", 1, **arguments)
+
+    def _gap(self, region: str, error: BackendError) -> Gap:
+        scope = f"CloudTrail {region}"
+        if isinstance(error, NotByAws):
+            gap = Gap(
+                scope,
+                GapKind.UNLISTABLE,
+                f"{WHAT}: {ABSENT}",
+                "AWS itself always has it; an emulator or a proxy may not.",
+            )
+            self._absent[region] = gap
+            return gap
+        kind = GapKind.REFUSED if isinstance(error, Forbidden) else GapKind.FAILED
+        what = f"{WHAT}: {error.message}"
+        return Gap(scope, kind, what, error.hint)
+
+    def _event(self, event: Mapping[str, Any], region: str) -> AuditEvent:
+        record = _record(event)
+        identity = _table(record, "userIdentity")
+        name = str(event.get("EventName", ""))
+        service = str(event.get("EventSource", "")).removesuffix(".amazonaws.com")
+        used = str(event.get("AccessKeyId") or identity.get("accessKeyId") or "")
+        about = _key_in(record) if name in ABOUT_KEYS else ""
+        key = about or used
+        error = str(record.get("errorCode") or "")
+        details = (
+            str(record.get("awsRegion", region)),
+            error,
+            f"signed with {used}" if used and used != key else "",
+        )
+        return AuditEvent(
+            id=str(event.get("EventId", "")),
+            at=utc(event["EventTime"]),
+            action=f"{service}:{name}",
+            outcome="ok" if not error else "denied" if error.startswith(DENIED) else "error",
+            # A session's id (ASIA) names no token that anybody can list.
+            token=TokenRef(self._backend, self._kind, key) if key.startswith("AKIA") else None,
+            actor=str(identity.get("arn") or event.get("Username") or ""),
+            target=about or ", ".join(_resources(event)),
+            source=str(record.get("sourceIPAddress", "")),
+            agent=str(record.get("userAgent", "")),
+            origin=f"CloudTrail {region}",
+            detail=" ".join(detail for detail in details if detail),
+        )
+
+
+def _record(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        record = json.loads(event.get("CloudTrailEvent") or "{}")
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _table(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = record.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _key_in(record: Mapping[str, Any]) -> str:
+    """The key that an event is about, from what was asked or what was answered."""
+    answered = _table(_table(record, "responseElements"), "accessKey")
+    asked = _table(record, "requestParameters")
+    return str(answered.get("accessKeyId") or asked.get("accessKeyId") or "")
+
+
+def _resources(event: Mapping[str, Any]) -> list[str]:
+    names = (str(item.get("ResourceName", "")) for item in event.get("Resources", ()))
+    return [name for name in names if name][:5]
+
+
+def _consumer(source: str, agent: str, events: list[AuditEvent]) -> Consumer:
+    newest = max(event.at for event in events)
+    services = sorted({event.action.partition(":")[0] for event in events})
+    return Consumer(
+        name=source or "an address that CloudTrail does not name",
+        kind="address",
+        detail=f"{agent}; {len(events)} events with {', '.join(services)}",
+        source="CloudTrail LookupEvents",
+        last_seen=known(newest, "CloudTrail LookupEvents"),
+    )
