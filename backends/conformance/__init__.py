@@ -1,0 +1,56 @@
+"""The kit that every backend passes, ours and a third party's.
+
+Write a :class:`Fixture` for your system, and let pytest run each check with it::
+
+    import pytest
+    from backends.conformance import Fixture, checks
+
+    class MySystem(Fixture): ...
+
+    @pytest.mark.parametrize("check", checks, ids=lambda check: check.__name__)
+    def test_conformance(check):
+        check(MySystem())
+
+A check raises :class:`Failure` with what to mend, skips (``unittest.SkipTest``) where the
+backend declares no such ability, or returns. Its docstring is the line of the contract
+that it holds the backend to. Without pytest: ``python -m backends.conformance
+my_package.my_module:MySystem``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from unittest import SkipTest
+
+from backends.conformance import effects, permits, reading, telling
+from backends.conformance.fixture import Failure, Fixture, Made
+
+Check = Callable[[Fixture], None]
+
+checks: tuple[Check, ...] = (
+    *reading.CHECKS,
+    *telling.CHECKS,
+    *permits.CHECKS,
+    *effects.CHECKS,
+)
+"""Every check, in an order in which the first failure is the one to mend first."""
+
+
+def run(fixture: Fixture) -> Iterator[tuple[str, str, str]]:
+    """Run all checks; for each its name, "pass", "skip", "fail" or "error", and why."""
+    for check in checks:
+        name = check.__name__
+        try:
+            check(fixture)
+        except SkipTest as reason:
+            yield name, "skip", str(reason)
+        except Failure as failure:
+            yield name, "fail", str(failure)
+        except Exception as error:  # noqa: BLE001
+            # Whatever a backend may throw, the other checks are still worth their answer.
+            yield name, "error", f"{type(error).__name__}: {error}"
+        else:
+            yield name, "pass", (check.__doc__ or "").strip()
+
+
+__all__ = ["Check", "Failure", "Fixture", "Made", "checks", "run"]

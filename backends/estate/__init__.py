@@ -1,0 +1,32 @@
+"""An embedded estate: four simulated token systems in one SQLite file.
+
+For the demo, for drills, and for tests that need a system which lags, fails or lies.
+``create`` makes one, ``Estate`` is the backend that reads it, ``World`` is the truth
+behind it, and ``set_trouble`` tells it to misbehave. Needs no network and no server.
+"""
+
+from __future__ import annotations
+
+from backends.estate.backend import Estate
+from backends.estate.engine import World
+from backends.estate.seeding import create
+from backends.estate.systems import SYSTEMS
+from backends.estate.trouble import (
+    Trouble,
+    clear_trouble,
+    get_trouble,
+    set_trouble,
+    settings_from,
+)
+
+__all__ = [
+    "SYSTEMS",
+    "Estate",
+    "Trouble",
+    "World",
+    "clear_trouble",
+    "create",
+    "get_trouble",
+    "set_trouble",
+    "settings_from",
+]

@@ -1,0 +1,365 @@
+"""The backend that reads one system of an estate, and acts on it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import ClassVar, Final
+
+from backends.contract import (
+    Backend,
+    BackendConfig,
+    Capabilities,
+    Health,
+    Match,
+    Option,
+    Outcome,
+    ProbeResult,
+    Proposal,
+    Step,
+    Verb,
+    WhoAmI,
+)
+from backends.errors import (
+    AuthFailed,
+    BackendError,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    ServerFault,
+    Unreachable,
+)
+from backends.estate import acting, database, records, trouble
+from backends.estate.engine import World
+from backends.estate.issue import ACTING, CONSOLE
+from backends.estate.life import works
+from backends.estate.seeding import BOOTSTRAP
+from backends.estate.systems import SYSTEMS
+from backends.model import (
+    AuditEvent,
+    Consumer,
+    Dependents,
+    Found,
+    Gap,
+    GapKind,
+    Progress,
+    ScopeDone,
+    Secret,
+    Token,
+    TokenRef,
+    known,
+    never,
+)
+
+PAGE: Final = 100
+"""Tokens on one page of a list, as the estate's systems serve it."""
+
+EVENTS_PAGE: Final = 1_000
+
+SELECT: Final = (
+    "SELECT token.*, (SELECT above.id FROM token AS above WHERE above.n = token.parent)"
+    " AS parent_id, (SELECT count(*) FROM session WHERE session.token = token.n"
+    " AND session.ended_at IS NULL) AS sessions FROM token"
+)
+LISTED: Final = (
+    " WHERE system = ? AND scope = ? AND n > ? AND (gone_at IS NULL OR gone_at > ?)"
+    " AND (system <> 'vault' OR expires_at IS NULL OR expires_at > ?) ORDER BY n LIMIT ?"
+)
+CHILDREN: Final = (
+    "SELECT name, id, used_at FROM token WHERE parent = ? AND (gone_at IS NULL OR gone_at > ?)"
+    " ORDER BY n"
+)
+SEEN: Final = (
+    "SELECT name, kind, address, agent, last_at FROM consumer WHERE token = ?"
+    " AND last_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM session WHERE"
+    " session.consumer = consumer.id AND session.ended_at IS NULL) ORDER BY last_at DESC, id"
+)
+SESSIONS: Final = (
+    "SELECT session.*, consumer.name FROM session JOIN consumer ON consumer.id = session.consumer"
+    " WHERE session.token = ? AND ended_at IS NULL ORDER BY session.id"
+)
+EVENTS: Final = (
+    "SELECT event.*, token.id AS token_id FROM event LEFT JOIN token ON token.n = event.token"
+    " WHERE event.system = ? AND event.at >= ? AND event.at <= ?"
+    " AND (event.at > ? OR event.id > ?) ORDER BY event.at, event.id LIMIT ?"
+)
+
+
+class Estate(Backend):
+    """One of the four simulated systems in an estate's file."""
+
+    type_name: ClassVar[str] = "estate"
+    title: ClassVar[str] = "embedded estate"
+    needs_credential: ClassVar[bool] = False
+    options: ClassVar[tuple[Option, ...]] = (
+        Option("path", "The estate's file, which `token-console demo` makes.", required=True),
+        Option("system", f"One of: {', '.join(SYSTEMS)}.", required=True),
+        Option("act_allowed", "May act without a credential of its own.", bool, False),
+    )
+
+    def __init__(self, config: BackendConfig) -> None:
+        super().__init__(config)
+        self.spec = SYSTEMS[trouble.check_system(str(config.options.get("system", "")))]
+        self.path = Path(str(config.options.get("path", ""))).expanduser()
+        self._open: World | None = None
+
+    def capabilities(self) -> Capabilities:
+        return self.spec.capabilities
+
+    async def open(self) -> None:
+        if self._open is None:
+            self._open = World(self.path)
+
+    async def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    @property
+    def world(self) -> World:
+        """The open estate. Raises ``Unreachable`` when this backend is not open."""
+        if self._open is None:
+            raise Unreachable(f"{self.name} is not open")
+        return self._open
+
+    # -- what each call meets before it is answered
+
+    async def _enter(self, what: str) -> tuple[trouble.Trouble, int]:
+        """Meet the day's troubles, then the present: what to expect, and the estate's time."""
+        db = self.world.db
+        day = trouble.of(db, self.spec.name)
+        if day.latency_ms:
+            await asyncio.sleep(day.latency_ms / 1000)
+        if day.outage:
+            raise Unreachable(f"no connection for {what}: Connection refused")
+        if day.auth or not self._accepted(self.config.read, CONSOLE):
+            raise AuthFailed(f"{what} was answered with 401")
+        if day.rate_every:
+            with database.writing(db):
+                turn = database.count(db, self.spec.name, "calls")
+            if turn % day.rate_every == 0:
+                raise RateLimited(f"{what} was answered with 429", retry_after=day.retry_after)
+        now = self.world.now()
+        if now > int(database.get(db, "advanced") or 0):
+            await asyncio.to_thread(self._catch_up)
+        return day, now
+
+    def _catch_up(self) -> None:
+        # A connection of its own: the other one may be in the middle of a listing.
+        with World(self.path) as world:
+            world.advance()
+
+    def _own(self, name: str) -> sqlite3.Row | None:
+        found: sqlite3.Row | None = self.world.db.execute(
+            "SELECT * FROM token WHERE system = ? AND principal_id = ? AND created_by = 'setup'",
+            (self.spec.name, name),
+        ).fetchone()
+        return found
+
+    def _accepted(self, credential: Secret | None, name: str) -> bool:
+        """Whether the system accepts the console's own credential, given or built in."""
+        row = self._own(name) if credential is None else self.world.holder(credential)
+        if row is None:
+            return False
+        right = row["system"] == self.spec.name and row["principal_id"] == name
+        return right and works(row, self.world.now())
+
+    def can_act(self) -> bool:
+        """Whether changes are allowed: by the option, or by the acting token's own value."""
+        if self.config.act is None and not self.config.options.get("act_allowed", False):
+            return False
+        return self._accepted(self.config.act, ACTING)
+
+    def ref(self, id_: str) -> TokenRef:
+        return TokenRef(self.name, self.spec.kind, id_)
+
+    # -- reading
+
+    async def health(self) -> Health:
+        began = time.monotonic()
+        _, now = await self._enter("health")
+        return Health(
+            version="simulated 1.0",
+            latency_ms=int((time.monotonic() - began) * 1000),
+            skew=timedelta(seconds=now - int(time.time())),
+            notes=("simulated: nothing here is real",),
+        )
+
+    async def whoami(self) -> WhoAmI:
+        await self._enter("whoami")
+        rows = [self._own(CONSOLE), self._own(ACTING)]
+        if not (may := self.can_act()):
+            rows.pop()
+        above = self._own(BOOTSTRAP)
+        held = [row for row in rows if row is not None]
+        return WhoAmI(
+            name=f"{CONSOLE} at {self.spec.title}",
+            own=tuple(self.ref(row["id"]) for row in held),
+            ancestors=() if above is None else (self.ref(above["id"]),),
+            principals=tuple(row["principal_id"] for row in held),
+            can_act=may,
+        )
+
+    async def inventory(self) -> AsyncIterator[Found]:
+        day, now = await self._enter("list")
+        db, system = self.world.db, self.spec.name
+        total = db.execute(
+            "SELECT count(*) FROM token WHERE system = ? AND (gone_at IS NULL OR gone_at > ?)",
+            (system, now),
+        ).fetchone()[0]
+        done = pages = 0
+        for scope in self.spec.scopes:
+            if scope in day.forbidden:
+                yield Gap(
+                    scope, GapKind.REFUSED, f"{self.spec.kind} list: 403", f"Needs list on {scope}."
+                )
+                continue
+            cursor = seen = 0
+            while True:
+                page = db.execute(
+                    SELECT + LISTED, (system, scope, cursor, now, now, PAGE)
+                ).fetchall()
+                if not page:
+                    yield ScopeDone(scope, seen)
+                    break
+                pages += 1
+                cursor = page[-1]["n"]
+                if pages == day.omit_page:
+                    continue
+                for row in page:
+                    if day.die_after is not None and done >= day.die_after:
+                        raise ServerFault(f"the list broke off after {done} tokens")
+                    yield self._token(row, now)
+                    done += 1
+                    seen += 1
+                if day.endless:
+                    # The next page would be this one again, and so on for ever.
+                    yield Gap(scope, GapKind.LIMITED, f"the list repeats itself after {seen}")
+                    break
+                yield Progress(done, total)
+                await asyncio.sleep(0)
+        for what in self.spec.capabilities.unlistable:
+            yield Gap(what, GapKind.UNLISTABLE, what, "The system itself offers no list of these.")
+
+    def _token(self, row: sqlite3.Row, now: int) -> Token:
+        return records.token(row, self.name, now, row["parent_id"], row["sessions"])
+
+    def _listed(self, ref: TokenRef, day: trouble.Trouble, now: int) -> sqlite3.Row:
+        row: sqlite3.Row | None = None
+        if ref.backend == self.name and ref.kind == self.spec.kind:
+            row = self.world.db.execute(
+                SELECT + " WHERE system = ? AND id = ?",
+                (self.spec.name, ref.id.encode("utf-8", "replace").decode()),
+            ).fetchone()
+        if row is None or not records.is_listed(row, now):
+            raise NotFound(f"{self.name} has no such token")
+        if row["scope"] in day.forbidden:
+            raise Forbidden(f"reading in {row['scope']} was answered with 403")
+        return row
+
+    async def read(self, ref: TokenRef) -> Token:
+        day, now = await self._enter("read")
+        return self._token(self._listed(ref, day, now), now)
+
+    async def events(
+        self, since: datetime, until: datetime | None = None
+    ) -> AsyncIterator[AuditEvent | Gap]:
+        _, now = await self._enter("events")
+        first = int(since.timestamp())
+        last = now if until is None else min(now, int(until.timestamp()))
+        db = self.world.db
+        for gap in db.execute(
+            "SELECT began, ended FROM silence WHERE ended > ? AND began <= ? ORDER BY began",
+            (first, last),
+        ).fetchall():
+            span = f"{records.moment(gap['began'])} to {records.moment(gap['ended'])}"
+            yield Gap(self.spec.origin, GapKind.UNLISTABLE, f"no log was kept from {span}")
+        kept = db.execute(
+            "SELECT coalesce(min(at), ?) FROM event WHERE system = ?", (now, self.spec.name)
+        ).fetchone()[0]
+        if first < kept:
+            yield Gap(
+                self.spec.origin, GapKind.UNLISTABLE, f"the log begins at {records.moment(kept)}"
+            )
+        at, id_ = first, 0
+        while page := db.execute(
+            EVENTS, (self.spec.name, at, last, at, id_, EVENTS_PAGE)
+        ).fetchall():
+            for row in page:
+                if records.moment(row["at"]) >= since:
+                    yield records.audit_event(row, self.name, self.spec)
+            at, id_ = page[-1]["at"], page[-1]["id"]
+            await asyncio.sleep(0)
+
+    async def dependents(self, ref: TokenRef) -> Dependents:
+        day, now = await self._enter("dependents")
+        row = self._listed(ref, day, now)
+        db, origin, as_of = self.world.db, self.spec.origin, records.moment(now)
+        found = [
+            Consumer(
+                one["name"],
+                one["kind"],
+                f"{one['agent']} from {one['address']}",
+                origin,
+                known(records.moment(one["last_at"]), origin, as_of),
+            )
+            for one in db.execute(SEEN, (row["n"],))
+        ]
+        for one in db.execute(SESSIONS, (row["n"],)):
+            began = records.moment(one["started_at"])
+            detail = f"{one['agent']} from {one['address']}, since {began:%Y-%m-%d %H:%M}Z"
+            found.append(
+                Consumer(
+                    f"{one['name']} (pid {4000 + one['id']})", "session", detail, "open sessions",
+                    known(as_of, "open sessions", as_of),
+                )
+            )  # fmt: skip
+        for one in db.execute(CHILDREN, (row["n"], now)):
+            used = one["used_at"]
+            last = never(origin) if used is None else known(records.moment(used), origin, as_of)
+            found.append(Consumer(one["name"], "token", f"child {one['id']}", origin, last))
+        what = "consumers that were silent for as long as the log goes back"
+        return Dependents(tuple(found), (Gap(origin, GapKind.UNLISTABLE, what),))
+
+    async def identify(self, secret: Secret) -> tuple[Match, ...]:
+        day, now = await self._enter("identify")
+        row = self.world.holder(secret)
+        if row is None or row["system"] != self.spec.name:
+            return ()
+        ref = self.ref(row["id"])
+        try:
+            token = self._token(self._listed(ref, day, now), now)
+        except NotFound:
+            return ()
+        except Forbidden:
+            return (Match(ref, "digest of the value"),)
+        return (Match(ref, "digest of the value", token),)
+
+    # -- acting
+
+    async def plan(self, verb: Verb, token: Token) -> Proposal:
+        _, now = await self._enter("plan")
+        return acting.propose(self.world, self.spec, verb, token, now)
+
+    async def perform(self, step: Step) -> Outcome:
+        began = time.monotonic()
+        if self._open is None:
+            return acting.not_open(step)
+        outcome = await acting.perform(self.world, self.spec, step, may=self.can_act)
+        elapsed = int((time.monotonic() - began) * 1000)
+        return acting.timed(outcome, elapsed)
+
+    async def probe(self, ref: TokenRef, secret: Secret) -> ProbeResult:
+        await self._enter("probe")
+        row = self.world.holder(secret)
+        if row is None or row["system"] != self.spec.name:
+            return ProbeResult(False, "the system does not know the value")
+        if row["id"] != ref.id:
+            raise BackendError("the value belongs to another token", "Identify it first.")
+        if self.world.attempt(secret, "probe", source="10.20.0.5", agent=CONSOLE):
+            return ProbeResult(True, "accepted")
+        return ProbeResult(False, "refused")

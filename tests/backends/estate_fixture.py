@@ -1,0 +1,115 @@
+"""The estate as the conformance kit's fixture, and copies of one that was made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from backends.conformance import Fixture, Made
+from backends.contract import (
+    Backend,
+    BackendConfig,
+)
+from backends.estate import Estate, World, clear_trouble, create, set_trouble
+from backends.estate.issue import ACTING
+from backends.model import (
+    Secret,
+    TokenRef,
+)
+
+BEGAN = 1_790_000_000
+
+
+class OnEstate(Fixture):
+    """The estate under the kit: its own means are those of its ``World``."""
+
+    def __init__(self, path: Path, system: str, type_: type[Estate] = Estate) -> None:
+        self.path, self.system, self.type = path, system, type_
+        self.made = 0
+
+    def backend(self, *, act: bool = False) -> Backend:
+        options = {"path": str(self.path), "system": self.system, "act_allowed": act}
+        return self.type(BackendConfig(name="here", type="estate", options=options))
+
+    def make(self, kind: str) -> Made:
+        self.made += 1
+        name = f"throw_away_{self.made}"
+        with World(self.path) as world:
+            # The code host takes the token's user for its owner.
+            who = {"principal": "ops"} if self.system == "codehost" else {}
+            id_, secret = world.mint(
+                self.system, name, owner="ops", grants=[("policy", "kv-read")], **who
+            )
+        return Made(TokenRef("here", kind, id_), secret, name, "ops")
+
+    def accepts(self, made: Made) -> bool:
+        with World(self.path) as world:
+            return world.attempt(made.secret)
+
+    def now(self) -> datetime:
+        with World(self.path) as world:
+            return datetime.fromtimestamp(world.now(), UTC)
+
+    def wait(self, seconds: float) -> None:
+        with World(self.path) as world:
+            world.travel(int(seconds) or 1)
+
+    def calls(self, made: Made) -> int | None:
+        with World(self.path) as world:
+            row = world.row(self.system, made.ref.id)
+            assert row is not None
+            return int(
+                world.db.execute(
+                    "SELECT count(*) FROM event WHERE token = ? AND actor = ?", (row["n"], ACTING)
+                ).fetchone()[0]
+            )
+
+    def wrong_credential(self) -> tuple[Backend, Secret] | None:
+        wrong = Secret("est_vlt_nobody-knows-this-one")
+        options = {"path": str(self.path), "system": self.system}
+        config = BackendConfig(name="here", type="estate", options=options, read=wrong)
+        return self.type(config), wrong
+
+    def unreachable(self) -> Backend | None:
+        path, system = self.path, self.system
+
+        class Away(self.type):  # type: ignore[misc, name-defined]
+            """The outage lasts for as long as this one is open."""
+
+            async def open(self) -> None:
+                await super().open()
+                set_trouble(path, system, outage=True)
+
+            async def close(self) -> None:
+                await super().close()
+                clear_trouble(path, system)
+
+        options = {"path": str(path), "system": system, "act_allowed": True}
+        away: Backend = Away(BackendConfig(name="here", type="estate", options=options))
+        return away
+
+    @contextmanager
+    def losing_answers(self) -> Iterator[None]:
+        set_trouble(self.path, self.system, lose="applied")
+        yield
+        clear_trouble(self.path, self.system)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("estate") / "estate.db"
+    create(path, seed=3, tokens=240, now=BEGAN)
+    with World(path) as world:
+        world.freeze(BEGAN + 60)
+    return path
+
+
+@pytest.fixture
+def estate(template: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "estate.db"
+    path.write_bytes(template.read_bytes())
+    return path

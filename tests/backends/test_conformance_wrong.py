@@ -1,0 +1,124 @@
+"""The kit catches backends that break the contract, each by the check that is meant to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from estate_fixture import OnEstate, estate, template
+from wrong_backends import (
+    ActsThenAsks,
+    ActsWithTheReader,
+    AlwaysMayAct,
+    AnyPermitWillDo,
+    ClaimsNever,
+    CountsWrong,
+    DonePageDropped,
+    DoneWhenLost,
+    EchoesTheSecret,
+    EmptyForUnknown,
+    EmptyWhenAway,
+    EventIdsByPlace,
+    EventsOutsideTheSpan,
+    FailsOnTheSecond,
+    ForgetsItself,
+    HidesTheNewest,
+    IdentifiesAnything,
+    IdentifyBurns,
+    KeyErrorForUnknown,
+    Milliseconds,
+    NaiveTimes,
+    NeedsNoPermit,
+    NeverDone,
+    OffersAll,
+    PlansByChance,
+    PlansByDoing,
+    ProbesByRecord,
+    RaisesOnTheSecond,
+    RaisesWhenAway,
+    ReadsDifferently,
+    RepeatsTheCall,
+    RestoresLess,
+    SameIdForAll,
+    SaysWrongPassword,
+    SecretInName,
+    SilentAboutConsumers,
+    SwallowsCancel,
+    TakesNeighboursAlong,
+    UndeclaredKind,
+    UnstableIds,
+)
+
+from backends.conformance import Failure, Fixture, checks
+from backends.estate import Estate, set_trouble
+
+__all__ = ["estate", "template"]
+
+WRONG: list[tuple[type[Estate], str, str]] = [
+    (SecretInName, "vault", "no_secret_is_shown"),
+    (EchoesTheSecret, "vault", "no_secret_is_shown"),
+    (UnstableIds, "vault", "refs_are_stable"),
+    (SameIdForAll, "vault", "refs_are_unique"),
+    (UndeclaredKind, "vault", "every_listed_kind_is_declared"),
+    (NaiveTimes, "vault", "times_are_utc"),
+    (Milliseconds, "vault", "times_are_utc"),
+    (DonePageDropped, "vault", "scopes_are_finished_honestly"),
+    (CountsWrong, "vault", "scopes_are_finished_honestly"),
+    (NeverDone, "database", "scopes_are_finished_honestly"),
+    (HidesTheNewest, "vault", "a_new_token_is_listed"),
+    (ReadsDifferently, "vault", "reading_one_equals_listing_it"),
+    (EmptyForUnknown, "vault", "an_unknown_id_is_not_found"),
+    (KeyErrorForUnknown, "vault", "an_unknown_id_is_not_found"),
+    (IdentifyBurns, "vault", "reading_changes_nothing"),
+    (ClaimsNever, "database", "undeclared_reads_stay_honest"),
+    (EventIdsByPlace, "vault", "events_are_typed"),
+    (EventsOutsideTheSpan, "vault", "events_are_typed"),
+    (SilentAboutConsumers, "vault", "dependents_are_typed"),
+    (ForgetsItself, "vault", "the_console_knows_itself"),
+    (AlwaysMayAct, "vault", "the_console_knows_itself"),
+    (IdentifiesAnything, "vault", "identify_finds_the_token"),
+    (SwallowsCancel, "vault", "stopping_half_way_is_safe"),
+    (SaysWrongPassword, "vault", "a_wrong_credential_is_said"),
+    (EmptyWhenAway, "vault", "no_connection_is_said"),
+    (PlansByChance, "cloud", "planning_changes_nothing"),
+    (PlansByDoing, "vault", "planning_changes_nothing"),
+    (OffersAll, "vault", "an_undeclared_verb_is_unsupported"),
+    (NeedsNoPermit, "cloud", "nothing_leaves_without_a_permit"),
+    (ActsThenAsks, "cloud", "nothing_leaves_without_a_permit"),
+    (AnyPermitWillDo, "cloud", "nothing_leaves_under_another_permit"),
+    (NeedsNoPermit, "cloud", "a_permit_is_good_for_one_call"),
+    (RepeatsTheCall, "cloud", "one_step_is_one_call"),
+    (RaisesOnTheSecond, "cloud", "a_second_revoke_is_already"),
+    (FailsOnTheSecond, "cloud", "a_second_revoke_is_already"),
+    (DoneWhenLost, "cloud", "a_lost_answer_is_unknown"),
+    (TakesNeighboursAlong, "vault", "a_revoke_spares_the_others"),
+    (ActsWithTheReader, "cloud", "nothing_is_done_without_a_credential_to_act"),
+    (RestoresLess, "cloud", "contain_and_restore_are_one_another"),
+    (RaisesWhenAway, "cloud", "no_connection_is_not_sent"),
+    (ProbesByRecord, "cloud", "a_probe_tells_the_truth"),
+]
+
+BY_NAME: dict[str, Callable[[Fixture], None]] = {check.__name__: check for check in checks}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "system", "name"),
+    WRONG,
+    ids=lambda value: value.__name__ if isinstance(value, type) else str(value),
+)
+def test_a_wrong_backend_is_caught(
+    wrong: type[Estate], system: str, name: str, estate: Path
+) -> None:
+    with pytest.raises(Failure) as caught:
+        BY_NAME[name](OnEstate(estate, system, wrong))
+    assert len(str(caught.value)) > 20
+
+
+@pytest.mark.parametrize(
+    "lie", [{"no_effect": True}, {"undead": True}, {"effect_lag": 3600}, {"record_lag": 3600}]
+)
+def test_a_revoke_without_effect_is_caught(lie: dict[str, object], estate: Path) -> None:
+    set_trouble(estate, "cloud", **lie)
+    with pytest.raises(Failure):
+        BY_NAME["a_revoke_kills"](OnEstate(estate, "cloud"))
