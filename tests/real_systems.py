@@ -33,6 +33,8 @@ class Issued(NamedTuple):
 class RealSystem(ABC):
     """One of the lab's systems."""
 
+    backend: str
+    """What the lab's configuration calls it."""
     mark: bytes
     """Bytes that stand in the request that revokes, for a proxy that waits for it."""
 
@@ -44,7 +46,8 @@ class RealSystem(ABC):
 
 
 class RealBao(RealSystem):
-    mark = b"revoke-accessor"
+    backend = "vault-lab"
+    mark = b"POST /v1/auth/token/revoke-accessor"
 
     def __init__(self, server: OpenBaoServer) -> None:
         self.server = server
@@ -54,7 +57,7 @@ class RealBao(RealSystem):
         with self.server.client() as client:
             made = client.post("auth/token/create", json=wanted).raise_for_status().json()["auth"]
         # The server puts the word "token" in front of a display name of one's own.
-        return Issued(self.server.name, made["accessor"], f"token-{name}", made["client_token"])
+        return Issued(self.backend, made["accessor"], f"token-{name}", made["client_token"])
 
     def accepts(self, issued: Issued) -> bool:
         with self.server.client() as client:
@@ -63,6 +66,7 @@ class RealBao(RealSystem):
 
 
 class RealAws(RealSystem):
+    backend = "aws-lab"
     mark = b"DeleteAccessKey"
 
     def __init__(self, server: MotoServer) -> None:
@@ -71,7 +75,7 @@ class RealAws(RealSystem):
     def issue(self, name: str) -> Issued:
         self.server.iam.create_user(UserName=name, Tags=[{"Key": "owner", "Value": "payments"}])
         key = self.server.key(name)
-        return Issued(self.server.name, key.id, key.id, key.text)
+        return Issued(self.backend, key.id, f"{name}/{key.id[-4:]}", key.text)
 
     def accepts(self, issued: Issued) -> bool:
         id_, _, secret = issued.value.partition(":")
@@ -86,6 +90,7 @@ class RealAws(RealSystem):
 
 
 class RealPostgres(RealSystem):
+    backend = "pg-lab"
     mark = b"DROP ROLE"
 
     def __init__(self, server: PostgresServer) -> None:
@@ -106,7 +111,7 @@ class RealPostgres(RealSystem):
                 connection.execute(statement)
             found = connection.execute("SELECT oid FROM pg_roles WHERE rolname = %s", [name])
             oid = str(found.fetchone()[0])
-        return Issued(self.server.name, oid, name, password)
+        return Issued(self.backend, oid, name, password)
 
     def accepts(self, issued: Issued) -> bool:
         try:

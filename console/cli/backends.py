@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import time
 from typing import Any
 
@@ -15,6 +14,7 @@ from backends.errors import BackendError
 from console import settings
 from console.cli import output
 from console.errors import Exit
+from console.inventory import export
 from console.inventory.search import Inventory
 from console.settings import paths
 from console.text import age
@@ -55,7 +55,7 @@ def run(chosen: argparse.Namespace) -> int:
     told = asyncio.run(ask_all())
     _add_coverage(where.inventory, told)
     if chosen.json:
-        print(json.dumps(told, default=str))
+        print(export.dumps(told))
     else:
         for backend in told:
             _print(backend)
@@ -73,6 +73,7 @@ def _answers(backend: Backend, health: Health, who: WhoAmI) -> dict[str, Any]:
         "notes": list(health.notes),
         "speaks_as": who.name,
         "can_act": who.can_act,
+        "own": [ref.handle for ref in who.own],
         "production": backend.config.production,
     }
 

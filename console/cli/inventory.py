@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import getpass
-import json
+import itertools
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +22,8 @@ from console.settings import Paths, paths
 from console.text import age
 
 PAGE = 1000
+HISTORY = 1000
+"""Lines of a history that are read at least, to say how many there are."""
 MAX_SECRET = 64 * 1024
 
 
@@ -86,7 +88,7 @@ def sync(chosen: argparse.Namespace) -> int:
         if report["message"]:
             output.error(f"{name}: {report['message']}", str(report["hint"]))
     if chosen.json:
-        print(json.dumps(dict(reports), default=str))
+        print(export.dumps(dict(reports)))
     results = {str(report["result"]) for _, report in reports}
     if results == {"ok"} and not loaded.problems:
         return Exit.OK
@@ -100,32 +102,32 @@ def list_(chosen: argparse.Namespace) -> int:
     column = chosen.sort.removeprefix("-")
     if column not in COLUMNS:
         raise UsageError(f"there is no column {column!r}", f"Known are: {', '.join(COLUMNS)}.")
+    sort = Sort(column, descending)
     with opened(paths(chosen.home)) as inventory:
-        rows = _rows(inventory, asked, Sort(column, descending), chosen.limit)
-        if chosen.json:
-            export.write_json(inventory, rows, sys.stdout)
-        elif chosen.csv:
-            export.write_csv(inventory, rows, sys.stdout)
+        if chosen.json or chosen.csv:
+            write = export.write_json if chosen.json else export.write_csv
+            write(itertools.islice(inventory.each(asked, sort), chosen.limit), sys.stdout.write)
         else:
-            _print(list(rows), time.time())
+            _print(_rows(inventory, asked, sort, chosen.limit), time.time())
             _note_stale(inventory)
     return Exit.OK
 
 
-def _rows(inventory: Inventory, asked: query.Query, sort: Sort, limit: int | None) -> Iterator[Row]:
-    start = 0
-    while limit is None or start < limit:
-        size = PAGE if limit is None else min(PAGE, limit - start)
-        page = inventory.window(asked, sort, start, size)
-        yield from page
+def _rows(inventory: Inventory, asked: query.Query, sort: Sort, limit: int | None) -> list[Row]:
+    """The rows of a list for people, in pages, since nobody reads a million at once."""
+    rows: list[Row] = []
+    while limit is None or len(rows) < limit:
+        size = PAGE if limit is None else min(PAGE, limit - len(rows))
+        page = inventory.window(asked, sort, len(rows), size)
+        rows += page
         if len(page) < size:
-            return
-        start += size
+            break
+    return rows
 
 
 def _print(rows: list[Row], now: float) -> None:
     def ago(moment: int | None, how: str) -> str:
-        return export.HOW_WORDS[how] if moment is None else age(now - moment)
+        return export.word(how) if moment is None else age(now - moment)
 
     output.table(
         ["HANDLE", "TOKEN", "BACKEND", "OWNER", "AGE", "USED", "EXPIRES", "STATE"],
@@ -148,7 +150,7 @@ def _print(rows: list[Row], now: float) -> None:
 
 
 def _none(how: str) -> str:
-    return "(none)" if how == "never" else export.HOW_WORDS[how]
+    return "(none)" if how == "never" else export.word(how)
 
 
 def _note_stale(inventory: Inventory) -> None:
@@ -171,12 +173,13 @@ def show(chosen: argparse.Namespace) -> int:
         detail = inventory.detail(row.handle)
         if detail is None:
             raise UsageError("the token left the inventory just now")
-        changes = inventory.changes(row.handle)
-        events = inventory.events(row.handle)
+        most = max(chosen.history, HISTORY)
+        changes = inventory.changes(row.handle, most)
+        events = inventory.events(row.handle, most)
         if chosen.json:
-            print(json.dumps(export.detail(detail, changes, events)))
+            print(export.dumps(export.detail(detail, changes, events)))
         else:
-            for text in describe(detail, changes, events, datetime.now(UTC)):
+            for text in describe(detail, changes, events, datetime.now(UTC), chosen.history):
                 output.line(text)
     return Exit.OK
 
@@ -216,7 +219,7 @@ def identify(chosen: argparse.Namespace) -> int:
 
     found, silent = asyncio.run(ask())
     if chosen.json:
-        print(json.dumps({"matches": found, "not_asked": dict(silent)}))
+        print(export.dumps({"matches": found, "not_asked": dict(silent)}))
     else:
         for match in found:
             output.line(

@@ -92,6 +92,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "inventory:show",
     )
     show.add_argument("token", metavar="ID", help="handle, BACKEND/ID, id or unique name")
+    show.add_argument("--history", type=_positive, default=25, metavar="N", help="lines of it")
     show.add_argument("--json", action="store_true")
 
     identify = command(

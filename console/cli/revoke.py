@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 import time
 
@@ -17,6 +16,7 @@ from console.cli import output
 from console.cli.inventory import one, opened
 from console.errors import Exit, UsageError
 from console.fleet import Fleet
+from console.inventory import export
 from console.journal.log import Journal
 from console.journal.read import Entry, JournalView
 from console.response import plan as plans
@@ -51,7 +51,7 @@ def run(chosen: argparse.Namespace) -> int:
 
     plan = asyncio.run(make())
     if chosen.json and chosen.dry_run:
-        print(json.dumps(msgspec.to_builtins(plan), default=str))
+        print(export.dumps(msgspec.to_builtins(plan, builtin_types=(), str_keys=True)))
     elif not chosen.json:
         _print(plan)
     if chosen.dry_run:
@@ -116,7 +116,7 @@ def _watch(plan: plans.Plan, where: Paths, *, as_json: bool) -> int:
         log = [
             {"kind": entry.kind, "id": entry.id, "says": entry.sentence} for entry in told.values()
         ]
-        print(json.dumps({"plan": plan.id, "states": states, "evidence": proven, "log": log}))
+        print(export.dumps({"plan": plan.id, "states": states, "evidence": proven, "log": log}))
     if every and set(states) <= {"applied", "already"} and proven >= EvidenceLevel.RECORDED:
         return Exit.OK
     output.error("not finished with proof", "See what is open: token-console journal list --open")

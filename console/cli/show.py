@@ -7,15 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backends.model import How, Reading, Token
+from console.inventory.export import WORDS
 from console.inventory.search import Change, Detail, Event
 from console.text import age, since, stamp
 
-WORDS = {
-    How.NEVER: "never",
-    How.NOT_TRACKED: "not tracked",
-    How.NOT_PERMITTED: "not permitted",
-    How.NOT_READ: "not read yet",
-}
 NEVER_WORDS = {"OWNER": "none", "EXPIRES": "never expires", "PARENT": "none", "BOUND": "bearer"}
 
 
@@ -45,9 +40,13 @@ def _apart(moment: datetime, now: datetime) -> str:
 
 
 def describe(
-    detail: Detail, changes: Sequence[Change], events: Sequence[Event], now: datetime
+    detail: Detail,
+    changes: Sequence[Change],
+    events: Sequence[Event],
+    now: datetime,
+    limit: int,
 ) -> Iterator[str]:
-    """The token page as lines of text."""
+    """The token page as lines of text, with the newest ``limit`` lines of its history."""
     token = detail.token
     presence = "" if detail.row.presence == "present" else f"  {detail.row.presence.upper()}"
     yield f"{token.name}  {token.ref.kind}  {token.ref.backend}  {token.state}{presence}"
@@ -58,9 +57,12 @@ def describe(
     for key, value in token.facts:
         yield f"{'':<10} {key}: {value}"
     yield ""
-    yield "HISTORY"
-    for moment, text in history(changes, events):
+    yield f"HISTORY (first seen here {stamp(datetime.fromtimestamp(detail.first_seen, UTC))})"
+    told = history(changes, events)
+    for moment, text in told[:limit]:
         yield f"  {stamp(datetime.fromtimestamp(moment, UTC))}  {text}"
+    if len(told) > limit:
+        yield f"  and {len(told) - limit} more: --history {len(told)}"
 
 
 def questions(token: Token, now: datetime) -> Iterator[tuple[str, str]]:
@@ -104,8 +106,7 @@ def history(changes: Sequence[Change], events: Sequence[Event]) -> list[tuple[in
 
 def change_words(change: Change) -> str:
     """A change in words."""
-    if change.field:
-        return (
-            f"{change.kind} {change.field}: {change.before or '-'} -> {change.after or '-'} (diff)"
-        )
-    return f"{change.kind} {change.after or change.before} (diff)".replace("  ", " ")
+    if change.before or change.after:
+        became = f"{change.before or '(none)'} -> {change.after or '(none)'}"
+        return f"{change.kind}: {change.field} {became} (diff)"
+    return f"{change.kind} (diff)"

