@@ -169,7 +169,8 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One exact call of a plan, and what it means.
 
     ``expect`` is what a later read must show for evidence level 2: "gone" (the system
-    no longer has it) or a token state.
+    no longer has it) or a token state. ``also`` names further tokens that the same call
+    acts on, where a system takes a list.
     """
 
     id: str
@@ -180,6 +181,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     retry: Retry = Retry.NEVER
     reversible: bool = False
     expect: str = ""
+    also: tuple[TokenRef, ...] = ()
 
 
 class Hazard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -195,6 +197,8 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     ``collateral`` lists, for people, what dies too; ``undo`` says how to take it back,
     empty where nothing can; ``manual`` says what a person has to do outside.
+    ``undo_steps`` are the calls that put back exactly what was read for this plan, for a
+    system whose "disable" forgets it (policies, roles, a CIDR list).
     """
 
     steps: tuple[Step, ...]
@@ -202,6 +206,7 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     collateral: tuple[str, ...] = ()
     takes_effect: str = ""
     undo: str = ""
+    undo_steps: tuple[Step, ...] = ()
     manual: str = ""
 
 

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 
 from backends.contract import Call, Step
 from backends.errors import NoIntent
+from backends.model import Secret, TokenRef
 
 _active: ContextVar[Permit | None] = ContextVar("token_console_permit", default=None)
 
@@ -24,11 +25,19 @@ class Permit:
     request (``X-Request-Id``, ``application_name``) where the system can log it.
     """
 
-    def __init__(self, intent_id: str, step: Step) -> None:
+    def __init__(self, intent_id: str, step: Step, *, value: Secret | None = None) -> None:
+        """``value`` is a secret that the call needs: one that we chose, or the one in hand.
+
+        It travels here because a step is stored and an outcome is journaled, and neither
+        may hold a secret; the call shows it as "<new value>" or "<secret>".
+        """
         if not intent_id:
             raise NoIntent("a permit needs the id of a durable intent")
         self.intent_id = intent_id
         self.step = step
+        self.minted: list[tuple[TokenRef, Secret]] = []
+        """What the call minted, for whoever holds the permit to put into escrow."""
+        self._value = value
         self._spent = False
 
     @contextlib.contextmanager
@@ -56,3 +65,27 @@ def spend(call: Call) -> str:
         raise NoIntent(f"the call differs from the planned one: {call.line}")
     permit._spent = True
     return permit.intent_id
+
+
+def value() -> Secret:
+    """The secret that the active permit carries into its call.
+
+    Raises:
+        NoIntent: there is no permit, or it carries none.
+    """
+    permit = _active.get()
+    if permit is None or permit._value is None:
+        raise NoIntent("the call needs a secret, and no permit carries one")
+    return permit._value
+
+
+def deliver(ref: TokenRef, secret: Secret) -> None:
+    """Hand over a value that the permitted call minted, before anything else is done.
+
+    Raises:
+        NoIntent: no permit was spent, so nothing can have been minted.
+    """
+    permit = _active.get()
+    if permit is None or not permit._spent:
+        raise NoIntent("a value was delivered without a call that could have minted it")
+    permit.minted.append((ref, secret))

@@ -100,8 +100,13 @@ class Fleet:
                 self._opened[name] = made
             return self._opened[name]
 
-    async def sync(self, name: str, on_progress: ProgressCallback | None = None) -> SyncReport:
-        """Read one backend's inventory and events into the store. A failure is its report."""
+    async def sync(
+        self, name: str, on_progress: ProgressCallback | None = None, *, wait: bool = False
+    ) -> SyncReport:
+        """Read one backend's inventory and events into the store. A failure is its report.
+
+        With ``wait``, another process's look at the same backend is waited for.
+        """
         try:
             backend = await self.backend(name)
         except BackendError as error:
@@ -112,7 +117,7 @@ class Fleet:
             if on_progress is not None:
                 on_progress(name, made.done, made.total)
 
-        report = await self.syncer.sync(backend, progress)
+        report = await self.syncer.sync(backend, progress, wait=wait)
         if report.result == "failed":
             await self._drop(name)
         elif report.result != "busy":

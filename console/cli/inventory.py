@@ -74,7 +74,9 @@ def sync(chosen: argparse.Namespace) -> int:
             def progress(name: str, done: int, total: int | None) -> None:
                 output.progress(f"{name}: {done:,}" + (f" of {total:,}" if total else ""))
 
-            reports = await asyncio.gather(*(fleet.sync(name, progress) for name in names))
+            reports = await asyncio.gather(
+                *(fleet.sync(name, progress, wait=True) for name in names)
+            )
             return [(name, report._asdict()) for name, report in zip(names, reports, strict=True)]
 
     reports = asyncio.run(read())

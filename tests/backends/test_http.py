@@ -22,8 +22,8 @@ from backends.errors import (
     Unreachable,
 )
 from backends.http import Http, without
-from backends.model import TokenRef
-from backends.permit import Permit
+from backends.model import Secret, TokenRef
+from backends.permit import Permit, deliver, value
 
 CALL = Call("http", "POST", "/revoke", {"accessor": "a1"})
 STEP = Step(id="1", verb=Verb.REVOKE, token=TokenRef("b", "k", "a1"), title="revoke a1", call=CALL)
@@ -176,3 +176,27 @@ def test_a_permit_is_for_the_planned_call_and_for_once() -> None:
         with pytest.raises(NoIntent):
             change(server, permit=spent)
         assert len(server.requests) == 1
+
+
+def test_a_secret_travels_on_the_permit_and_nowhere_else() -> None:
+    chosen, minted = Secret("canary-chosen"), Secret("canary-minted")
+    with pytest.raises(NoIntent):
+        value()
+    with pytest.raises(NoIntent):
+        deliver(STEP.token, minted)
+    given = Permit("intent-3", STEP, value=chosen)
+
+    async def use(client: Http) -> Any:
+        with given.active():
+            body = {"password": value().reveal()}
+            with pytest.raises(NoIntent):
+                deliver(STEP.token, minted)
+            outcome = await client.change(CALL, body=body)
+            deliver(STEP.token, minted)
+            return outcome
+
+    with serving(answer(200)) as server:
+        assert talk(server, use).state is OutcomeState.APPLIED
+        assert b"canary-chosen" in server.requests[0]
+    assert given.minted == [(STEP.token, minted)]
+    assert "canary" not in repr(given) + repr(given.__dict__)

@@ -388,32 +388,3 @@ def test_progress_is_told(desk: Desk) -> None:
     told: list[Progress] = []
     desk.sync(Scripted([Progress(0, 2), *listing(token("a"), token("b"))]), on_progress=told.append)
     assert told[-1] == Progress(2, 2)
-
-
-HOSTILE = (
-    "\x1b]52;c;aGk=\x07",
-    "[/foo] [b",
-    "a\0b",
-    "\u202eevil",
-    "x" * 10_000,
-    "lone \udc80 surrogate",
-    "'; DROP TABLE token; --",
-    '"quoted" AND OR NEAR(',
-    "new\nline",
-    "\ud800",
-)
-
-
-@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_names_are_kept_and_found(desk: Desk, name: str) -> None:
-    one = token(name, name=name, owner=known(name, "tag"), scope=name)
-    assert desk.sync(Scripted(listing(one, token("b"), scopes=(name, "root")))).result == "ok"
-    assert desk.sync(Scripted(listing(one, token("b"), scopes=(name, "root")))).changed == 0
-    kept = name.encode("utf-8", "backslashreplace").decode()
-    assert {row.name for row in rows(desk).values()} == {kept, "name of b"}
-    quoted = '"' + name[:400].replace("\\", "\\\\").replace('"', '\\"') + '"'
-    assert [row.name for row in rows(desk, quoted).values()] == [kept]
-    assert [row.name for row in rows(desk, f"owner:{quoted}").values()] == [kept]
-    assert [row.name for row in desk.see(lambda inventory: inventory.find(name))] == [kept]
-    report = desk.sync(Scripted(listing(token("b"), scopes=(name, "root"))))
-    assert report.gone == 1

@@ -1,0 +1,188 @@
+"""What a look at a backend saw, what it was refused, and how it ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from backends.contract import Backend, Capabilities, Health, WhoAmI
+from backends.errors import BackendError, Forbidden, RateLimited
+from backends.model import Gap, GapKind, ScopeDone, encode
+from console.inventory.folding import encodable
+from console.store.database import touch
+from console.store.tables import table
+
+GAP_LIMIT = 1_000
+"""Gaps that are kept of one look; more of them are counted."""
+
+BACKEND = table("backend")
+GAP = table("gap")
+SCOPE = table("scope")
+FAULT_HINT = "This is a fault of the backend, not of the system: report it to who wrote it."
+EMPTY: dict[str, Any] = {
+    "result": "never",
+    "error": "",
+    "hint": "",
+    "version": "",
+    "notes": b"[]",
+    "tokens": 0,
+    "gone": 0,
+}
+
+
+class Trouble(NamedTuple):
+    """Why something did not work, in words that are safe to keep."""
+
+    message: str
+    hint: str
+    kind: GapKind
+
+
+def trouble(error: BaseException) -> Trouble:
+    """What an error means for the coverage.
+
+    Only a ``BackendError`` may speak: any other error may hold anything, a secret too, so
+    only its type is told.
+    """
+    if isinstance(error, BackendError):
+        kind = GapKind.REFUSED if isinstance(error, Forbidden) else GapKind.FAILED
+        if isinstance(error, RateLimited):
+            kind = GapKind.LIMITED
+        return Trouble(clean(error.message), clean(error.hint), kind)
+    return Trouble(f"the backend failed with {type(error).__name__}", FAULT_HINT, GapKind.FAILED)
+
+
+def clean(text: object) -> str:
+    """A text of a backend's as it can be stored."""
+    return encodable(str(text))[:2_000]
+
+
+class Gaps:
+    """The gaps of one look, each once, and not more than can be looked at."""
+
+    def __init__(self) -> None:
+        self._found: dict[Gap, None] = {}
+        self._more = 0
+
+    def add(self, scope: str, kind: GapKind, what: str, hint: str = "") -> None:
+        gap = Gap(clean(scope), GapKind(kind), clean(what), clean(hint))
+        if gap not in self._found and len(self._found) >= GAP_LIMIT:
+            self._more += 1
+        else:
+            self._found[gap] = None
+
+    def all(self, backend: str) -> list[Gap]:
+        """The gaps, and one that counts those for which there was no room."""
+        if not self._more:
+            return list(self._found)
+        return [*self._found, Gap(backend, GapKind.LIMITED, f"{self._more} more gaps")]
+
+
+def begin(connection: Connection, backend: Backend, caps: Capabilities | None, at: int) -> None:
+    """Note that a look begins."""
+    ensure(connection, backend.name, _type(backend))
+    connection.execute(
+        update(BACKEND)
+        .where(BACKEND.c.name == backend.name)
+        .values(
+            type=_type(backend),
+            tried_at=at,
+            running_pid=os.getpid(),
+            capabilities=BACKEND.c.capabilities if caps is None else encode(caps),
+        )
+    )
+    touch(connection)
+
+
+def _type(backend: Backend) -> str:
+    return clean(getattr(backend, "type_name", type(backend).__name__))
+
+
+def ensure(connection: Connection, name: str, type_: str) -> None:
+    """Make the backend's row where there is none."""
+    if connection.execute(select(BACKEND.c.name).where(BACKEND.c.name == name)).first() is None:
+        connection.execute(insert(BACKEND).values(name=name, type=type_, **EMPTY))
+
+
+def unseen_scopes(connection: Connection, backend: str) -> set[str]:
+    """Scopes that a gap of the last look names and that were never listed to their end."""
+    gaps = select(GAP.c.scope).where(GAP.c.backend == backend, GAP.c.part == "inventory")
+    done = select(SCOPE.c.scope).where(SCOPE.c.backend == backend)
+    return set(connection.execute(gaps).scalars()) - set(connection.execute(done).scalars())
+
+
+def note_health(
+    connection: Connection, backend: str, health: Health | None, whoami: WhoAmI | None
+) -> None:
+    """Keep what the system said about itself and about the console's own credential."""
+    values: dict[str, Any] = {"whoami": None if whoami is None else encode(whoami)}
+    if health is not None:
+        skew = health.skew
+        values |= {
+            "version": clean(health.version),
+            "latency_ms": health.latency_ms,
+            "skew_ms": None if skew is None else int(skew.total_seconds() * 1000),
+            "notes": encode([clean(note) for note in health.notes]),
+        }
+    connection.execute(update(BACKEND).where(BACKEND.c.name == backend).values(**values))
+
+
+def fail(connection: Connection, backend: str, why: Trouble) -> None:
+    """Note that a look failed. Tokens and coverage stay as the look before left them."""
+    connection.execute(
+        update(BACKEND)
+        .where(BACKEND.c.name == backend)
+        .values(result="failed", error=why.message, hint=why.hint, running_pid=None)
+    )
+    touch(connection)
+
+
+def end(
+    connection: Connection, backend: str, at: int, gaps: Sequence[Gap], scopes: Iterable[ScopeDone]
+) -> str:
+    """Note that a look came to its end, and what it covered. Returns its result."""
+    replace_gaps(connection, backend, "inventory", gaps)
+    for scope in scopes:
+        connection.execute(
+            delete(SCOPE).where(SCOPE.c.backend == backend, SCOPE.c.scope == scope.scope)
+        )
+        connection.execute(
+            insert(SCOPE).values(backend=backend, scope=scope.scope, done_at=at, seen=scope.seen)
+        )
+    # What nobody can list is a property of the system; it makes no look incomplete.
+    complete = all(gap.kind is GapKind.UNLISTABLE for gap in gaps)
+    result = "ok" if complete else "partial"
+    connection.execute(
+        update(BACKEND)
+        .where(BACKEND.c.name == backend)
+        .values(result=result, error="", hint="", synced_at=at, running_pid=None)
+    )
+    touch(connection)
+    return result
+
+
+def replace_gaps(connection: Connection, backend: str, part: str, gaps: Sequence[Gap]) -> None:
+    """Put the gaps of a look in the place of those of the look before."""
+    connection.execute(delete(GAP).where(GAP.c.backend == backend, GAP.c.part == part))
+    if gaps:
+        rows = [
+            {
+                "backend": backend,
+                "part": part,
+                "scope": gap.scope,
+                "kind": gap.kind.value,
+                "what": gap.what,
+                "hint": gap.hint,
+            }
+            for gap in gaps
+        ]
+        connection.execute(insert(GAP), rows)
+
+
+def stop(connection: Connection, backend: str) -> None:
+    """Note that a look was given up before its end, without saying anything else."""
+    connection.execute(update(BACKEND).where(BACKEND.c.name == backend).values(running_pid=None))
+    touch(connection)

@@ -1,0 +1,119 @@
+"""What is read from the store. All times are unix seconds, UTC."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backends.contract import Capabilities, WhoAmI
+from backends.model import Gap, Token
+
+
+class Row(NamedTuple):
+    """One line of a list. A value that is None says in its ``*_how`` why."""
+
+    rowid: int
+    handle: str
+    backend: str
+    kind: str
+    id: str
+    name: str
+    state: str
+    presence: str
+    """"present" or "gone"."""
+    owner_how: str
+    owner: str | None
+    principal_how: str
+    principal: str | None
+    created_how: str
+    created_at: int | None
+    used_how: str
+    used_at: int | None
+    used_from: str | None
+    expires_how: str
+    expires_at: int | None
+    grants_how: str
+    grants: int | None
+    """How many there are."""
+    first_seen: int
+    changed_at: int
+    change: str
+    """The kind of the last change; empty when nothing was seen to change."""
+
+
+ROW = (
+    "num, handle, backend, kind, ref, name, state,"
+    " CASE status WHEN 'gone' THEN 'gone' ELSE 'present' END,"
+    " owner_how, owner, principal_how, principal, created_how, created_at,"
+    " used_how, used_at, used_from, expires_how, expires_at, grants_how, grants,"
+    " first_seen, changed_at, change"
+)
+"""The columns of a ``Row``, in its order."""
+
+
+class Sort(NamedTuple):
+    """An order. Ages and times since ascend from the youngest; nobody-knows is always last."""
+
+    column: str = "name"
+    descending: bool = False
+
+
+class Detail(NamedTuple):
+    """One token with everything that is known of it."""
+
+    row: Row
+    token: Token
+    first_seen: int
+    last_seen: int
+    gone_at: int | None
+
+
+class Change(NamedTuple):
+    """One entry of a token's history."""
+
+    at: int
+    kind: str
+    field: str
+    before: str
+    after: str
+    source: str
+
+
+class Event(NamedTuple):
+    """One audit event of a token."""
+
+    at: int
+    action: str
+    outcome: str
+    actor: str
+    target: str
+    source: str
+    agent: str
+    origin: str
+    detail: str
+
+
+class BackendState(NamedTuple):
+    """A backend as it was when it was last looked at."""
+
+    name: str
+    type: str
+    result: str
+    """ok, partial, failed, running, or never."""
+    synced_at: int | None
+    """The last look that came to its end; what is shown is as old as this."""
+    tried_at: int | None
+    tokens: int
+    gone: int
+    latency_ms: int | None
+    version: str
+    skew_ms: int | None
+    notes: tuple[str, ...]
+    error: str
+    hint: str
+    gaps: list[Gap]
+    whoami: WhoAmI | None
+    can_act: bool
+    capabilities: Capabilities | None
+    events_since: int | None
+    events_until: int | None
+    event_at: int | None

@@ -1,0 +1,68 @@
+"""How the backends stand, as the store has it."""
+
+from __future__ import annotations
+
+import os
+from sqlite3 import Connection
+from typing import Any
+
+from backends.contract import Capabilities, WhoAmI
+from backends.model import Gap, GapKind, decode
+from console.inventory.records import BackendState
+
+COLUMNS = (
+    "name, type, result, synced_at, tried_at, tokens, gone, latency_ms, version, skew_ms, notes,"
+    " error, hint, whoami, capabilities, events_since, events_until, event_at, running_pid"
+)
+
+
+def backends(connection: Connection) -> list[BackendState]:
+    """All backends that were ever looked at, by name."""
+    gaps: dict[str, list[Gap]] = {}
+    for name, scope, kind, what, hint in connection.execute(
+        "SELECT backend, scope, kind, what, hint FROM gap ORDER BY id"
+    ):
+        gaps.setdefault(name, []).append(Gap(scope, GapKind(kind), what, hint))
+    rows = connection.execute(f"SELECT {COLUMNS} FROM backend ORDER BY name")  # noqa: S608
+    return [_state(row, gaps.get(row[0], [])) for row in rows.fetchall()]
+
+
+def _state(row: tuple[Any, ...], gaps: list[Gap]) -> BackendState:
+    (name, type_, result, synced_at, tried_at, tokens, gone, latency_ms, version, skew_ms) = row[
+        :10
+    ]
+    (notes, error, hint, whoami, capabilities, since, until, event_at, pid) = row[10:]
+    who = decode(whoami, WhoAmI) if whoami else None
+    return BackendState(
+        name=name,
+        type=type_,
+        result="running" if pid is not None and _alive(pid) else result,
+        synced_at=synced_at,
+        tried_at=tried_at,
+        tokens=tokens,
+        gone=gone,
+        latency_ms=latency_ms,
+        version=version,
+        skew_ms=skew_ms,
+        notes=tuple(decode(notes, list[str])),
+        error=error,
+        hint=hint,
+        gaps=gaps,
+        whoami=who,
+        can_act=who is not None and who.can_act,
+        capabilities=decode(capabilities, Capabilities) if capabilities else None,
+        events_since=since,
+        events_until=until,
+        event_at=event_at,
+    )
+
+
+def _alive(pid: int) -> bool:
+    """Whether the process that began a look still runs; a killed one leaves its number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

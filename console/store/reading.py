@@ -1,0 +1,76 @@
+"""A read-only connection to the store with nothing but the standard library.
+
+The screen and the command line read through this; they never load SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from console.errors import StoreError
+
+SCHEMA = 1
+"""The number of the schema that this code reads and writes (``PRAGMA user_version``)."""
+
+CACHE_HINT = (
+    "It is a cache: remove it and the next sync fills it again. "
+    "The history of changes is in it and would be lost; the journal is not."
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the store to read. One connection belongs to one thread at a time.
+
+    Raises:
+        StoreError: there is no store yet, it is damaged, or a newer version wrote it.
+    """
+    if not path.exists():
+        raise StoreError(f"there is no inventory at {path} yet", "Fill it: token-console sync.")
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=10,
+        )
+        try:
+            check_schema(connection, path)
+            connection.execute("PRAGMA query_only = 1")
+            connection.execute("PRAGMA cache_size = -16384")
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise unusable(path, error) from None
+    return connection
+
+
+def check_schema(connection: sqlite3.Connection, path: Path, *, empty_is_fine: bool = False) -> int:
+    """The schema number of an open store.
+
+    Raises:
+        StoreError: it is newer than this code, or no store at all.
+        sqlite3.Error: it cannot be read.
+    """
+    number = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if number > SCHEMA:
+        raise StoreError(
+            f"{path} was written by a newer token-console (schema {number}, known here: {SCHEMA})",
+            "Upgrade token-console, or point TOKEN_CONSOLE_HOME to another directory.",
+        )
+    if number < SCHEMA and not empty_is_fine:
+        raise StoreError(f"{path} is not ready to be read", "Run: token-console sync.")
+    return number
+
+
+def unusable(path: Path, error: Exception) -> StoreError:
+    """What to tell when SQLite cannot use the file."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return StoreError(f"{path} is busy: {text}", "Another token-console writes; try again.")
+    if "malformed" in text or "not a database" in text or "corrupt" in text:
+        return StoreError(f"{path} is damaged: {text}", CACHE_HINT)
+    return StoreError(f"cannot use {path}: {text}", "Check its permissions and the free space.")

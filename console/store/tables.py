@@ -1,0 +1,219 @@
+"""The inventory's tables. A cache of what the backends said, except for the history.
+
+All points in time are whole seconds since 1970, UTC. Every reading has a ``*_how``
+column beside its value, so that "never", "not tracked", "not permitted" and "not read"
+stay four things. A ``*_key`` column is what is sorted and searched: folded and cut text,
+or a time in which "never" has a place of its own; NULL there means "nobody knows".
+"""
+
+from typing import ClassVar
+
+from sqlalchemy import Index, LargeBinary, Table
+from sqlmodel import Field, SQLModel
+
+NEVER_USED = -1
+"""``used_key`` of a token that was never used: before every real time."""
+NEVER_EXPIRES = 1 << 53
+"""``expires_key`` of a token that never expires: after every real time."""
+
+
+class TokenRow(SQLModel, table=True):
+    """One token, as far as lists, sorting and searching need it."""
+
+    __tablename__ = "token"
+    __table_args__ = (
+        Index("ix_token_handle", "handle", unique=True),
+        Index("ix_token_name", "name_key"),
+        Index("ix_token_backend", "backend", "name_key"),
+        Index("ix_token_owner", "owner_key", "name_key"),
+        Index("ix_token_status", "status", "name_key"),
+        Index("ix_token_kind", "kind", "name_key"),
+        Index("ix_token_created", "created_at"),
+        Index("ix_token_used", "used_key"),
+        Index("ix_token_expires", "expires_key"),
+        Index("ix_token_grants", "grants"),
+        Index("ix_token_changed", "changed_at"),
+    )
+
+    num: int = Field(primary_key=True)
+    handle: str
+    backend: str
+    kind: str
+    ref: str
+    name: str
+    name_key: str
+    scope: str
+    state: str
+    status: str
+    """The state, or "gone"."""
+    owner_how: str
+    owner: str | None
+    owner_key: str | None
+    principal_how: str
+    principal: str | None
+    created_how: str
+    created_at: int | None
+    used_how: str
+    used_at: int | None
+    used_key: int | None
+    used_from: str | None
+    expires_how: str
+    expires_at: int | None
+    expires_key: int | None
+    grants_how: str
+    grants: int | None
+    first_seen: int
+    appeared_at: int | None
+    """When it was new; NULL for what stood there when its backend was first looked at."""
+    last_seen: int | None
+    """Set while the latest look did not see it; NULL means "seen by the latest look"."""
+    read_at: int | None
+    """When it was last read on its own."""
+    gone_at: int | None
+    changed_at: int
+    change: str
+    digest: bytes = Field(sa_type=LargeBinary)
+    """Of the document without its as-of times: equal means that nothing needs writing."""
+    hay: str
+    """What free text searches, folded."""
+    grant_text: str
+    """The names of the grants, folded, each between two newlines."""
+
+
+class DocumentRow(SQLModel, table=True):
+    """A token's whole record in JSON, apart so that walks over ``token`` stay short."""
+
+    __tablename__ = "document"
+
+    num: int = Field(primary_key=True)
+    doc: bytes = Field(sa_type=LargeBinary)
+    kept: bytes | None = Field(sa_type=LargeBinary)
+    """The last good readings of what can no longer be read; history compares with them."""
+
+
+class ChangeRow(SQLModel, table=True):
+    """One thing that became different."""
+
+    __tablename__ = "change"
+    __table_args__ = (Index("ix_change_token", "token"),)
+
+    id: int = Field(primary_key=True)
+    token: int
+    at: int
+    kind: str
+    field: str
+    before: str
+    after: str
+    source: str
+
+
+class BackendRow(SQLModel, table=True):
+    """A backend as it was when last looked at. ``result`` is of the last look that ended."""
+
+    __tablename__ = "backend"
+
+    name: str = Field(primary_key=True)
+    type: str
+    result: str
+    error: str
+    hint: str
+    tried_at: int | None
+    synced_at: int | None
+    """The last look that came to its end, with or without gaps."""
+    running_pid: int | None
+    latency_ms: int | None
+    version: str
+    skew_ms: int | None
+    notes: bytes = Field(sa_type=LargeBinary)
+    whoami: bytes | None = Field(sa_type=LargeBinary)
+    capabilities: bytes | None = Field(sa_type=LargeBinary)
+    tokens: int
+    gone: int
+    events_since: int | None
+    events_until: int | None
+    event_at: int | None
+    """The newest event that was read."""
+
+
+class GapRow(SQLModel, table=True):
+    """Something that a look did not see. ``part`` is "inventory" or "events"."""
+
+    __tablename__ = "gap"
+    __table_args__ = (Index("ix_gap_backend", "backend"),)
+
+    id: int = Field(primary_key=True)
+    backend: str
+    part: str
+    scope: str
+    kind: str
+    what: str
+    hint: str
+
+
+class ScopeRow(SQLModel, table=True):
+    """A part of a backend that was once listed to its end."""
+
+    __tablename__ = "scope"
+
+    backend: str = Field(primary_key=True)
+    scope: str = Field(primary_key=True)
+    done_at: int
+    seen: int
+
+
+class EventRow(SQLModel, table=True):
+    """One line of a system's audit trail. ``key`` is a hash of backend and event id."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        Index("ix_event_token", "handle", "at"),
+        Index("ix_event_at", "at"),
+    )
+
+    key: int = Field(primary_key=True)
+    backend: str
+    event_id: str
+    at: int
+    action: str
+    outcome: str
+    handle: str | None
+    ref_kind: str | None
+    ref_id: str | None
+    actor: str
+    target: str
+    source: str
+    agent: str
+    origin: str
+    detail: str
+
+
+class UseRow(SQLModel, table=True):
+    """How often a token was used in one hour, counted from the events."""
+
+    __tablename__ = "use_hour"
+    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_with_rowid": False}
+
+    handle: str = Field(primary_key=True)
+    hour: int = Field(primary_key=True)
+    uses: int
+
+
+class MarkRow(SQLModel, table=True):
+    """Numbers about the store itself: ``generation`` grows with every commit of a writer."""
+
+    __tablename__ = "mark"
+
+    name: str = Field(primary_key=True)
+    value: int
+
+
+METADATA = SQLModel.metadata
+
+
+def table(name: str) -> Table:
+    """The SQLAlchemy table of that name, for Core statements."""
+    return METADATA.tables[name]
+
+
+SEARCH_TABLE = "token_fts"
+"""The trigram index over ``token``; a virtual table that SQLAlchemy does not know."""
