@@ -64,15 +64,16 @@ FAVOURITES: Final = ("ci-deploy", "billing-rw", "report-job", "legacy-sync", "we
 """The first tokens of every system; the documentation and the drills use these."""
 
 HOSTILE: Final = (
-    "\x1b]0;owned\x07\x1b[2Jcleared-\x1b[31mred",
-    "[bold red]markup[/] [link=https://example.invalid]here[/link]",
+    "webhook-\x1b]0;owned\x07\x1b[2Jcleared-\x1b[31mred",
+    "report-[bold red]markup[/] [link=https://example.invalid]here[/link]",
     "invoice-\u202etxt.evil\u202c-bot",
     "nul\x00and\nnewline\r\tand\x7f",
     "long-" + "A" * 10_000,
     "=HYPERLINK(0)+cmd|'/c calc'!A1",
     "z\u0300\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308algo",
 )
-"""Names that an attacker would choose. They stay exactly as they are in here."""
+"""Names that an attacker would choose. They stay exactly as they are in here, and most of
+them sort among the honest ones, so that the first page of a demo is a usual one."""
 
 TRIPWIRE: Final = "IfYouRevokeThisTokenItWillWipeTheComputerOfTheOwner"
 """The name by which a worm of May 2026 threatened; a hazard gate has to know it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -15,9 +16,13 @@ words are looked for in name, id, owner, principal, backend and grants; then:
   owner:payments   owner:none   backend:vault-prod   kind:access-key
   state:active     state:gone   grant:admin          age:>1y
   used:<30d  used:>90d  used:never   expires:<30d  expires:never
-put - in front to turn a term round; quote blanks; a,b means either
+put - (or !) in front to turn a term round (!word for a word); quote blanks;
+a,b means either
   token-console list owner:payments used:\\>90d -state:gone
 """
+
+NEGATED = re.compile(r"-(?=[a-z]+:)")
+"""A query's "-owner:none", which argparse would take for an option of ours."""
 
 EXIT_HELP = """\
 exit codes: 0 done, 1 failed, 2 wrong command or configuration, 3 done in part
@@ -153,7 +158,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     lab.add_argument("what", choices=["up", "down", "status"])
     lab.add_argument("--systems", help="comma-separated; default all: openbao,aws_iam,postgres")
     lab.add_argument("--tokens", type=_positive, default=120, help="about how many in each")
-    return parser.parse_args(arguments)
+    return parser.parse_args([NEGATED.sub("!", word) for word in arguments])
 
 
 class _Parser(argparse.ArgumentParser):
