@@ -98,7 +98,7 @@ class BackendState(NamedTuple):
     name: str
     type: str
     result: str
-    """ok, partial, failed, running, or never."""
+    """ok, partial or failed, as the last look ended; running during the first; or never."""
     synced_at: int | None
     """The last look that came to its end; what is shown is as old as this."""
     tried_at: int | None
@@ -117,3 +117,5 @@ class BackendState(NamedTuple):
     events_since: int | None
     events_until: int | None
     event_at: int | None
+    running: bool = False
+    """A look at it goes on at this moment."""

@@ -18,13 +18,14 @@ COLUMNS = (
 
 def backends(connection: Connection) -> list[BackendState]:
     """All backends that were ever looked at, by name."""
-    gaps: dict[str, list[Gap]] = {}
+    # The listing and the audit log may meet the same gap; a person needs to read it once.
+    gaps: dict[str, dict[Gap, None]] = {}
     for name, scope, kind, what, hint in connection.execute(
         "SELECT backend, scope, kind, what, hint FROM gap ORDER BY id"
     ):
-        gaps.setdefault(name, []).append(Gap(scope, GapKind(kind), what, hint))
+        gaps.setdefault(name, {})[Gap(scope, GapKind(kind), what, hint)] = None
     rows = connection.execute(f"SELECT {COLUMNS} FROM backend ORDER BY name")  # noqa: S608
-    return [_state(row, gaps.get(row[0], [])) for row in rows.fetchall()]
+    return [_state(row, list(gaps.get(row[0], ()))) for row in rows.fetchall()]
 
 
 def _state(row: tuple[Any, ...], gaps: list[Gap]) -> BackendState:
@@ -33,10 +34,12 @@ def _state(row: tuple[Any, ...], gaps: list[Gap]) -> BackendState:
     ]
     (notes, error, hint, whoami, capabilities, since, until, event_at, pid) = row[10:]
     who = decode(whoami, WhoAmI) if whoami else None
+    running = pid is not None and _alive(pid)
     return BackendState(
         name=name,
         type=type_,
-        result="running" if pid is not None and _alive(pid) else result,
+        # A look that goes on says nothing yet: until it ends, the last one's result stands.
+        result="running" if result == "never" and running else result,
         synced_at=synced_at,
         tried_at=tried_at,
         tokens=tokens,
@@ -54,6 +57,7 @@ def _state(row: tuple[Any, ...], gaps: list[Gap]) -> BackendState:
         events_since=since,
         events_until=until,
         event_at=event_at,
+        running=running,
     )
 
 
