@@ -12,7 +12,6 @@ from console import settings
 from console.cli import output
 from console.cli.screen import open_screen
 from console.errors import Exit, UsageError
-from console.fleet import Fleet
 from console.settings import Paths, paths
 
 SYSTEMS = {
@@ -83,6 +82,9 @@ def _make(place: Path, estate: Path, tokens: int, seed: int) -> None:
 
 
 def _first_look(loaded: settings.Settings, where: Paths) -> None:
+    # The screen runs in this process, and has no use for what reading the backends needs.
+    from console.fleet import Fleet
+
     async def look() -> None:
         async with Fleet(loaded, where, act=True) as fleet:
             for name in fleet.names:
