@@ -70,7 +70,8 @@ def test_two_rows_share_one_scale() -> None:
     ],
 )
 def test_the_four_ways_of_not_knowing_read_differently(how: str, word: str) -> None:
-    text, _ = columns.cell(row(used_how=how, used_at=None), columns.BY_ID["used"], 9, NOW, (), False)
+    used = columns.BY_ID["used"]
+    text, _ = columns.cell(row(used_how=how, used_at=None), used, 9, NOW, (), False)
     assert text.strip() == word
 
 
@@ -96,7 +97,7 @@ def test_eighty_columns_show_what_matters_and_wide_ones_show_more() -> None:
     assert narrow == ["name", "backend", "owner", "age", "used", "spark", "state"]
     wide = {placed.column.id for placed in columns.layout(160)}
     assert {"kind", "principal", "grants", "expires", "created"} <= wide
-    assert dict((p.column.id, p.width) for p in columns.layout(160))["spark"] == 24
+    assert {p.column.id: p.width for p in columns.layout(160)}["spark"] == 24
 
 
 def test_findings_need_a_reading_and_never_its_lack() -> None:
@@ -176,3 +177,8 @@ def test_a_broken_memory_is_as_good_as_none(tmp_path) -> None:
     for broken in ("", "[]", "{", '{"columns": 3, "sort": 1, "descending": 1, "seen": "x"}'):
         file.write_text(broken)
         assert remembered.load(file) == remembered.Remembered()
+
+
+def test_where_one_part_ends_is_no_place_to_break() -> None:
+    broken = lines.flow([("issued long ago", ""), (", by hand", "dim")], 15)
+    assert [lines.plain(line).strip() for line in broken] == ["issued long", "ago, by hand"]

@@ -1,0 +1,90 @@
+"""Every use of what Textual does not promise. Checked against textual 8.2.8.
+
+An error that nobody caught must end in one line without data. Textual would print a
+traceback with all local variables, and with them whatever secret was in one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from rich.text import Text
+from textual import events
+from textual.app import App
+from textual.keys import _character_to_key
+
+
+@runtime_checkable
+class TakesText(Protocol):
+    """A widget for which printable keys are text, whatever else they would do."""
+
+    def take(self, text: str) -> None:
+        """One typed character."""
+
+    def take_paste(self, text: str) -> None:
+        """Pasted text, as it came."""
+
+
+def split(key: str, character: str | None) -> list[tuple[str, str | None]]:
+    """The keys that were pressed for one that arrived.
+
+    tmux holds an escape back for up to half a second, and with the next key it comes as
+    alt+key. No key here uses alt, so it is what was typed: escape, then the key.
+    """
+    rest = key.removeprefix("alt+")
+    if rest == key or len(rest) != 1:
+        return [(key, character)]
+    return [(key, character)]
+
+
+class CarefulApp(App[None]):
+    """An application that crashes without showing data, and handles one key after the other.
+
+    Textual queues keys for whatever has the focus when they arrive. Over a slow link they
+    arrive in bursts, and what was typed for a bar that is just opening would then act as
+    commands on what lies behind. Here a key is done with before the next is looked at.
+
+    ``crash_line`` is asked for the line to show; it gets the error.
+    """
+
+    def crash_line(self, error: BaseException | None) -> str:
+        """One line for the responder."""
+        raise NotImplementedError
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self.app_focus = True
+            for key, character in split(event.key, event.character):
+                await self._pressed(key, character)
+        elif isinstance(event, events.Paste) and not event.is_forwarded:
+            taker: object = self.focused
+            if isinstance(taker, TakesText):
+                taker.take_paste(event.text)
+        else:
+            await super().on_event(event)
+
+    async def _pressed(self, key: str, character: str | None) -> None:
+        taker: object = self.focused
+        if isinstance(taker, TakesText) and character is not None and character.isprintable():
+            taker.take(character)
+        else:
+            await self._check_bindings(key)
+
+    def _handle_exception(self, error: Exception) -> None:
+        # Textual shows an error that can draw itself as it is; what it draws is not known.
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._fatal_error()
+
+    def _fatal_error(self) -> None:
+        if not self._exit_renderables:
+            self._exit_renderables.append(Text(self.crash_line(self._exception)))
+        self._close_messages_no_wait()
+
+    def panic(self, *renderables: Any) -> None:
+        # Called with a traceback when the thread that reads the keyboard fails, which is
+        # what happens when the terminal goes away.
+        self._return_code = 1
+        self._fatal_error()

@@ -1,0 +1,273 @@
+"""The application: which view is in front, what is new, and who is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from textual.screen import Screen
+
+from console import crash
+from console.errors import JournalError
+from console.journal.read import Entry
+from console.settings import Paths, Settings
+from console.tui import status
+from console.tui._textual_hacks import CarefulApp
+from console.tui.actions import Context
+from console.tui.draw import Lines
+from console.tui.screens.base import View
+from console.tui.screens.inventory import InventoryView
+from console.tui.signals import Leaving
+from console.tui.worker_link import WorkerError, WorkerLink, sentences
+from console.tui.world import World
+
+LOOK_EVERY = 1.0
+"""Seconds between two cheap looks at the store and the journal."""
+
+TICK_EVERY = 10.0
+"""Seconds after which ages may be drawn anew."""
+
+RUN_ENTRIES = 50
+
+
+class ConsoleApp(CarefulApp, inherit_bindings=False):
+    """Holds one inventory view for good, and at most one view of each other kind over it."""
+
+    ENABLE_COMMAND_PALETTE = False
+    CSS = """
+    Screen { layout: vertical; overflow: hidden; }
+    #bar { height: auto; }
+    """
+    BINDINGS: ClassVar[list[Any]] = []
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings | None,
+        *,
+        act: bool,
+        demo: bool = False,
+        ascii_only: bool = False,
+        now: Callable[[], float],
+        worker: Sequence[str] | None = None,
+        theme: str = "ansi-dark",
+    ) -> None:
+        super().__init__()
+        self.theme = theme
+        self.title = "token-console"
+        Lines.plain_ascii = ascii_only
+        self.world = World(
+            paths, settings, act=act, demo=demo, ascii_only=ascii_only, now=now
+        )  # fmt: skip
+        self.inventory_view = InventoryView(self.world)
+        self.run_id = ""
+        self._run_title = ""
+        self._run_entries: list[Entry] = []
+        self._last = "backends"
+        self._words = worker
+        self.link = WorkerLink(
+            worker or (), paths, on_news=self._news, on_state=self._worker_changed
+        )
+        self.leaving = Leaving(self._leave_with)
+
+    def get_default_screen(self) -> Screen[None]:
+        self.world.look()
+        return self.inventory_view
+
+    def on_mount(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._loop_failed)
+        self.set_interval(LOOK_EVERY, self._look)
+        self.set_interval(TICK_EVERY, self._tick)
+        if self._words:
+            # After the first frame: the worker's imports take a core for a second.
+            self.call_after_refresh(self.link.start)
+
+    async def on_unmount(self) -> None:
+        await self.link.close()
+        self.world.close()
+
+    # Leaving
+
+    def leave(self) -> None:
+        """End the screen. Runs that were started have a process of their own and go on."""
+        self.exit()
+
+    def _leave_with(self, code: int) -> None:
+        self.call_later(self.exit, None, code)
+
+    def crash_line(self, error: BaseException | None) -> str:
+        name = type(error).__name__ if error is not None else "unknown error"
+        where = crash.report(error, self.world.paths.state) if error is not None else None
+        report = f" A report without any data is in {where}." if where else ""
+        return f"token-console met a defect and had to end ({name}).{report}"
+
+    # What is in front
+
+    @property
+    def front(self) -> View | None:
+        """The view in front."""
+        screen = self.screen
+        return screen if isinstance(screen, View) else None
+
+    async def go(self, name: str) -> None:
+        """Bring a view to the front; the list of tokens is always the one below."""
+        from console.tui.screens.backends import BackendsView
+        from console.tui.screens.journal import JournalScreen
+
+        front = self.front
+        if front is None or front.view == name:
+            return
+        self._last = front.view if front.view not in ("token", "help") else self._last
+        self._to_bottom()
+        if name == "backends":
+            await self.push_screen(BackendsView(self.world))
+        elif name == "journal":
+            await self.push_screen(JournalScreen(self.world))
+
+    def _to_bottom(self) -> None:
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    async def go_last(self) -> None:
+        """The view before this one."""
+        await self.go(self._last)
+
+    def back(self) -> None:
+        """One view back; from the list of tokens there is no further back."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        else:
+            self.inventory_view.note("q leaves")
+
+    async def open_token(self, handle: str) -> None:
+        """A token's page over the view in front."""
+        from console.tui.screens.token import TokenView
+
+        await self.push_screen(TokenView(self.world, handle))
+
+    async def help_for(self, context: Context) -> None:
+        """Help for a view."""
+        from console.tui.screens.help import HelpView
+
+        await self.push_screen(HelpView(self.world, context))
+
+    # What is new
+
+    def _look(self) -> None:
+        if self.leaving.terminal_is_gone():
+            self.leaving.go(129)
+            return
+        store, journal = self.world.look()
+        for screen in self.screen_stack:
+            if isinstance(screen, View) and screen is not self.screen:
+                screen.outdated = screen.outdated or store or journal
+        front = self.front
+        if front is None or not (store or journal):
+            return
+        if store:
+            front.store_changed()
+        if journal:
+            front.journal_changed()
+            self._follow_run()
+        front.frame()
+
+    def _tick(self) -> None:
+        if (front := self.front) is not None:
+            front.tick()
+
+    # The worker
+
+    async def ask(self, what: str, **fields: Any) -> Mapping[str, Any]:
+        """Ask the worker. Raises ``WorkerError``."""
+        return await self.link.ask(what, **fields)
+
+    def refresh_backends(self, name: str | None) -> None:
+        """Have one backend read again, or all of them."""
+        self.run_worker(self._refresh(name))
+
+    async def _refresh(self, name: str | None) -> None:
+        try:
+            await self.ask("refresh", backend=name)
+            said, bad = f"Asking {name or 'all backends'} …", False
+        except WorkerError as error:
+            said, bad = error.said, True
+        if (front := self.front) is not None:
+            front.note(said, bad)
+
+    def _news(self, message: Mapping[str, Any]) -> None:
+        front = self.front
+        if message.get("event") == "sync":
+            self.world.news[str(message.get("backend"))] = message
+        elif message.get("event") == "recovered" and front is not None:
+            front.note(str(message.get("sentence", "")))
+
+    def _worker_changed(self) -> None:
+        self.world.worker_up = self.link.up
+        if (front := self.front) is not None:
+            front.frame()
+            if trouble := status.note_of_worker(self.world, self.link.trouble):
+                front.note(trouble, bad=True)
+
+    # The run that is watched
+
+    def watch_run(self, run: str, title: str) -> None:
+        """Show what the journal says about a run, as it happens."""
+        self.run_id, self._run_title = run, title
+        self._follow_run()
+
+    def _follow_run(self) -> None:
+        if self.run_id:
+            try:
+                self._run_entries = self.world.journal.entries(RUN_ENTRIES, plan=self.run_id)
+            except JournalError as error:
+                if (front := self.front) is not None:
+                    front.note(sentences(str(error), error.hint), bad=True)
+                return
+        if (front := self.front) is not None:
+            self.show_run(front)
+
+    def show_run(self, view: View) -> None:
+        """Show on a view what is known of the run, or that there is none."""
+        view.show_run(self._run_title, self._run_entries)
+
+    def forget_run(self) -> bool:
+        """Watch the run no more; it goes on. False where none was watched."""
+        if not self.run_id:
+            return False
+        self.run_id, self._run_title, self._run_entries = "", "", []
+        self._follow_run()
+        return True
+
+    # Threads
+
+    def from_thread(self, call: Callable[..., None], *arguments: Any) -> None:
+        """Have something done on the loop, from another thread; too late is no error."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            try:
+                loop.call_soon_threadsafe(self._guarded, call, *arguments)
+            except RuntimeError:
+                return
+
+    def _guarded(self, call: Callable[..., None], *arguments: Any) -> None:
+        if self.is_running:
+            try:
+                with self._context():
+                    call(*arguments)
+            except Exception as error:  # noqa: BLE001
+                # The loop would print it with what it was called with.
+                self._handle_exception(error)
+
+    def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What a task of nobody's raised; the loop itself would print it over the screen."""
+        error = context.get("exception")
+        if isinstance(error, Exception):
+            self._handle_exception(error)
+
+
+def run(app: ConsoleApp, *, mouse: bool) -> int:
+    """Run until it is left; the exit code."""
+    app.leaving.install()
+    app.run(mouse=mouse)
+    return app.return_code or 0

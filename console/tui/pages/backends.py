@@ -1,0 +1,217 @@
+"""The backends page: how each system is, what was seen of it, and what can be done there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from backends.contract import Capabilities, KindCapabilities, Readable, Support, Verb
+from backends.model import GapKind
+from console.inventory.search import BackendState
+from console.tui import readings
+from console.tui.lines import Line, Part, Role, block, count, fit
+
+STALE_AFTER = 300
+"""Seconds after which a backend's data counts as stale, even where nothing failed."""
+
+
+SKEW_MATTERS = 2_000
+"""Milliseconds by which a system's clock may differ before it is said."""
+
+
+GAPS = {
+    GapKind.REFUSED: "refused",
+    GapKind.UNLISTABLE: "cannot be listed",
+    GapKind.FAILED: "failed",
+    GapKind.LIMITED: "stopped by our limit",
+}
+
+
+class Health(NamedTuple):
+    """A backend's state as one word; the glyph and the role only repeat it."""
+
+    word: str
+    glyph: str
+    role: Role
+
+
+def health(state: BackendState, now: float) -> Health:
+    """How a backend is, from its last synchronisation and its age."""
+    match state.result:
+        case "failed":
+            return Health("FAILED", "x", "bad")
+        case "never":
+            return Health("not read", "?", "dim")
+        case _ if state.synced_at is not None and now - state.synced_at > STALE_AFTER:
+            return Health("STALE", "!", "bad")
+        case "partial":
+            return Health("partial", "~", "warn")
+        case "running":
+            return Health("reading", "~", "")
+        case _:
+            return Health("ok", "=", "good")
+
+
+HEADS = (("BACKEND", 14), ("TYPE", 8), ("HEALTH", 10), ("DATA", 5), ("TOKENS", 8), ("DELAY", 7),
+         ("MODE", 9), ("VERSION", 0))  # fmt: skip
+TAKEN = 3 + sum(size + 1 for _, size in HEADS) - 1
+"""The cells before the version, which has the rest."""
+
+
+def heads(width: int) -> Line:
+    """The titles above the list of backends."""
+    text = " " * 3
+    for title, size in HEADS:
+        right = title in ("DATA", "TOKENS", "DELAY")
+        text += fit(title, size or max(width - TAKEN, 7), right=right) + " "
+    return [(text, "head")]
+
+
+def row(
+    state: BackendState,
+    now: float,
+    width: int,
+    *,
+    act: bool,
+    production: bool,
+    news: Mapping[str, Any] | None = None,
+) -> Line:
+    """One backend in the list. ``news`` is what the worker said about it last."""
+    seen = health(state, now)
+    word = seen.word
+    if news is not None and news.get("state") == "running" and news.get("done"):
+        word = f"{news['done']:,} read"
+    data = "never" if state.synced_at is None else readings.ago(state.synced_at, now)
+    latency = "-" if state.latency_ms is None else f"{state.latency_ms} ms"
+    mode = "read-only" if not (act and state.can_act) else "can act"
+    return [
+        (f" {seen.glyph} ", seen.role),
+        (fit(state.name, 14) + " ", "bold" if production else ""),
+        (fit(state.type, 8) + " ", "dim"),
+        (fit(word, 10) + " ", seen.role),
+        (fit(data, 5, right=True) + " ", ""),
+        (fit(f"{state.tokens:,}", 8, right=True) + " ", ""),
+        (fit(latency, 7, right=True) + " ", ""),
+        (fit(mode, 9) + " ", "dim" if mode == "read-only" else "warn"),
+        (fit(state.version or "-", max(width - TAKEN, 7)), "dim"),
+    ]
+
+
+def detail(
+    state: BackendState, now: float, width: int, *, act: bool, production: bool
+) -> list[Line]:
+    """Everything about one backend."""
+    seen = health(state, now)
+    lines: list[Line] = []
+    title = f" {state.name}" + (" (production)" if production else "")
+    lines.append([(title, "bold"), (f" · {state.type} · {seen.word}", seen.role)])
+    if state.error:
+        lines += block("ERROR", [(state.error, "bad")], width)
+    if state.hint:
+        lines += block("DO NEXT", [(state.hint, "")], width)
+    lines += block("DATA", _data(state, now), width)
+    lines += block("SEEN", _seen(state), width)
+    for gap in state.gaps:
+        hint = f" {gap.hint}" if gap.hint else ""
+        word = GAPS[gap.kind]
+        where = f", {gap.scope}" if gap.scope not in ("", gap.what) else ""
+        text: list[Part] = [(f"{word}: {gap.what}{where}.", "warn"), (hint, "")]
+        lines += block("", text, width)
+    for note in state.notes:
+        lines += block("", [(note, "dim")], width)
+    if state.skew_ms is not None and abs(state.skew_ms) >= SKEW_MATTERS:
+        ahead = "ahead of" if state.skew_ms > 0 else "behind"
+        skew = f"its clock is {abs(state.skew_ms) / 1000:.0f} s {ahead} ours: ages may be off"
+        lines += block("CLOCK", [(skew, "warn")], width)
+    lines += block("WE ARE", _whoami(state, act), width)
+    lines.append(())
+    return lines + _matrix(state.capabilities, width)
+
+
+def _data(state: BackendState, now: float) -> list[Part]:
+    if state.synced_at is None:
+        parts: list[Part] = [("never read to the end", "warn")]
+    else:
+        ago = readings.ago(state.synced_at, now)
+        parts = [(f"read to the end {ago} ago ({readings.moment(state.synced_at)})", "")]
+    if state.tried_at is not None and state.tried_at != state.synced_at:
+        parts.append((f", last tried {readings.ago(state.tried_at, now)} ago", ""))
+    if state.events_until is not None:
+        parts.append((f", audit events up to {readings.ago(state.events_until, now)} ago", "dim"))
+    return parts
+
+
+def _seen(state: BackendState) -> list[Part]:
+    gaps: Sequence[Any] = state.gaps
+    if not gaps and state.result in ("ok", "running"):
+        return [(f"{count(state.tokens, 'token')}; nothing was refused", "")]
+    words: dict[str, int] = {}
+    for gap in gaps:
+        words[GAPS[gap.kind]] = words.get(GAPS[gap.kind], 0) + 1
+    said = ", ".join(f"{number} {kind}" for kind, number in sorted(words.items()))
+    return [(count(state.tokens, "token"), ""), (f"; not seen: {said}" if said else "", "warn")]
+
+
+def _whoami(state: BackendState, act: bool) -> list[Part]:
+    who = state.whoami
+    parts: list[Part] = [(who.name if who else "not known yet", "" if who else "dim")]
+    if not state.can_act:
+        parts.append((", read-only: no credential to act with", "dim"))
+    elif not act:
+        parts.append((", read-only: started without --act", "dim"))
+    else:
+        parts.append((", can act", "warn"))
+    return parts
+
+
+WORDS = {
+    Support.FULL: ("yes", ""),
+    Support.PARTIAL: ("partly", "warn"),
+    Support.MANUAL: ("by hand", "warn"),
+    Support.NONE: ("no", "dim"),
+    Support.UNKNOWN: ("?", "dim"),
+}
+READS = (Readable.OWNER, Readable.CREATED, Readable.CREATOR, Readable.LAST_USED, Readable.GRANTS,
+         Readable.EXPIRY, Readable.DEPENDENTS, Readable.EVENTS)  # fmt: skip
+SHORT = {
+    Readable.OWNER: "owner", Readable.CREATED: "created", Readable.CREATOR: "creator",
+    Readable.LAST_USED: "used", Readable.GRANTS: "grants", Readable.EXPIRY: "expiry",
+    Readable.DEPENDENTS: "depends", Readable.EVENTS: "events",
+}  # fmt: skip
+
+
+def _matrix(capabilities: Capabilities | None, width: int) -> list[Line]:
+    if capabilities is None:
+        return [[(" What it can do is not known before the first answer.", "dim")]]
+    named = 17 if width < 100 else 28
+    lines: list[Line] = [
+        [(" " + fit("CAN READ", named) + "".join(fit(SHORT[what], 8) for what in READS), "head")]
+    ]
+    for kind in capabilities.kinds:
+        lines.append(_cells(kind, named, [kind.can_read(what) for what in READS]))
+    verbs = list(Verb)
+    titles = "".join(fit(verb.value, 11) for verb in verbs)
+    lines += [(), [(" " + fit("CAN DO", named) + titles, "head")]]
+    for kind in capabilities.kinds:
+        lines.append(_cells(kind, named, [kind.ability(verb).support for verb in verbs], 11))
+    lines.append(())
+    for kind in capabilities.kinds:
+        lag = "not known" if kind.propagation is None else readings.span_of(kind.propagation)
+        text = (
+            f"{kind.title}: rotation {kind.rotation.value}; the old value may live on for {lag}; "
+            f"evidence up to level {int(kind.ceiling)}. {' '.join(kind.notes)}"
+        )
+        lines += block("", [(text, "dim")], width, 0)
+    for what in capabilities.unlistable:
+        lines += block("", [(f"Nobody can list: {what}", "warn")], width, 0)
+    return lines
+
+
+def _cells(
+    kind: KindCapabilities, named: int, supports: Sequence[Support], size: int = 8
+) -> list[Part]:
+    parts: list[Part] = [(" " + fit(kind.title, named - 1) + " ", "")]
+    for support in supports:
+        word, role = WORDS[support]
+        parts.append((fit(word, size), role))  # type: ignore[arg-type]
+    return parts

@@ -1,0 +1,61 @@
+"""The help page, made from the action registry."""
+
+from __future__ import annotations
+
+from console.tui.actions import Context, here, key_names
+from console.tui.lines import Line, block, fit
+
+GROUPS = ("Go", "Find", "Mark", "Sort", "Act", "Move")
+SYNTAX = (
+    ("ci deploy", "both words, anywhere: name, id, owner, principal, backend, kind, grant"),
+    ("owner:payments", "the owner; owner:a,b either; owner:none nobody"),
+    ("backend: kind: state:", "state:active, disabled, expired, gone, ..."),
+    ("used:<30d used:>90d", "last use; also used:never, used:untracked, used:unknown"),
+    ("age:>1y", "since it was created"),
+    ("expires:<30d", "time left; also expires:never"),
+    ("grant:admin", "a policy, role or scope that it carries"),
+    ("is:new is:changed is:gone", "what the console saw"),
+    ("-owner:none !ci", "not this"),
+    ('"two words"', "quotes keep blanks"),
+)
+GLYPHS = (
+    (">", "the cursor"), ("*", "marked"), ("+ ~ x", "new or back, changed, gone: since you looked"),
+    ("!", "old and never expires"), ("O", "nobody owns it"), ("o", "not used for long, or never"),
+    ("24H", "uses, log scale, full from 1,000; blank is none, - is no log"),
+)  # fmt: skip
+READINGS = (
+    ("never", "the system keeps track, and it has not happened"),
+    ("n/tracked n/tr", "the system keeps no record of it"),
+    ("n/permit n/per", "our credential may not ask"),
+    ("n/read ?", "not asked yet, or not answered"),
+)
+
+
+def help_lines(context: Context, width: int) -> list[Line]:
+    """Every action of a view; one that does not work now carries the reason."""
+    lines: list[Line] = []
+    actions = here(context.view)
+    for group in GROUPS:
+        members = [action for action in actions if action.group == group]
+        if not members:
+            continue
+        lines.append([(f" {group.upper()}", "title")])
+        for action in members:
+            keys = " ".join(key_names(action))
+            why_not = action.disabled_reason(context)
+            text = f"not now: {why_not}" if why_not else action.tooltip
+            lines += block(
+                "  " + keys,
+                [(fit(action.label, 16) + " ", "dim" if why_not else "bold"),
+                 (text, "warn" if why_not else "")],
+                width, 14,
+            )  # fmt: skip
+        lines.append(())
+    for title, table in (
+        ("FILTER", SYNTAX), ("SIGNS IN THE LIST", GLYPHS), ("HOW A VALUE IS KNOWN", READINGS)
+    ):  # fmt: skip
+        lines.append([(f" {title}", "title")])
+        for word, meaning in table:
+            lines += block("  " + word, [(meaning, "")], width, 28)
+        lines.append(())
+    return lines

@@ -1,0 +1,107 @@
+"""The confirm bar's text: what will be called, what dies with it, and what speaks against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from backends.contract import Call
+from backends.model import Dependents
+from console.inventory.search import Row
+from console.tui import readings
+from console.tui.lines import Line, Part, block, count, short, spread
+
+EXACT = 8_000
+"""Characters of a call: it is what will be sent, and is shown whole."""
+NAME = 48
+"""Cells of a name: a long one must not push the hazards out of sight."""
+
+
+class Consumers(NamedTuple):
+    """What is known of a token's consumers. ``found`` None means: being asked, or not
+    answered, and then ``trouble`` says why."""
+
+    found: Dependents | None = None
+    trouble: str = ""
+
+
+def plan_lines(
+    plan: Mapping[str, Any], row: Row, consumers: Consumers, now: float, width: int
+) -> list[Line]:
+    """The whole plan, hazards directly under the target. ``plan`` is a Plan as JSON."""
+    proposal = plan["proposal"]
+    hazards = proposal.get("hazards", ())
+    steps = proposal["steps"]
+    reversible = bool(proposal.get("undo")) or (
+        bool(steps) and all(step.get("reversible") for step in steps)
+    )
+    where = f"{plan['verb'].upper()} 1 token on {row.backend}"
+    production = " (production)" if plan.get("production") else ""
+    lines: list[Line] = [
+        spread(
+            [(f" {where}", "bad"), (production, "bad")],
+            [("reversible " if reversible else "irreversible ", "bold")],
+            width,
+        ),
+        *_target(row, consumers, now, width),
+    ]
+    for hazard in sorted(hazards, key=lambda hazard: not hazard.get("fatal")):
+        word = "! NO  " if hazard.get("fatal") else "! STOP"
+        lines += block(word, [(hazard["text"], "bad")], width, 8)
+    if hazards:
+        lines.append(())
+    for number, step in enumerate(steps):
+        call = msgspec.convert(step["call"], Call).line
+        lines += block("  will call" if number == 0 else "", [(call, "")], width, 15, EXACT)
+    if not steps:
+        manual = proposal.get("manual") or "There is no call that would do it."
+        lines += block("  by hand", [(manual, "")], width, 15)
+    elif proposal.get("manual"):
+        lines += block("  by hand too", [(proposal["manual"], "")], width, 15)
+    dies = ", ".join(proposal.get("collateral", ())) or "nothing that the system tells of"
+    lines += block("  dies with it", [(dies, "")], width, 15)
+    takes = proposal.get("takes_effect") or "not known"
+    lines += block("  takes effect", [(takes, "")], width, 15)
+    undo = proposal.get("undo") or "none"
+    lines += block("  undo", [(undo, "" if reversible else "bold")], width, 15)
+    lines += block("  reason", [(plan.get("reason", ""), "")], width, 15)
+    return lines
+
+
+def _target(row: Row, consumers: Consumers, now: float, width: int) -> list[Line]:
+    owner = row.owner if row.owner_how == "known" and row.owner else "(none)"
+    if row.owner_how not in ("known", "never"):
+        owner = readings.cell(row.owner_how, None, now)
+    used = readings.cell(row.used_how, row.used_at, now)
+    used = f"last used {used} ago" if row.used_how == "known" else f"last use: {used}"
+    parts: list[Part] = [
+        (short(row.name or row.id, NAME), "bold"),
+        (f"   owner {short(owner, NAME)}   {used}   {consumer_words(consumers)}", ""),
+    ]
+    lines: list[Line] = [*block("", parts, width, 2)]
+    if consumers.found is not None:
+        shown = [short(consumer.name, NAME) for consumer in consumers.found.consumers[:4]]
+        if shown:
+            rest = len(consumers.found.consumers) - len(shown)
+            names = ", ".join(shown) + (f" and {rest:,} more" if rest else "")
+            lines += block("  used by", [(names, "")], width, 15)
+        for gap in consumers.found.gaps[:2]:
+            lines += block(
+                "  not seen", [(f"{gap.what}: {gap.hint}".strip(": "), "warn")], width, 15
+            )
+    elif consumers.trouble:
+        lines += block("  not seen", [(f"consumers: {consumers.trouble}", "warn")], width, 15)
+    lines.append(())
+    return lines
+
+
+def consumer_words(consumers: Consumers) -> str:
+    """How many consumers are known, in the fewest words."""
+    if consumers.found is not None:
+        number = len(consumers.found.consumers)
+        if not number and consumers.found.gaps:
+            return "consumers not known"
+        return count(number, "consumer") + (" or more" if consumers.found.gaps else "")
+    return "consumers not known" if consumers.trouble else "consumers: asking"

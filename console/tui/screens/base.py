@@ -1,0 +1,259 @@
+"""What every view has in common: the frame of lines, the keys, and the inline bars."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widget import Widget
+
+from console.inventory.search import Row
+from console.journal.read import Entry
+from console.tui import status
+from console.tui.actions import ACTIONS, BY_ID, Action, Context, key_names, matching
+from console.tui.draw import OneLine
+from console.tui.lines import Part, count, spread
+from console.tui.widgets.page import Page
+from console.tui.widgets.picker import Item, Picker
+from console.tui.widgets.run_strip import RunStrip
+
+if TYPE_CHECKING:
+    from console.tui.application import ConsoleApp
+    from console.tui.world import World
+
+
+def bindings(view: str) -> list[BindingType]:
+    """Textual's bindings for a view, from the registry."""
+    return [
+        Binding(",".join(action.keys), f"act('{action.id}')", action.label, show=False)
+        for action in ACTIONS
+        if view in action.where
+    ]
+
+
+class View(Screen[None], inherit_bindings=False):
+    """A view has a body, at most one open bar, a note, and the lines of ``status``."""
+
+    view: ClassVar[str]
+    shows_run: ClassVar[bool] = True
+    AUTO_FOCUS = ""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self._top = OneLine()
+        self._bar = Vertical(id="bar")
+        self._run = RunStrip()
+        self._note = OneLine(id="note")
+        self._data = OneLine()
+        self._keys = OneLine()
+        self._noted: Part = ("", "")
+        self.open_bar: Widget | None = None
+        self.outdated = False
+        """Whether the store changed while another view was in front."""
+
+    @property
+    def console_app(self) -> ConsoleApp:
+        """The application, by its own type."""
+        from console.tui.application import ConsoleApp
+
+        app = self.app
+        if not isinstance(app, ConsoleApp):
+            raise TypeError("a view belongs to the console's application")
+        return app
+
+    def body(self) -> ComposeResult:
+        """The view's own widgets."""
+        raise NotImplementedError
+
+    def focus_body(self) -> None:
+        """Give the keys to the view's main widget."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        yield self._top
+        yield from self.body()
+        yield self._bar
+        yield self._run
+        yield self._note
+        yield self._data
+        yield self._keys
+
+    def on_mount(self) -> None:
+        self.frame()
+        self.focus_body()
+        self.console_app.show_run(self)
+
+    def on_screen_resume(self) -> None:
+        if self.outdated:
+            self.outdated = False
+            self.store_changed()
+            self.journal_changed()
+        self.console_app.show_run(self)
+        self.frame()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.frame)
+
+    # What is shown around the body
+
+    def row(self) -> Row | None:
+        """The token that an action would act on."""
+        return None
+
+    def context(self) -> Context:
+        """What is true here now."""
+        return self.world.context(self.view, self.row(), run=self.console_app.run_id != "")
+
+    def frame(self) -> None:
+        """Bring the lines around the body up to date; cheap when nothing changed."""
+        if not self.is_mounted:
+            return
+        width = self.app.size.width
+        self._top.say(status.top(self.world, width))
+        self._data.say(status.data(self.world, width))
+        if self.open_bar is not None:
+            self._keys.say([(" esc", "key"), (" leaves this", "dim")])
+        else:
+            self._keys.say(status.keys(self.context(), width))
+        self._say_note()
+
+    def note(self, text: str, bad: bool = False) -> None:
+        """Say something on the line above the backends."""
+        self._noted = (text, "bad" if bad else "")
+        self._say_note()
+
+    def _say_note(self) -> None:
+        more = self.more()
+        text, role = self._noted
+        below: list[Part] = [(f"{count(more, 'more line')}: pgdn ", "dim")] if more else []
+        self._note.say(spread([(f" {text}", role)], below, self.app.size.width))
+
+    def more(self) -> int:
+        """How many lines are below what is seen of the view's page."""
+        return 0
+
+    def on_page_scrolled(self, event: Page.Scrolled) -> None:
+        event.stop()
+        self._say_note()
+
+    def store_changed(self) -> None:
+        """The store has news."""
+
+    def journal_changed(self) -> None:
+        """The journal has news."""
+
+    def show_run(self, title: str, entries: Sequence[Entry]) -> None:
+        """Show where a run is."""
+        if self.shows_run:
+            self._run.watch_run(title, entries)
+
+    def tick(self) -> None:
+        """Time went by: ages may read differently."""
+        self.frame()
+
+    # Bars
+
+    async def show_bar(self, bar: Widget, focus: Widget) -> None:
+        """Open a bar under the body; there is one at a time. It has the keys at once."""
+        self.close_bar()
+        self.open_bar = bar
+        await self._bar.mount(bar)
+        self.set_focus(focus)
+        self.frame()
+
+    def close_bar(self) -> None:
+        """Close the open bar and give the keys back."""
+        if self.open_bar is not None:
+            bar, self.open_bar = self.open_bar, None
+            self.focus_body()
+            bar.remove()
+            self.frame()
+
+    async def pick(
+        self,
+        title: str,
+        items: Callable[[str], Sequence[Item]],
+        chosen: Callable[[str], Awaitable[None]],
+        *,
+        switch: Callable[[str], None] | None = None,
+        rows: int = 10,
+    ) -> None:
+        """Open a list to choose from."""
+
+        async def done(id_: str) -> None:
+            self.close_bar()
+            if id_:
+                await chosen(id_)
+
+        picker = Picker(title, items, done, switch=switch, rows=rows)
+        await self.show_bar(picker, picker.input)
+
+    # Actions
+
+    async def action_act(self, name: str) -> None:
+        """Do an action of the registry, or say why it cannot be done."""
+        action = BY_ID[name]
+        if self.open_bar is not None:
+            # What is open has the keys; nothing behind it may act by accident.
+            return
+        if action.group != "Move":
+            self.note("")
+        reason = action.disabled_reason(self.context())
+        if reason:
+            self.note(f"{action.label}: not now, {reason}", bad=action.danger)
+        elif action.group == "Move":
+            self.move(name)
+        else:
+            done = getattr(self, f"do_{name}")()
+            if done is not None:
+                await done
+
+    def move(self, what: str) -> None:
+        """One of the moving actions."""
+        raise NotImplementedError
+
+    def do_back(self) -> None:
+        """One thing back: the strip of a run first, then the view."""
+        if not self.console_app.forget_run():
+            self.console_app.back()
+
+    def do_quit(self) -> None:
+        self.console_app.leave()
+
+    async def do_backends(self) -> None:
+        await self.console_app.go("backends")
+
+    async def do_journal(self) -> None:
+        await self.console_app.go("journal")
+
+    async def do_inventory(self) -> None:
+        await self.console_app.go("inventory")
+
+    async def do_last(self) -> None:
+        await self.console_app.go_last()
+
+    async def do_help(self) -> None:
+        await self.console_app.help_for(self.context())
+
+    async def do_palette(self) -> None:
+        context = self.context()
+
+        def items(text: str) -> list[Item]:
+            return [_item(action, context) for action in matching(text, context)]
+
+        await self.pick(":", items, self.action_act)
+
+
+def _item(action: Action, context: Context) -> Item:
+    keys = " ".join(key_names(action))
+    return Item(
+        action.id,
+        action.label,
+        f"{keys:10} {action.tooltip}",
+        why_not=action.disabled_reason(context),
+    )

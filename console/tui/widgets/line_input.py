@@ -1,0 +1,163 @@
+"""One line to type into: safe, still, and cheap to redraw.
+
+Textual's own input hands control characters to the terminal and repaints itself whole for
+each key; this one draws through ``draw`` like everything else and only the cells that
+changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual.binding import Binding, BindingType
+
+from console.text import safe
+from console.tui.draw import Lines
+from console.tui.lines import Line, Part, clip, width_of
+
+MOST = 400
+"""Characters that can be typed."""
+
+
+def _nothing() -> None:
+    """For an input whose changes nobody watches."""
+
+
+async def _nothing_later() -> None:
+    """For an input in which enter means nothing."""
+
+
+class LineInput(Lines, can_focus=True):
+    """``prefix`` stands before what is typed and ``suffix`` at the right end.
+
+    ``on_change`` and ``on_enter`` are called at once, so that the next key already finds
+    what they did. With ``refuse_paste`` set, pasted text is dropped and that is called.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(keys, f"edit('{what}')", show=False)
+        for keys, what in (
+            ("left,ctrl+b", "left"),
+            ("right", "right"),
+            ("home,ctrl+a", "start"),
+            ("end,ctrl+e", "end"),
+            ("backspace,ctrl+h", "back"),
+            ("delete", "delete"),
+            ("ctrl+w", "word"),
+            ("ctrl+u", "clear"),
+            ("ctrl+k", "tail"),
+            ("enter", "enter"),
+        )
+    ]
+
+    def __init__(
+        self,
+        prefix: Line = (),
+        *,
+        value: str = "",
+        placeholder: str = "",
+        on_change: Callable[[], None] = _nothing,
+        on_enter: Callable[[], Awaitable[None]] = _nothing_later,
+    ) -> None:
+        super().__init__()
+        self.prefix = prefix
+        self.suffix: Sequence[Part] = ()
+        self.placeholder = placeholder
+        self.value = value
+        self.on_change = on_change
+        self.on_enter = on_enter
+        self.refuse_paste: Callable[[], None] | None = None
+        self._at = len(value)
+
+    def set_value(self, value: str) -> None:
+        """Replace what is typed, as if it had been typed."""
+        self.value, self._at = safe(value, MOST), len(safe(value, MOST))
+        self._told()
+
+    def set_suffix(self, suffix: Sequence[Part]) -> None:
+        """What to say at the right end."""
+        if suffix != self.suffix:
+            self.suffix = suffix
+            self.redraw()
+
+    def line(self, y: int) -> Line:
+        room = self.size.width - width_of(self.prefix) - width_of(self.suffix) - 1
+        # A suffix that leaves no room to type in has to give way.
+        suffix = self.suffix if room > 12 else ()
+        room = max(self.size.width - width_of(self.prefix) - width_of(suffix) - 1, 1)
+        body = self._body(room)
+        return [*self.prefix, *body, (" " * (room - width_of(body)), ""), (" ", ""), *suffix]
+
+    def _body(self, room: int) -> list[Part]:
+        if not self.value and not self.has_focus:
+            return clip([(self.placeholder, "dim")], room)
+        start = 0
+        while cell_len(self.value[start : self._at]) >= room:
+            start += 1
+        under = self.value[self._at : self._at + 1] or " "
+        after = self.value[self._at + 1 :]
+        before = self.value[start : self._at]
+        if not self.has_focus:
+            return clip([(before + self.value[self._at :], "")], room)
+        return clip([(before, ""), (under, "cursor"), (after, "")], room)
+
+    def take(self, text: str) -> None:
+        """One typed character."""
+        self._insert(text)
+
+    def take_paste(self, text: str) -> None:
+        """Pasted text: put in on one line, or refused."""
+        if self.refuse_paste is not None:
+            self.refuse_paste()
+        else:
+            self._insert(" ".join(text.split()))
+
+    def on_focus(self) -> None:
+        self.redraw()
+
+    def on_blur(self) -> None:
+        self.redraw()
+
+    def _insert(self, text: str) -> None:
+        text = safe(text, max(MOST - len(self.value), 0)) if len(self.value) < MOST else ""
+        self.value = self.value[: self._at] + text + self.value[self._at :]
+        self._at += len(text)
+        self._told()
+
+    async def action_edit(self, what: str) -> None:
+        """One of the editing keys."""
+        value, at = self.value, self._at
+        match what:
+            case "left":
+                self._at = max(at - 1, 0)
+            case "right":
+                self._at = min(at + 1, len(value))
+            case "start":
+                self._at = 0
+            case "end":
+                self._at = len(value)
+            case "back":
+                self.value, self._at = value[: max(at - 1, 0)] + value[at:], max(at - 1, 0)
+            case "delete":
+                self.value = value[:at] + value[at + 1 :]
+            case "word":
+                kept = value[:at].rstrip()
+                kept = kept[: kept.rfind(" ") + 1]
+                self.value, self._at = kept + value[at:], len(kept)
+            case "clear":
+                self.value, self._at = value[at:], 0
+            case "tail":
+                self.value = value[:at]
+            case _:
+                await self.on_enter()
+                return
+        if self.value != value:
+            self._told()
+        else:
+            self.redraw()
+
+    def _told(self) -> None:
+        self.redraw()
+        self.on_change()

@@ -1,0 +1,111 @@
+"""What every view shares: the store, the journal, the worker's news, and the clock."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from backends.contract import Verb
+from console.errors import ConsoleError
+from console.inventory.search import BackendState, Inventory, Row
+from console.journal.read import JournalView
+from console.settings import Paths, Settings
+from console.tui.actions import Context
+
+
+class World:
+    """Reads files and remembers what was read last; asks nobody and draws nothing."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings | None,
+        *,
+        act: bool,
+        demo: bool,
+        ascii_only: bool,
+        now: Callable[[], float],
+    ) -> None:
+        self.paths = paths
+        self.act = act
+        self.demo = demo
+        self.ascii = ascii_only
+        self.now = now
+        self.host = platform.node().split(".")[0] or "this host"
+        tables = settings.backends if settings is not None else ()
+        self.production = {table.name for table in tables if table.table.get("production") is True}
+        self.inventory = Inventory(paths.inventory, clock=now)
+        self.journal = JournalView(paths.journal)
+        self.backends: list[BackendState] = []
+        self.total = 0
+        self.open_intents = 0
+        self.journal_trouble = ""
+        self.store_trouble = ""
+        self.news: dict[str, Mapping[str, Any]] = {}
+        """The worker's last word about each backend."""
+        self.worker_up = False
+        self._stamp: int | None = None
+        self._journal_stamp: int | None = None
+
+    def look(self) -> tuple[bool, bool]:
+        """Read what changed: whether the store did, and whether the journal did."""
+        return self._look_at_store(), self._look_at_journal()
+
+    def _look_at_store(self) -> bool:
+        try:
+            stamp = self.inventory.stamp()
+            if stamp == self._stamp:
+                return False
+            self.backends = self.inventory.backends()
+            self.total = self.inventory.total()
+            self._stamp, self.store_trouble = stamp, ""
+        except (sqlite3.Error, ConsoleError) as error:
+            # Somebody else may hold it for a moment; what was read before stays shown.
+            changed = self.store_trouble != str(error)
+            self.store_trouble = str(error)
+            return changed
+        return True
+
+    def _look_at_journal(self) -> bool:
+        try:
+            stamp = self.journal.stamp()
+            if stamp == self._journal_stamp:
+                return False
+            self.open_intents = len(self.journal.open_intents())
+            self._journal_stamp, self.journal_trouble = stamp, ""
+        except (sqlite3.Error, ConsoleError) as error:
+            changed = self.journal_trouble != str(error)
+            self.journal_trouble = str(error)
+            return changed
+        return True
+
+    def backend(self, name: str) -> BackendState | None:
+        """The state of a backend by its name."""
+        return next((state for state in self.backends if state.name == name), None)
+
+    def context(self, view: str, row: Row | None, **more: Any) -> Context:
+        """What an action has to know, with this row as the one to act on."""
+        state = self.backend(row.backend) if row is not None else None
+        revoke = "unknown"
+        if row is not None and state is not None and state.capabilities is not None:
+            revoke = state.capabilities.of(row.kind).ability(Verb.REVOKE).support.value
+        return Context(
+            view=view,
+            act=self.act,
+            worker=self.worker_up,
+            token=row is not None,
+            gone=row is not None and row.presence == "gone",
+            ended=row.state if row is not None and row.state in ("revoked", "expired") else "",
+            backend=row.backend if row is not None else "",
+            can_act=state is not None and state.can_act,
+            revoke=revoke,
+            kind=row.kind if row is not None else "",
+            **more,
+        )
+
+    def close(self) -> None:
+        """Give the files back."""
+        self.inventory.close()
+        self.journal.close()

@@ -1,0 +1,194 @@
+"""Makes the screenshots from an invented estate, at fixed sizes and with a clock that stands.
+
+    python screenshots/make.py [DIRECTORY]
+
+Writes each view at 80x24 and at 160x45 as SVG, and as PNG where a Chromium is installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from console.tui.application import ConsoleApp
+
+HERE = Path(__file__).parent
+SIZES = ((80, 24), (160, 45))
+TOKENS = 4_000
+SEED = 7
+PATIENCE = 60.0
+CELL = (12.2, 24.4)
+"""Pixels of a cell in Textual's SVG, and what its frame adds below."""
+FRAME = (20, 80)
+REASON = "key found in a public repository, INC-2291"
+HOST = "bastion-1"
+
+Steps = Callable[["Pilot[None]", "ConsoleApp"], Awaitable[None]]
+
+
+def prepare(home: Path) -> None:
+    """An estate, a configuration and a first look, by the demo's own command."""
+    words = [sys.executable, "-m", "console", "--home", str(home), "demo", "--prepare"]
+    subprocess.run([*words, "--tokens", str(TOKENS), "--seed", str(SEED)], check=True)
+
+
+def text_of(app: ConsoleApp) -> str:
+    """What is on the screen."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+async def until(pilot: Pilot[None], app: ConsoleApp, text: str) -> None:
+    """Wait for a text on the screen."""
+    async with asyncio.timeout(PATIENCE):
+        while text not in text_of(app):  # noqa: ASYNC110 - other processes set no event.
+            await asyncio.sleep(0.05)
+    await pilot.pause()
+
+
+async def find(pilot: Pilot[None], app: ConsoleApp, query: str) -> None:
+    """Filter the list, and wait for the exact count."""
+    await pilot.press("slash", *query, "enter")
+    await until(pilot, app, " of ")
+    async with asyncio.timeout(PATIENCE):
+        while "counting" in text_of(app):  # noqa: ASYNC110 - the searcher is a thread.
+            await asyncio.sleep(0.05)
+    await pilot.pause()
+
+
+BUSY = "backend:vault-prod state:active used:<2h expires:never"
+"""A token worth looking at: in production, in use, and without an end."""
+
+
+async def inventory(pilot: Pilot[None], app: ConsoleApp) -> None:
+    await find(pilot, app, "owner:payments,data,platform state:active,disabled")
+    await pilot.press("down", "space", "down", "down")
+
+
+async def token(pilot: Pilot[None], app: ConsoleApp) -> None:
+    await find(pilot, app, BUSY)
+    await pilot.press("enter")
+    await until(pilot, app, "consumer")
+
+
+async def backends(pilot: Pilot[None], app: ConsoleApp) -> None:
+    await pilot.press("b", "down", "down", "down")
+
+
+async def confirm(pilot: Pilot[None], app: ConsoleApp) -> None:
+    await find(pilot, app, BUSY)
+    await pilot.press("K", *REASON, "enter")
+    await until(pilot, app, "will call")
+    async with asyncio.timeout(PATIENCE):
+        while "asking" in text_of(app):  # noqa: ASYNC110 - the worker is a process.
+            await asyncio.sleep(0.05)
+
+
+async def journal(pilot: Pilot[None], app: ConsoleApp) -> None:
+    """A revoke of a token that nobody uses, and what the journal says of it."""
+    if not app.world.journal.entries(1, kind="evidence"):
+        await find(pilot, app, "backend:vault-prod used:never state:active")
+        await pilot.press("K", *REASON, "enter")
+        await until(pilot, app, "and enter to revoke it")
+        bar: Any = app.screen.query_one("RevokeBar")
+        await pilot.press(*bar.word, "enter")
+        await until(pilot, app, "recorded by the issuer")
+    await pilot.press("J")
+    await until(pilot, app, "newest first")
+
+
+VIEWS: dict[str, Steps] = {
+    "inventory": inventory,
+    "token": token,
+    "backends": backends,
+    "confirm": confirm,
+    "journal": journal,
+}
+
+
+def shoot(home: Path, name: str, steps: Steps, size: tuple[int, int], now: float) -> str:
+    """One view as SVG. The clock stands still; the worker answers for real."""
+    from console import settings
+    from console.tui import worker_link
+    from console.tui.application import ConsoleApp
+
+    where = settings.paths(home / "demo")
+    app = ConsoleApp(
+        where,
+        settings.load(where.config),
+        act=True,
+        demo=True,
+        now=lambda: now,
+        worker=worker_link.command(where, act=True),
+    )
+    app.world.host = HOST
+
+    async def run() -> str:
+        async with app.run_test(size=size) as pilot:
+            async with asyncio.timeout(PATIENCE):
+                while not app.link.up:  # noqa: ASYNC110 - the worker is a process.
+                    await asyncio.sleep(0.05)
+            await pilot.pause()
+            await steps(pilot, app)
+            await pilot.pause()
+            return app.export_screenshot(title="token-console")
+
+    return asyncio.run(run())
+
+
+def to_png(svg: Path, size: tuple[int, int]) -> bool:
+    """Draw it with a browser, since other converters drop the blanks."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        return False
+    width, height = (int(n * cell + more) for n, cell, more in zip(size, CELL, FRAME, strict=True))
+    subprocess.run(
+        [
+            chromium,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            f"--window-size={width},{height}",
+            f"--screenshot={svg.with_suffix('.png')}",
+            svg.absolute().as_uri(),
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return True
+
+
+def main(target: Path) -> None:
+    """Make all of them."""
+    os.environ["LC_ALL"] = "C.UTF-8"
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="token-console-shots-") as directory:
+        home = Path(directory)
+        prepare(home)
+        now = time.time()
+        for size in SIZES:
+            for name, steps in VIEWS.items():
+                svg = target / f"{name}-{size[0]}x{size[1]}.svg"
+                svg.write_text(shoot(home, name, steps, size, now), encoding="utf-8")
+                drawn = to_png(svg, size)
+                sys.stdout.write(f"{svg.name}{' and png' if drawn else ''}\n")
+
+
+if __name__ == "__main__":
+    from console.env import scrub
+
+    scrub()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
