@@ -34,7 +34,7 @@ def split(key: str, character: str | None) -> list[tuple[str, str | None]]:
     rest = key.removeprefix("alt+")
     if rest == key or len(rest) != 1:
         return [(key, character)]
-    return [(key, character)]
+    return [("escape", None), (_character_to_key(rest), rest)]
 
 
 class CarefulApp(App[None]):

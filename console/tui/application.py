@@ -204,6 +204,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
     def _worker_changed(self) -> None:
         self.world.worker_up = self.link.up
+        self.world.worker_trouble = "" if self.link.up else self.link.trouble
         if (front := self.front) is not None:
             front.frame()
             if trouble := status.note_of_worker(self.world, self.link.trouble):

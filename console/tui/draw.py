@@ -41,7 +41,7 @@ def strip(line: Line, width: int, *, plain_ascii: bool = False) -> Strip:
     segments: list[Segment] = []
     used = 0
     for text, role in line:
-        shown = text
+        shown = safe(text, LIMIT)
         if plain_ascii and not shown.isascii():
             shown = ascii_only(shown)
         if shown:

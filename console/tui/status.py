@@ -39,6 +39,8 @@ def data(world: World, width: int) -> Line:
     if not world.backends:
         return [(" no backend has been read yet", "dim")]
     troubled: list[list[Part]] = []
+    if world.worker_trouble:
+        troubled.append([(f"nothing is read now: {world.worker_trouble}", "bad")])
     well: list[list[Part]] = []
     for state in sorted(world.backends, key=lambda state: state.name not in world.production):
         seen = health(state, now)

@@ -46,6 +46,8 @@ class World:
         self.news: dict[str, Mapping[str, Any]] = {}
         """The worker's last word about each backend."""
         self.worker_up = False
+        self.worker_trouble = ""
+        """Why there is no worker, where there should be one."""
         self._stamp: int | None = None
         self._journal_stamp: int | None = None
 

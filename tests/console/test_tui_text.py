@@ -182,3 +182,33 @@ def test_a_broken_memory_is_as_good_as_none(tmp_path) -> None:
 def test_where_one_part_ends_is_no_place_to_break() -> None:
     broken = lines.flow([("issued long ago", ""), (", by hand", "dim")], 15)
     assert [lines.plain(line).strip() for line in broken] == ["issued long", "ago, by hand"]
+
+
+def test_whatever_is_drawn_is_harmless_whoever_made_the_text() -> None:
+    from console.tui.draw import strip
+
+    drawn = strip([(HOSTILE, ""), ("日本", "bold"), (HOSTILE * 50, "bad")], 60)
+    text = "".join(segment.text for segment in drawn)
+    assert drawn.cell_length == 60
+    assert text.isprintable()
+
+
+def test_only_the_cells_that_differ_are_painted_again() -> None:
+    from console.tui.draw import changed, strip
+
+    old = strip([("vault-prod 4m  aws 1m", "")], 40)
+    assert changed(old, strip([("vault-prod 4m  aws 1m", "")], 40)) is None
+    assert changed(old, strip([("vault-prod 5m  aws 1m", "")], 40)) == (11, 12)
+    assert changed(old, strip([("vault-prod 4m  ", ""), ("aws", "bad"), (" 1m", "")], 40)) == (
+        15,
+        18,
+    )
+    assert changed(old, strip([("日本", "")], 40)) == (0, 40)
+
+
+def test_escape_and_a_key_that_tmux_made_one_are_two_again() -> None:
+    from console.tui._textual_hacks import split
+
+    assert split("alt+K", None) == [("escape", None), ("K", "K")]
+    assert split("escape", None) == [("escape", None)]
+    assert split("K", "K") == [("K", "K")]

@@ -225,6 +225,20 @@ def test_a_journal_that_cannot_be_read_is_said_and_ends_nothing(paths) -> None:
     drive(app, steps)
 
 
+def test_a_worker_that_is_not_there_is_said_and_the_rows_stay(paths) -> None:
+    app = world.application(paths, worker="plan")
+    app.link._words = ["/nowhere/python"]
+
+    async def steps(pilot):
+        await until(pilot, lambda: "nothing is read now: cannot start" in screen(app))
+        assert "ci-deploy" in screen(app)
+        await pilot.press("r")
+        await settled(pilot)
+        assert "refresh: not now, the backend process is not running" in screen(app)
+
+    drive(app, steps)
+
+
 def test_a_very_small_terminal_is_survived(paths) -> None:
     app = world.application(paths)
 

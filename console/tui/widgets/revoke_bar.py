@@ -132,7 +132,7 @@ class RevokeBar(Vertical):
             self._say("This plan cannot go on. Nothing was sent. Esc goes back.", bad=True)
             self.focus_here()
             return
-        pass
+        self.input.refuse_paste = self._pasted
         self.input.prefix = [("   > ", "title")]
         self.input.display = True
         self.input.set_value("")
@@ -171,7 +171,7 @@ class RevokeBar(Vertical):
             else:
                 self._say("A reason is needed: it goes into the journal. Esc leaves.", bad=True)
         elif self.phase == "confirm" and self.plan is not None:
-            if False:
+            if not self._page.seen_end:
                 self._say("Read to the end of the plan first: down or pgdn.", bad=True)
             elif typed != self.word:
                 self._say(f"Nothing was sent. To revoke it type  {self.word}  or esc.", bad=True)
