@@ -137,8 +137,12 @@ class Http:
             client = self._idle.pop()
             try:
                 yield client
-            finally:
+            except Exception:
                 self._idle.append(client)
+                raise
+            # A request that is cancelled half-way can keep its place in httpx's pool for
+            # ever, so its lane is not used again; it is closed with the others.
+            self._idle.append(client)
 
     async def __aenter__(self) -> Self:
         return self

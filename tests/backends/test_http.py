@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -109,6 +110,26 @@ def test_a_silent_server_times_out() -> None:
         with pytest.raises(TimedOut):
             talk(server, lambda client: client._once("GET", "/", None, None), timeout=0.2)
         release[1].send(b"x")
+
+
+def test_a_read_that_is_given_up_does_not_block_the_next() -> None:
+    release = socket.socketpair()
+
+    def first_is_silent(number: int, _: bytes) -> bytes | None:
+        return release[0].recv(1) and None if number == 0 else answer(200, b"[1]")
+
+    async def give_up_and_go_on(client: Http) -> Any:
+        stuck = asyncio.ensure_future(client.get("/first"))
+        while not server.requests:
+            await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.01)
+        stuck.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stuck
+        release[1].send(b"x")
+        return (await client.get("/second")).data
+
+    with RawServer(first_is_silent) as server:
+        assert talk(server, give_up_and_go_on, parallel=1) == [1]
 
 
 def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
