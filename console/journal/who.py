@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
 import hashlib
+import itertools
 import os
 import platform
 import pwd
 import socket
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 import console
 from console.journal.entry import Claimed, Host, Kernel, Who
+from console.journal.ssh.mark import Sshd
 
 UNSET = 4294967295
 """The kernel's login uid of a process that no login began (4294967295 is -1)."""
+_AUTH_INFO = 64 * 1024
+"""Bytes to read of the file that sshd writes about a login."""
 _PTS = range(136, 144)
 """Major device numbers of pseudo-terminals (Linux, Documentation/admin-guide/devices.txt)."""
 
@@ -71,6 +79,55 @@ def host() -> Host:
         python=platform.python_version(),
         machine=machine,
     )
+
+
+def sshd(environ: Mapping[str, str] = os.environ) -> Sshd | None:
+    """How this login was authenticated, where sshd says so (``ExposeAuthInfo yes``).
+
+    sshd lists one method a line, with the key that was used (sshd_config(5)), in a file of
+    mode 0600 that belongs to the user. None where there is no such file.
+    """
+    path = environ.get("SSH_USER_AUTH", "")
+    if not path.startswith("/"):
+        return None
+    try:
+        # Without NONBLOCK a fifo in the file's place would hold the console up for ever.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with open(os.open(path, flags), "rb") as handle:
+            found = os.fstat(handle.fileno())
+            mine = found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) == 0o600
+            if not (mine and stat.S_ISREG(found.st_mode)):
+                return None
+            lines = handle.read(_AUTH_INFO).decode("ascii").splitlines()
+    except (OSError, ValueError):
+        return None
+    words = [line.split() for line in lines if line.split()]
+    methods = [line[0][:40] for line in words[:4]]
+    return (
+        Sshd(
+            method=",".join(methods),
+            key_fp=next((fp for line in words if (fp := _key_in(line))), ""),
+        )
+        if methods
+        else None
+    )
+
+
+def _key_in(words: list[str]) -> str:
+    for kind, blob in itertools.pairwise(words):
+        try:
+            data = base64.b64decode(blob, validate=True)
+        except (binascii.Error, ValueError):
+            continue
+        name = kind.encode()
+        if data.startswith(len(name).to_bytes(4, "big") + name):
+            # Here, since the others who ask who acts need nothing of cryptography.
+            from console.journal.ssh.errors import KeyUnusable
+            from console.journal.ssh.keys import parse
+
+            with contextlib.suppress(KeyUnusable):
+                return parse(data).fingerprint
+    return ""
 
 
 def boot_id() -> str:

@@ -1,0 +1,397 @@
+"""The operator's signature: one for a session, one for each plan, none to wait for in between.
+
+The key in the operator's ssh-agent signs the opening of a session and every destructive
+plan. The opening names a key that lives in this process's memory, and that one signs each
+intent: five hundred calls need no five hundred touches. All of them are SSHSIG, so that
+``ssh-keygen -Y verify`` checks them too.
+
+Waiting for an agent can take a minute: keep ``Session.open`` and ``Session.sign_plan`` off
+the event loop.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Self
+
+import msgspec
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from console.errors import JournalError, PlanRefused
+from console.journal.ssh import sshsig
+from console.journal.ssh.agent import Identity, SshAgent
+from console.journal.ssh.allowed import AllowedSigners
+from console.journal.ssh.errors import AgentError, NoAgent, SignatureRefused
+from console.journal.ssh.keys import fingerprint
+from console.journal.ssh.mark import ENTRY, INTENT, SessionMark, SignatureMark
+
+LIFETIME = 8 * 3600
+"""Seconds that a session's key may sign for: one shift."""
+MAX_HAND_OVER = 32 * 1024
+"""Bytes. A pipe takes more at once, so handing over never waits for the reader."""
+_OFF = "signatures are turned off"
+
+
+class Signatures(StrEnum):
+    """The setting ``signatures``: what happens when no signature is to be had."""
+
+    PREFER = "prefer"
+    """Go on, and say "unsigned" wherever the entry is shown."""
+    REQUIRE = "require"
+    OFF = "off"
+
+
+class SignatureRequired(PlanRefused):
+    """The settings allow nothing without a signature, and there was none."""
+
+
+class _HandOver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    log: str
+    signatures: Signatures
+    mark: SessionMark
+    unsigned: str
+    seed: str
+
+
+def session_statement(
+    *, log: str, incident: str, why: str, session_key: str, expires: int
+) -> bytes:
+    """What the operator signs to open a session, as RFC 8785 JSON.
+
+    ``v`` and ``type`` keep it from ever being taken for another statement.
+    """
+    return _canonical(
+        {
+            "v": 1,
+            "type": "session",
+            "log": log,
+            "incident": incident,
+            "why": why,
+            "session_key": session_key,
+            "expires": expires,
+        }
+    )
+
+
+def plan_statement(
+    *, log: str, session_key: str, sha256: str, verb: str, count: int, targets: str
+) -> bytes:
+    """What the operator signs to approve a plan, as RFC 8785 JSON.
+
+    ``sha256`` is that of the plan's file, ``count`` the number of targets, and ``targets``
+    their ``targets_digest``.
+    """
+    return _canonical(
+        {
+            "v": 1,
+            "type": "plan",
+            "log": log,
+            "session_key": session_key,
+            "sha256": sha256,
+            "verb": verb,
+            "count": count,
+            "targets": targets,
+        }
+    )
+
+
+def targets_digest(targets: Iterable[tuple[str, str, str]]) -> str:
+    """The SHA-256 of the exact targets (backend, kind, id), in their order of execution."""
+    return hashlib.sha256(_canonical([list(target) for target in targets])).hexdigest()
+
+
+class Session:
+    """One operator's session. Its private key is in memory, and goes with the process.
+
+    ``mark`` is for the entry that opens it. ``unsigned`` says, in words for the operator,
+    why a thing has no signature; it is empty while all have one.
+    """
+
+    def __init__(
+        self,
+        log: str,
+        signatures: Signatures,
+        mark: SessionMark,
+        unsigned: str,
+        private: Ed25519PrivateKey | None = None,
+        signer: tuple[SshAgent, Identity] | None = None,
+    ) -> None:
+        self.log, self.signatures, self.mark, self.unsigned = log, signatures, mark, unsigned
+        self._private, self._signer = private, signer
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        log: str,
+        why: str,
+        incident: str = "",
+        signatures: Signatures = Signatures.PREFER,
+        signing_key: str = "",
+        lifetime: int = LIFETIME,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Self:
+        """Open a session: ask the agent for one signature. May wait for a person.
+
+        ``why`` and ``incident`` are as the journal takes them, which means scanned before.
+        ``signing_key`` is a fingerprint or a comment; empty takes the agent's first usable.
+
+        Raises:
+            SignatureRequired: the settings require a signature and there is none.
+        """
+        if signatures is Signatures.OFF:
+            return cls(log, signatures, SessionMark(), _OFF)
+        private = Ed25519PrivateKey.generate()
+        public = base64.b64encode(sshsig.public_blob(private)).decode()
+        expires = int(time.time()) + lifetime
+        statement = session_statement(
+            log=log, incident=incident, why=why, session_key=public, expires=expires
+        )
+        try:
+            agent = SshAgent.from_environ(environ)
+            identity = agent.choose(signing_key)
+            signature = mark_of(sshsig.sign(agent, identity, ENTRY, statement))
+        except AgentError as error:
+            return cls.absent(log, signatures, error)
+        mark = SessionMark(session_key=public, expires=expires, sig=signature)
+        return cls(log, signatures, mark, "", private, (agent, identity))
+
+    @classmethod
+    def absent(cls, log: str, signatures: Signatures, error: AgentError | None = None) -> Self:
+        """A session without a signature, where the settings allow one.
+
+        Raises:
+            SignatureRequired: they do not.
+        """
+        if signatures is Signatures.OFF:
+            return cls(log, signatures, SessionMark(), _OFF)
+        told = error or NoAgent("no session was handed over", "Approve the plan again.")
+        if signatures is Signatures.REQUIRE:
+            raise SignatureRequired(f"a signature is required, and {told}", told.hint) from None
+        return cls(log, signatures, SessionMark(), str(told))
+
+    @property
+    def signed(self) -> bool:
+        """Whether an operator's signature stands behind the session's key."""
+        return self._private is not None
+
+    @property
+    def standing(self) -> str:
+        """For the screen: by which key the session is signed, or why it is not. Raw text."""
+        if self.unsigned or self.mark.sig is None:
+            return f"unsigned: {self.unsigned}"
+        return f"signed by {self.mark.sig.key_fp}"
+
+    def sign_intent(self, leaf: bytes) -> SignatureMark | None:
+        """The session key's signature over an entry's bytes without their signature.
+
+        About 50 µs and no waiting, so it has its place inside the journal's transaction.
+
+        Returns:
+            None in a session without a signature, and in one that has expired.
+
+        Raises:
+            SignatureRequired: the settings allow no entry without one.
+        """
+        if self._private is None or not self._lives():
+            self._without()
+            return None
+        return mark_of(sshsig.sign_here(self._private, INTENT, leaf))
+
+    def sign_plan(
+        self, *, sha256: str, verb: str, targets: Iterable[tuple[str, str, str]]
+    ) -> SignatureMark | None:
+        """The operator's signature over a destructive plan. May wait for a person.
+
+        Returns:
+            None in a session without a signature, and when the agent is gone meanwhile,
+            unless the settings require one.
+
+        Raises:
+            SignatureRequired: they do.
+            PlanRefused: the agent is there and did not sign. Not to touch the key, or not
+                to confirm, is a "no" to the plan, whatever the settings say.
+        """
+        if self._signer is None or not self._lives():
+            self._without()
+            return None
+        exact = list(targets)
+        statement = plan_statement(
+            log=self.log,
+            session_key=self.mark.session_key,
+            sha256=sha256,
+            verb=verb,
+            count=len(exact),
+            targets=targets_digest(exact),
+        )
+        agent, identity = self._signer
+        try:
+            return mark_of(sshsig.sign(agent, identity, ENTRY, statement))
+        except NoAgent as error:
+            self._without(str(error))
+            return None
+        except AgentError as error:
+            raise PlanRefused(
+                f"the plan was not signed: {error}", f"Nothing was sent. {error.hint}"
+            ) from None
+
+    def _lives(self) -> bool:
+        return self.signed and time.time() < self.mark.expires
+
+    def _without(self, told: str = "") -> None:
+        """No signature: that is an error where the settings require one."""
+        if self.signed and not self._lives():
+            told = "the session has expired"
+        self.unsigned = told or self.unsigned or "this process has no agent to ask"
+        if self.signatures is Signatures.REQUIRE:
+            raise SignatureRequired(
+                f"a signature is required, and {self.unsigned}", "Open a new session: plan again."
+            )
+
+    def hand_over(self) -> int:
+        """A descriptor from which a runner takes the session over: a pipe, never a file.
+
+        Give it to ``pass_fds``, close it, and let the runner call ``take_over``.
+        """
+        seed = self._private.private_bytes_raw() if self._private else b""
+        content = msgspec.json.encode(
+            _HandOver(
+                log=self.log,
+                signatures=self.signatures,
+                mark=self.mark,
+                unsigned=self.unsigned,
+                seed=base64.b64encode(seed).decode(),
+            )
+        )
+        if len(content) > MAX_HAND_OVER:
+            raise JournalError(
+                "the session is too large to hand over", "Use a smaller certificate."
+            )
+        reader, writer = os.pipe()
+        try:
+            os.write(writer, content)
+        finally:
+            os.close(writer)
+        return reader
+
+    @classmethod
+    def take_over(cls, descriptor: int) -> Self:
+        """The session behind a descriptor, which is closed. Plans cannot be signed in it.
+
+        Raises:
+            JournalError: there is no session behind it.
+        """
+        try:
+            with os.fdopen(descriptor, "rb") as pipe:
+                given = msgspec.json.decode(pipe.read(MAX_HAND_OVER), type=_HandOver)
+            seed = base64.b64decode(given.seed, validate=True)
+            private = Ed25519PrivateKey.from_private_bytes(seed) if seed else None
+        except (OSError, ValueError, msgspec.MsgspecError):
+            raise JournalError(
+                "the session was not handed over whole", "Nothing was sent. Approve the plan again."
+            ) from None
+        return cls(given.log, given.signatures, given.mark, given.unsigned, private)
+
+
+def mark_of(signature: str | bytes) -> SignatureMark:
+    """The mark for a signature that was just made, armoured or as a blob.
+
+    Raises:
+        SignatureRefused: it is none.
+    """
+    data = sshsig.dearmour(signature) if isinstance(signature, str) else signature
+    parsed = sshsig.parse(data)
+    use = sshsig.use_of(parsed)
+    certificate = parsed.key.certificate
+    return SignatureMark(
+        alg=use.algorithm,
+        key_fp=parsed.key.fingerprint,
+        sig=base64.b64encode(data).decode(),
+        namespace=parsed.namespace,
+        cert_principals=certificate.principals if certificate else (),
+        sk_flags=use.flags,
+    )
+
+
+def armoured(mark: SignatureMark) -> str:
+    """The mark's signature as a ``.sig`` file for ``ssh-keygen``. Raises ``SignatureRefused``."""
+    return sshsig.armour(_blob(mark))
+
+
+def check(
+    mark: SignatureMark,
+    statement: bytes,
+    allowed: AllowedSigners,
+    at: datetime,
+    principal: str | None = None,
+    *,
+    touch: bool = True,
+    pin: bool = False,
+) -> sshsig.Signature:
+    """Who signed a session's opening or a plan. For ``at`` see ``sshsig.verify``.
+
+    Raises:
+        SignatureRefused: it is not valid or not allowed, or the mark says something else
+            than the signature in it.
+    """
+    data = _blob(mark)
+    found = sshsig.verify_blob(data, statement, ENTRY, allowed, principal, at, touch=touch, pin=pin)
+    _same(mark, data)
+    return found
+
+
+def check_intent(mark: SignatureMark, leaf: bytes, session: SessionMark, at: datetime) -> None:
+    """Whether an intent is signed by its session's key. The session is for ``check`` to judge.
+
+    ``leaf`` is the entry's bytes without the signature, ``at`` when it was written.
+
+    Raises:
+        SignatureRefused: it is not.
+    """
+    data = _blob(mark)
+    parsed = sshsig.parse(data)
+    sshsig.check(parsed, leaf, INTENT)
+    _same(mark, data)
+    known = session_key_blob(session)
+    if parsed.key.certificate is not None or parsed.key.blob != known:
+        raise SignatureRefused(
+            f"signed by {parsed.key.fingerprint}, and the session's key is {fingerprint(known)}"
+        )
+    if at >= datetime.fromtimestamp(session.expires, UTC):
+        raise SignatureRefused("signed after the session had expired")
+
+
+def session_key_blob(session: SessionMark) -> bytes:
+    """The session's public key, as ``allowed.line_for`` takes it. Raises ``SignatureRefused``."""
+    try:
+        return base64.b64decode(session.session_key, validate=True)
+    except ValueError:
+        raise SignatureRefused("the session's key cannot be read") from None
+
+
+def _same(mark: SignatureMark, data: bytes) -> None:
+    if mark != mark_of(data):
+        raise SignatureRefused("the entry says something else about its signature than is in it")
+
+
+def _blob(mark: SignatureMark) -> bytes:
+    try:
+        return base64.b64decode(mark.sig, validate=True)
+    except ValueError:
+        raise SignatureRefused("the entry's signature is damaged") from None
+
+
+def _canonical(value: object) -> bytes:
+    try:
+        return rfc8785.dumps(value)  # type: ignore[arg-type]
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise JournalError(
+            f"cannot be signed: not to be written as RFC 8785 JSON ({type(error).__name__})"
+        ) from None

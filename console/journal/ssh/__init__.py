@@ -1,0 +1,1 @@
+"""Signatures that ``ssh-keygen -Y verify`` checks: made by an ssh-agent, verified here."""
