@@ -65,7 +65,7 @@ def test_the_file_is_private_and_its_connections_are_safe(tmp_path: Path) -> Non
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
         wanted = {"journal_mode": "wal", "synchronous": 2, "wal_autocheckpoint": 0}
         for name, value in wanted.items():
-            assert journal._connection.execute(f"PRAGMA {name}").fetchone()[0] == value
+            assert journal.store.connection.execute(f"PRAGMA {name}").fetchone()[0] == value
 
 
 def test_entries_cannot_be_changed_removed_or_replaced(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_failed_commit_is_an_error_whether_or_not_the_entry_is_there(
     tmp_path: Path, after: bool
 ) -> None:
     with Journal(tmp_path / "journal.db") as journal:
-        journal._connection = FailingCommit(journal._connection, after=after)  # type: ignore[assignment]
+        journal.store.connection = FailingCommit(journal.store.connection, after=after)
         with pytest.raises(JournalError, match="disk I/O error"):
             intent(journal)
         found = [(entry.kind, entry.state) for entry in journal.entries()]
@@ -295,7 +295,7 @@ def test_an_intent_has_one_outcome_and_one_claim(tmp_path: Path) -> None:
 
 
 def test_the_log_beside_the_database_is_written_back(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("console.journal.log.WAL_LIMIT", 100_000)
+    monkeypatch.setattr("console.journal.sqlite.WAL_LIMIT", 100_000)
     path = tmp_path / "journal.db"
     with Journal(path) as journal:
         sizes = []
