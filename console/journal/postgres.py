@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from backends.model import Secret
 from console.errors import JournalError
 from console.journal.entry import Body, parse
-from console.journal.store import AlreadyRecorded, Full, Trouble
+from console.journal.store import AlreadyRecorded, Full, Trouble, raw
 
 if TYPE_CHECKING:
     import psycopg
@@ -181,7 +181,7 @@ class PostgresStore:
         ):
             for seq, leaf, *found in page:
                 with contextlib.suppress(JournalError):
-                    if tuple(found) != columns(parse(bytes(leaf))):
+                    if tuple(found) != columns(parse(raw(leaf))):
                         return f"the columns of entry {seq} are not those of its bytes"
             after = page[-1][0]
         return ""

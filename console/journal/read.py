@@ -12,7 +12,7 @@ from console.journal import chain
 from console.journal.describe import Entry as Entry
 from console.journal.describe import entry_of
 from console.journal.sqlite import SqliteReader
-from console.journal.store import Reader
+from console.journal.store import Reader, raw
 
 SETTLED = ("applied", "already", "rejected", "not_sent", "not_applied")
 """The states after which nothing is left to find out about an intent."""
@@ -62,7 +62,7 @@ def open_intents(store: Reader) -> list[Entry]:
 
 
 def _entries(rows: Iterable[tuple[Any, ...]]) -> list[Entry]:
-    return [entry_of(seq, bytes(leaf)) for seq, leaf in rows]
+    return [entry_of(seq, raw(leaf)) for seq, leaf in rows]
 
 
 def _count(store: Reader) -> int:

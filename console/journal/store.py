@@ -72,6 +72,11 @@ class Store(Reader, Protocol):
         """Housekeeping after an append. Never raises."""
 
 
+def raw(value: Any) -> bytes:
+    """A column's bytes, whatever somebody put there: what is no blob is no entry or note."""
+    return bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+
+
 def leaves(store: Reader, after: int = 0) -> Iterator[tuple[int, bytes]]:
     """Every entry above a number, in order: its number and its bytes."""
     return _paged(store, "SELECT seq, leaf FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", after)
@@ -87,29 +92,29 @@ def checkpoints(store: Reader, after: int = 0) -> Iterator[tuple[int, bytes]]:
 def newest(store: Reader) -> tuple[int, bytes] | None:
     """The last entry, None in an empty journal."""
     found = store.rows("SELECT seq, leaf FROM entry ORDER BY seq DESC LIMIT 1")
-    return (found[0][0], bytes(found[0][1])) if found else None
+    return (found[0][0], raw(found[0][1])) if found else None
 
 
 def leaf_at(store: Reader, seq: int) -> bytes | None:
     """The bytes of one entry."""
     found = store.rows("SELECT leaf FROM entry WHERE seq = ?", (seq,))
-    return bytes(found[0][0]) if found else None
+    return raw(found[0][0]) if found else None
 
 
 def last_checkpoint(store: Reader) -> tuple[int, bytes] | None:
     """The newest signed checkpoint, None where there is none."""
     found = store.rows("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1")
-    return (found[0][0], bytes(found[0][1])) if found else None
+    return (found[0][0], raw(found[0][1])) if found else None
 
 
 def cosigned(store: Reader) -> list[bytes]:
     """The checkpoints that witnesses cosigned, newest first, at most the last hundred."""
     found = store.rows("SELECT note FROM cosigned ORDER BY size DESC LIMIT 100")
-    return [bytes(note) for (note,) in found]
+    return [raw(note) for (note,) in found]
 
 
 def _paged(store: Reader, statement: str, after: int) -> Iterator[tuple[int, bytes]]:
     while page := store.rows(statement, (after, PAGE)):
         for number, data in page:
-            yield number, bytes(data)
+            yield int(number), raw(data)
         after = page[-1][0]

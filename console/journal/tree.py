@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 
-from console.journal.store import Reader, Store, leaf_at, leaves
+from console.journal.store import Reader, Store, leaf_at, leaves, raw
 from console.journal.tlog.merkle import EMPTY, Nodes, leaf_hash, node_hash
 
 _BATCH = 10_000
@@ -58,7 +58,7 @@ def frontier(store: Reader, size: int, last: bytes) -> Frontier | None:
         either = " OR ".join("(level = ? AND idx = ?)" for _ in places)
         statement = f"SELECT level, hash FROM node WHERE {either}"  # noqa: S608 - no values in it.
         values = [value for place in places for value in place]
-        found = {level: bytes(hash_) for level, hash_ in store.rows(statement, values)}
+        found = {level: raw(hash_) for level, hash_ in store.rows(statement, values)}
     if len(found) < len(wanted):
         return None
     peaks = [found[level] for level in wanted]
@@ -76,7 +76,7 @@ def nodes(store: Reader) -> Nodes:
         else:
             found = store.rows("SELECT hash FROM node WHERE level = ? AND idx = ?", (level, index))
             if found:
-                return bytes(found[0][0])
+                return raw(found[0][0])
         raise LookupError(f"the tree lacks node {index} of level {level}")
 
     return get

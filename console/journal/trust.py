@@ -14,7 +14,7 @@ from typing import NamedTuple
 from console.errors import JournalError, UsageError
 from console.journal.entry import parse
 from console.journal.keys import verifier
-from console.journal.store import Reader
+from console.journal.store import Reader, raw
 from console.journal.tlog import note, policy
 from console.journal.tlog.checkpoint import Checkpoint
 from console.journal.tlog.merkle import Nodes, root_from
@@ -176,7 +176,7 @@ def keys_of(store: Reader, upto: int) -> list[tuple[int, str]]:
         " AND seq <= ? ORDER BY seq",
         (upto,),
     )
-    bodies = [(seq, parse(bytes(leaf))) for seq, leaf in found]
+    bodies = [(seq, parse(raw(leaf))) for seq, leaf in found]
     return [(seq, body.key.vkey) for seq, body in bodies if body.key is not None]
 
 

@@ -145,6 +145,7 @@ class _Pass:
         self._tree = tree.Frontier()
         self._rotations: dict[int, bytes] = {}
         self._last = b""
+        self._covered = 0
 
     def run(self, since: Checkpoint | None) -> None:
         if since is not None and not self._skip(since):
@@ -191,7 +192,7 @@ class _Pass:
         body = tree.body_of(self._walk.origin, self._tree)
         if not note.startswith(f"{body}\n".encode()):
             raise Broken(f"the checkpoint of {size:,} entries is not that of these entries")
-        self._report.newest = note
+        self._report.newest, self._covered = note, size
         if rotated:
             self._rotations[size] = note
 
@@ -230,7 +231,7 @@ class _Pass:
         if not report.newest:
             self._no_checkpoint()
             return
-        covered = Checkpoint.parse(report.newest.decode().partition("\n\n")[0] + "\n").size
+        covered = self._covered
         if covered < entries:
             text = f"no signed checkpoint covers entries {covered + 1:,} to {entries:,}"
             report.add(Code.TAMPERED, "unsigned-tail", text, covered + 1)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import secrets
-from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import pytest
 
 from backends.model import Secret
 from console.journal.entry import Act, Kind, Out, Target
@@ -53,43 +50,59 @@ def checked(path: Path, **given: object) -> Report:
         view.close()
 
 
-Opener = Callable[[], Journal]
+class Databases:
+    """A PostgreSQL server that flushes, with a database for each journal that is asked for."""
 
+    def __init__(self, home: Path) -> None:
+        from backends.lab.postgres import PostgresServer
 
-@pytest.fixture(scope="session")
-def postgres_admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """A PostgreSQL server that flushes, as a function from a role to its connection string."""
-    pytest.importorskip("psycopg")
-    from backends.lab.postgres import SUPERUSER, PostgresServer
-
-    server = PostgresServer(tmp_path_factory.mktemp("pg") / "journal")
-    try:
-        server.start()
-        with server.connect() as connection:
+        self.server = PostgresServer(home)
+        self.server.start()
+        with self.server.connect() as connection:
             connection.execute("ALTER SYSTEM SET fsync = on")
             connection.execute("SELECT pg_reload_conf()")
 
-        def dsn(database: str, role: str = SUPERUSER, password: str = "") -> str:
-            given = password or server.secret(role).reveal()
-            return (
-                f"host=127.0.0.1 port={server.port} dbname={database} user={role} password={given}"
-            )
+    def admin(self, database: str) -> str:
+        """A connection string of the superuser."""
+        password = self.server.secret("postgres").reveal()
+        return (
+            f"host=127.0.0.1 port={self.server.port} dbname={database} user=postgres"
+            f" password={password}"
+        )
 
-        yield dsn  # type: ignore[misc]
-    finally:
-        server.stop()
-        server.discard()
+    def make(self) -> Secret:
+        """A new, empty journal; the connection string of the role that may append to it."""
+        from console.journal import postgres
+
+        name = f"j{secrets.token_hex(4)}"
+        with self.server.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'pw'")
+        postgres.init(Secret(self.admin(name)), name)
+        return Secret(
+            f"host=127.0.0.1 port={self.server.port} dbname={name} user={name} password=pw"
+        )
+
+    def end(self) -> None:
+        self.server.stop()
+        self.server.discard()
 
 
-def new_database(dsn: Callable[..., str]) -> str:
-    """An empty journal in a database of its own; the connection string of its writer."""
-    import psycopg
+class Place:
+    """Where one journal is. ``open`` opens it for appending, in any process."""
 
-    from console.journal import postgres
+    def __init__(self, home: Path, dsn: Secret | None) -> None:
+        self.path = home / "journal.db"
+        self.dsn = dsn
 
-    name = f"j{secrets.token_hex(4)}"
-    with psycopg.connect(dsn("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'pw'")
-    postgres.init(Secret(dsn(name)), name)
-    return dsn(name, name, "pw")
+    def open(self) -> Journal:
+        if self.dsn is None:
+            return Journal(self.path)
+        from console.journal.postgres import PostgresStore
+
+        return Journal(PostgresStore(self.dsn), base=self.path)
+
+    def write(self, pairs: int) -> None:
+        with self.open() as journal:
+            for _ in range(pairs):
+                outcome(journal, intent(journal))
