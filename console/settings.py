@@ -92,6 +92,8 @@ class Settings(NamedTuple):
     backends: tuple[BackendTable, ...]
     problems: tuple[Problem, ...]
     lines: tuple[str, ...]
+    journal: Any = None
+    """A reference to the connection string of the journal's PostgreSQL; None for a file."""
 
     def line_of(self, backend: str, option: str = "") -> int:
         """The line of a backend's option, or of its header, counted from 1; 0 if not found."""
@@ -137,11 +139,13 @@ def load(path: Path) -> Settings:
 def _settings(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> Settings:
     problems: list[Problem] = []
     for key in data:
-        if key not in ("console", "backend"):
+        if key not in ("console", "backend", "journal"):
             line = _line_of(lines, key) or _line_of(lines, "", key)
             problems.append(
                 Problem(
-                    line, f"there is no section {key!r}", "Known are [console] and [backend.NAME]."
+                    line,
+                    f"there is no section {key!r}",
+                    "Known are [console], [journal] and [backend.NAME].",
                 )
             )
     console = data.get("console", {})
@@ -174,8 +178,35 @@ def _settings(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> Se
             tables.append(BackendTable(name, table, line))
             problems += _credential_problems(lines, name, table)
     return Settings(
-        path, values["refresh"], values["events"], tuple(tables), tuple(problems), lines
+        path,
+        values["refresh"],
+        values["events"],
+        tuple(tables),
+        tuple(problems),
+        lines,
+        _journal(path, data, lines),
     )
+
+
+def _journal(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> Any:
+    """The reference in ``[journal]``.
+
+    A mistake here is no ``Problem`` to go on with: entries would go to another journal.
+    """
+    section = data.get("journal", {})
+    if not isinstance(section, dict) or set(section) - {"url"}:
+        raise SettingsError(
+            f"{path}, line {_line_of(lines, 'journal')}: [journal] has one option, url",
+            'url = { file = "PATH" } for PostgreSQL; leave it out for a file of this machine.',
+        )
+    url = section.get("url", "sqlite")
+    if url == "sqlite":
+        return None
+    try:
+        return credentials.check(url, "url")
+    except ConfigError as error:
+        line = _line_of(lines, "journal", "url")
+        raise SettingsError(f"{path}, line {line}: {error}", error.hint) from None
 
 
 def _credential_problems(

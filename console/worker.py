@@ -28,7 +28,7 @@ from console import settings as settings_module
 from console.errors import ConsoleError, UsageError
 from console.fleet import Fleet
 from console.inventory.search import Inventory
-from console.journal.log import Journal
+from console.journal import opening
 from console.response import plan as plans
 from console.response import runner
 from console.response.recover import recover
@@ -109,7 +109,7 @@ class Worker:
         for name in self.fleet.names:
             with contextlib.suppress(BackendError):
                 opened.append(await self.fleet.backend(name))
-        with Journal(self.fleet.paths.journal) as journal:
+        with opening.journal(self.fleet.paths) as journal:
             for found in await recover(opened, journal, self.fleet.paths):
                 self._write({"event": "recovered", "sentence": found.sentence})
 
@@ -153,7 +153,7 @@ class Worker:
             raise UsageError("this console is read-only", "Start it with --act.")
         paths = self.fleet.paths
         plan = plans.load(str(request["plan"]), paths)
-        with Journal(paths.journal) as journal:
+        with opening.journal(paths) as journal:
             plans.approve(plan, journal, paths, str(request.get("typed") or ""))
         runner.start(plan.id, paths)
         return {"run": plan.id}

@@ -49,7 +49,7 @@ def _list(where: Paths, chosen: argparse.Namespace) -> int:
 def _recover(where: Paths) -> int:
     """Ask the backends what became of the calls whose runner died; send nothing."""
     from console.fleet import Fleet
-    from console.journal.log import Journal
+    from console.journal import opening
     from console.response.recover import recover
 
     loaded = settings.load(where.config)
@@ -60,7 +60,7 @@ def _recover(where: Paths) -> int:
             for name in fleet.names:
                 with contextlib.suppress(BackendError):
                     opened.append(await fleet.backend(name))
-            with Journal(where.journal) as journal:
+            with opening.journal(where) as journal:
                 return [found.sentence for found in await recover(opened, journal, where)]
 
     for sentence in asyncio.run(settle()):

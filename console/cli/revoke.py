@@ -17,8 +17,8 @@ from console.cli.inventory import one, opened
 from console.errors import Exit, UsageError
 from console.fleet import Fleet
 from console.inventory import export
-from console.journal.log import Journal
-from console.journal.read import Entry, JournalView
+from console.journal import opening
+from console.journal.read import Entry
 from console.response import plan as plans
 from console.response import runner
 from console.response.locks import alive
@@ -43,7 +43,7 @@ def run(chosen: argparse.Namespace) -> int:
         async with Fleet(loaded, where, act=True) as fleet:
             backend = await fleet.backend(detail.token.ref.backend)
             if not chosen.dry_run:
-                with Journal(where.journal) as journal:
+                with opening.journal(where) as journal:
                     for settled in await recover([backend], journal, where):
                         output.note(settled.sentence)
             fresh = await backend.read(detail.token.ref)
@@ -59,7 +59,7 @@ def run(chosen: argparse.Namespace) -> int:
     plans.refuse_fatal(plan)
     typed = chosen.confirm if chosen.confirm is not None else _ask(plan)
     plans.save(plan, where)
-    with Journal(where.journal) as journal:
+    with opening.journal(where) as journal:
         plans.approve(plan, journal, where, typed)
     runner.start(plan.id, where)
     return _watch(plan, where, as_json=chosen.json)
@@ -96,7 +96,7 @@ def _ask(plan: plans.Plan) -> str:
 def _watch(plan: plans.Plan, where: Paths, *, as_json: bool) -> int:
     """Follow the run in the journal until its runner ends; it goes on if we stop watching."""
     told: dict[str, Entry] = {}
-    with JournalView(where.journal) as view:
+    with opening.view(where) as view:
         deadline = time.monotonic() + WAIT
         running = True
         while running and time.monotonic() < deadline:

@@ -1,48 +1,64 @@
-"""Checks the journal: every entry's form, the order, and the hash link to the one before."""
+"""Checks the chain: every entry's form, the order, and the hash link to the one before."""
 
 from __future__ import annotations
 
-import sqlite3
-
-from console.journal.entry import GENESIS, Kind, SchemaError, link, parse
-
-
-def check(connection: sqlite3.Connection) -> tuple[bool, str]:
-    """Whether the journal is whole, and the first thing that is wrong. Streams.
-
-    An entry that was edited, removed from the middle, put in or moved is found. A tail
-    that was cut off, or a chain that somebody computed anew to its end, is not: that
-    takes a signed checkpoint which another machine has seen.
-    """
-    try:
-        ill = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        if ill != "ok":
-            return False, f"the database is damaged: {ill}"
-        return _walk(connection)
-    except sqlite3.DatabaseError as error:
-        return False, f"the database cannot be read: {error}"
+from console.errors import JournalError
+from console.journal.entry import GENESIS, Body, Kind, SchemaError, link, misuse, parse
+from console.journal.store import Reader, Trouble, leaves
 
 
-def _walk(connection: sqlite3.Connection) -> tuple[bool, str]:
-    prev = GENESIS
-    origin = ""
-    expected = 1
-    for seq, leaf in connection.execute("SELECT seq, leaf FROM entry ORDER BY seq"):
-        if seq != expected:
-            return False, f"entry {expected} is missing"
+class Broken(JournalError):
+    """The chain ends here: what follows cannot be judged."""
+
+
+class Walk:
+    """Goes along the chain. It can begin behind an entry that was checked before."""
+
+    def __init__(self, seq: int = 0, prev: str = GENESIS, origin: str = "") -> None:
+        self.seq = seq
+        """The number of the last entry that was in order."""
+        self.prev = prev
+        self.origin = origin
+
+    def step(self, seq: int, leaf: bytes) -> Body:
+        """The next entry. Raises ``Broken`` when it is not the one that follows."""
+        number = self.seq + 1
+        if seq != number:
+            raise Broken(f"entry {number} is missing")
         try:
             body = parse(leaf)
         except SchemaError as error:
-            return False, f"entry {seq} cannot be read: {error}"
+            raise Broken(f"entry {seq} cannot be read: {error}") from None
         if body.seq != seq:
-            return False, f"entry {seq} says that it is number {body.seq}"
-        if body.prev != prev:
-            return False, f"entry {seq} does not follow from entry {seq - 1}: one of them changed"
+            raise Broken(f"entry {seq} says that it is number {body.seq}")
+        if body.prev != self.prev:
+            raise Broken(f"entry {seq} does not follow from entry {seq - 1}: one of them changed")
         if (body.type is Kind.LOG_OPEN) != (seq == 1):
-            return False, f"entry {seq} is of kind {body.type}"
-        origin = origin or body.log
-        if body.log != origin:
-            return False, f"entry {seq} belongs to another journal"
-        prev = link(leaf)
-        expected += 1
+            raise Broken(f"entry {seq} is of kind {body.type}")
+        if problem := misuse(body):
+            raise Broken(f"entry {seq}: {problem}")
+        self.origin = self.origin or body.log
+        if body.log != self.origin:
+            raise Broken(f"entry {seq} belongs to another journal")
+        self.seq, self.prev = seq, link(leaf)
+        return body
+
+
+def check(store: Reader) -> tuple[bool, str]:
+    """Whether the chain is whole, and the first thing that is wrong. Streams; needs no key.
+
+    An entry that was edited, removed from the middle, put in or moved is found. A tail
+    that was cut off, or a chain that somebody computed anew to its end, is not: that
+    takes the signed checkpoints (``verify``), or one that another machine has seen.
+    """
+    try:
+        if ill := store.damage():
+            return False, f"the database is damaged: {ill}"
+        walk = Walk()
+        for seq, leaf in leaves(store):
+            walk.step(seq, leaf)
+    except Trouble as error:
+        return False, f"the database cannot be read: {error}"
+    except Broken as error:
+        return False, str(error)
     return True, ""

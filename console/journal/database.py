@@ -17,7 +17,7 @@ from console.errors import JournalError
 
 APPLICATION_ID = 0x544B4A4C
 """Tells the file apart from any other SQLite database ("TKJL")."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TEXT = "CAST(leaf AS TEXT)"
 _PARTS = {
@@ -27,11 +27,28 @@ _PARTS = {
     "handle": "$.act.target.handle",
     "plan": "$.act.plan_ref",
     "state": "$.out.state",
+    "fp": "$.act.target.fp",
 }
-_COLUMNS = ",\n".join(
-    f"  {name} TEXT GENERATED ALWAYS AS (json_extract({_TEXT}, '{path}')) VIRTUAL"
+_COLUMN = {
+    name: f"{name} TEXT GENERATED ALWAYS AS (json_extract({_TEXT}, '{path}')) VIRTUAL"
     for name, path in _PARTS.items()
-)
+}
+_COLUMNS = ",\n".join(f"  {column}" for column in _COLUMN.values())
+_TREE = """
+CREATE TABLE node (level INTEGER, idx INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, idx))
+  WITHOUT ROWID;
+CREATE TABLE checkpoint (size INTEGER PRIMARY KEY CHECK (size > 0), note BLOB NOT NULL);
+CREATE TABLE cosigned (size INTEGER NOT NULL, note BLOB NOT NULL, PRIMARY KEY (size, note))
+  WITHOUT ROWID;
+CREATE INDEX entry_fp ON entry (fp) WHERE fp IS NOT NULL;
+"""
+UPGRADE = f"ALTER TABLE entry ADD COLUMN {_COLUMN['fp']};{_TREE}"
+"""From version 1, which had the entries alone. They stay untouched."""
+_STAND_IN = """
+CREATE TEMP TABLE node (level INTEGER, idx INTEGER, hash BLOB);
+CREATE TEMP TABLE checkpoint (size INTEGER, note BLOB);
+CREATE TEMP TABLE cosigned (size INTEGER, note BLOB);
+"""
 
 SCHEMA = f"""
 CREATE TABLE entry (
@@ -59,13 +76,16 @@ CREATE TRIGGER entry_no_update BEFORE UPDATE ON entry
   BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER entry_no_delete BEFORE DELETE ON entry
   BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+{_TREE}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """  # noqa: S608 - built from constants only.
 """One table. All columns but ``seq`` are computed from the leaf, so none can disagree with it.
 
-The triggers stop mistakes, not attackers: whoever owns the file can drop them. The hash
-links show an edit; only a checkpoint kept elsewhere will show a cut tail.
+The triggers stop mistakes, not attackers: whoever owns the file can drop them. The signed
+checkpoints show an edit; only a checkpoint kept elsewhere shows a cut tail. ``node`` and
+``checkpoint`` have no triggers, since both can be made anew from the entries. Nodes of
+level 0 are not stored: they are the entries' own hashes.
 """
 
 
@@ -89,8 +109,12 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
         )
         try:
             _make_safe(connection, path)
-            if _version(connection, path) == 0:
+            version = _version(connection, path)
+            if version == 0:
                 connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
+            elif version == 1:
+                mark = f"PRAGMA user_version = {SCHEMA_VERSION};"
+                connection.executescript(f"BEGIN IMMEDIATE;{UPGRADE}{mark}COMMIT;")
         except BaseException:
             connection.close()
             raise
@@ -111,12 +135,20 @@ def connect_to_read(path: Path) -> sqlite3.Connection | None:
         return None
     try:
         connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10, isolation_level=None
+            f"file:{quote(str(path))}?mode=ro",
+            uri=True,
+            timeout=10,
+            isolation_level=None,
+            check_same_thread=False,
         )
-        connection.execute("PRAGMA query_only = ON")
-        if _version(connection, path) == 0:
+        version = _version(connection, path)
+        if version == 0:
             connection.close()
             return None
+        if version == 1:
+            # No tree yet. Empty tables of this connection's own stand in for it.
+            connection.executescript(_STAND_IN)
+        connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error as error:
         raise _trouble(path, error) from None
     return connection

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from console.journal.entry import Body, Kind, SchemaError, parse
+from console.journal.entry import Body, Kind, Out, SchemaError, parse
 from console.journal.who import summary
 from console.text import safe
 
@@ -44,6 +44,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     evidence: int | None = None
     ref: str = ""
     plan: str = ""
+    signed: bool = False
+    """Whether it bears a responder's signature. That it is a good one is for others to say."""
 
     @property
     def at(self) -> datetime:
@@ -85,6 +87,7 @@ def entry_of(seq: int, leaf: bytes) -> Entry:
         evidence=out.evidence if out else None,
         ref=out.ref if out else plan,
         plan=body.id if body.type is Kind.PLAN else plan,
+        signed=body.sig is not None,
         sentence=_sentence(body),
     )
 
@@ -113,6 +116,8 @@ def _sentence(body: Body) -> str:
     match body.type, body.act, body.out:
         case Kind.LOG_OPEN, _, _:
             return f"{who} opened this journal, {safe(body.log, 120)}."
+        case Kind.SESSION_CLOSE, _, _:
+            return f"{who} ended the session."
         case Kind.PLAN, act, _ if act:
             calls = body.plan.steps if body.plan else 0
             return f"{who} approved: {what(body)}, {calls} call{'s'[: calls != 1]}: {why}"
@@ -123,23 +128,52 @@ def _sentence(body: Body) -> str:
         case Kind.OUTCOME, _, out if out:
             status = f" ({safe(out.status, 40)})" if out.status else ""
             took = f" after {out.elapsed_ms} ms" if out.elapsed_ms else ""
-            said = f": {safe(out.detail, 160)}" if out.detail else ""
             told = _OUTCOMES.get(out.state, safe(out.state))
-            return f"{_capital(what(body))}: {told}{status}{took}{said}"
+            return f"{_capital(what(body))}: {told}{status}{took}{_said(out)}"
         case Kind.EVIDENCE, _, out if out:
             level = out.evidence or 0
             word = LEVELS[level] if 0 <= level < len(LEVELS) else "?"
-            said = f": {safe(out.detail, 160)}" if out.detail else ""
-            return f"{_capital(what(body))}: {word} (level {level} of 4){said}"
+            return f"{_capital(what(body))}: {word} (level {level} of 4){_said(out)}"
         case Kind.RECOVERY_CLAIM, _, _:
             return f"{who} asks what became of: {what(body)}"
         case Kind.RECOVERY, _, out if out:
             told = "it was done" if out.state == "applied" else "it was not done"
-            said = f": {safe(out.detail, 160)}" if out.detail else ""
-            return f"{_capital(what(body))}, left open: {told}{said}"
+            return f"{_capital(what(body))}, left open: {told}{_said(out)}"
+        case Kind.OBSERVE, _, out:
+            return f"{who} looks: {what(body)}{_said(out)}"
+        case Kind.BREAKGLASS, _, _:
+            about = f" ({what(body)})" if body.act else ""
+            return f"{who} set a rule aside{about}: {why}"
         case _:
             about = f"{_capital(what(body))}: " if body.act else ""
-            return f"{about}{why}"
+            return _of_the_log(body, who, why) or f"{about}{why}"
+
+
+def _of_the_log(body: Body, who: str, why: str) -> str:
+    """A sentence on an entry that is about the journal itself; empty for others."""
+    if body.session is not None:
+        return f"{who} began a session: {why}"
+    if body.key is not None:
+        kind = "gave this journal a new key" if body.type is Kind.KEY_ROTATE else "went on"
+        return f"{who} {kind}: {why}"
+    if (seal := body.seal) is not None:
+        return f"Sealed {seal.count:,} audit events of {safe(seal.backend)}."
+    if (export := body.export) is not None:
+        return f"{who} exported {export.size:,} entries ({safe(export.form, 20)}): {why}"
+    if (seen := body.witness) is not None:
+        parts = [f"{len(seen.cosigned)} witnesses cosigned {seen.size:,} entries"]
+        if seen.missing:
+            parts.append(f"not: {safe(', '.join(seen.missing), 120)}")
+        if seen.detail:
+            parts.append(safe(seen.detail, 160))
+        return "; ".join(parts)
+    if body.clock is not None:
+        return f"The machine's clock moved by {body.clock.step / 1e6:+,.1f} s: set, or it slept."
+    return ""
+
+
+def _said(out: Out | None) -> str:
+    return f": {safe(out.detail, 160)}" if out is not None and out.detail else ""
 
 
 def _capital(text: str) -> str:

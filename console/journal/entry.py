@@ -1,4 +1,4 @@
-"""The format of one journal entry, version 1: a closed schema and its exact bytes.
+"""The format of one journal entry, version 2: a closed schema and its exact bytes.
 
 An entry's leaf is RFC 8785 JSON (JCS) in UTF-8. The stored bytes are what counts:
 whoever checks the journal hashes them and never writes them anew. There are no floats,
@@ -18,8 +18,20 @@ import msgspec
 import rfc8785
 
 from console.errors import JournalError
+from console.journal.parts import Act as Act
+from console.journal.parts import CallMark as CallMark
+from console.journal.parts import Claimed as Claimed
+from console.journal.parts import ClockStep, Closed, Export, KeyMark, Seal, Session, Sig, Witnessing
+from console.journal.parts import Host as Host
+from console.journal.parts import Kernel as Kernel
+from console.journal.parts import Out as Out
+from console.journal.parts import PlanMark as PlanMark
+from console.journal.parts import Target as Target
+from console.journal.parts import Who as Who
 
-VERSION = 1
+VERSION = 2
+READS = (1, 2)
+"""Version 1 had fewer kinds and parts; its entries stay as they are and are read as such."""
 MAX_LEAF = 32 * 1024
 """Bytes of one entry. The tile format for publishing the log ends at 65,535."""
 GENESIS = "0" * 64
@@ -36,6 +48,10 @@ class Kind(StrEnum):
     """What an entry records. Its value is the ``type`` in the leaf."""
 
     LOG_OPEN = "log.open"
+    LOG_UPGRADE = "log.upgrade"
+    """From here on there are a tree and signed checkpoints; they cover what was before."""
+    SESSION_OPEN = "session.open"
+    SESSION_CLOSE = "session.close"
     PLAN = "plan"
     """A plan was approved. The entry's id is the plan's own id."""
     INTENT = "intent"
@@ -47,111 +63,20 @@ class Kind(StrEnum):
     """Somebody has begun to find out what became of an open intent."""
     RECOVERY = "recovery"
     """What became of it."""
+    OBSERVE = "observe"
+    """A read that matters, such as a recovery's question."""
+    BREAKGLASS = "breakglass"
+    """A rule of the console was set aside, and why."""
+    KEY_ROTATE = "key.rotate"
+    AUDIT_SEAL = "audit.seal"
+    """The root over stored audit events, so that a later change to them is found."""
+    EXPORT = "export"
+    WITNESS_STATUS = "witness.status"
+    CLOCK_STEP = "clock.step"
     NOTE = "note"
 
 
-class _Closed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The base of all parts: unknown members are refused, defaults are left out."""
-
-
-class Kernel(_Closed, frozen=True, kw_only=True):
-    """What the kernel says about the writing process, which its user cannot forge.
-
-    ``loginuid`` is the uid that logged in; it survives su and sudo. It is absent where the
-    kernel has none for this process.
-    """
-
-    uid: int
-    user: str
-    pid: int
-    loginuid: int | None = None
-    login: str = ""
-    tty: str = ""
-
-
-class Claimed(_Closed, frozen=True, kw_only=True):
-    """What the environment says. The user can set it to anything."""
-
-    sudo_user: str = ""
-    ssh_connection: str = ""
-
-
-class Who(_Closed, frozen=True, kw_only=True):
-    """Who acted, each part under the name of the one that vouches for it."""
-
-    kernel: Kernel
-    claimed: Claimed = Claimed()
-
-
-class Host(_Closed, frozen=True, kw_only=True):
-    """The machine and the program. ``machine`` is a hash of its machine id."""
-
-    name: str
-    console: str
-    python: str
-    machine: str = ""
-
-
-class Target(_Closed, frozen=True, kw_only=True):
-    """The token that is acted on. ``id`` is exact; ``name`` and ``owner`` may be cut."""
-
-    kind: str
-    id: str
-    handle: str
-    name: str = ""
-    owner: str = ""
-
-
-class CallMark(_Closed, frozen=True, kw_only=True):
-    """The call for people to read, and the SHA-256 of the exact call in the plan's file."""
-
-    transport: str
-    method: str
-    target: str
-    sha256: str
-    arguments: Mapping[str, str] = {}
-
-
-class Act(_Closed, frozen=True, kw_only=True):
-    """What is done to what. ``expect`` is what a later read must show."""
-
-    verb: str
-    backend: str
-    target: Target
-    step: str = ""
-    call: CallMark | None = None
-    retry: str = ""
-    expect: str = ""
-    plan_ref: str = ""
-
-
-class PlanMark(_Closed, frozen=True, kw_only=True):
-    """The approved plan: the SHA-256 of its file, and the hazards that were answered."""
-
-    sha256: str
-    steps: int
-    answered: tuple[str, ...] = ()
-
-
-class Out(_Closed, frozen=True, kw_only=True):
-    """What came of the entry ``ref``.
-
-    ``state`` is, by type: outcome: applied, already, rejected, not_sent, unknown;
-    recovery: applied, not_applied; recovery.claim: claimed; evidence: seen, not_seen.
-    ``how`` tells how it is known: answer, read, recovery.
-    """
-
-    ref: str
-    state: str
-    how: str = ""
-    status: str = ""
-    request_id: str = ""
-    elapsed_ms: int = 0
-    detail: str = ""
-    evidence: int | None = None
-
-
-class Body(_Closed, frozen=True, kw_only=True):
+class Body(Closed, frozen=True, kw_only=True):
     """A whole entry. ``t`` is UTC, ``mono_us`` the machine's clock since ``boot_id``, both in µs.
 
     Microseconds and not nanoseconds, because nanoseconds since start-up pass 2**53, the
@@ -174,26 +99,61 @@ class Body(_Closed, frozen=True, kw_only=True):
     act: Act | None = None
     plan: PlanMark | None = None
     out: Out | None = None
+    sig: Sig | None = None
+    session: Session | None = None
+    key: KeyMark | None = None
+    seal: Seal | None = None
+    export: Export | None = None
+    witness: Witnessing | None = None
+    clock: ClockStep | None = None
 
 
 NEEDS: Mapping[Kind, frozenset[str]] = {
     Kind.LOG_OPEN: frozenset(),
+    Kind.LOG_UPGRADE: frozenset({"why", "key"}),
+    Kind.SESSION_OPEN: frozenset({"why", "session"}),
+    Kind.SESSION_CLOSE: frozenset({"out"}),
     Kind.PLAN: frozenset({"why", "act", "plan"}),
     Kind.INTENT: frozenset({"why", "act"}),
     Kind.OUTCOME: frozenset({"act", "out"}),
     Kind.EVIDENCE: frozenset({"act", "out"}),
     Kind.RECOVERY_CLAIM: frozenset({"act", "out"}),
     Kind.RECOVERY: frozenset({"act", "out"}),
+    Kind.OBSERVE: frozenset({"act"}),
+    Kind.BREAKGLASS: frozenset({"why"}),
+    Kind.KEY_ROTATE: frozenset({"why", "key"}),
+    Kind.AUDIT_SEAL: frozenset({"seal"}),
+    Kind.EXPORT: frozenset({"why", "export"}),
+    Kind.WITNESS_STATUS: frozenset({"witness"}),
+    Kind.CLOCK_STEP: frozenset({"clock"}),
     Kind.NOTE: frozenset({"why"}),
 }
 """What an entry of each kind must have."""
+
+ONLY: Mapping[str, frozenset[Kind]] = {
+    "plan": frozenset({Kind.PLAN}),
+    "sig": frozenset({Kind.SESSION_OPEN, Kind.PLAN, Kind.INTENT, Kind.BREAKGLASS}),
+    "session": frozenset({Kind.SESSION_OPEN}),
+    "key": frozenset({Kind.LOG_OPEN, Kind.LOG_UPGRADE, Kind.KEY_ROTATE}),
+    "seal": frozenset({Kind.AUDIT_SEAL}),
+    "export": frozenset({Kind.EXPORT}),
+    "witness": frozenset({Kind.WITNESS_STATUS}),
+    "clock": frozenset({Kind.CLOCK_STEP}),
+}
+"""Parts that only these kinds may have."""
 
 OUT_STATES: Mapping[Kind, frozenset[str]] = {
     Kind.OUTCOME: frozenset({"applied", "already", "rejected", "not_sent", "unknown"}),
     Kind.EVIDENCE: frozenset({"seen", "not_seen"}),
     Kind.RECOVERY_CLAIM: frozenset({"claimed"}),
     Kind.RECOVERY: frozenset({"applied", "not_applied"}),
+    Kind.OBSERVE: frozenset({"seen", "not_seen"}),
+    Kind.SESSION_CLOSE: frozenset({"closed"}),
 }
+"""What may have come of an entry, by the kind of the answer; no other kind has ``out``."""
+
+STATEMENT = ("type", "id", "log", "why", "incident", "act", "plan", "session")
+"""The members that a responder signs: what is done and why, not where the entry stands."""
 
 
 def uuid7() -> str:
@@ -218,14 +178,8 @@ def leaf_of(body: Body) -> bytes:
     Raises:
         SchemaError: a member is missing or of the wrong type, or the entry is too large.
     """
-    have = {name for name in ("why", "act", "plan", "out") if getattr(body, name)}
-    missing = NEEDS[body.type] - have
-    if missing:
-        raise SchemaError(f"a journal entry of kind {body.type} needs {', '.join(sorted(missing))}")
-    if (body.out is not None and body.out.state not in OUT_STATES.get(body.type, ())) or (
-        body.plan is not None and body.type is not Kind.PLAN
-    ):
-        raise SchemaError(f"a journal entry of kind {body.type} cannot say that")
+    if problem := misuse(body):
+        raise SchemaError(problem)
     if not ID.fullmatch(body.id):
         raise SchemaError("an entry's id must be a UUIDv7")
     try:
@@ -237,6 +191,26 @@ def leaf_of(body: Body) -> bytes:
     # Structs do not check types when they are made, so the bytes are read back once.
     parse(leaf)
     return leaf
+
+
+def misuse(body: Body) -> str:
+    """What an entry of this kind lacks or may not have; empty when it is as it should be."""
+    kind = body.type
+    missing = [name for name in NEEDS[kind] if not getattr(body, name)]
+    if missing:
+        return f"a journal entry of kind {kind} needs {', '.join(sorted(missing))}"
+    for name, kinds in ONLY.items():
+        if kind not in kinds and getattr(body, name) is not None:
+            return f"a journal entry of kind {kind} cannot have {name}"
+    if body.out is not None and body.out.state not in OUT_STATES.get(kind, ()):
+        return f"a journal entry of kind {kind} cannot say that"
+    return ""
+
+
+def statement(body: Body) -> bytes:
+    """What the responder's signature in an entry is over, in RFC 8785 JSON."""
+    members = msgspec.to_builtins(body)
+    return rfc8785.dumps({name: members[name] for name in STATEMENT if name in members})
 
 
 _decoder = msgspec.json.Decoder(Body)
@@ -251,7 +225,7 @@ def parse(leaf: bytes) -> Body:
     try:
         body = _decoder.decode(leaf)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise SchemaError(f"not an entry of version {VERSION}: {error}") from None
-    if body.v != VERSION:
-        raise SchemaError(f"an entry of version {body.v}; this console reads {VERSION}")
+        raise SchemaError(f"not an entry of this format: {error}") from None
+    if body.v not in READS:
+        raise SchemaError(f"an entry of version {body.v}; this console reads up to {VERSION}")
     return body

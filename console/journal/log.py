@@ -3,72 +3,66 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import sqlite3
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from msgspec.structs import replace
+
 from console.errors import JournalError
-from console.journal import chain, read, scan
-from console.journal.database import connect_to_write, wal
-from console.journal.describe import Entry, entry_of
-from console.journal.entry import (
-    GENESIS,
-    VERSION,
+from console.journal import ballast, chain, keys, read, scan, start
+from console.journal.describe import Entry
+from console.journal.entry import Body, Kind, statement
+from console.journal.files import beside
+from console.journal.parts import (
     Act,
-    Body,
-    Kind,
+    Export,
+    KeyMark,
     Out,
     PlanMark,
-    leaf_of,
-    link,
-    parse,
-    uuid7,
+    Seal,
+    Session,
+    Sig,
+    Witnessing,
 )
-from console.journal.lock import Busy, locked, open_lock
-from console.journal.who import boot_id, host, who
+from console.journal.sqlite import SqliteStore
+from console.journal.store import AlreadyRecorded as AlreadyRecorded
+from console.journal.store import Full, Store, Trouble
+from console.journal.tlog.note import Signer
+from console.journal.writer import Writer
 
-LOCK_PATIENCE = 30.0
-"""Seconds that an append waits for other writers before it gives up."""
-WAL_LIMIT = 16 * 1024 * 1024
-"""Bytes of write-ahead log after which it is written back into the database."""
-
-
-class AlreadyRecorded(JournalError):
-    """The journal holds this entry, or another answer to the same intent, already."""
+OWED = frozenset({Kind.OUTCOME, Kind.RECOVERY, Kind.EVIDENCE, Kind.BREAKGLASS})
+"""Kinds for which the ballast is given up when the disk is full."""
 
 
 class Journal:
-    """The journal of one machine, open for appending. Safe to share between threads.
+    """One journal, open for appending. Safe to share between threads.
 
-    Opening it verifies it; one that is not whole can be read and takes no entry.
+    ``where`` is its file, or another store; then ``base`` says what its key and other
+    files are called. ``signer`` takes the place of the key file. Opening verifies what is
+    new since the last time; a journal that is not whole can be read and takes no entry.
 
     Raises:
-        JournalError: the file cannot be used.
+        JournalError: the journal, or its key, cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.origin = ""
-        self._who, self._host, self._boot = who(), host(), boot_id()
+    def __init__(
+        self, where: Path | Store, *, base: Path | None = None, signer: Signer | None = None
+    ) -> None:
+        self.files = beside(base or (where if isinstance(where, Path) else Path(where.where)))
         self._threads = threading.RLock()
-        self._checkpoint_at = WAL_LIMIT
+        self.store: Store = SqliteStore(where) if isinstance(where, Path) else where
+        self._writer = Writer(self.store, self.files, signer)
         try:
-            self._lock = open_lock(path.with_name(path.name + ".lock"))
-        except OSError as error:
-            raise JournalError(
-                f"cannot use the journal {path}: {error.strerror}",
-                "Nothing is sent while that is so. Check the directory's owner and mode.",
-            ) from None
-        with self._alone():
-            self._connection = connect_to_write(path)
-        _, self.problem = self.check()
-        if not self.problem:
-            self._begin()
+            self.problem = self._writer.begin()
+            self.problem = self.problem or start.problem(self.store, self.files, self.signer)
+            if not self.problem:
+                ballast.fill(self.files.ballast)
+        except BaseException:
+            self.store.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -82,9 +76,18 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Close the file. The last one to close writes the log back, hence under the lock."""
-        with self._alone():
-            self._connection.close()
+        """Let go of the database."""
+        self.store.close()
+
+    @property
+    def origin(self) -> str:
+        """The journal's name: ``<host>/<uuid>``."""
+        return self._writer.origin
+
+    @property
+    def signer(self) -> Signer:
+        """The log key as it is now. Raises ``JournalError`` when it is not here."""
+        return self._writer.signer
 
     def append(
         self,
@@ -96,10 +99,16 @@ class Journal:
         act: Act | None = None,
         plan: PlanMark | None = None,
         out: Out | None = None,
+        session: Session | None = None,
+        seal: Seal | None = None,
+        export: Export | None = None,
+        witness: Witnessing | None = None,
+        sign: Callable[[bytes], Sig | None] | None = None,
     ) -> Entry:
         """Write one entry and return it once it is on the disk.
 
-        ``id`` is for a plan, whose entry has the plan's own id.
+        ``id`` is for a plan, whose entry has the plan's own id. ``sign`` is asked for the
+        responder's signature over the entry's statement, before anything is locked.
 
         Raises:
             JournalError: it is not certain that the entry is durable. Whatever was to
@@ -108,59 +117,43 @@ class Journal:
             SchemaError: the format has no room for that.
             ReasonRefused: the reason is too short, or holds what looks like a secret.
         """
-        kind = Kind(kind)
-        if why:
-            why = scan.reason(why)
-        if incident:
-            incident = scan.incident(incident)
-        id_ = id or uuid7()
-        with self._alone():
-            if self.problem:
-                raise JournalError(
-                    f"the journal is not whole: {self.problem}",
-                    "Nothing is sent on it. Keep the file as evidence; "
-                    "then: token-console journal verify.",
-                )
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                seq, prev = self._tip()
-                if (kind is Kind.LOG_OPEN) != (seq == 1):
-                    raise AlreadyRecorded("the journal is open already")
-                leaf = leaf_of(
-                    Body(
-                        v=VERSION,
-                        type=kind,
-                        id=id_,
-                        seq=seq,
-                        prev=prev,
-                        log=self.origin,
-                        t=time.time_ns() // 1000,
-                        boot_id=self._boot,
-                        mono_us=time.monotonic_ns() // 1000,
-                        host=self._host,
-                        who=self._who,
-                        why=why,
-                        incident=incident,
-                        act=act,
-                        plan=plan,
-                        out=out,
-                    )
-                )
-                self._connection.execute("INSERT INTO entry (seq, leaf) VALUES (?, ?)", (seq, leaf))
-                self._connection.execute("COMMIT")
-            except sqlite3.IntegrityError as error:
-                self._roll_back()
-                raise AlreadyRecorded(
-                    f"the journal refuses a second entry of that: {error}"
-                ) from None
-            except sqlite3.Error as error:
-                self._in_doubt(id_, kind, act, error)
-                raise self._failed(error) from None
-            except BaseException:
-                self._roll_back()
-                raise
-            self._write_back()
-        return entry_of(seq, leaf)
+        if witness is not None:
+            witness = replace(witness, detail=scan.withhold(witness.detail[:500]))
+        draft = replace(
+            self._writer.draft(Kind(kind), why, incident, id),
+            act=act,
+            plan=plan,
+            out=out,
+            session=session,
+            seal=seal,
+            export=export,
+            witness=witness,
+        )
+        if sign is not None:
+            draft = replace(draft, sig=sign(statement(draft)))
+        return self._append(draft)
+
+    def rotate_key(self, why: str) -> Entry:
+        """Make a new log key. The entry about it is under a checkpoint that both keys sign.
+
+        Raises:
+            JournalError: as ``append``; or the key is not in a file of this machine.
+        """
+        if self._writer.given is not None:
+            raise JournalError("the journal's key is not in a file", "Rotate it where it lives.")
+        with self._threads:
+            waiting = keys.coming(self.files.key)
+            # One that is there was never used: completing a rotation moves it away.
+            new = keys.load(waiting) or keys.make(waiting, self.origin)
+            draft = replace(self._writer.draft(Kind.KEY_ROTATE, why), key=KeyMark(vkey=new.vkey))
+            entry = self._append(draft, new)
+            keys.current(self.files.key, self._writer.note)  # Puts the new file into place.
+            return entry
+
+    def add_cosigned(self, size: int, signed: bytes) -> None:
+        """Keep a checkpoint of ours with the cosignatures that witnesses put to it."""
+        with contextlib.suppress(AlreadyRecorded), self.store.exclusive():
+            self.store.insert("INSERT INTO cosigned (size, note) VALUES (?, ?)", [(size, signed)])
 
     def entries(
         self,
@@ -173,120 +166,63 @@ class Journal:
         handle: str | None = None,
     ) -> list[Entry]:
         """Entries, newest first; the conditions are those of ``JournalView.entries``."""
-        with self._readable():
-            return read.select(
-                self._connection,
-                limit=limit,
-                before=before,
-                kind=kind,
-                ref=ref,
-                plan=plan,
-                handle=handle,
-            )
+        return read.select(
+            self.store, limit=limit, before=before, kind=kind, ref=ref, plan=plan, handle=handle
+        )
 
     def get(self, id_: str) -> Entry | None:
         """The entry with an id."""
-        with self._readable():
-            found = read.select(self._connection, limit=1, id=id_)
+        found = read.select(self.store, limit=1, id=id_)
         return found[0] if found else None
 
     def open_intents(self) -> list[Entry]:
         """Intents of which nobody knows yet what became, oldest first."""
-        with self._readable():
-            return read.open_intents(self._connection)
+        return read.open_intents(self.store)
 
     def check(self) -> tuple[bool, str]:
-        """Whether the journal is whole, and the first thing that is wrong with it."""
+        """Whether the chain is whole, and the first thing that is wrong. See ``verify`` too."""
+        return chain.check(self.store)
+
+    def _append(self, draft: Body, *more: Signer) -> Entry:
         with self._threads:
-            return chain.check(self._connection)
-
-    def _begin(self) -> None:
-        """Learn the journal's name from its first entry, or write that entry."""
-        for _ in range(2):
-            with self._readable():
-                row = self._connection.execute("SELECT leaf FROM entry WHERE seq = 1").fetchone()
-            if row is not None:
-                self.origin = parse(row[0]).log
-                return
-            name = re.sub(r"[^A-Za-z0-9.-]", "-", self._host.name) or "localhost"
-            self.origin = f"{name}/{uuid7()}"
-            try:
-                self.append(Kind.LOG_OPEN)
-            except AlreadyRecorded:
-                continue  # Another process was first; its name is the journal's.
-            return
-
-    def _tip(self) -> tuple[int, str]:
-        """The number of the next entry, and its ``prev``. Inside the transaction."""
-        row = self._connection.execute(
-            "SELECT seq, leaf FROM entry ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
-        return (1, GENESIS) if row is None else (row[0] + 1, link(row[1]))
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        with self._threads:
-            try:
-                with locked(self._lock, LOCK_PATIENCE):
-                    yield
-            except Busy:
+            if self.problem:
                 raise JournalError(
-                    f"another process has held the journal for {LOCK_PATIENCE:.0f} s",
-                    f"See who: fuser {self.path}.lock. Nothing was sent.",
-                ) from None
-
-    @contextlib.contextmanager
-    def _readable(self) -> Iterator[None]:
-        with self._threads:
+                    f"the journal is not whole: {self.problem}",
+                    "Nothing is sent on it. Keep the file as evidence; "
+                    "then: token-console journal verify.",
+                )
             try:
-                yield
-            except sqlite3.Error as error:
-                raise self._failed(error) from None
+                try:
+                    written = self._commit(draft, more)
+                except Full:
+                    if draft.type not in OWED or not ballast.release(self.files.ballast):
+                        raise
+                    self.store.reopen()
+                    written = self._commit(draft, more)
+            except Trouble as error:
+                self._in_doubt(draft, error)
+                raise
+            self.store.tidy()
+        return written[-1]
 
-    def _roll_back(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+    def _commit(self, draft: Body, more: Iterable[Signer]) -> list[Entry]:
+        with self.store.exclusive():
+            return self._writer.put([draft], *more)
 
-    def _in_doubt(self, id_: str, kind: Kind, act: Act | None, error: sqlite3.Error) -> None:
+    def _in_doubt(self, draft: Body, error: Trouble) -> None:
         """After a failed commit: find out on a new connection whether the entry is there.
 
-        A commit whose flush failed can still turn up later. An intent that did is closed
-        as not sent, because its caller gets an error and sends nothing.
+        A commit whose flush failed, or whose answer was lost, can still turn up later. An
+        intent that did is closed as not sent, because its caller gets an error and sends
+        nothing. The question is asked alone: then the lost transaction has ended.
         """
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.close()
-        self._connection = connect_to_write(self.path)
-        with self._readable():
-            there = read.select(self._connection, limit=1, id=id_)
-        if there and kind is Kind.INTENT and act is not None:
+        self.store.reopen()
+        with self.store.exclusive():
+            there = read.select(self.store, limit=1, id=draft.id)
+        if there and draft.type is Kind.INTENT and draft.act is not None:
+            told = f"the journal could not confirm the intent: {type(error).__name__}"
             self.append(
                 Kind.OUTCOME,
-                act=act,
-                out=Out(
-                    ref=id_,
-                    state="not_sent",
-                    detail=f"the journal could not confirm the intent: {type(error).__name__}",
-                ),
+                act=draft.act,
+                out=Out(ref=draft.id, state="not_sent", detail=told),
             )
-
-    def _failed(self, error: sqlite3.Error) -> JournalError:
-        return JournalError(
-            f"cannot write to the journal {self.path}: {error}",
-            "Nothing is sent while that is so. Free space on its disk, or mend its permissions.",
-        )
-
-    def _write_back(self) -> None:
-        """Keep the write-ahead log small. Under the lock, so that no commit meets it."""
-        with contextlib.suppress(OSError, sqlite3.Error):
-            if wal(self.path).stat().st_size < self._checkpoint_at:
-                return
-            self._connection.execute("PRAGMA busy_timeout = 0")
-            try:
-                row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            finally:
-                self._connection.execute("PRAGMA busy_timeout = 10000")
-            # A reader in mid-transaction keeps the log as it is; trying again at each
-            # append would cost a flush of the database every time.
-            grown = wal(self.path).stat().st_size if row and row[0] else 0
-            self._checkpoint_at = grown + WAL_LIMIT

@@ -1,8 +1,7 @@
-"""Reading the journal: for the screen, the command line, and recovery. Only the stdlib."""
+"""Reading the journal: for the screen, the command line, and recovery. Loads no cryptography."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -10,9 +9,10 @@ from typing import Any, Self
 
 from console.errors import JournalError
 from console.journal import chain
-from console.journal.database import connect_to_read
 from console.journal.describe import Entry as Entry
 from console.journal.describe import entry_of
+from console.journal.sqlite import SqliteReader
+from console.journal.store import Reader, raw
 
 SETTLED = ("applied", "already", "rejected", "not_sent", "not_applied")
 """The states after which nothing is left to find out about an intent."""
@@ -26,7 +26,7 @@ SELECT seq, leaf FROM entry AS intent WHERE kind = 'intent' AND NOT EXISTS (
 
 
 def select(
-    connection: sqlite3.Connection,
+    store: Reader,
     *,
     limit: int,
     before: int | None = None,
@@ -35,6 +35,7 @@ def select(
     plan: str | None = None,
     handle: str | None = None,
     id: str | None = None,  # noqa: A002
+    fp: str | None = None,
 ) -> list[Entry]:
     """Entries, newest first, that meet every condition given. See :class:`JournalView`."""
     tests: list[str] = []
@@ -45,35 +46,39 @@ def select(
     if plan is not None:
         tests.append("(plan = ? OR id = ?)")
         values += [plan, plan]
-    for column, value in (("kind", kind), ("ref", ref), ("handle", handle), ("id", id)):
+    for column, value in (("kind", kind), ("ref", ref), ("handle", handle), ("id", id), ("fp", fp)):
         if value is not None:
             tests.append(f"{column} = ?")
             values.append(str(value))
     where = f"WHERE {' AND '.join(tests)}" if tests else ""
     # Columns come from the list above; every value is bound.
     statement = f"SELECT seq, leaf FROM entry {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608
-    return _entries(connection.execute(statement, [*values, limit]))
+    return _entries(store.rows(statement, [*values, limit]))
 
 
-def open_intents(connection: sqlite3.Connection) -> list[Entry]:
+def open_intents(store: Reader) -> list[Entry]:
     """Intents of which nobody knows what became, oldest first."""
-    return _entries(connection.execute(_OPEN))
+    return _entries(store.rows(_OPEN))
 
 
-def _entries(rows: Iterable[tuple[int, bytes]]) -> list[Entry]:
-    return [entry_of(seq, leaf) for seq, leaf in rows]
+def _entries(rows: Iterable[tuple[Any, ...]]) -> list[Entry]:
+    return [entry_of(seq, raw(leaf)) for seq, leaf in rows]
+
+
+def _count(store: Reader) -> int:
+    return int(store.rows("SELECT coalesce(max(seq), 0) FROM entry")[0][0])
 
 
 class JournalView:
     """A read-only look at a journal that other processes write to. One per thread.
 
-    A journal that does not exist yet is empty. Every method raises ``JournalError`` when
-    the file cannot be read.
+    ``where`` is the journal's file, or a store of another kind. A journal that does not
+    exist yet is empty. Every method raises ``JournalError`` when it cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
+    def __init__(self, where: Path | Reader) -> None:
+        self._path = where if isinstance(where, Path) else None
+        self._store = None if isinstance(where, Path) else where
 
     def __enter__(self) -> Self:
         return self
@@ -87,9 +92,16 @@ class JournalView:
         self.close()
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    @property
+    def store(self) -> Reader | None:
+        """What is read from, for ``verify`` and ``prove``; None when there is no journal yet."""
+        if self._store is None and self._path is not None:
+            self._store = SqliteReader.at(self._path)
+        return self._store
 
     def entries(
         self,
@@ -107,26 +119,18 @@ class JournalView:
         ``plan`` everything that belongs to a plan with the plan itself, ``handle``
         everything about a token.
         """
-        with _Reading(self._path):
-            connection = self._open()
-            if connection is None:
-                return []
-            return select(
-                connection,
-                limit=limit,
-                before=before,
-                kind=kind,
-                ref=ref,
-                plan=plan,
-                handle=handle,
-            )
+        store = self.store
+        if store is None:
+            return []
+        return select(
+            store, limit=limit, before=before, kind=kind, ref=ref, plan=plan, handle=handle
+        )
 
     def get(self, id_: str) -> Entry | None:
         """The entry with an id."""
-        with _Reading(self._path):
-            connection = self._open()
-            found = select(connection, limit=1, id=id_) if connection else []
-            return found[0] if found else None
+        store = self.store
+        found = select(store, limit=1, id=id_) if store else []
+        return found[0] if found else None
 
     def count(self) -> int:
         """How many entries there are."""
@@ -134,49 +138,18 @@ class JournalView:
 
     def stamp(self) -> int:
         """Changes when something was appended. Cheap: the number of the newest entry."""
-        with _Reading(self._path):
-            connection = self._open()
-            if connection is None:
-                return 0
-            return int(connection.execute("SELECT coalesce(max(seq), 0) FROM entry").fetchone()[0])
+        store = self.store
+        return 0 if store is None else _count(store)
 
     def open_intents(self) -> list[Entry]:
         """Intents of which nobody knows yet what became, oldest first."""
-        with _Reading(self._path):
-            connection = self._open()
-            return open_intents(connection) if connection else []
+        store = self.store
+        return open_intents(store) if store else []
 
     def check(self) -> tuple[bool, str]:
-        """Whether the journal is whole, and the first thing that is wrong with it."""
+        """Whether the chain is whole, and the first thing that is wrong with it."""
         try:
-            connection = self._open()
+            store = self.store
         except JournalError as error:
             return False, str(error)
-        return chain.check(connection) if connection else (True, "")
-
-    def _open(self) -> sqlite3.Connection | None:
-        if self._connection is None:
-            self._connection = connect_to_read(self._path)
-        return self._connection
-
-
-class _Reading:
-    """Turns SQLite's errors into one that tells the responder what to do."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, sqlite3.Error):
-            raise JournalError(
-                f"cannot read the journal {self._path}: {error}",
-                "Check it: token-console journal verify.",
-            ) from None
+        return chain.check(store) if store else (True, "")

@@ -27,6 +27,7 @@ from backends.contract import Backend
 from backends.errors import BackendError
 from backends.model import TokenRef
 from console.errors import ConsoleError, Exit, PlanRefused, UsageError
+from console.journal import opening
 from console.journal.entry import Kind, SchemaError
 from console.journal.lock import Busy
 from console.journal.log import Journal
@@ -117,7 +118,7 @@ async def run(plan_id: str, paths: Paths, lock: int | None = None) -> Result:
         raise PlanRefused(*_BUSY) from None
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, held)
-        journal = stack.enter_context(Journal(paths.journal))
+        journal = stack.enter_context(opening.journal(paths))
         return await _locked(plan_id, journal, paths)
 
 

@@ -68,8 +68,9 @@ def test_a_float_or_another_version_is_refused(journal: Journal) -> None:
     fields = json.loads(journal.append(Kind.NOTE, why=WHY).raw)
     with pytest.raises(SchemaError):
         parse(json.dumps({**fields, "t": 1.5}).encode())
-    with pytest.raises(SchemaError, match="version 2"):
-        parse(rfc8785.dumps({**fields, "v": 2}))
+    with pytest.raises(SchemaError, match="version 3"):
+        parse(rfc8785.dumps({**fields, "v": 3}))
+    assert parse(rfc8785.dumps({**fields, "v": 1})).v == 1, "the older version is still read"
 
 
 @pytest.mark.parametrize(

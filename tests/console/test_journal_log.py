@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
-import resource
-import signal
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -15,33 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from journal_scene import ACT, FORK, intent, outcome
 
 from console.errors import JournalError
-from console.journal.entry import Act, Kind, Out, Target
+from console.journal.entry import Kind, Out
 from console.journal.log import AlreadyRecorded, Journal
 from console.journal.read import JournalView
-
-FORK = multiprocessing.get_context("fork")
-ACT = Act(
-    verb="revoke",
-    backend="vault",
-    target=Target(kind="key", id="k1", handle="0123456789ab", name="payments"),
-)
-WHY = "leaked in a public repository"
-
-
-def intent(journal: Journal) -> str:
-    return journal.append(Kind.INTENT, why=WHY, act=ACT).id
-
-
-def outcome(journal: Journal, ref: str, state: str = "applied") -> None:
-    journal.append(Kind.OUTCOME, act=ACT, out=Out(ref=ref, state=state))
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Give other processes the processor until the condition holds."""
-    while not condition():
-        os.sched_yield()
 
 
 def test_the_chain_can_be_checked_with_nothing_but_sha256(tmp_path: Path) -> None:
@@ -65,7 +40,7 @@ def test_the_file_is_private_and_its_connections_are_safe(tmp_path: Path) -> Non
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
         wanted = {"journal_mode": "wal", "synchronous": 2, "wal_autocheckpoint": 0}
         for name, value in wanted.items():
-            assert journal._connection.execute(f"PRAGMA {name}").fetchone()[0] == value
+            assert journal.store.connection.execute(f"PRAGMA {name}").fetchone()[0] == value
 
 
 def test_entries_cannot_be_changed_removed_or_replaced(tmp_path: Path) -> None:
@@ -175,73 +150,6 @@ def test_four_processes_write_one_chain(tmp_path: Path) -> None:
     assert len({entry.kind for entry in view.entries(limit=200)}) == 1
 
 
-def act_for_ever(path: Path, outside: Path, answers: Path) -> None:
-    with Journal(path) as journal, outside.open("a") as done, answers.open("a") as said:
-        while True:
-            id_ = intent(journal)
-            done.write(id_ + "\n")
-            done.flush()
-            outcome(journal, id_)
-            said.write(id_ + "\n")
-            said.flush()
-
-
-def lines(path: Path) -> list[str]:
-    return path.read_text().split("\n")[:-1] if path.exists() else []
-
-
-def test_killed_at_any_moment_nothing_was_done_without_an_intent(tmp_path: Path) -> None:
-    path, outside, answers = tmp_path / "journal.db", tmp_path / "done", tmp_path / "said"
-    Journal(path).close()
-    for number in range(30):
-        goal = len(lines(outside)) + 1 + number % 4
-        writers = [FORK.Process(target=act_for_ever, args=(path, outside, answers)) for _ in "ab"]
-        for writer in writers:
-            writer.start()
-        wait_for(lambda: len(lines(outside)) >= goal)  # noqa: B023
-        for writer in writers:
-            os.kill(writer.pid or 0, signal.SIGKILL)
-        for writer in writers:
-            writer.join()
-    view = JournalView(path)
-    assert view.check() == (True, "")
-    everything = view.entries(limit=100_000)
-    intents = {entry.id for entry in everything if entry.kind == "intent"}
-    settled = {entry.ref for entry in everything if entry.kind == "outcome"}
-    done = set(lines(outside))
-    assert len(done) >= 30
-    assert done <= intents
-    assert set(lines(answers)) <= settled
-    assert {entry.id for entry in view.open_intents()} == intents - settled
-
-
-def fill_up(path: Path, told: Any) -> None:
-    with Journal(path) as journal:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-        written = 0
-        try:
-            while True:
-                intent(journal)
-                written += 1
-        except JournalError as error:
-            told.send((written, error.hint))
-
-
-def test_a_full_disk_is_an_error_and_what_was_written_stays(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    here, there = FORK.Pipe()
-    writer = FORK.Process(target=fill_up, args=(path, there))
-    writer.start()
-    written, hint = here.recv()
-    writer.join()
-    assert written > 10
-    assert "space" in hint
-    with Journal(path) as journal:
-        assert journal.check() == (True, "")
-        assert sum(entry.kind == "intent" for entry in journal.entries(1000)) == written
-        assert intent(journal), "it goes on when there is space again"
-
-
 class FailingCommit:
     """A connection whose next commit fails, before or after it reached the disk."""
 
@@ -265,7 +173,7 @@ def test_a_failed_commit_is_an_error_whether_or_not_the_entry_is_there(
     tmp_path: Path, after: bool
 ) -> None:
     with Journal(tmp_path / "journal.db") as journal:
-        journal._connection = FailingCommit(journal._connection, after=after)  # type: ignore[assignment]
+        journal.store.connection = FailingCommit(journal.store.connection, after=after)
         with pytest.raises(JournalError, match="disk I/O error"):
             intent(journal)
         found = [(entry.kind, entry.state) for entry in journal.entries()]
@@ -295,7 +203,7 @@ def test_an_intent_has_one_outcome_and_one_claim(tmp_path: Path) -> None:
 
 
 def test_the_log_beside_the_database_is_written_back(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("console.journal.log.WAL_LIMIT", 100_000)
+    monkeypatch.setattr("console.journal.sqlite.WAL_LIMIT", 100_000)
     path = tmp_path / "journal.db"
     with Journal(path) as journal:
         sizes = []

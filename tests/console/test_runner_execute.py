@@ -218,7 +218,7 @@ class NoCommit:
 
 
 def test_without_a_durable_intent_nothing_is_sent(scene: Scene) -> None:
-    scene.journal._connection = NoCommit(scene.journal._connection)  # type: ignore[assignment]
+    scene.journal.store.connection = NoCommit(scene.journal.store.connection)
     with pytest.raises(JournalError) as refusal:
         scene.run()
     assert "space" in refusal.value.hint

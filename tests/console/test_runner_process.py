@@ -102,7 +102,7 @@ def test_a_backend_that_left_the_configuration_is_told_and_nothing_is_sent(scene
 def test_a_plan_that_was_never_approved_is_not_carried_out(scene: Scene) -> None:
     plan = scene.approve()
     scene.paths.journal.unlink()
-    for name in ("journal.db-wal", "journal.db-shm"):
+    for name in ("journal.db-wal", "journal.db-shm", "journal.key", "journal.verified"):
         (scene.paths.state / name).unlink(missing_ok=True)
     runner.start(plan, scene.paths)
     scene.ended(plan)

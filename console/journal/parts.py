@@ -1,0 +1,186 @@
+"""The parts of a journal entry: a closed set of members, each with one meaning.
+
+No part has a member for a header, a body or a query's value, so none can be recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Closed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The base of all parts: unknown members are refused, defaults are left out."""
+
+
+class Kernel(Closed, frozen=True, kw_only=True):
+    """What the kernel says about the writing process, which its user cannot forge.
+
+    ``loginuid`` is the uid that logged in; it survives su and sudo. It is absent where the
+    kernel has none for this process.
+    """
+
+    uid: int
+    user: str
+    pid: int
+    loginuid: int | None = None
+    login: str = ""
+    tty: str = ""
+
+
+class Claimed(Closed, frozen=True, kw_only=True):
+    """What the environment says. The user can set it to anything."""
+
+    sudo_user: str = ""
+    ssh_connection: str = ""
+
+
+class Who(Closed, frozen=True, kw_only=True):
+    """Who acted, each part under the name of the one that vouches for it."""
+
+    kernel: Kernel
+    claimed: Claimed = Claimed()
+
+
+class Host(Closed, frozen=True, kw_only=True):
+    """The machine and the program. ``machine`` is a hash of its machine id."""
+
+    name: str
+    console: str
+    python: str
+    machine: str = ""
+
+
+class Target(Closed, frozen=True, kw_only=True):
+    """The token that is acted on. ``id`` is exact; ``name`` and ``owner`` may be cut.
+
+    ``fp`` is the keyed fingerprint of the token's value, where the value was in hand.
+    """
+
+    kind: str
+    id: str
+    handle: str
+    name: str = ""
+    owner: str = ""
+    fp: str = ""
+
+
+class CallMark(Closed, frozen=True, kw_only=True):
+    """The call for people to read, and the SHA-256 of the exact call in the plan's file."""
+
+    transport: str
+    method: str
+    target: str
+    sha256: str
+    arguments: Mapping[str, str] = {}
+
+
+class Act(Closed, frozen=True, kw_only=True):
+    """What is done to what. ``expect`` is what a later read must show."""
+
+    verb: str
+    backend: str
+    target: Target
+    step: str = ""
+    call: CallMark | None = None
+    retry: str = ""
+    expect: str = ""
+    plan_ref: str = ""
+
+
+class PlanMark(Closed, frozen=True, kw_only=True):
+    """The approved plan: the SHA-256 of its file, and the hazards that were answered."""
+
+    sha256: str
+    steps: int
+    answered: tuple[str, ...] = ()
+
+
+class Out(Closed, frozen=True, kw_only=True):
+    """What came of the entry ``ref``.
+
+    ``state`` is, by type: outcome: applied, already, rejected, not_sent, unknown;
+    recovery: applied, not_applied; recovery.claim: claimed; evidence and observe: seen,
+    not_seen; session.close: closed. ``how`` tells how it is known: answer, read, recovery.
+    """
+
+    ref: str
+    state: str
+    how: str = ""
+    status: str = ""
+    request_id: str = ""
+    elapsed_ms: int = 0
+    detail: str = ""
+    evidence: int | None = None
+
+
+class Sig(Closed, frozen=True, kw_only=True):
+    """A responder's signature over the entry's statement (see ``entry.statement``).
+
+    ``sig`` is base64; ``key_fp`` the SHA-256 fingerprint of the public key as OpenSSH
+    shows it. ``cert_principals`` are those of an SSH certificate, ``sk_flags`` the byte
+    by which a security key says that it was touched (1) and that it knew its user (4).
+    """
+
+    alg: str
+    key_fp: str
+    sig: str
+    namespace: str
+    cert_principals: tuple[str, ...] = ()
+    sk_flags: int | None = None
+
+
+class Session(Closed, frozen=True, kw_only=True):
+    """A responder's session: the key in memory that signs its intents, until ``expires``.
+
+    ``key`` is the public key as OpenSSH writes it; ``expires`` is UTC in µs.
+    """
+
+    key: str
+    expires: int
+
+
+class KeyMark(Closed, frozen=True, kw_only=True):
+    """The key that signs the checkpoints from this entry on, as a C2SP verifier key."""
+
+    vkey: str
+
+
+class Seal(Closed, frozen=True, kw_only=True):
+    """A batch of a backend's audit events as it was stored: RFC 6962 root in hex over them.
+
+    ``first`` and ``last`` name the first and the last event as the store counts them.
+    """
+
+    backend: str
+    first: str
+    last: str
+    count: int
+    root: str
+
+
+class Export(Closed, frozen=True, kw_only=True):
+    """An export of the first ``size`` entries, whose root (hex) was ``root``."""
+
+    form: str
+    size: int
+    root: str
+
+
+class Witnessing(Closed, frozen=True, kw_only=True):
+    """What witnesses said to the checkpoint of ``size``: who cosigned, and who did not."""
+
+    size: int
+    cosigned: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    detail: str = ""
+
+
+class ClockStep(Closed, frozen=True, kw_only=True):
+    """How far the wall clock moved against the clock since start-up, in µs; negative: back.
+
+    It was set, or the machine slept.
+    """
+
+    step: int

@@ -1,0 +1,269 @@
+"""The journal in PostgreSQL, for a team: the same entries, tree and checkpoints.
+
+An advisory lock orders the writers, ``synchronous_commit`` is on in every transaction and
+read back, and the role that writes may insert and select, and nothing else. ``psycopg``
+is loaded only when such a journal is opened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from backends.model import Secret
+from console.errors import JournalError
+from console.journal.entry import Body, parse
+from console.journal.store import AlreadyRecorded, Full, Trouble, raw
+
+if TYPE_CHECKING:
+    import psycopg
+
+SCHEMA = "token_console_journal"
+VERSION = 2
+LOCK = 0x544B4A4C
+"""The advisory lock's number ("TKJL")."""
+LOCK_PATIENCE = 30
+"""Seconds that a writer waits for the others before it gives up."""
+_COLUMNS = ("id", "kind", "prev", "handle", "plan", "state", "fp", "ref", "step")
+
+_TABLES = f"""
+CREATE SCHEMA {SCHEMA};
+CREATE TABLE {SCHEMA}.version (version int NOT NULL);
+INSERT INTO {SCHEMA}.version VALUES ({VERSION});
+CREATE TABLE {SCHEMA}.entry (
+  seq bigint PRIMARY KEY CHECK (seq > 0), leaf bytea NOT NULL,
+  id text NOT NULL UNIQUE, kind text NOT NULL, prev text NOT NULL UNIQUE,
+  handle text, plan text, state text, fp text, ref text, step text NOT NULL
+);
+CREATE UNIQUE INDEX entry_once ON {SCHEMA}.entry (ref, kind, step)
+  WHERE kind IN ('outcome', 'recovery', 'recovery.claim');
+CREATE INDEX entry_ref ON {SCHEMA}.entry (ref, kind, state);
+CREATE INDEX entry_kind ON {SCHEMA}.entry (kind, id);
+CREATE INDEX entry_plan ON {SCHEMA}.entry (plan);
+CREATE INDEX entry_handle ON {SCHEMA}.entry (handle);
+CREATE INDEX entry_fp ON {SCHEMA}.entry (fp) WHERE fp IS NOT NULL;
+CREATE TABLE {SCHEMA}.node (
+  level int, idx bigint, hash bytea NOT NULL, PRIMARY KEY (level, idx));
+CREATE TABLE {SCHEMA}.checkpoint (
+  size bigint PRIMARY KEY CHECK (size > 0), note bytea NOT NULL);
+CREATE TABLE {SCHEMA}.cosigned (
+  size bigint, note bytea NOT NULL, PRIMARY KEY (size, note));
+CREATE FUNCTION {SCHEMA}.refuse() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE EXCEPTION 'the journal is append-only'; END $$;
+CREATE TRIGGER entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {SCHEMA}.entry
+  FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.refuse();
+"""  # noqa: S608 - built from constants only.
+"""The columns beside ``leaf`` are for finding; verification compares them with the leaf."""
+
+
+def columns(body: Body) -> tuple[str | None, ...]:
+    """What stands in an entry's row beside its bytes."""
+    act, out = body.act, body.out
+    plan = (act.plan_ref or None) if act else None
+    found = (
+        body.id,
+        body.type.value,
+        body.prev,
+        act.target.handle if act else None,
+        plan,
+        out.state if out else None,
+        (act.target.fp or None) if act else None,
+        out.ref if out else plan,
+        act.step if act else "",
+    )
+    # PostgreSQL's text has no room for a NUL, which a hostile system may put into an id.
+    return tuple(
+        each.replace("\0", "\N{REPLACEMENT CHARACTER}") if each else each for each in found
+    )
+
+
+def init(admin: Secret, role: str) -> None:
+    """Create the journal's tables, and let a role insert and read, and nothing else.
+
+    ``admin`` is the connection string of one who may create schemas; it owns the tables
+    from then on, and should not be among those who act. The role must exist.
+
+    Raises:
+        JournalError: it cannot be done; nothing was created.
+    """
+    import psycopg
+    from psycopg import sql
+
+    name = sql.Identifier(role)
+    grants = (
+        "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC",
+        "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC",
+        "GRANT USAGE ON SCHEMA {schema} TO {role}",
+        "GRANT SELECT, INSERT ON {schema}.entry, {schema}.node, {schema}.checkpoint,"
+        " {schema}.cosigned TO {role}",
+        "GRANT SELECT ON {schema}.version TO {role}",
+    )
+    try:
+        with psycopg.connect(admin.reveal(), connect_timeout=10) as connection:
+            connection.execute(_TABLES)
+            for grant in grants:
+                statement = sql.SQL(grant).format(schema=sql.Identifier(SCHEMA), role=name)
+                connection.execute(statement)
+    except psycopg.Error as error:
+        raise JournalError(
+            f"cannot create the journal's tables: {_words(error)}",
+            f"The role {role!r} must exist, and the administrator may create a schema.",
+        ) from None
+
+
+class PostgresStore:
+    """A journal in PostgreSQL. ``dsn`` is a connection string, which may hold a password.
+
+    Raises:
+        JournalError: no journal there, made by a newer console, or not safe to write to.
+    """
+
+    def __init__(self, dsn: Secret) -> None:
+        self._dsn = dsn
+        self._threads = threading.RLock()
+        self._connection = self._connect()
+
+    @property
+    def where(self) -> str:
+        info = self._connection.info
+        return f"postgresql://{info.host}:{info.port}/{info.dbname}"
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        import psycopg
+
+        with self._threads:
+            try:
+                with self._connection.transaction():
+                    self._begin()
+                    yield
+            except psycopg.Error as error:
+                raise _trouble(error) from None
+
+    def rows(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        import psycopg
+
+        with self._threads:
+            try:
+                return self._execute(statement, values).fetchall()
+            except psycopg.Error as error:
+                raise _trouble(error) from None
+
+    def insert(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        import psycopg
+
+        try:
+            with self._connection.cursor() as cursor:
+                for row in rows:
+                    cursor.execute(_numbered(statement), row)
+        except psycopg.errors.IntegrityError as error:
+            raise AlreadyRecorded(
+                f"the journal refuses a second entry of that: {_words(error)}"
+            ) from None
+        except psycopg.Error as error:
+            raise _trouble(error) from None
+
+    def add_entry(self, seq: int, leaf: bytes) -> None:
+        names = ", ".join(_COLUMNS)
+        marks = ", ".join("?" for _ in range(len(_COLUMNS) + 2))
+        statement = f"INSERT INTO entry (seq, leaf, {names}) VALUES ({marks})"  # noqa: S608
+        self.insert(statement, [(seq, leaf, *columns(parse(leaf)))])
+
+    def damage(self) -> str:
+        """Rows whose columns for finding do not say what their entry says."""
+        after = 0
+        while page := self.rows(
+            f"SELECT seq, leaf, {', '.join(_COLUMNS)} FROM entry"  # noqa: S608
+            " WHERE seq > ? ORDER BY seq LIMIT 2000",
+            (after,),
+        ):
+            for seq, leaf, *found in page:
+                with contextlib.suppress(JournalError):
+                    if tuple(found) != columns(parse(raw(leaf))):
+                        return f"the columns of entry {seq} are not those of its bytes"
+            after = page[-1][0]
+        return ""
+
+    def reopen(self) -> None:
+        with self._threads:
+            self._connection.close()
+            self._connection = self._connect()
+
+    def tidy(self) -> None:
+        """Nothing to do: the server keeps house."""
+
+    def close(self) -> None:
+        with self._threads:
+            self._connection.close()
+
+    def may_change(self) -> bool:
+        """Whether the role could change or remove entries, which it should not."""
+        statement = "SELECT has_table_privilege('entry', 'UPDATE, DELETE, TRUNCATE')"
+        return bool(self.rows(statement)[0][0])
+
+    def _execute(self, statement: str, values: Iterable[Any] = ()) -> psycopg.Cursor[Any]:
+        return self._connection.execute(_numbered(statement), tuple(values))
+
+    def _begin(self) -> None:
+        """The transaction's own promises, read back; then nobody else writes until it ends."""
+        self._execute("SET LOCAL synchronous_commit = on")
+        self._execute(f"SET LOCAL lock_timeout = '{LOCK_PATIENCE}s'")
+        state = "SELECT current_setting('synchronous_commit'), pg_advisory_xact_lock(?)"
+        if self._execute(state, (LOCK,)).fetchall()[0][0] != "on":
+            raise JournalError("PostgreSQL keeps synchronous_commit off", "Nothing is sent.")
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        import psycopg
+
+        try:
+            connection = psycopg.connect(
+                self._dsn.reveal(), connect_timeout=10, autocommit=True, prepare_threshold=1
+            )
+        except psycopg.Error as error:
+            raise _trouble(error) from None
+        try:
+            connection.execute(f"SET search_path = {SCHEMA}")
+            # One snapshot for each statement: what another writer committed is seen.
+            connection.execute("SET default_transaction_isolation = 'read committed'")
+            for name in ("fsync", "full_page_writes"):
+                row = connection.execute(f"SHOW {name}").fetchone()
+                if row is None or row[0] != "on":
+                    raise JournalError(
+                        f"the journal's PostgreSQL server has {name} off",
+                        "Nothing is sent, as it could lose an entry. Turn it on.",
+                    )
+            found = connection.execute("SELECT version FROM version").fetchone()
+            if found is None or found[0] > VERSION:
+                raise JournalError(
+                    "the journal was written by a newer token-console", "Use that version."
+                )
+        except psycopg.Error as error:
+            connection.close()
+            raise JournalError(
+                f"there is no journal for this role in that database: {_words(error)}",
+                "Let its administrator create one: token-console journal init-postgres.",
+            ) from None
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _numbered(statement: str) -> Any:
+    return statement.replace("?", "%s")
+
+
+def _words(error: psycopg.Error) -> str:
+    """The server's own first line. What it says beyond may quote the row."""
+    return (error.diag.message_primary or str(error)).strip().partition("\n")[0]
+
+
+def _trouble(error: psycopg.Error) -> Trouble:
+    # Class 53: insufficient resources (a full disk is 53100).
+    kind = Full if error.sqlstate == "53100" else Trouble
+    return kind(
+        f"cannot use the journal in PostgreSQL: {_words(error)}",
+        "Nothing is sent while that is so. See whether the server can be reached.",
+    )
