@@ -24,8 +24,8 @@ def run(chosen: argparse.Namespace) -> int:
         place = f"{where.config}:{problem.line}" if problem.line else str(where.config)
         output.error(f"{place}: {problem.message}", problem.hint)
     for table in loaded.backends:
-        read_only = "" if "act" in table.table else ", read-only"
-        output.line(f"{table.name}: {table.table.get('type', '?')}{read_only}")
+        act = ", with a credential to act" if "act" in table.table else ""
+        output.line(f"{table.name}: {table.table.get('type', '?')}{act}")
     if found:
         return Exit.USAGE
     output.line(f"{where.config} is in order; {len(loaded.backends)} backends")
