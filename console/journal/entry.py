@@ -152,6 +152,15 @@ OUT_STATES: Mapping[Kind, frozenset[str]] = {
 }
 """What may have come of an entry, by the kind of the answer; no other kind has ``out``."""
 
+ANSWERS: Mapping[Kind, tuple[Kind, ...]] = {
+    Kind.OUTCOME: (Kind.INTENT, Kind.PLAN),
+    Kind.EVIDENCE: (Kind.INTENT, Kind.PLAN),
+    Kind.RECOVERY_CLAIM: (Kind.INTENT,),
+    Kind.RECOVERY: (Kind.INTENT,),
+    Kind.SESSION_CLOSE: (Kind.SESSION_OPEN,),
+}
+"""Of what kind the entry must be that an answer refers to."""
+
 STATEMENT = ("type", "id", "log", "why", "incident", "act", "plan", "session")
 """The members that a responder signs: what is done and why, not where the entry stands."""
 

@@ -8,7 +8,7 @@ from console.errors import ConsoleError, JournalError
 from console.journal import chain, pins
 from console.journal.entry import Kind, parse
 from console.journal.files import Files
-from console.journal.store import Reader
+from console.journal.store import Reader, extent
 from console.journal.tlog.checkpoint import Checkpoint
 from console.journal.tlog.note import NoteError, Signer, Verifier, open_note
 from console.journal.verify import Code, Report, verify
@@ -49,7 +49,7 @@ def _before(files: Files) -> bytes:
 
 def _verify(store: Reader, files: Files, signer: Signer) -> Report:
     before = _before(files)
-    count = int(store.rows("SELECT coalesce(max(seq), 0) FROM entry")[0][0])
+    count = extent(store)[0]
     if count <= WHOLE or not before:
         return verify(store, vkeys=[signer.vkey], pins=[before] if before else [])
     try:

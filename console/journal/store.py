@@ -16,6 +16,8 @@ from console.errors import JournalError
 PAGE = 2000
 """Rows that are read at once when everything is read, so that memory stays the same."""
 
+LAST = 2**63 - 1
+
 
 class AlreadyRecorded(JournalError):
     """The journal holds this entry, or another answer to the same intent, already."""
@@ -77,16 +79,27 @@ def raw(value: Any) -> bytes:
     return bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
 
 
-def leaves(store: Reader, after: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Every entry above a number, in order: its number and its bytes."""
-    return _paged(store, "SELECT seq, leaf FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", after)
-
-
-def checkpoints(store: Reader, after: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Every signed checkpoint above a size, in order: its size and the note."""
-    return _paged(
-        store, "SELECT size, note FROM checkpoint WHERE size > ? ORDER BY size LIMIT ?", after
+def extent(store: Reader) -> tuple[int, int]:
+    """The number of the last entry and the size of the last checkpoint, at one moment."""
+    found = store.rows(
+        "SELECT (SELECT coalesce(max(seq), 0) FROM entry),"
+        " (SELECT coalesce(max(size), 0) FROM checkpoint)"
     )
+    return int(found[0][0]), int(found[0][1])
+
+
+def leaves(store: Reader, after: int = 0, upto: int = LAST) -> Iterator[tuple[int, bytes]]:
+    """The entries above a number and up to another, in order: their numbers and bytes."""
+    statement = "SELECT seq, leaf FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+    return _paged(store, statement, after, upto)
+
+
+def checkpoints(store: Reader, after: int = 0, upto: int = LAST) -> Iterator[tuple[int, bytes]]:
+    """The signed checkpoints above a size and up to another, in order: sizes and notes."""
+    statement = (
+        "SELECT size, note FROM checkpoint WHERE size > ? AND size <= ? ORDER BY size LIMIT ?"
+    )
+    return _paged(store, statement, after, upto)
 
 
 def newest(store: Reader) -> tuple[int, bytes] | None:
@@ -113,8 +126,8 @@ def cosigned(store: Reader) -> list[bytes]:
     return [raw(note) for (note,) in found]
 
 
-def _paged(store: Reader, statement: str, after: int) -> Iterator[tuple[int, bytes]]:
-    while page := store.rows(statement, (after, PAGE)):
+def _paged(store: Reader, statement: str, after: int, upto: int) -> Iterator[tuple[int, bytes]]:
+    while page := store.rows(statement, (after, upto, PAGE)):
         for number, data in page:
             yield int(number), raw(data)
         after = page[-1][0]

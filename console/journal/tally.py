@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from console.journal.chain import Broken
-from console.journal.entry import Body, Kind
+from console.journal.entry import ANSWERS, Body, Kind
 from console.journal.read import SETTLED
 from console.journal.store import Reader
 
 SIGNED = frozenset({Kind.SESSION_OPEN, Kind.PLAN, Kind.INTENT})
 """Kinds of entries for which a responder answers."""
-_ANSWERS = {
-    Kind.OUTCOME: (Kind.INTENT, Kind.PLAN),
-    Kind.EVIDENCE: (Kind.INTENT, Kind.PLAN),
-    Kind.RECOVERY_CLAIM: (Kind.INTENT,),
-    Kind.RECOVERY: (Kind.INTENT,),
-    Kind.SESSION_CLOSE: (Kind.SESSION_OPEN,),
-}
 _REMEMBERED = 4096
 
 
@@ -36,12 +29,12 @@ class Tally:
     def add(self, body: Body) -> None:
         """Take the next entry. Raises ``Broken`` when it answers nothing that is there."""
         kind = body.type
-        if kind in _ANSWERS and body.out is not None:
+        if kind in ANSWERS and body.out is not None:
             ref = body.out.ref
             if ref in self.open:
                 if kind in (Kind.OUTCOME, Kind.RECOVERY) and body.out.state in SETTLED:
                     self.open.discard(ref)
-            elif self._kind_of(ref, body.seq) not in _ANSWERS[kind]:
+            elif self._kind_of(ref, body.seq) not in ANSWERS[kind]:
                 raise Broken(f"entry {body.seq} answers an entry that is not there")
         elif kind is Kind.INTENT:
             self.open.add(body.id)

@@ -6,7 +6,7 @@ and in constant memory, and needs nothing but the database and public keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import chain as joined
@@ -16,7 +16,7 @@ from console.journal import tree, trust
 from console.journal.chain import Broken, Walk
 from console.journal.entry import Kind, link
 from console.journal.read import open_intents
-from console.journal.store import Reader, Trouble, checkpoints, cosigned, leaf_at, leaves
+from console.journal.store import Reader, Trouble, checkpoints, cosigned, extent, leaf_at, leaves
 from console.journal.tally import Tally
 from console.journal.tlog.checkpoint import Checkpoint
 from console.journal.tlog.note import NoteError
@@ -150,9 +150,11 @@ class _Pass:
     def run(self, since: Checkpoint | None) -> None:
         if since is not None and not self._skip(since):
             return
-        stored = joined(checkpoints(self._store, self._walk.seq), [(0, b"")])
+        # Others may append meanwhile: what comes after this moment is left for the next time.
+        upto, signed = extent(self._store)
+        stored = joined(checkpoints(self._store, self._walk.seq, upto), [(0, b"")])
         size, note = next(stored)
-        for seq, leaf in leaves(self._store, self._walk.seq):
+        for seq, leaf in leaves(self._store, self._walk.seq, upto):
             body = self._walk.step(seq, leaf)
             self._tree.push(leaf)
             self._tally.add(body)
@@ -162,7 +164,7 @@ class _Pass:
                 size, note = next(stored)
             if self._trust.sizes and seq in self._trust.sizes:
                 self._trust.compare(seq, self._tree.root())
-        self._end(size, note, stored)
+        self._end(signed)
 
     def _skip(self, since: Checkpoint) -> bool:
         """Take up where everything was verified before."""
@@ -196,20 +198,13 @@ class _Pass:
         if rotated:
             self._rotations[size] = note
 
-    def _end(self, size: int, note: bytes, stored: Iterator[tuple[int, bytes]]) -> None:
+    def _end(self, signed: int) -> None:
         report, entries = self._report, self._walk.seq
         report.origin, report.root = self._walk.origin, self._tree.root()
         report.open_intents, report.unsigned = len(self._tally.open), self._tally.unsigned
-        last = size
-        for size, note in stored:  # noqa: B007 - the last one counts.
-            last = max(last, size)
-        if last:
-            report.add(
-                Code.TAMPERED,
-                "cut",
-                f"a signed checkpoint tells of {last:,} entries, and {entries:,} are there",
-                entries,
-            )
+        if signed > entries:
+            text = f"a signed checkpoint tells of {signed:,} entries, and {entries:,} are there"
+            report.add(Code.TAMPERED, "cut", text, entries)
         self._keys()
         if self._trust.sizes:
             nodes = tree.nodes(self._store)
@@ -246,7 +241,7 @@ class _Pass:
         except NoteError as error:
             report.add(Code.TAMPERED, "signature", str(error), covered)
         if self._every:
-            for seq, problem in self._trust.every(checkpoints(self._store)):
+            for seq, problem in self._trust.every(checkpoints(self._store, 0, self._walk.seq)):
                 report.add(Code.TAMPERED, "signature", problem, seq)
 
     def _no_checkpoint(self) -> None:

@@ -12,6 +12,7 @@ from console.errors import JournalError
 from console.journal import keys, scan, start, tree
 from console.journal.describe import Entry, entry_of
 from console.journal.entry import (
+    ANSWERS,
     GENESIS,
     VERSION,
     Body,
@@ -137,6 +138,7 @@ class Writer:
                 drafts = [replace(self.draft(Kind.CLOCK_STEP), clock=step), *drafts]
         written, nodes = [], []
         for draft in drafts:
+            self._must_answer(draft)
             seq = grown.size + 1
             now, mono = time.time_ns() // 1000, time.monotonic_ns() // 1000
             leaf = leaf_of(replace(draft, seq=seq, prev=prev, t=now, mono_us=mono))
@@ -153,6 +155,13 @@ class Writer:
         if more:
             self._signer = more[-1]
         return written
+
+    def _must_answer(self, draft: Body) -> None:
+        """An answer to nothing would look like an entry that was removed."""
+        if draft.out is not None and draft.type in ANSWERS:
+            found = self.store.rows("SELECT kind FROM entry WHERE id = ?", (draft.out.ref,))
+            if not found or found[0][0] not in ANSWERS[draft.type]:
+                raise SchemaError(f"there is nothing that this {draft.type} could answer")
 
     def _tree(self, seq: int, leaf: bytes, *, upgrade: bool) -> tree.Frontier:
         """The tree up to the newest entry. It is never grown from a root that nobody signed."""

@@ -13,10 +13,13 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from journal_scene import checked, grown, intent, outcome
 
+from console.errors import JournalError
 from console.journal import keys, pins, tree
 from console.journal.entry import Kind, link, parse, uuid7
 from console.journal.log import Journal
 from console.journal.read import JournalView
+from console.journal.rebuild import rebuild
+from console.journal.sqlite import SqliteStore
 from console.journal.tlog import note
 from console.journal.tlog.cosign import Cosigner
 from console.journal.verify import Code
@@ -32,7 +35,7 @@ class Crime:
         self.path = path
         self.db = sqlite3.connect(path)
         for name in ("entry_in_order", "entry_no_update", "entry_no_delete"):
-            self.db.execute(f"DROP TRIGGER {name}")
+            self.db.execute(f"DROP TRIGGER IF EXISTS {name}")
         self.db.execute("PRAGMA ignore_check_constraints = ON")
 
     def leaves(self) -> list[bytes]:
@@ -160,7 +163,7 @@ class Scene:
             for _ in range(10):
                 outcome(journal, intent(journal))
             self.key = journal.signer
-            newest = pins.newest(journal.store)
+            self.newest = newest = pins.newest(journal.store)
         witness = Cosigner("witness.example", Ed25519PrivateKey.generate())
         self.cosigned = note.sign(note.parse(newest)[0], self.key, witness)
         self.policy = f"log {self.key.vkey}\nwitness w {witness.vkey}\ngroup all 1 w\nquorum all\n"
@@ -243,3 +246,43 @@ def test_a_pin_of_another_journal_or_rubbish(scene: Scene, tmp_path: Path) -> No
             checked(scene.path, pins=[rubbish])
     with pytest.raises(UsageError):
         checked(scene.path, policy="logg x\n")
+
+
+def test_changed_entries_are_never_signed_over(scene: Scene, tmp_path: Path) -> None:
+    """Neither by making the tree anew, nor by calling it a journal of the first version."""
+    for attack, told in (
+        (edit_and_chain, "not those that were signed"),
+        (roll_back_10, "100 entries were signed"),
+    ):
+        path = tmp_path / attack.__name__ / "journal.db"
+        path.parent.mkdir()
+        shutil.copy(scene.path, path)
+        crime = Crime(path)
+        attack(crime, scene.key)
+        crime.db.execute("DELETE FROM checkpoint WHERE size > 80")
+        crime.done()
+        store = SqliteStore(path)
+        with pytest.raises(JournalError, match=told):
+            rebuild(store, scene.key, [scene.key.vkey], known=scene.newest)
+        store.close()
+    crime = Crime(path)
+    crime.db.execute("DELETE FROM checkpoint")
+    crime.done()
+    with pytest.raises(JournalError, match="checkpoints are gone"):
+        Journal(path)
+
+
+def test_an_answer_to_nothing_is_neither_written_nor_verified(tmp_path: Path) -> None:
+    path = grown(tmp_path / "journal.db", 5)
+    with Journal(path) as journal:
+        key = journal.signer
+        for ref in (uuid7(), journal.entries(kind="log.open")[0].id):
+            with pytest.raises(JournalError, match="nothing"):
+                outcome(journal, ref)
+    crime = Crime(path)
+    leaves = crime.leaves()
+    crime.sign(crime.chain([leaves[0], *leaves[2:]]), key)
+    crime.done()
+    report = checked(path)
+    assert report.code is Code.TAMPERED
+    assert "not there" in report.findings[0].text

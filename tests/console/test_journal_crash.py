@@ -24,7 +24,7 @@ from console.journal.sqlite import SqliteStore
 from console.journal.store import Full, Trouble
 from console.journal.verify import Code, verify
 
-ROUNDS = 300
+ROUNDS = 200
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -10,8 +10,9 @@ import pytest
 from journal_scene import ACT, FORK, WHY, Databases, Place, intent, outcome
 
 from backends.model import Secret
-from console.errors import JournalError, UsageError
-from console.journal import pins, prove
+from console import settings
+from console.errors import JournalError, SettingsError, UsageError
+from console.journal import opening, pins, prove
 from console.journal.entry import Kind, Out, Target
 from console.journal.fingerprint import find_secret, fingerprint, pepper
 from console.journal.log import AlreadyRecorded, Journal
@@ -351,3 +352,56 @@ def test_every_kind_can_be_written_and_told(place: Place) -> None:
         assert report(journal).code is Code.VERIFIED
         with pytest.raises(JournalError, match="cannot have"):
             journal.append(Kind.NOTE, why=WHY, session=Session(key="k", expires=1))
+
+
+def test_verification_while_others_append_finds_nothing(place: Place) -> None:
+    place.open().close()
+    writer = FORK.Process(target=place.write, args=(60,))
+    writer.start()
+    with place.open() as journal:
+        while writer.is_alive():
+            assert report(journal).code in (Code.VERIFIED, Code.INCOMPLETE)
+        assert report(journal).entries == 121
+    writer.join()
+    assert writer.exitcode == 0
+
+
+@pytest.mark.lab
+def test_the_configuration_names_the_database(
+    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = settings.paths(tmp_path)
+    paths.make()
+    monkeypatch.setenv("JOURNAL_URL", databases.make().reveal())
+    paths.config.write_text('[journal]\nurl = { env = "JOURNAL_URL" }\n')
+    with opening.journal(paths) as journal:
+        id_ = intent(journal)
+        assert journal.store.where.startswith("postgresql://127.0.0.1:")
+    with opening.view(paths) as view:
+        assert [each.id for each in view.open_intents()] == [id_]
+        assert view.check() == (True, "")
+    assert not paths.journal.exists()
+    assert (paths.state / "journal-postgres.key").exists()
+    canary = "CANARYcanary0123456789"
+    monkeypatch.setenv(
+        "JOURNAL_URL", f"host=127.0.0.1 port={databases.server.port} user=x password={canary}"
+    )
+    with pytest.raises(JournalError) as refusal:
+        opening.journal(paths)
+    assert canary not in f"{refusal.value} {refusal.value.hint}"
+
+
+@pytest.mark.parametrize(
+    "text", ['journal = "x"', '[journal]\nurl = "postgresql://u:pw@h/d"', "[journal]\nuri = 1"]
+)
+def test_a_wrong_journal_in_the_configuration_stops_everything(tmp_path: Path, text: str) -> None:
+    paths = settings.paths(tmp_path)
+    paths.make()
+    paths.config.write_text(text + "\n")
+    with pytest.raises(SettingsError) as refusal:
+        opening.journal(paths)
+    assert "pw" not in str(refusal.value)
+    assert not paths.journal.exists(), "no entry goes to another journal"
+    paths.config.write_text('[journal]\nurl = "sqlite"\n')
+    opening.journal(paths).close()
+    assert paths.journal.exists()
