@@ -73,13 +73,19 @@ OLDER_LINE = note.parse(checkpoints.sign(TREE.checkpoint(4), OWN))[1][0].line().
         answered("500 Oops", b"no"),
         answered("200 OK", b"", "Content-Encoding: gzip"),
     ],
+    # The keys are made anew for each process, so the bytes themselves are no stable name.
+    ids=lambda _: "answer",
 )
 def test_an_answer_without_a_good_cosignature_is_no_cosignature(answer: bytes) -> None:
     with Scripted(answer) as url, pytest.raises(BadAnswer):
         submit.submit(url, 0, [], TREE.signed(5), OWN.verifier)
 
 
-@pytest.mark.parametrize("answer", [b"", b"garbage\r\n\r\n", answered("200 OK", b"x" * 9)[:-3]])
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"garbage\r\n\r\n", answered("200 OK", b"x" * 9)[:-3]],
+    ids=["nothing", "garbage", "cut"],
+)
 def test_a_broken_connection_leaves_it_open_what_the_witness_knows(answer: bytes) -> None:
     with Scripted(answer) as url, pytest.raises(Unreachable):
         submit.submit(url, 0, [], TREE.signed(5), OWN.verifier)
