@@ -18,6 +18,7 @@ from backends.errors import BackendError, TimedOut, Unsupported
 from backends.model import Dependents, Progress, Secret, TokenRef
 from console.errors import ConsoleError, UsageError
 from console.inventory.sync import Syncer, SyncReport
+from console.response.seals import Sealer
 from console.settings import BackendTable, Paths, Settings
 from console.store.database import open_for_writing
 
@@ -44,6 +45,7 @@ class Fleet:
         paths.make()
         self.engine = open_for_writing(paths.inventory)
         self.syncer = Syncer(self.engine)
+        self._sealer = Sealer(self.syncer, paths, act=act)
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,6 +56,7 @@ class Fleet:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._sealer.close()
         for name in list(self._opened):
             await self._drop(name)
         self.engine.dispose()
@@ -122,6 +125,7 @@ class Fleet:
             await self._drop(name)
         elif report.result != "busy":
             await self.syncer.sync_events(backend, days=self.settings.events)
+            self._sealer.begin(name)
         return report
 
     async def refresh(self, ref: TokenRef) -> None:

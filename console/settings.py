@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,9 @@ from console.errors import SettingsError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 """What a backend may be called: it stands in file names, queries and narrow columns."""
+
+WITNESS = re.compile(r"https?://\S+ +[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+")
+"""A witness: where to ask it, and its C2SP verifier key."""
 
 DEFAULTS: Mapping[str, int] = {"refresh": 30, "events": 7}
 """The options of [console] and what they are when the file does not say."""
@@ -81,6 +84,33 @@ class BackendTable(NamedTuple):
     line: int
 
 
+class JournalSettings(NamedTuple):
+    """The section ``[journal]``: where the journal is, and who has to stand behind an entry."""
+
+    url: Any = None
+    """A reference to the connection string of the journal's PostgreSQL; None for a file."""
+    signatures: str = "prefer"
+    """prefer, require or off: whether the responder's ssh-agent signs plans and intents."""
+    signing_key: str = ""
+    """Which key of the agent: a fingerprint or a comment. Empty takes the first usable."""
+    allowed_signers: Path | None = None
+    """OpenSSH's file of the keys that may sign."""
+    policy: Path | None = None
+    """A C2SP tlog-policy file: the log's keys, and which witnesses are enough."""
+    witnesses: tuple[str, ...] = ()
+    """``URL VKEY``, one for each witness."""
+    witnessing: str = "off"
+    """require: no cosignature, no call; prefer: it is written down; off. Where witnesses are
+    named and this is not, it is require."""
+
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "signatures": ("prefer", "require", "off"),
+    "witnessing": ("require", "prefer", "off"),
+}
+"""The options of [journal] that are one of a few words."""
+
+
 class Settings(NamedTuple):
     """The configuration file as far as it can be used, and what is wrong with the rest."""
 
@@ -92,8 +122,7 @@ class Settings(NamedTuple):
     backends: tuple[BackendTable, ...]
     problems: tuple[Problem, ...]
     lines: tuple[str, ...]
-    journal: Any = None
-    """A reference to the connection string of the journal's PostgreSQL; None for a file."""
+    journal: JournalSettings = JournalSettings()
 
     def line_of(self, backend: str, option: str = "") -> int:
         """The line of a backend's option, or of its header, counted from 1; 0 if not found."""
@@ -188,25 +217,58 @@ def _settings(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> Se
     )
 
 
-def _journal(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> Any:
-    """The reference in ``[journal]``.
+def _journal(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> JournalSettings:
+    """The section ``[journal]``.
 
-    A mistake here is no ``Problem`` to go on with: entries would go to another journal.
+    A mistake here is no ``Problem`` to go on with: entries would go to another journal, or
+    without the signatures that they were to have.
     """
+
+    def wrong(option: str, problem: str, hint: str) -> SettingsError:
+        return SettingsError(f"{path}, line {_line_of(lines, 'journal', option)}: {problem}", hint)
+
     section = data.get("journal", {})
-    if not isinstance(section, dict) or set(section) - {"url"}:
-        raise SettingsError(
-            f"{path}, line {_line_of(lines, 'journal')}: [journal] has one option, url",
-            'url = { file = "PATH" } for PostgreSQL; leave it out for a file of this machine.',
+    if not isinstance(section, dict):
+        raise SettingsError(f"{path}: journal must be a section", "[journal]")
+    values: dict[str, Any] = {}
+    for option, value in section.items():
+        if option not in JournalSettings._fields:
+            known = ", ".join(JournalSettings._fields)
+            raise wrong(option, f"there is no option {option!r} in [journal]", f"Known: {known}.")
+        if option == "url":
+            try:
+                values[option] = None if value == "sqlite" else credentials.check(value, "url")
+            except ConfigError as error:
+                raise wrong(option, str(error), error.hint) from None
+        elif option == "witnesses":
+            values[option] = _witnesses(value, lambda told, hint: wrong("witnesses", told, hint))
+        elif not isinstance(value, str) or not value.strip():
+            raise wrong(option, f"{option} must be text", f'{option} = "..."')
+        elif option in CHOICES and value not in CHOICES[option]:
+            known = " or ".join(f'"{choice}"' for choice in CHOICES[option])
+            raise wrong(option, f"{option} cannot be {value!r}", f"Write {known}.")
+        elif option in ("allowed_signers", "policy"):
+            values[option] = path.parent / Path(value).expanduser()
+        else:
+            values[option] = value
+    found = JournalSettings(**values)
+    if found.witnesses and "witnessing" not in values:
+        found = found._replace(witnessing="require")
+    if found.witnessing != "off" and not found.witnesses:
+        raise wrong(
+            "witnessing", "witnessing without a witness", 'witnesses = ["https://HOST NAME+ID+KEY"]'
         )
-    url = section.get("url", "sqlite")
-    if url == "sqlite":
-        return None
-    try:
-        return credentials.check(url, "url")
-    except ConfigError as error:
-        line = _line_of(lines, "journal", "url")
-        raise SettingsError(f"{path}, line {line}: {error}", error.hint) from None
+    return found
+
+
+def _witnesses(value: Any, wrong: Callable[[str, str], SettingsError]) -> tuple[str, ...]:
+    for one in value if isinstance(value, list) else (None,):
+        if not isinstance(one, str) or not WITNESS.fullmatch(one):
+            raise wrong(
+                "witnesses must be a list of a URL and a key each",
+                'witnesses = ["https://HOST NAME+ID+KEY"]; the key is what the witness shows.',
+            )
+    return tuple(value)
 
 
 def _credential_problems(

@@ -32,6 +32,7 @@ from console.journal import opening
 from console.response import plan as plans
 from console.response import runner
 from console.response.recover import recover
+from console.response.signing import Desk
 from console.settings import Paths, Settings
 
 RESTRAINT = 5
@@ -49,6 +50,7 @@ class Worker:
     def __init__(self, fleet: Fleet, write: Callable[[Mapping[str, Any]], None]) -> None:
         self.fleet = fleet
         self._write = write
+        self._desk = Desk(fleet.settings.journal)
         self._wake = {name: asyncio.Event() for name in fleet.names}
         self._verbs: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {
             "plan": self._plan,
@@ -153,10 +155,16 @@ class Worker:
             raise UsageError("this console is read-only", "Start it with --act.")
         paths = self.fleet.paths
         plan = plans.load(str(request["plan"]), paths)
-        with opening.journal(paths) as journal:
-            plans.approve(plan, journal, paths, str(request.get("typed") or ""))
-        runner.start(plan.id, paths)
-        return {"run": plan.id}
+        typed = str(request.get("typed") or "")
+
+        def approve() -> None:
+            with opening.journal(paths) as journal:
+                plans.approve(plan, journal, paths, typed, desk=self._desk)
+            runner.start(plan.id, paths, self._desk.current)
+
+        # The agent may wait for a touch, and the runner's lock for a recovery.
+        await asyncio.to_thread(approve)
+        return {"run": plan.id, "signed": self._desk.standing}
 
     async def _refresh(self, request: Mapping[str, Any]) -> Answer:
         name = request.get("backend")

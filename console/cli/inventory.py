@@ -19,6 +19,7 @@ from console.errors import Exit, UsageError
 from console.inventory import export, query
 from console.inventory.search import COLUMNS, Inventory, Row, Sort
 from console.settings import Paths, paths
+from console.store import reading
 from console.text import age
 
 PAGE = 1000
@@ -36,6 +37,7 @@ def opened(where: Paths) -> Iterator[Inventory]:
     """
     if not where.inventory.exists():
         raise UsageError("there is no inventory yet", "Read the backends first: token-console sync")
+    reading.bring_up_to_date(where.inventory)
     inventory = Inventory(where.inventory)
     try:
         yield inventory

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from console import __version__
+from console.cli.journal import options as journal_options
 
 QUERY_HELP = """\
 words are looked for in name, id, owner, principal, backend and grants; then:
@@ -43,17 +45,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         title="commands (none: open the screen)", metavar="COMMAND", parser_class=_Parser
     )
 
-    def command(name: str, help_: str, example: str, function: str) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = commands.add_parser(
-            name,
-            help=help_,
-            description=help_[0].upper() + help_[1:] + ".",
-            epilog=f"example:\n  {example}\n",
-        )
-        _common(made, suppressed=True)
-        module, _, attribute = function.partition(":")
-        made.set_defaults(run=_lazily(module, attribute))
-        return made
+    command = partial(make, commands)
 
     demo = command(
         "demo",
@@ -140,14 +132,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     journal = command(
         "journal",
-        "read the record of every action, or settle what a crash left open",
-        "token-console journal list --open",
-        "journal:run",
+        "read, check, prove and export the record of every action",
+        "token-console journal verify",
+        "journal.reading:list_",
     )
-    journal.add_argument("what", choices=["list", "recover"])
-    journal.add_argument("--open", action="store_true", help="only calls without an outcome")
-    journal.add_argument("--limit", type=_positive, default=50)
-    journal.add_argument("--json", action="store_true", help="the entries as they are stored")
+    below = journal.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=_Parser
+    )
+    journal_options.add(partial(make, below), _positive)
 
     lab = command(
         "lab",
@@ -159,6 +151,22 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     lab.add_argument("--systems", help="comma-separated; default all: openbao,aws_iam,postgres")
     lab.add_argument("--tokens", type=_positive, default=120, help="about how many in each")
     return parser.parse_args([NEGATED.sub("!", word) for word in arguments])
+
+
+def make(
+    commands: Any, name: str, help_: str, example: str, function: str
+) -> argparse.ArgumentParser:
+    """Add a command. ``function`` is ``module:function`` below ``console.cli``."""
+    made: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help_,
+        description=help_[0].upper() + help_[1:] + ".",
+        epilog=f"example:\n  {example}\n",
+    )
+    _common(made, suppressed=True)
+    module, _, attribute = function.partition(":")
+    made.set_defaults(run=_lazily(module, attribute))
+    return made
 
 
 class _Parser(argparse.ArgumentParser):

@@ -23,6 +23,7 @@ from console.response import plan as plans
 from console.response import runner
 from console.response.locks import alive
 from console.response.recover import recover
+from console.response.signing import Desk
 from console.settings import Paths, paths
 
 WAIT = 600.0
@@ -59,9 +60,12 @@ def run(chosen: argparse.Namespace) -> int:
     plans.refuse_fatal(plan)
     typed = chosen.confirm if chosen.confirm is not None else _ask(plan)
     plans.save(plan, where)
+    desk = Desk(loaded.journal)
     with opening.journal(where) as journal:
-        plans.approve(plan, journal, where, typed)
-    runner.start(plan.id, where)
+        plans.approve(plan, journal, where, typed, desk=desk)
+    if desk.standing and loaded.journal.signatures != "off":
+        output.note(desk.standing)
+    runner.start(plan.id, where, desk.current)
     return _watch(plan, where, as_json=chosen.json)
 
 

@@ -7,6 +7,7 @@ import argparse
 from console import settings
 from console.errors import Exit, UsageError
 from console.settings import paths
+from console.store import reading
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -34,10 +35,7 @@ def open_screen(where: settings.Paths, loaded: settings.Settings, *, act: bool, 
             "the screen needs a terminal", "For scripts: token-console list --json, show, sync."
         )
     where.make()
-    if not where.inventory.exists():
-        from console.store.database import open_for_writing
-
-        open_for_writing(where.inventory).dispose()
+    reading.bring_up_to_date(where.inventory)
     from console.tui.app import run as run_app
 
     return run_app(where, loaded, act=act, demo=demo) or Exit.OK

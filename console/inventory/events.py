@@ -193,8 +193,13 @@ def _end(
 
 def _prune(connection: Connection, oldest: int) -> int:
     """Drop some of what is too old. Returns how many events went."""
+    some = "(SELECT key FROM event WHERE at < ? ORDER BY at, key LIMIT ?)"
+    connection.exec_driver_sql(
+        f"DELETE FROM sealed WHERE key IN {some}",  # noqa: S608 - built from constants only.
+        (oldest, PRUNE),
+    )
     gone = connection.exec_driver_sql(
-        "DELETE FROM event WHERE key IN (SELECT key FROM event WHERE at < ? LIMIT ?)",
+        f"DELETE FROM event WHERE key IN {some}",  # noqa: S608 - built from constants only.
         (oldest, PRUNE),
     ).rowcount
     if gone:

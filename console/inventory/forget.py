@@ -48,6 +48,7 @@ def _some(connection: Connection, backend: str) -> int:
 
 def _rest(connection: Connection, backend: str) -> None:
     for statement in (
+        "DELETE FROM sealed WHERE key IN (SELECT key FROM event WHERE backend = ?)",
         "DELETE FROM event WHERE backend = ?",
         "DELETE FROM gap WHERE backend = ?",
         "DELETE FROM scope WHERE backend = ?",

@@ -13,6 +13,8 @@ from console.text import safe
 LEVELS = ("asked", "accepted", "recorded", "refused", "silent")
 """The evidence levels, 0 to 4, in a word each."""
 _NAME = 60
+SIGNED = frozenset({Kind.SESSION_OPEN, Kind.PLAN, Kind.INTENT})
+"""Kinds of entries for which a responder answers."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +75,7 @@ def entry_of(seq: int, leaf: bytes) -> Entry:
         kind=body.type.value,
         t=body.t // 1_000_000,
         t_us=body.t,
-        who=safe(summary(body.who), 120),
+        who=safe(summary(body.who), 120) + _unsigned(body),
         why=body.why,
         incident=body.incident,
         verb=act.verb if act else "",
@@ -90,6 +92,11 @@ def entry_of(seq: int, leaf: bytes) -> Entry:
         signed=body.sig is not None,
         sentence=_sentence(body),
     )
+
+
+def _unsigned(body: Body) -> str:
+    """A word on an entry that a responder could have signed, and has not."""
+    return ", unsigned" if body.type in SIGNED and body.sig is None else ""
 
 
 def what(body: Body) -> str:
@@ -120,7 +127,8 @@ def _sentence(body: Body) -> str:
             return f"{who} ended the session."
         case Kind.PLAN, act, _ if act:
             calls = body.plan.steps if body.plan else 0
-            return f"{who} approved: {what(body)}, {calls} call{'s'[: calls != 1]}: {why}"
+            told = f"{what(body)}, {calls} call{'s'[: calls != 1]}: {why}"
+            return f"{who}{_unsigned(body)} approved: {told}"
         case Kind.INTENT, act, _ if act:
             call = act.call
             line = f": {safe(f'{call.method} {call.target}', 120)}" if call else ""

@@ -133,6 +133,12 @@ class Journal:
             draft = replace(draft, sig=sign(statement(draft)))
         return self._append(draft)
 
+    def statement(
+        self, kind: Kind, id_: str, why: str, incident: str, session: Session | None = None
+    ) -> bytes:
+        """What ``sign`` will be given for such an entry, for whoever must sign it before."""
+        return statement(replace(self._writer.draft(kind, why, incident, id_), session=session))
+
     def rotate_key(self, why: str) -> Entry:
         """Make a new log key. The entry about it is under a checkpoint that both keys sign.
 

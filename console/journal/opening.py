@@ -45,7 +45,7 @@ def base(paths: Paths) -> Path:
 
 def _url(paths: Paths) -> Any:
     """The reference to the connection string; None for the file."""
-    return load(paths.config).journal if paths.config.exists() else None
+    return load(paths.config).journal.url if paths.config.exists() else None
 
 
 def _secret(url: Any, paths: Paths) -> Any:

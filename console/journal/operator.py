@@ -5,17 +5,16 @@ plan. The opening names a key that lives in this process's memory, and that one 
 intent: five hundred calls need no five hundred touches. All of them are SSHSIG, so that
 ``ssh-keygen -Y verify`` checks them too.
 
-Waiting for an agent can take a minute: keep ``Session.open`` and ``Session.sign_plan`` off
+Waiting for an agent can take a minute: keep ``Session.open`` and ``Session.sign_statement`` off
 the event loop.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
@@ -80,33 +79,6 @@ def session_statement(
     )
 
 
-def plan_statement(
-    *, log: str, session_key: str, sha256: str, verb: str, count: int, targets: str
-) -> bytes:
-    """What the operator signs to approve a plan, as RFC 8785 JSON.
-
-    ``sha256`` is that of the plan's file, ``count`` the number of targets, and ``targets``
-    their ``targets_digest``.
-    """
-    return _canonical(
-        {
-            "v": 1,
-            "type": "plan",
-            "log": log,
-            "session_key": session_key,
-            "sha256": sha256,
-            "verb": verb,
-            "count": count,
-            "targets": targets,
-        }
-    )
-
-
-def targets_digest(targets: Iterable[tuple[str, str, str]]) -> str:
-    """The SHA-256 of the exact targets (backend, kind, id), in their order of execution."""
-    return hashlib.sha256(_canonical([list(target) for target in targets])).hexdigest()
-
-
 class Session:
     """One operator's session. Its private key is in memory, and goes with the process.
 
@@ -137,11 +109,14 @@ class Session:
         signing_key: str = "",
         lifetime: int = LIFETIME,
         environ: Mapping[str, str] = os.environ,
+        statement: Callable[[str, int], bytes] | None = None,
     ) -> Self:
         """Open a session: ask the agent for one signature. May wait for a person.
 
         ``why`` and ``incident`` are as the journal takes them, which means scanned before.
         ``signing_key`` is a fingerprint or a comment; empty takes the agent's first usable.
+        ``statement`` makes what is signed of the session's key and its end, for an entry
+        that has more to say than ``session_statement``.
 
         Raises:
             SignatureRequired: the settings require a signature and there is none.
@@ -151,13 +126,17 @@ class Session:
         private = Ed25519PrivateKey.generate()
         public = base64.b64encode(sshsig.public_blob(private)).decode()
         expires = int(time.time()) + lifetime
-        statement = session_statement(
-            log=log, incident=incident, why=why, session_key=public, expires=expires
+        said = (
+            statement(public, expires)
+            if statement is not None
+            else session_statement(
+                log=log, incident=incident, why=why, session_key=public, expires=expires
+            )
         )
         try:
             agent = SshAgent.from_environ(environ)
             identity = agent.choose(signing_key)
-            signature = mark_of(sshsig.sign(agent, identity, ENTRY, statement))
+            signature = mark_of(sshsig.sign(agent, identity, ENTRY, said))
         except AgentError as error:
             return cls.absent(log, signatures, error)
         mark = SessionMark(session_key=public, expires=expires, sig=signature)
@@ -183,6 +162,11 @@ class Session:
         return self._private is not None
 
     @property
+    def lives(self) -> bool:
+        """Whether its key can still sign."""
+        return self._private is not None and time.time() < self.mark.expires
+
+    @property
     def standing(self) -> str:
         """For the screen: by which key the session is signed, or why it is not. Raw text."""
         if self.unsigned or self.mark.sig is None:
@@ -200,15 +184,15 @@ class Session:
         Raises:
             SignatureRequired: the settings allow no entry without one.
         """
-        if self._private is None or not self._lives():
+        if self._private is None or not self.lives:
             self._without()
             return None
         return mark_of(sshsig.sign_here(self._private, INTENT, leaf))
 
-    def sign_plan(
-        self, *, sha256: str, verb: str, targets: Iterable[tuple[str, str, str]]
-    ) -> SignatureMark | None:
+    def sign_statement(self, statement: bytes) -> SignatureMark | None:
         """The operator's signature over a destructive plan. May wait for a person.
+
+        ``statement`` is that of the plan's entry: its digest, verb, target and reason.
 
         Returns:
             None in a session without a signature, and when the agent is gone meanwhile,
@@ -219,18 +203,9 @@ class Session:
             PlanRefused: the agent is there and did not sign. Not to touch the key, or not
                 to confirm, is a "no" to the plan, whatever the settings say.
         """
-        if self._signer is None or not self._lives():
+        if self._signer is None or not self.lives:
             self._without()
             return None
-        exact = list(targets)
-        statement = plan_statement(
-            log=self.log,
-            session_key=self.mark.session_key,
-            sha256=sha256,
-            verb=verb,
-            count=len(exact),
-            targets=targets_digest(exact),
-        )
         agent, identity = self._signer
         try:
             return mark_of(sshsig.sign(agent, identity, ENTRY, statement))
@@ -242,12 +217,9 @@ class Session:
                 f"the plan was not signed: {error}", f"Nothing was sent. {error.hint}"
             ) from None
 
-    def _lives(self) -> bool:
-        return self.signed and time.time() < self.mark.expires
-
     def _without(self, told: str = "") -> None:
         """No signature: that is an error where the settings require one."""
-        if self.signed and not self._lives():
+        if self.signed and not self.lives:
             told = "the session has expired"
         self.unsigned = told or self.unsigned or "this process has no agent to ask"
         if self.signatures is Signatures.REQUIRE:

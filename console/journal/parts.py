@@ -9,6 +9,30 @@ from collections.abc import Mapping
 
 import msgspec
 
+from console.journal.ssh.mark import SignatureMark as Sig
+from console.journal.ssh.mark import Sshd
+
+__all__ = [
+    "Act",
+    "CallMark",
+    "Claimed",
+    "ClockStep",
+    "Closed",
+    "Export",
+    "Host",
+    "Kernel",
+    "KeyMark",
+    "Out",
+    "PlanMark",
+    "Seal",
+    "Session",
+    "Sig",
+    "Sshd",
+    "Target",
+    "Who",
+    "Witnessing",
+]
+
 
 class Closed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The base of all parts: unknown members are refused, defaults are left out."""
@@ -41,6 +65,7 @@ class Who(Closed, frozen=True, kw_only=True):
 
     kernel: Kernel
     claimed: Claimed = Claimed()
+    sshd: Sshd | None = None
 
 
 class Host(Closed, frozen=True, kw_only=True):
@@ -113,22 +138,6 @@ class Out(Closed, frozen=True, kw_only=True):
     elapsed_ms: int = 0
     detail: str = ""
     evidence: int | None = None
-
-
-class Sig(Closed, frozen=True, kw_only=True):
-    """A responder's signature over the entry's statement (see ``entry.statement``).
-
-    ``sig`` is base64; ``key_fp`` the SHA-256 fingerprint of the public key as OpenSSH
-    shows it. ``cert_principals`` are those of an SSH certificate, ``sk_flags`` the byte
-    by which a security key says that it was touched (1) and that it knew its user (4).
-    """
-
-    alg: str
-    key_fp: str
-    sig: str
-    namespace: str
-    cert_principals: tuple[str, ...] = ()
-    sk_flags: int | None = None
 
 
 class Session(Closed, frozen=True, kw_only=True):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from console.journal.chain import Broken
+from console.journal.describe import SIGNED
 from console.journal.entry import ANSWERS, Body, Kind
 from console.journal.read import SETTLED
 from console.journal.store import Reader
 
-SIGNED = frozenset({Kind.SESSION_OPEN, Kind.PLAN, Kind.INTENT})
-"""Kinds of entries for which a responder answers."""
 _REMEMBERED = 4096
 
 

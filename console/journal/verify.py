@@ -10,16 +10,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import chain as joined
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from console.errors import ConsoleError
 from console.journal import tree, trust
 from console.journal.chain import Broken, Walk
 from console.journal.entry import Kind, link
 from console.journal.read import open_intents
-from console.journal.store import Reader, Trouble, checkpoints, cosigned, extent, leaf_at, leaves
+from console.journal.store import (
+    Reader,
+    Trouble,
+    checkpoints,
+    cosigned,
+    extent,
+    leaf_at,
+    leaves,
+    raw,
+)
 from console.journal.tally import Tally
 from console.journal.tlog.checkpoint import Checkpoint
 from console.journal.tlog.note import NoteError
+
+if TYPE_CHECKING:
+    from console.journal.signed import Checker
 
 MOST = 100
 """Findings that are told; a journal that was destroyed has one for every entry."""
@@ -92,6 +105,7 @@ def verify(
     cosigned_notes: Sequence[bytes] = (),
     every_signature: bool = False,
     require_signed: bool = False,
+    allowed_signers: str | None = None,
     since: Checkpoint | None = None,
 ) -> Report:
     """Verify a journal.
@@ -105,20 +119,31 @@ def verify(
         every_signature: check the signature of every checkpoint. Each one's text is checked
             in any case, and the newest one's signature covers everything; this finds
             damage to old signatures and takes a tenth of a millisecond for each.
-        require_signed: what a responder did not sign counts as incomplete.
+        require_signed: what a responder did not sign counts as incomplete, and the
+            signatures that are there are checked.
+        allowed_signers: the text of OpenSSH's file of who may sign. With it the responders'
+            signatures are checked too, a tenth of a millisecond each.
         since: a checkpoint up to which everything was verified before. Older entries are
             then represented by the tree alone: an edit there is not seen.
 
     Raises:
-        UsageError: the policy, a key or a pin cannot be read.
+        UsageError: the policy, the signers, a key or a pin cannot be read.
     """
+    checker = None
+    if require_signed or allowed_signers is not None:
+        # Here, since a check of the chain alone needs nothing of SSH.
+        from console.journal.signed import Checker
+        from console.journal.ssh.allowed import AllowedSigners
+
+        signers = None if allowed_signers is None else AllowedSigners.parse(allowed_signers)
+        checker = Checker(signers)
     trusted = trust.Trust(vkeys, policy, pins, cosigned_notes)
     report = Report()
     try:
         trusted.remember(cosigned(store))
         if since is None and (ill := store.damage()):
             report.add(Code.TAMPERED, "damage", f"the database is damaged: {ill}")
-        _Pass(store, trusted, report, every_signature=every_signature).run(since)
+        _Pass(store, trusted, report, checker, every_signature=every_signature).run(since)
     except Broken as error:
         report.add(Code.TAMPERED, "chain", str(error), report.entries + 1)
     except Trouble as error:
@@ -134,11 +159,18 @@ class _Pass:
     """One way through the journal."""
 
     def __init__(
-        self, store: Reader, trusted: trust.Trust, report: Report, *, every_signature: bool
+        self,
+        store: Reader,
+        trusted: trust.Trust,
+        report: Report,
+        checker: Checker | None,
+        *,
+        every_signature: bool,
     ) -> None:
         self._store = store
         self._trust = trusted
         self._report = report
+        self._checker = checker
         self._every = every_signature
         self._tally = Tally(store)
         self._walk = Walk()
@@ -158,6 +190,8 @@ class _Pass:
             body = self._walk.step(seq, leaf)
             self._tree.push(leaf)
             self._tally.add(body)
+            if self._checker is not None and (refused := self._checker.step(body)) is not None:
+                self._responder(seq, refused)
             self._report.entries, self._last = seq, leaf
             if size == seq:
                 self._checkpoint(size, note, rotated=body.type is Kind.KEY_ROTATE)
@@ -165,6 +199,14 @@ class _Pass:
             if self._trust.sizes and seq in self._trust.sizes:
                 self._trust.compare(seq, self._tree.root())
         self._end(signed)
+
+    def _responder(self, seq: int, refused: ConsoleError) -> None:
+        """A responder's signature that does not hold, or is by somebody unknown."""
+        from console.journal.signed import NotAllowed
+
+        unknown = isinstance(refused, NotAllowed)
+        code, what = (Code.UNTRUSTED, "signer") if unknown else (Code.TAMPERED, "responder")
+        self._report.add(code, what, f"entry {seq:,}: {refused}", seq)
 
     def _skip(self, since: Checkpoint) -> bool:
         """Take up where everything was verified before."""
@@ -184,6 +226,12 @@ class _Pass:
                 entry.id for entry in open_intents(self._store) if entry.seq <= since.size
             }
             self._report.entries = since.size
+            if self._checker is not None:
+                self._checker.begin(self._store, since.size)
+            found = "SELECT note FROM checkpoint WHERE size = ?"
+            for (note,) in self._store.rows(found, (since.size,)):
+                # With nothing new it is the newest one, whose signature is checked again.
+                self._checkpoint(since.size, raw(note), rotated=False)
             return True
         self._report.add(Code.ROLLED_BACK, "rolled-back", text, since.size)
         return False

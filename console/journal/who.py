@@ -44,6 +44,7 @@ def who(environ: Mapping[str, str] = os.environ, proc: Path = Path("/proc/self")
             sudo_user=_short(environ.get("SUDO_USER", "")),
             ssh_connection=_short(environ.get("SSH_CONNECTION", "")),
         ),
+        sshd=sshd(environ),
     )
 
 
@@ -58,6 +59,8 @@ def summary(who: Who) -> str:
     parts = []
     if kernel.loginuid is not None and kernel.loginuid != kernel.uid:
         parts.append(f"login {kernel.login or kernel.loginuid}")
+    if who.sshd is not None:
+        parts.append(f"sshd: {who.sshd.method} {who.sshd.key_fp[:15]}".rstrip())
     if claims:
         parts.append(f"claimed: {', '.join(claims)}")
     return (kernel.user or str(kernel.uid)) + (f" ({'; '.join(parts)})" if parts else "")

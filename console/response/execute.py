@@ -19,11 +19,13 @@ from backends.permit import Permit
 from console.journal.describe import Entry
 from console.journal.entry import Kind, Out
 from console.journal.log import Journal
+from console.journal.parts import Sig
 from console.journal.read import SETTLED
 from console.response import facts
 from console.response.hazards import self_harm
 from console.response.look import Seen, await_effect, look, window
 from console.response.plan import Plan
+from console.response.witnessing import Witnesses
 
 CALL_TIMEOUT = 180.0
 """Seconds after which a call without an answer counts as unknown."""
@@ -58,12 +60,16 @@ class Execution:
         *,
         patience: float | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sign: Callable[[bytes], Sig | None] | None = None,
+        witnesses: Witnesses | None = None,
     ) -> None:
         self.plan = plan
         self._backend = backend
         self._journal = journal
         self._patience = window(plan.propagation) if patience is None else patience
         self._sleep = sleep
+        self._sign = sign
+        self._witnesses = witnesses
         self.stopping = False
 
     def stop(self) -> None:
@@ -77,6 +83,7 @@ class Execution:
 
         Raises:
             JournalError: the journal cannot be written to. Nothing was sent after that.
+            SignatureRequired: the intent cannot be signed any more; it was not written.
         """
         for step in self.plan.proposal.steps:
             before = self._before(step)
@@ -118,8 +125,9 @@ class Execution:
                 why=self.plan.reason,
                 incident=self.plan.incident,
                 act=facts.act(step.verb.value, self._subject(step), step, self.plan.id),
+                sign=self._sign,
             )
-            outcome = await self._call(intent, step)
+            outcome = await self._unwitnessed() or await self._call(intent, step)
             self._journal.append(
                 Kind.OUTCOME,
                 act=facts.act(step.verb.value, self._subject(step), step, self.plan.id),
@@ -166,6 +174,16 @@ class Execution:
         if step.token == self.plan.token.ref and (what := changed(self.plan.token, now.token)):
             return Result(End.STOPPED, f"{what} changed since the plan was made; plan again")
         return None
+
+    async def _unwitnessed(self) -> Outcome | None:
+        """Have the intent witnessed. An outcome when the settings then forbid the call."""
+        if self._witnesses is None:
+            return None
+        asked = await self._witnesses.ask()
+        if asked.enough or not self._witnesses.required:
+            return None
+        told = f"not witnessed, which the settings require: {asked.detail}"
+        return Outcome(state=OutcomeState.NOT_SENT, detail=facts.words(told))
 
     async def _call(self, intent: Entry, step: Step) -> Outcome:
         try:

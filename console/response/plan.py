@@ -25,6 +25,7 @@ from console.journal.entry import ID, Kind, PlanMark, uuid7
 from console.journal.log import AlreadyRecorded, Journal
 from console.response import facts
 from console.response.hazards import self_harm, undeclared
+from console.response.signing import Desk, settings_of
 from console.settings import Paths
 from console.text import safe
 
@@ -126,16 +127,19 @@ def approve(
     paths: Paths,
     typed: str | None,
     answered: Collection[str] | None = None,
+    desk: Desk | None = None,
 ) -> Entry:
     """Let a plan be carried out: its file is made durable, its digest journaled.
 
     ``typed`` is what the responder typed, to be ``plan.typed_word``; ``answered`` has the
     codes of the hazards that were answered one by one, to be all that are not fatal; None
-    says that all of them were on the screen when the word was typed.
+    says that all of them were on the screen when the word was typed. ``desk`` is where the
+    responder signs; without one, that is as the configuration says. Signing may wait for a
+    touch: keep this off the event loop.
 
     Raises:
-        PlanRefused: a hazard is fatal or not answered, the word is another, or the plan
-            was approved before.
+        PlanRefused: a hazard is fatal or not answered, the word is another, the plan was
+            approved before, or a signature is required and there is none.
         JournalError: the journal cannot take it.
     """
     refuse_fatal(plan)
@@ -151,6 +155,8 @@ def approve(
         raise PlanRefused(
             "what was typed is not the token's name", f"Type exactly: {plan.typed_word}"
         )
+    desk = desk or Desk(settings_of(paths))
+    session = desk.session(journal, plan.reason, plan.incident)
     save(plan, paths)
     try:
         return journal.append(
@@ -164,6 +170,7 @@ def approve(
                 steps=len(plan.proposal.steps),
                 answered=tuple(sorted(facts.name(code, 64) for code in given)),
             ),
+            sign=session.sign_statement,
         )
     except AlreadyRecorded:
         raise PlanRefused("this plan was approved before", "To do it again, plan again.") from None

@@ -26,17 +26,20 @@ from backends import registry
 from backends.contract import Backend
 from backends.errors import BackendError
 from backends.model import TokenRef
-from console.errors import ConsoleError, Exit, PlanRefused, UsageError
+from console.errors import ConsoleError, Exit, JournalError, PlanRefused, UsageError
 from console.journal import opening
 from console.journal.entry import Kind, SchemaError
 from console.journal.lock import Busy
 from console.journal.log import Journal
+from console.journal.operator import Session
 from console.response import facts
 from console.response.approval import approved
 from console.response.execute import End, Execution, Result, note
 from console.response.locks import alive as alive
 from console.response.locks import take
 from console.response.plan import file_of
+from console.response.signing import check_approval, settings_of, taken_over
+from console.response.witnessing import Witnesses
 from console.settings import Paths, load
 from console.text import safe
 
@@ -48,11 +51,12 @@ _EXIT = {End.DONE: Exit.OK, End.STOPPED: Exit.FAILED, End.UNKNOWN: Exit.PARTIAL}
 _started: list[subprocess.Popen[bytes]] = []
 
 
-def start(plan_id: str, paths: Paths) -> int:
+def start(plan_id: str, paths: Paths, session: Session | None = None) -> int:
     """Start a runner that outlives this process and its terminal. Returns its process id.
 
     The environment goes with it, as credentials may be in there by reference. The plan's
-    lock is held from now until the runner ends (see ``alive``).
+    lock is held from now until the runner ends (see ``alive``). ``session`` is the one that
+    the plan was approved in; its key goes through a pipe, and is never in a file.
 
     Raises:
         PlanRefused: that is no plan's id, another runner is at it, or the process cannot
@@ -70,13 +74,17 @@ def start(plan_id: str, paths: Paths) -> int:
         raise PlanRefused(*_BUSY) from None
     except OSError as error:
         raise _cannot(error) from None
+    given = [lock]
     try:
+        if session is not None:
+            given.append(session.hand_over())
+            command += ["--session", str(given[-1])]
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         log = os.open(log_of(plan_id, paths), flags, 0o600)
         try:
             process = subprocess.Popen(
                 [*command, "--lock", str(lock)],
-                pass_fds=[lock],
+                pass_fds=given,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -87,7 +95,8 @@ def start(plan_id: str, paths: Paths) -> int:
     except OSError as error:
         raise _cannot(error) from None
     finally:
-        os.close(lock)
+        for descriptor in given:
+            os.close(descriptor)
     _started.append(process)
     return process.pid
 
@@ -101,10 +110,13 @@ def log_of(plan_id: str, paths: Paths) -> Path:
     return paths.plans / f"{plan_id}.log"
 
 
-async def run(plan_id: str, paths: Paths, lock: int | None = None) -> Result:
+async def run(
+    plan_id: str, paths: Paths, lock: int | None = None, session: Session | None = None
+) -> Result:
     """Carry out an approved plan in this process. See :func:`start` for a process of its own.
 
     ``lock`` is a descriptor that holds the plan's lock already; it is closed here.
+    ``session`` is what signs the intents, where the settings want that.
 
     Raises:
         PlanRefused: the plan may not be carried out, or another runner is at it.
@@ -119,13 +131,17 @@ async def run(plan_id: str, paths: Paths, lock: int | None = None) -> Result:
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, held)
         journal = stack.enter_context(opening.journal(paths))
-        return await _locked(plan_id, journal, paths)
+        return await _locked(plan_id, journal, paths, session)
 
 
-async def _locked(plan_id: str, journal: Journal, paths: Paths) -> Result:
+async def _locked(plan_id: str, journal: Journal, paths: Paths, session: Session | None) -> Result:
     try:
+        settings = settings_of(paths)
         plan = approved(plan_id, journal, paths)
-    except PlanRefused as refusal:
+        check_approval(plan_id, journal, settings)
+        session = taken_over(session, journal, settings)
+        witnesses = Witnesses.of(settings, journal)
+    except (PlanRefused, UsageError) as refusal:
         _tell(journal, plan_id, f"Nothing was sent: {refusal}")
         raise
     async with contextlib.AsyncExitStack() as opened:
@@ -135,12 +151,20 @@ async def _locked(plan_id: str, journal: Journal, paths: Paths) -> Result:
             told = f"the backend {plan.backend} cannot be opened: {error} {error.hint}"
             note(journal, plan, f"Nothing was sent: {told}")
             return Result(End.STOPPED, told)
-        execution = Execution(plan, backend, journal)
+        execution = Execution(plan, backend, journal, sign=session.sign_intent, witnesses=witnesses)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(ValueError, RuntimeError):
                 loop.add_signal_handler(number, execution.stop)
-        result = await execution.run()
+        try:
+            result = await execution.run()
+        except PlanRefused as refusal:
+            _tell(journal, plan_id, f"The run ended early: {refusal}")
+            raise
+        if witnesses is not None:
+            # The outcomes are worth a witness too; they are written whether or not one comes.
+            with contextlib.suppress(JournalError):
+                await witnesses.ask()
         if not execution.stopping:
             await _refresh(backend, plan.token.ref, paths)
     return result
@@ -191,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--lock", type=int, help="an inherited descriptor of the plan's lock")
+    parser.add_argument("--session", type=int, help="an inherited pipe with the session")
     given = parser.parse_args(arguments)
     os.umask(0o077)
     if given.lock is not None:
@@ -198,7 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.set_inheritable(given.lock, False)
     paths = Paths(config=given.config, state=given.state)
     try:
-        result = asyncio.run(run(given.plan, paths, given.lock))
+        session = None if given.session is None else Session.take_over(given.session)
+        result = asyncio.run(run(given.plan, paths, given.lock, session))
     except ConsoleError as error:
         _say(f"{error} {error.hint}")
         return error.code

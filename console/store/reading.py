@@ -11,13 +11,36 @@ from urllib.parse import quote
 
 from console.errors import StoreError
 
-SCHEMA = 1
+SCHEMA = 2
 """The number of the schema that this code reads and writes (``PRAGMA user_version``)."""
 
 CACHE_HINT = (
     "It is a cache: remove it and the next sync fills it again. "
     "The history of changes is in it and would be lost; the journal is not."
 )
+
+
+class OldStore(StoreError):
+    """An older version wrote the store; opening it to write brings it up to date."""
+
+
+def bring_up_to_date(path: Path) -> None:
+    """Create the store where there is none, and migrate one that an older version wrote.
+
+    What reads and writes here is only loaded where there is something to do.
+
+    Raises:
+        StoreError: it is damaged, or a newer version wrote it.
+    """
+    if path.exists():
+        try:
+            connect(path).close()
+            return
+        except OldStore:
+            pass
+    from console.store.database import open_for_writing
+
+    open_for_writing(path).dispose()
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -62,7 +85,7 @@ def check_schema(connection: sqlite3.Connection, path: Path, *, empty_is_fine: b
             "Upgrade token-console, or point TOKEN_CONSOLE_HOME to another directory.",
         )
     if number < SCHEMA and not empty_is_fine:
-        raise StoreError(f"{path} is not ready to be read", "Run: token-console sync.")
+        raise OldStore(f"{path} is not ready to be read", "Run: token-console sync.")
     return number
 
 

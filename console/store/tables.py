@@ -187,6 +187,16 @@ class EventRow(SQLModel, table=True):
     detail: str
 
 
+class SealedRow(SQLModel, table=True):
+    """An event that stands under a seal: the id of the journal's entry that has its root."""
+
+    __tablename__ = "sealed"
+    __table_args__ = (Index("ix_sealed_seal", "seal"),)
+
+    key: int = Field(primary_key=True)
+    seal: str
+
+
 class UseRow(SQLModel, table=True):
     """How often a token was used in one hour, counted from the events."""
 

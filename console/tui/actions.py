@@ -36,6 +36,8 @@ class Context(NamedTuple):
     kind: str = ""
     marks: int = 0
     filtered: bool = False
+    journal: str = ""
+    """Why nothing can be sent on the journal as it is; empty where something can."""
     run: bool = False
     """A run is being watched."""
 
@@ -65,6 +67,8 @@ def _back(context: Context) -> str:
 def _revoke(context: Context) -> str:
     if not context.act:
         return "started without --act"
+    if context.journal:
+        return context.journal
     if context.marks > 1:
         return f"{context.marks} are marked: one token at a time in this version"
     if not context.token:
@@ -123,7 +127,7 @@ def _sorts() -> tuple[Action, ...]:
 
 ACTIONS: tuple[Action, ...] = (
     Action("filter", ("/",), "filter", "Filter as you type; the syntax is in help.",
-           ("inventory",), 1, group="Find"),
+           ("inventory", "journal"), 1, group="Find"),
     Action("open", ("enter",), "open", "Open what is under the cursor.",
            ("inventory", "backends", "journal"), 2),
     Action("revoke", ("K",), "revoke",
@@ -151,6 +155,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("kinds", ("f",), "kinds", "Show one kind of entry only.", ("journal",), 3,
            group="Find"),
     Action("raw", ("x",), "raw", "Show the entry's exact stored bytes.", ("journal",), 4),
+    Action("verify", ("V",), "verify", "Check the whole journal now; what is wrong and what to do.",
+           ("journal",), 5),
     Action("reread", ("r",), "read again", "Ask the system for this token again.", ("token",), 2,
            why_not=_needs_worker),
     Action("refresh", ("r",), "refresh", "Ask the backends again now.",

@@ -9,16 +9,18 @@ from typing import Any, ClassVar
 from textual.screen import Screen
 
 from console import crash
-from console.errors import JournalError
+from console.errors import ConsoleError
 from console.journal.read import Entry
 from console.settings import Paths, Settings
 from console.tui import status
 from console.tui._textual_hacks import CarefulApp
 from console.tui.actions import Context
 from console.tui.draw import Lines
+from console.tui.keeper import Keeper
 from console.tui.screens.base import View
 from console.tui.screens.inventory import InventoryView
 from console.tui.signals import Leaving
+from console.tui.standing import Standing
 from console.tui.worker_link import WorkerError, WorkerLink, sentences
 from console.tui.world import World
 
@@ -38,6 +40,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     CSS = """
     Screen { layout: vertical; overflow: hidden; }
     #bar { height: auto; }
+    #alarm { display: none; }
     """
     BINDINGS: ClassVar[list[Any]] = []
 
@@ -69,6 +72,13 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.link = WorkerLink(
             worker or (), paths, on_news=self._news, on_state=self._worker_changed
         )
+        self.keeper = Keeper(
+            self.world.open_journal,
+            self.world.journal_base,
+            self.world.asked,
+            now,
+            lambda standing: self.from_thread(self._stands, standing),
+        )
         self.leaving = Leaving(self._leave_with)
 
     def get_default_screen(self) -> Screen[None]:
@@ -79,11 +89,14 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         asyncio.get_running_loop().set_exception_handler(self._loop_failed)
         self.set_interval(LOOK_EVERY, self._look)
         self.set_interval(TICK_EVERY, self._tick)
+        # After the first frame: no row may wait for a check of the journal.
+        self.call_after_refresh(self._keep)
         if self._words:
             # After the first frame: the worker's imports take a core for a second.
             self.call_after_refresh(self.link.start)
 
     async def on_unmount(self) -> None:
+        self.keeper.end()
         await self.link.close()
         self.world.close()
 
@@ -158,6 +171,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         if self.leaving.terminal_is_gone():
             self.leaving.go(129)
             return
+        self.keeper.look()
         store, journal = self.world.look()
         for screen in self.screen_stack:
             if isinstance(screen, View) and screen is not self.screen:
@@ -171,6 +185,20 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
             front.journal_changed()
             self._follow_run()
         front.frame()
+
+    def _keep(self) -> None:
+        self.keeper.look()
+        self.keeper.start()
+
+    def _stands(self, standing: Standing) -> None:
+        """The keeper's news about the journal."""
+        self.world.standing = standing
+        if (front := self.front) is not None:
+            front.standing_changed()
+
+    def verify_journal(self) -> None:
+        """Have all of the journal checked again."""
+        self.keeper.ask(True)
 
     def _tick(self) -> None:
         if (front := self.front) is not None:
@@ -221,7 +249,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         if self.run_id:
             try:
                 self._run_entries = self.world.journal.entries(RUN_ENTRIES, plan=self.run_id)
-            except JournalError as error:
+            except ConsoleError as error:
                 if (front := self.front) is not None:
                     front.note(sentences(str(error), error.hint), bad=True)
                 return

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from console.tui import readings
+from console.tui import readings, standing
 from console.tui.actions import Action, Context, footer, key_names
 from console.tui.lines import Line, Part, clip, count, spread, width_of
 from console.tui.pages.backends import health
 from console.tui.worker_link import sentences
 from console.tui.world import World
+
+WIDE_TOP = 100
+"""Columns from which the top line counts the backends as well."""
 
 SHORTEST_TROUBLE = 34
 """Cells that a backend's trouble keeps, however many others there are."""
@@ -20,14 +23,12 @@ def top(world: World, width: int) -> Line:
         left.append((" DEMO", "warn"))
     left.append((f" · {world.host}", "dim"))
     seen = f"{count(len(world.backends), 'backend')} · {count(world.total, 'token')}"
-    if world.journal_trouble:
-        journal: Part = ("jrnl BROKEN", "bad")
-    elif world.open_intents:
-        journal = (f"jrnl {world.open_intents} OPEN", "bad")
-    else:
-        journal = ("jrnl ok", "dim")
+    if width < WIDE_TOP:
+        # The backends have a line of their own; the journal's state has only this one.
+        seen = count(world.total, "token")
+    journal = standing.short(world.standing, world.now(), width)
     mode: Part = ("ACT", "bad") if world.act else ("ro", "dim")
-    right: list[Part] = [(seen, ""), ("   ", ""), mode, (" · ", "dim"), journal, (" ", "")]
+    right: list[Part] = [(seen, ""), ("   ", ""), mode, (" · ", "dim"), *journal, (" ", "")]
     return spread(left, right, width)
 
 

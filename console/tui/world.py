@@ -11,8 +11,9 @@ from backends.contract import Verb
 from console.errors import ConsoleError
 from console.inventory.search import BackendState, Inventory, Row
 from console.journal.read import JournalView
-from console.settings import Paths, Settings
+from console.settings import JournalSettings, Paths, Settings
 from console.tui.actions import Context
+from console.tui.standing import UNREADABLE, Standing, Trouble
 
 
 class World:
@@ -37,11 +38,16 @@ class World:
         tables = settings.backends if settings is not None else ()
         self.production = {table.name for table in tables if table.table.get("production") is True}
         self.inventory = Inventory(paths.inventory, clock=now)
-        self.journal = JournalView(paths.journal)
+        self.asked = settings.journal if settings is not None else JournalSettings()
+        self.remote_journal = self.asked.url is not None
+        self.journal_base = paths.journal
+        if self.remote_journal:
+            self.journal_base = paths.state / "journal-postgres.db"
+        self.standing = Standing()
+        """What the last check of the journal found."""
+        self._journal: JournalView | None = None
         self.backends: list[BackendState] = []
         self.total = 0
-        self.open_intents = 0
-        self.journal_trouble = ""
         self.store_trouble = ""
         self.news: dict[str, Mapping[str, Any]] = {}
         """The worker's last word about each backend."""
@@ -50,6 +56,22 @@ class World:
         """Why there is no worker, where there should be one."""
         self._stamp: int | None = None
         self._journal_stamp: int | None = None
+
+    @property
+    def journal(self) -> JournalView:
+        """The journal, for what the event loop may wait for. Raises ``ConsoleError``."""
+        if self._journal is None:
+            self._journal = self.open_journal()
+        return self._journal
+
+    def open_journal(self) -> JournalView:
+        """A look at the journal of one's own, for a thread. Raises ``ConsoleError``."""
+        if not self.remote_journal:
+            return JournalView(self.paths.journal)
+        # Only here, as it loads the way to a database that most do not have.
+        from console.journal import opening
+
+        return opening.view(self.paths)
 
     def look(self) -> tuple[bool, bool]:
         """Read what changed: whether the store did, and whether the journal did."""
@@ -71,17 +93,21 @@ class World:
         return True
 
     def _look_at_journal(self) -> bool:
+        """How many entries there are. Whether they are in order is the keeper's to say."""
         try:
-            stamp = self.journal.stamp()
-            if stamp == self._journal_stamp:
-                return False
-            self.open_intents = len(self.journal.open_intents())
-            self._journal_stamp, self.journal_trouble = stamp, ""
+            # A database elsewhere would be waited for; the keeper counts there.
+            stamp = self.standing.entries if self.remote_journal else self.journal.stamp()
         except (sqlite3.Error, ConsoleError) as error:
-            changed = self.journal_trouble != str(error)
-            self.journal_trouble = str(error)
+            trouble = Trouble("unreadable", str(error).rstrip("."), True)
+            changed = not self.standing.word
+            if changed:
+                self.standing = self.standing._replace(word=UNREADABLE, found=(trouble,))
             return changed
-        return True
+        changed = stamp != self._journal_stamp
+        self._journal_stamp = stamp
+        if not self.standing.word:
+            self.standing = self.standing._replace(entries=stamp)
+        return changed
 
     def backend(self, name: str) -> BackendState | None:
         """The state of a backend by its name."""
@@ -91,6 +117,7 @@ class World:
         """What an action has to know, with this row as the one to act on."""
         state = self.backend(row.backend) if row is not None else None
         revoke = "unknown"
+        problem = self.standing.problem
         if row is not None and state is not None and state.capabilities is not None:
             revoke = state.capabilities.of(row.kind).ability(Verb.REVOKE).support.value
         return Context(
@@ -104,10 +131,12 @@ class World:
             can_act=state is not None and state.can_act,
             revoke=revoke,
             kind=row.kind if row is not None else "",
+            journal=f"the journal is not whole: {problem}" if problem else "",
             **more,
         )
 
     def close(self) -> None:
         """Give the files back."""
         self.inventory.close()
-        self.journal.close()
+        if self._journal is not None:
+            self._journal.close()

@@ -46,12 +46,24 @@ def run_command(*words: str) -> str:
 
 @pytest.mark.parametrize(
     "words",
-    [("--help",), ("list", "--json"), ("list", "--help"), ("show", "x"), ("journal", "list")],
+    [
+        ("--help",),
+        ("list", "--json"),
+        ("list", "--help"),
+        ("show", "x"),
+        ("journal", "list"),
+        ("journal", "--help"),
+    ],
 )
 def test_reading_commands_load_neither_screen_nor_backends(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:
     assert not loaded(run_command(*words), tmp_path) & {*SCREEN, *HEAVY}
+
+
+def test_verifying_loads_only_what_signatures_need(tmp_path: Path) -> None:
+    held = loaded(run_command("journal", "verify"), tmp_path)
+    assert not held & {*SCREEN, *HEAVY} - {"cryptography"}
 
 
 @pytest.mark.parametrize(

@@ -76,3 +76,56 @@ def test_without_home_the_xdg_directories_are_used(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "s"))
     assert paths().config == tmp_path / "c" / "token-console" / "config.toml"
     assert paths().state == tmp_path / "s" / "token-console"
+
+
+def test_the_journal_section_says_who_stands_behind_an_entry(tmp_path: Path) -> None:
+    text = (
+        "[journal]\n"
+        'url = { env = "JOURNAL_URL" }\n'
+        'signatures = "require"\n'
+        'signing_key = "alice@laptop"\n'
+        'allowed_signers = "signers"\n'
+        'policy = "/etc/policy"\n'
+        'witnesses = ["https://w.example:1/x peer.example/w+0123abcd+BAUG+/="]\n'
+    )
+    found = load(write(tmp_path, text)).journal
+    assert found.url == {"env": "JOURNAL_URL"}
+    assert (found.signatures, found.signing_key) == ("require", "alice@laptop")
+    assert found.allowed_signers == tmp_path / "signers"
+    assert found.policy == Path("/etc/policy")
+    assert found.witnesses == ("https://w.example:1/x peer.example/w+0123abcd+BAUG+/=",)
+    # Whoever names a witness wants it asked.
+    assert found.witnessing == "require"
+
+
+def test_without_a_journal_section_it_is_a_file_and_signatures_are_preferred(
+    tmp_path: Path,
+) -> None:
+    found = load(write(tmp_path, "")).journal
+    assert found == settings.JournalSettings()
+    assert (found.url, found.signatures, found.witnessing) == (None, "prefer", "off")
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ('signature = "off"', "'signature'"),
+        ('signatures = "no"', "'no'"),
+        ("signatures = true", "text"),
+        ('signing_key = ""', "text"),
+        ('witnesses = "https://w.example"', "list"),
+        ('witnesses = ["https://w.example"]', "key"),
+        ('witnessing = "always"', "'always'"),
+        ('witnessing = "prefer"', "without a witness"),
+        ('url = "postgresql://secret-canary@x"', "url"),
+    ],
+)
+def test_a_mistake_in_the_journal_section_stops_and_names_its_line(
+    tmp_path: Path, line: str, word: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(write(tmp_path, f"[console]\nrefresh = 9\n[journal]\n\n{line}\n"))
+    assert "line 5" in str(caught.value)
+    assert word in str(caught.value)
+    assert caught.value.hint
+    assert "canary" not in str(caught.value) + caught.value.hint

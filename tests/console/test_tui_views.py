@@ -86,15 +86,15 @@ def test_the_journal_shows_open_intents_first_and_the_top_line_counts_them(paths
     app = world.application(paths)
 
     async def steps(pilot):
-        assert "jrnl 1 OPEN" in screen(app).splitlines()[0]
+        await until(pilot, lambda: "1 OPEN" in screen(app).splitlines()[0])
         await pilot.press("J")
-        await settled(pilot)
+        await until(pilot, lambda: "8 entries" in screen(app))
         lines = screen(app).splitlines()
         assert " OPEN " in lines[2]
         assert "evidence" in lines[3]
         assert "leaked in a public repo" in screen(app)
         await pilot.press("f", *"evid", "enter")
-        await settled(pilot)
+        await until(pilot, lambda: "2 entries" in screen(app))
         assert "kind: evidence" in screen(app)
         assert "level 2, recorded by the issuer" in screen(app)
         assert "outcome" not in screen(app).splitlines()[2]
@@ -108,8 +108,7 @@ def test_raw_shows_the_stored_bytes(paths) -> None:
 
     async def steps(pilot):
         await pilot.press("J", "x")
-        await settled(pilot)
-        assert "Exactly as stored" in screen(app)
+        await until(pilot, lambda: "Exactly as stored" in screen(app))
         assert '"evidence":2' in "".join(screen(app).split())
 
     drive(app, steps, (100, 40))
@@ -120,8 +119,7 @@ def test_an_entry_written_by_another_process_appears(paths) -> None:
 
     async def steps(pilot):
         await pilot.press("J")
-        await settled(pilot)
-        assert "nothing is recorded" in screen(app)
+        await until(pilot, lambda: "nothing is recorded" in screen(app))
         record(paths)
         await until(pilot, lambda: "evidence" in screen(app))
 
@@ -203,6 +201,9 @@ def test_a_hostile_name_is_harmless_on_every_view(paths) -> None:
         await settled(pilot)
         harmless()
         await pilot.press("J")
+        await until(pilot, lambda: "4 entries" in screen(app))
+        harmless()
+        await pilot.press("x")
         await settled(pilot)
         harmless()
         await pilot.press("b")
@@ -217,10 +218,10 @@ def test_a_journal_that_cannot_be_read_is_said_and_ends_nothing(paths) -> None:
     app = world.application(paths)
 
     async def steps(pilot):
-        assert "jrnl BROKEN" in screen(app)
+        assert "jrnl UNREADABLE" in screen(app)
+        assert "JOURNAL UNREADABLE: cannot use the journal" in screen(app).splitlines()[1]
         await pilot.press("J")
-        await settled(pilot)
-        assert "journal" in screen(app).splitlines()[-3]
+        await until(pilot, lambda: "journal" in screen(app).splitlines()[-3])
 
     drive(app, steps)
 

@@ -18,6 +18,14 @@ SYNTAX = (
     ("-owner:none !ci", "not this"),
     ('"two words"', "quotes keep blanks"),
 )
+ENTRIES = (
+    ("leaked payments", "both words, anywhere in an entry: sentence, reason, target, id"),
+    ("verb:revoke who:alice", "what was done, and who did it"),
+    ("backend:vault state:unknown", "where, and what became of it; state:open what nobody knows"),
+    ("kind: why: id:", "the kind of entry, its reason, an id or what it answers"),
+    ("-who:alice", "not this"),
+    ('"two words"', "quotes keep blanks"),
+)
 GLYPHS = (
     (">", "the cursor"), ("*", "marked"), ("+ ~ x", "new or back, changed, gone: since you looked"),
     ("!", "old and never expires"), ("O", "nobody owns it"), ("o", "not used for long, or never"),
@@ -51,8 +59,9 @@ def help_lines(context: Context, width: int) -> list[Line]:
                 width, 14,
             )  # fmt: skip
         lines.append(())
+    syntax = ENTRIES if context.view == "journal" else SYNTAX
     for title, table in (
-        ("FILTER", SYNTAX), ("SIGNS IN THE LIST", GLYPHS), ("HOW A VALUE IS KNOWN", READINGS)
+        ("FILTER", syntax), ("SIGNS IN THE LIST", GLYPHS), ("HOW A VALUE IS KNOWN", READINGS)
     ):  # fmt: skip
         lines.append([(f" {title}", "title")])
         for word, meaning in table:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Sequence
+
+from rich.cells import cell_len
 
 from backends.model import EvidenceLevel
 from console.journal.read import Entry
+from console.journal.tlog.merkle import leaf_hash
 from console.text import stamp
 from console.tui import readings
-from console.tui.lines import Line, Part, Role, block, clip, fit, wrap
+from console.tui import standing as standing_words
+from console.tui.lines import Line, Part, Role, block, clip, count, fit, wrap
+from console.tui.standing import Standing
 
 WIDE = 100
 """Columns from which the year is shown as well."""
 
 STORED = 40_000
 """Characters of an entry's bytes; the format ends before that."""
+
+SIGNED = ("session.open", "plan", "intent")
+"""Kinds for which a responder answers."""
 
 LEVELS = {
     EvidenceLevel.ASKED: "asked",
@@ -26,6 +35,7 @@ LEVELS = {
 }
 STATES: dict[str, Role] = {
     "applied": "good", "already": "good", "rejected": "bad", "not_sent": "warn", "unknown": "bad",
+    "not_applied": "warn", "seen": "good", "not_seen": "warn", "claimed": "dim", "closed": "dim",
 }  # fmt: skip
 
 
@@ -41,6 +51,8 @@ def state_words(state: str) -> str:
     return {
         "applied": "done", "already": "was so before", "rejected": "refused by the system",
         "not_sent": "not sent", "unknown": "UNKNOWN: it may have happened",
+        "not_applied": "was not done", "seen": "seen so", "not_seen": "not seen so",
+        "claimed": "being looked into", "closed": "ended",
     }.get(state, state)  # fmt: skip
 
 
@@ -48,19 +60,20 @@ def row(entry: Entry, width: int, *, open_intent: bool = False) -> Line:
     """One entry in the list."""
     role: Role = "bad" if open_intent else STATES.get(entry.state or "", "")
     word = "OPEN" if open_intent else entry.kind
+    kind = 14 if width >= WIDE else 10
     return clip(
         [
             (f" {fit(str(entry.seq), 5, right=True)} ", "dim"),
             (readings.moment(entry.at)[0 if width >= WIDE else 5 : 16] + "  ", "dim"),
-            (fit(word, 10) + " ", role),
+            (fit(word, kind) + " ", role),
             (entry.sentence, "bad" if open_intent else ""),
         ],
         width,
     )
 
 
-def detail(entry: Entry, width: int, *, raw: bool) -> list[Line]:
-    """One entry's fields, and its stored bytes as they are."""
+def detail(entry: Entry, width: int, *, raw: bool, size: int) -> list[Line]:
+    """One entry's sentence and fields, or its stored bytes as they are; ``size`` of the tree."""
     lines: list[Line] = []
     fields: list[tuple[str, str]] = [
         ("WHAT", entry.sentence),
@@ -71,7 +84,7 @@ def detail(entry: Entry, width: int, *, raw: bool) -> list[Line]:
     if entry.why:
         fields.insert(3, ("WHY", entry.why))
     if entry.state:
-        fields.append(("OUTCOME", state_words(entry.state)))
+        fields.append(("STATE", state_words(entry.state)))
     if entry.evidence is not None:
         fields.append(("EVIDENCE", evidence_words(entry.evidence)))
     fields.append(
@@ -79,12 +92,76 @@ def detail(entry: Entry, width: int, *, raw: bool) -> list[Line]:
     )
     for label, value in fields:
         lines += block(label, [(value, "")], width, 10)
+    if entry.kind in SIGNED:
+        words: Part = ("by a responder's key", "") if entry.signed else ("no: UNSIGNED", "warn")
+        lines += block("SIGNED", [words], width, 10)
     if raw:
-        lines += [(), [(" Exactly as stored:", "dim")]]
-        text = entry.raw.decode("utf-8", "backslashreplace")
-        lines += [[(" " + piece, "dim")] for piece in wrap(text, max(width - 2, 10), STORED)]
+        place = f"entry {entry.seq:,} of a tree of {size:,}, {len(entry.raw):,} bytes"
+        lines += block("IN TREE", [(place, "")], width, 10)
+        lines += block("LEAF HASH", [(f"{leaf_hash(entry.raw).hex()} (SHA-256)", "")], width, 10)
+        lines += [
+            (),
+            [(" Exactly as stored; \\xNN is a byte that a terminal must not get:", "dim")],
+        ]
+        lines += [[(" " + piece, "dim")] for piece in exact(entry.raw, max(width - 2, 10))]
     else:
         lines += [(), *_pretty(entry.raw, width)]
+    return lines
+
+
+def exact(raw: bytes, width: int) -> list[str]:
+    """Bytes on lines of at most ``width`` cells, nothing left out and nothing put in.
+
+    What is no printable character stands as ``\\xNN``, which JSON itself never has.
+    """
+    lines, used = [""], 0
+    for character in raw.decode("utf-8", "surrogateescape"):
+        shown = character
+        if not character.isprintable() or unicodedata.combining(character):
+            data = character.encode("utf-8", "surrogateescape")
+            shown = "".join(f"\\x{byte:02x}" for byte in data)
+        taken = cell_len(shown)
+        if used and used + taken > width:
+            lines.append("")
+            used = 0
+        lines[-1] += shown
+        used += taken
+    return lines
+
+
+def verification(standing: Standing, now: float, width: int) -> list[Line]:
+    """What the last check found, finding by finding, and what to do next."""
+    lines: list[Line] = [[(" VERIFICATION", "title")]]
+    role: Role
+    state, role = "whole", "good"
+    if standing.word:
+        state, role = standing.word, "bad"
+    if not standing.checked_at:
+        state, role = "not checked yet", "dim"
+    fields: list[tuple[str, str, Role]] = [("STATE", state, role)]
+    if standing.checking:
+        fields.append(("NOW", standing.checking, "accent"))
+    if standing.checked_at:
+        fields.append(("CHECKED", f"all of it {readings.ago(standing.checked_at, now)} ago", ""))
+    fields.append(("ENTRIES", f"{standing.entries:,}, {standing.open:,} open", ""))
+    if not standing.word:
+        fields.append(("SEEN BY", standing_words.witnessed(standing), ""))
+        fields.append(
+            ("SIGNED", count(standing.checkpoints, "checkpoint") + f" by {standing.key}", "")
+        )
+        fields.append(("ROOT", standing.root, "dim"))
+    for label, text, shown in fields:
+        lines += block(label, [(text, shown)], width, 10)
+    lines.append(())
+    if not standing.found and standing.checked_at:
+        lines.append([(" Nothing is wrong with it.", "good")])
+    for trouble in standing.found:
+        lines += block("WRONG" if trouble.grave else "NOTE",
+                       [(trouble.text, "bad" if trouble.grave else "warn")], width, 10)  # fmt: skip
+        lines += block("  DO NEXT", [(trouble.next, "")], width, 10)
+    if standing.word:
+        said = "Nothing is sent while that is so. What is shown here may have been changed."
+        lines += [(), *block("", [(said, "bad")], width, 0)]
     return lines
 
 

@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from console.inventory.search import Row
 from console.journal.read import Entry
-from console.tui import status
+from console.tui import standing, status
 from console.tui.actions import ACTIONS, BY_ID, Action, Context, key_names, matching
 from console.tui.draw import OneLine
 from console.tui.lines import Part, count, spread
@@ -46,6 +46,7 @@ class View(Screen[None], inherit_bindings=False):
         super().__init__()
         self.world = world
         self._top = OneLine()
+        self._alarm = OneLine(id="alarm")
         self._bar = Vertical(id="bar")
         self._run = RunStrip()
         self._note = OneLine(id="note")
@@ -76,6 +77,7 @@ class View(Screen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         yield self._top
+        yield self._alarm
         yield from self.body()
         yield self._bar
         yield self._run
@@ -115,6 +117,9 @@ class View(Screen[None], inherit_bindings=False):
             return
         width = self.app.size.width
         self._top.say(status.top(self.world, width))
+        alarm = standing.alarm(self.world.standing, width)
+        self._alarm.display = bool(alarm)
+        self._alarm.say(alarm)
         self._data.say(status.data(self.world, width))
         if self.open_bar is not None:
             self._keys.say([(" esc", "key"), (" leaves this", "dim")])
@@ -146,6 +151,10 @@ class View(Screen[None], inherit_bindings=False):
 
     def journal_changed(self) -> None:
         """The journal has news."""
+
+    def standing_changed(self) -> None:
+        """A check of the journal has news."""
+        self.frame()
 
     def show_run(self, title: str, entries: Sequence[Entry]) -> None:
         """Show where a run is."""

@@ -1,0 +1,244 @@
+"""Verifies the journal off the event loop: all of it at start and when asked, else what is new."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from console.errors import UsageError
+from console.journal.files import beside
+from console.journal.read import JournalView
+from console.journal.store import Reader
+from console.settings import JournalSettings
+from console.tui.background import Background, Outdated
+from console.tui.standing import BROKEN, UNREADABLE, Standing, Trouble
+
+if TYPE_CHECKING:
+    from console.journal.verify import Finding, Report
+
+WHOLE = 4000
+"""Entries up to which everything is checked each time: less than a tenth of a second."""
+TELL_EVERY = 0.5
+"""Seconds between two words about how far a check is."""
+BREATH = 0.002
+"""Seconds that the check leaves the interpreter to the screen after each page."""
+ASK_EVERY = 5.0
+"""Seconds between two questions to a database elsewhere."""
+NEVER = (0, 0, 0)
+
+Signature = tuple[tuple[int, int, int], ...]
+
+
+def signature(path: Path) -> Signature:
+    """Changes when the journal's file, or the log beside it, was written to or replaced."""
+    made = []
+    for each in (path, path.with_name(path.name + "-wal")):
+        try:
+            stat = each.stat()
+            made.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        except OSError:
+            made.append(NEVER)
+    return tuple(made)
+
+
+class Keeper(Background[bool]):
+    """Asked with True to check everything. ``on_standing`` is called from this thread.
+
+    ``base`` is where the journal's files are; ``asked`` what the configuration says.
+    """
+
+    def __init__(
+        self,
+        open_journal: Callable[[], JournalView],
+        base: Path,
+        asked: JournalSettings,
+        now: Callable[[], float],
+        on_standing: Callable[[Standing], None],
+    ) -> None:
+        super().__init__("check of the journal", self._unreadable)
+        self._open = open_journal
+        self._base = base
+        self._policy = asked.policy
+        self._signers = asked.allowed_signers
+        self._remote = asked.url is not None
+        self._now = now
+        self._on_standing = on_standing
+        self._seen: Signature = ()
+        self._good: Report | None = None
+        self._pin = b""
+        self._looked = 0.0
+        self._standing = Standing()
+
+    def look(self) -> None:
+        """Check again if the files changed since the last time; cheap.
+
+        A database elsewhere is asked now and then.
+        """
+        if self._remote:
+            if time.monotonic() - self._looked >= ASK_EVERY:
+                self._looked = time.monotonic()
+                self.ask(False)
+            return
+        if (seen := signature(self._base)) != self._seen:
+            self._seen = seen
+            self.ask(False)
+
+    def merged(self, waiting: bool, question: bool) -> bool:
+        return waiting or question
+
+    def work(self, question: bool) -> None:
+        with self._open() as journal:
+            if journal.store is None:
+                self._no_journal()
+                return
+            entries = journal.count()
+            nothing_new = self._good is not None and entries == self._good.entries
+            if self._remote and nothing_new and not question:
+                return
+            opened = len(journal.open_intents())
+            self._tell(entries=entries, open=opened)
+            report, whole = self._verified(journal.store, entries, question)
+        self._conclude(report, whole)
+
+    # Verifying
+
+    def _verified(self, store: Reader, entries: int, full: bool) -> tuple[Report, bool]:
+        """What was found, and whether all was read for it."""
+        from console.journal.tlog import note
+        from console.journal.tlog.checkpoint import Checkpoint
+        from console.journal.verify import verify
+
+        watched = Watched(store, self._progress(entries), lambda: self.ending)
+        policy = self._read(self._policy)
+        signers = self._read(self._signers)
+        before = None if full or entries <= WHOLE else self._good
+        if before is None:
+            pin = _bytes(beside(self._base).verified)
+            pins = [each for each in (pin, self._pin) if each]
+            report = verify(watched, policy=policy or "", pins=pins, allowed_signers=signers)
+        else:
+            report = verify(
+                watched,
+                policy=policy or "",
+                vkeys=[before.key],
+                allowed_signers=signers,
+                since=Checkpoint.parse(note.parse(before.newest)[0]),
+            )
+        return report, before is None
+
+    def _read(self, path: Path | None) -> str | None:
+        """A file that the configuration names. Raises ``UsageError``."""
+        if path is None:
+            return None
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"cannot read {path}: {why}", "Mend [journal].") from None
+
+    def _conclude(self, report: Report, whole: bool) -> None:
+        from console.journal.verify import Code
+
+        grave = [each for each in report.findings if _grave(each)]
+        found = tuple(Trouble(each.what, each.text, each in grave) for each in report.findings)
+        unusable = bool(grave) and all(each.code is Code.UNUSABLE for each in grave)
+        now = self._now()
+        if grave:
+            # From here on only a check of everything can say that it is in order again.
+            self._good = None
+        elif report.newest and report.key:
+            self._good, self._pin = report, report.newest
+        self._tell(
+            word=(UNREADABLE if unusable else BROKEN) if grave else "",
+            found=found,
+            checking="",
+            witnessed=report.witnessed,
+            checked_at=now if whole else self._standing.checked_at,
+            since_at=now,
+            checkpoints=report.checkpoints if whole else self._standing.checkpoints,
+            key=report.key or self._standing.key,
+            root=report.root.hex(),
+            entries=max(self._standing.entries, report.entries) if not grave else None,
+        )
+
+    def _no_journal(self) -> None:
+        """None is there: as it should be on a new machine, and only there."""
+        now = self._now()
+        self._good = None
+        if beside(self._base).verified.exists():
+            gone = Trouble("gone", "the journal's file is gone, and one was verified here", True)
+            self._tell(word=BROKEN, found=(gone,), checking="", entries=0, open=0, checked_at=now)
+        else:
+            self._standing = Standing()
+            self._tell(checked_at=now, since_at=now)
+
+    def _unreadable(self, message: str) -> None:
+        trouble = Trouble("unreadable", message.rstrip("."), True)
+        self._tell(word=UNREADABLE, found=(trouble,), checking="")
+
+    # Telling
+
+    def _progress(self, entries: int) -> Callable[[int], None]:
+        told = time.monotonic()
+
+        def progress(done: int) -> None:
+            nonlocal told
+            if time.monotonic() - told >= TELL_EVERY:
+                told = time.monotonic()
+                self._tell(checking=f"checking: {done:,} of {entries:,} entries are in order …")
+
+        return progress
+
+    def _tell(self, **changes: Any) -> None:
+        kept = {name: value for name, value in changes.items() if value is not None}
+        self._standing = self._standing._replace(**kept)
+        self._on_standing(self._standing)
+
+
+class Watched:
+    """A store that tells how far its entries were read, and ends when the screen does."""
+
+    def __init__(
+        self, store: Reader, progress: Callable[[int], None], ending: Callable[[], bool]
+    ) -> None:
+        self._store = store
+        self._progress = progress
+        self._ending = ending
+
+    @property
+    def where(self) -> str:
+        return self._store.where
+
+    def rows(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        if self._ending():
+            raise Outdated
+        found = self._store.rows(statement, values)
+        if len(found) > 1 and statement.startswith("SELECT seq, leaf FROM entry WHERE seq > ?"):
+            self._progress(found[0][0] - 1)
+            time.sleep(BREATH)
+        return found
+
+    def damage(self) -> str:
+        return self._store.damage()
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def _grave(finding: Finding) -> bool:
+    """Whether the journal takes no more entries for it.
+
+    A signature by somebody who may not sign any more is told, and no reason to stop.
+    """
+    from console.journal.verify import Code
+
+    return finding.code is not Code.INCOMPLETE and finding.what != "signer"
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
