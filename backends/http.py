@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import random
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -42,6 +43,10 @@ ATTEMPTS = 4
 
 PATIENCE = 30.0
 """Seconds that a read waits at most for a busy system before it gives up."""
+
+SECRET_KEY = re.compile(r"token|secret|passw|key", re.IGNORECASE)
+SHORTEST = 8
+"""Characters of a value that counts as a secret; "Bearer" and the like are none."""
 
 Redactor = Callable[[Any], Any]
 """Takes the parsed answer and returns it without its live secrets, before anyone sees it."""
@@ -215,7 +220,8 @@ class Http:
         except (httpx.HTTPError, OSError) as error:
             return outcome(OutcomeState.UNKNOWN, detail=f"no answer ({type(error).__name__})")
         status = response.status_code
-        told = (str(status), _reason(response), response.headers.get(self._request_id, ""))
+        reason = _words(response.content, self._sent(body)) if status >= 400 else ""
+        told = (str(status), reason, response.headers.get(self._request_id, ""))
         if status < 300:
             applied = outcome(OutcomeState.APPLIED, *told)
             return judge(self._body(response), applied) if judge else applied
@@ -224,6 +230,17 @@ class Http:
         if status >= 500 or status == 408:
             return outcome(OutcomeState.UNKNOWN, *told)
         return outcome(OutcomeState.REJECTED, *told)
+
+    def _sent(self, body: Any) -> list[str]:
+        """The secrets of a request, which a system may repeat in its error text."""
+        secret = [word for value in self._headers().values() for word in value.split()]
+        if isinstance(body, dict):
+            secret += [
+                value
+                for key, value in body.items()
+                if isinstance(value, str) and SECRET_KEY.search(key) and "accessor" not in key
+            ]
+        return [word for word in secret if len(word) >= SHORTEST]
 
     def _body(self, response: httpx.Response) -> Any:
         try:
@@ -276,7 +293,7 @@ class Http:
             ) from None
         except httpx.HTTPError as error:
             raise ServerFault(f"the answer to {where} broke off ({type(error).__name__})") from None
-        raise_for(response, content, where)
+        raise_for(response, content, where, self._sent(body))
         request_id = response.headers.get(self._request_id, "")
         if not content.strip():
             return Answer(response.status_code, None, request_id, response.links)
@@ -298,12 +315,17 @@ async def _capped(response: httpx.Response, where: str) -> bytes:
     return b"".join(chunks)
 
 
-def raise_for(response: httpx.Response, content: bytes, where: str) -> None:
-    """Turn a status that is not a success into the error that it means."""
+def raise_for(
+    response: httpx.Response, content: bytes, where: str, secrets: Iterable[str] = ()
+) -> None:
+    """Turn a status that is not a success into the error that it means.
+
+    ``secrets`` are withheld where the system's own text repeats one.
+    """
     status = response.status_code
     if status < 300:
         return
-    reason = _words(content)
+    reason = _words(content, secrets)
     text = f"{where} was answered with {status}" + (f": {reason}" if reason else "")
     if status < 400:
         raise BadAnswer(text, "The address redirects: configure the address it leads to.")
@@ -334,11 +356,7 @@ def _cause(error: BaseException) -> str:
     return str(error)[:200]
 
 
-def _reason(response: httpx.Response) -> str:
-    return _words(response.content) if response.status_code >= 400 else ""
-
-
-def _words(content: bytes) -> str:
+def _words(content: bytes, secrets: Iterable[str] = ()) -> str:
     """The system's own error text from the places where APIs put it; nothing else of a body."""
     try:
         data = json.loads(content[:65536])
@@ -353,5 +371,7 @@ def _words(content: bytes) -> str:
         if isinstance(value, dict):
             value = value.get("message")
         if isinstance(value, str) and value:
+            for secret in secrets:
+                value = value.replace(secret, "[withheld]")
             return value[:300]
     return ""

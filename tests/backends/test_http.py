@@ -13,6 +13,7 @@ from backends import http
 from backends.contract import Call, OutcomeState, Step, Verb
 from backends.errors import (
     AuthFailed,
+    BackendError,
     BadAnswer,
     Forbidden,
     NoIntent,
@@ -75,6 +76,25 @@ def test_each_trouble_has_its_error_and_says_what_to_do(
         get(server)
     assert caught.value.hint
     assert "canary" not in str(caught.value)
+
+
+def test_a_system_that_repeats_a_secret_in_its_error_is_not_quoted_with_it() -> None:
+    body = b'{"errors": ["bad token canary-3141592653 and secret canary-2718281828"]}'
+
+    async def lookup(client: Http) -> Any:
+        return await client.ask("POST", "/lookup", body={"token": "canary-2718281828"})
+
+    with serving(answer(400, body)) as server, pytest.raises(BackendError) as caught:
+        talk(server, lookup)
+    assert "canary" not in str(caught.value)
+    assert "bad token" in str(caught.value)
+
+    async def use(client: Http) -> Any:
+        with Permit("intent-1", STEP).active():
+            return await client.change(CALL, body={"secret_id": "canary-2718281828"})
+
+    with serving(answer(400, body)) as server:
+        assert "canary" not in repr(talk(server, use))
 
 
 def test_a_busy_system_is_asked_again() -> None:
