@@ -85,6 +85,10 @@ class Scene:
         """Wait until the plan's runner is gone."""
         wait_for(lambda: not runner.alive(plan_id, self.paths), "the end of the runner")
 
+    def said(self, plan_id: str, words: str) -> None:
+        """Wait until the runner's log has the words: it writes them after it let go of the plan."""
+        wait_for(lambda: words in self.log(plan_id), f"the runner to say {words!r}")
+
     def told(self, plan_id: str) -> list[Entry]:
         """What the journal has about the plan, oldest first, without the approval."""
         return list(reversed(self.view.entries(plan=plan_id)))[1:]

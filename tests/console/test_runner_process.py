@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runner_scene import Scene, wait_for
+from runner_scene import Scene
 from scripted_system import calls
 
 from console.errors import PlanRefused
@@ -36,7 +36,7 @@ def test_a_started_runner_revokes_and_says_so_in_the_journal(scene: Scene) -> No
     assert len(calls(scene.system)) == 1
     log = runner.log_of(plan, scene.paths)
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
-    assert "every step of the plan is done" in log.read_text()
+    scene.said(plan, "every step of the plan is done")
 
 
 def test_two_runners_on_one_plan_make_one_call(scene: Scene) -> None:
@@ -87,8 +87,7 @@ def test_a_plan_whose_file_was_changed_is_refused_and_whoever_watches_sees_it(
     scene.ended(plan)
     assert calls(scene.system) == []
     assert "not the one that was approved" in scene.told(plan)[0].sentence
-    # A runner says why after it has let go of the plan, so its end is no sign yet.
-    wait_for(lambda: "not the one that was approved" in scene.log(plan), "the runner to say why")
+    scene.said(plan, "not the one that was approved")
 
 
 def test_a_backend_that_left_the_configuration_is_told_and_nothing_is_sent(scene: Scene) -> None:
@@ -107,8 +106,7 @@ def test_a_plan_that_was_never_approved_is_not_carried_out(scene: Scene) -> None
         (scene.paths.state / name).unlink(missing_ok=True)
     runner.start(plan, scene.paths)
     scene.ended(plan)
-    # A runner says why after it has let go of the plan, so its end is no sign yet.
-    wait_for(lambda: "no approval" in scene.log(plan), "the runner to say why")
+    scene.said(plan, "no approval")
     assert calls(scene.system) == []
     with pytest.raises(PlanRefused):
         runner.start("../../x", scene.paths)
