@@ -105,12 +105,6 @@ class Refused(BackendError):
     hint = "Read the system's reason; a dependency may have to go first."
 
 
-class OutcomeUnknown(BackendError):
-    """A change left this machine and no trustworthy answer came back. It may have happened."""
-
-    hint = "Do not repeat it blindly: `token-console journal list --open` asks the system."
-
-
 class NoIntent(BackendError):
     """A changing request was about to leave without a durable intent: a fault of the caller."""
 
