@@ -6,6 +6,7 @@ as dangerous: no retry, not reversible, side effects not known.
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
@@ -15,11 +16,18 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
+from backends.declare import Ability as Ability
+from backends.declare import Capabilities as Capabilities
+from backends.declare import KindCapabilities as KindCapabilities
+from backends.declare import Readable as Readable
+from backends.declare import Retry as Retry
+from backends.declare import Rotation as Rotation
+from backends.declare import Support as Support
+from backends.declare import Verb as Verb
 from backends.errors import ConfigError, Unsupported
 from backends.model import (
     AuditEvent,
     Dependents,
-    EvidenceLevel,
     Found,
     Gap,
     GapKind,
@@ -27,123 +35,6 @@ from backends.model import (
     Token,
     TokenRef,
 )
-
-
-class Support(StrEnum):
-    """How well a backend can do something, for one kind of token."""
-
-    FULL = "full"
-    PARTIAL = "partial"
-    MANUAL = "manual"
-    """Only a person can, outside the system's API."""
-    NONE = "none"
-    UNKNOWN = "unknown"
-
-
-class Verb(StrEnum):
-    """What can be done to a token."""
-
-    CONTAIN = "contain"
-    RESTORE = "restore"
-    """The exact undo of contain."""
-    ROTATE = "rotate"
-    REVOKE = "revoke"
-    DISCONNECT = "disconnect"
-
-
-class Rotation(StrEnum):
-    """The five ways in which systems replace a value, and "not known"."""
-
-    IN_PLACE = "in place"
-    """One call, same id, the old value dies at once."""
-    REPLACE = "native replace"
-    """One call, new id, the old token dies at once."""
-    OVERLAP = "native overlap"
-    """The old value stays valid for a while, by the system's own doing."""
-    CREATE_RETIRE = "create, then retire"
-    """Two tokens for a while; the console owns the order."""
-    NO_API = "no API"
-    """Only a person can mint the successor."""
-    UNKNOWN = "not known"
-
-
-class Retry(StrEnum):
-    """What may be done when the answer to a call is lost."""
-
-    FREE = "repeat freely"
-    CONFIRM = "confirm, then repeat"
-    """Read first: the repeat fails, or does harm, when the first call worked."""
-    NEVER = "never"
-    """A repeat mints, kills or burns something. Only reading may follow."""
-
-
-class Readable(StrEnum):
-    """What may be asked about a kind of token."""
-
-    LIST = "list"
-    OWNER = "owner"
-    CREATED = "created"
-    CREATOR = "creator"
-    LAST_USED = "last used"
-    GRANTS = "grants"
-    EXPIRY = "expiry"
-    PARENT = "parent"
-    DEPENDENTS = "dependents"
-    EVENTS = "events"
-    IDENTIFY = "identify"
-
-
-class Ability(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a verb works on one kind of token. The defaults are the careful ones."""
-
-    support: Support = Support.UNKNOWN
-    reversible: bool = False
-    retry: Retry = Retry.NEVER
-    note: str = ""
-
-
-class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Everything that a backend declares about one kind of token.
-
-    ``propagation`` is how long the old value may go on working after the system said
-    yes; None means that nobody knows. ``probe_effects`` lists what trying the secret
-    does besides answering (writes an audit line, renews an idle timer); None means
-    undeclared, and such a probe is not offered. ``slots`` is how many tokens of the kind
-    one principal may have. ``ceiling`` is the highest evidence level that the system
-    lets anyone reach.
-    """
-
-    kind: str
-    title: str
-    reads: Mapping[Readable, Support] = {}
-    verbs: Mapping[Verb, Ability] = {}
-    rotation: Rotation = Rotation.UNKNOWN
-    propagation: timedelta | None = None
-    probe_effects: tuple[str, ...] | None = None
-    slots: int | None = None
-    ceiling: EvidenceLevel = EvidenceLevel.ACCEPTED
-    notes: tuple[str, ...] = ()
-
-    def can_read(self, what: Readable) -> Support:
-        return self.reads.get(what, Support.UNKNOWN)
-
-    def ability(self, verb: Verb) -> Ability:
-        return self.verbs.get(verb, Ability())
-
-
-class Capabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What a backend can do, kind by kind. ``unlistable`` names what nobody can list."""
-
-    kinds: tuple[KindCapabilities, ...]
-    watch: Support = Support.NONE
-    unlistable: tuple[str, ...] = ()
-
-    def of(self, kind: str) -> KindCapabilities:
-        """The declaration for a kind; an undeclared kind can do nothing."""
-        for declared in self.kinds:
-            if declared.kind == kind:
-                return declared
-        return KindCapabilities(kind=kind, title=kind)
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -165,12 +56,38 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.method} {self.target}" + (f" {{{inside}}}" if inside else "")
 
 
+class Phase(StrEnum):
+    """Where in a rotation a step stands; every other verb's steps are ``act``."""
+
+    ACT = "act"
+    MINT = "mint"
+    """Brings the new value into being (in place, where the system has one value only)."""
+    RETIRE = "retire"
+    """Ends the old one, once its consumers have moved."""
+
+
+class Value(StrEnum):
+    """What a step's call has to do with a new value."""
+
+    NONE = ""
+    CHOSEN = "chosen"
+    """We choose it (``Backend.new_value``), and the permit carries it into the call."""
+    ISSUED = "issued"
+    """The system makes it, and only the call's answer has it."""
+
+
+NO_SESSIONS = "no sessions"
+"""What a step expects that ends open sessions: ``dependents`` then tells of none."""
+
+
 class Step(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One exact call of a plan, and what it means.
 
     ``expect`` is what a later read must show for evidence level 2: "gone" (the system
-    no longer has it) or a token state. ``also`` names further tokens that the same call
-    acts on, where a system takes a list.
+    no longer has it), a token state, or ``NO_SESSIONS``; a step that mints expects
+    nothing of the old token. ``also`` names further tokens that the same call acts on,
+    where a system takes a list. ``leak_only`` marks a step that is left out of a routine
+    rotation: it ends what a grace period would leave alive.
     """
 
     id: str
@@ -182,6 +99,9 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     reversible: bool = False
     expect: str = ""
     also: tuple[TokenRef, ...] = ()
+    phase: Phase = Phase.ACT
+    value: Value = Value.NONE
+    leak_only: bool = False
 
 
 class Hazard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -198,7 +118,10 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     ``collateral`` lists, for people, what dies too; ``undo`` says how to take it back,
     empty where nothing can; ``manual`` says what a person has to do outside.
     ``undo_steps`` are the calls that put back exactly what was read for this plan, for a
-    system whose "disable" forgets it (policies, roles, a CIDR list).
+    system whose "disable" forgets it (policies, roles, a CIDR list). ``also_ends`` names
+    the tokens that the system ends along with this one (children): each is read again
+    afterwards, and one that lives on is reported. ``manual`` without steps makes the plan
+    a card for a person, who shows by evidence that it was done.
     """
 
     steps: tuple[Step, ...]
@@ -208,6 +131,7 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     undo: str = ""
     undo_steps: tuple[Step, ...] = ()
     manual: str = ""
+    also_ends: tuple[TokenRef, ...] = ()
 
 
 class OutcomeState(StrEnum):
@@ -287,7 +211,8 @@ class Option(msgspec.Struct, frozen=True):
 class BackendConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A configured backend: its name, its checked options, and its two credentials.
 
-    ``act`` absent means read-only. ``production`` makes the screen say so.
+    ``act`` absent means read-only. ``production`` makes the screen say so. ``rate`` is
+    how many changing calls a second the system is to be given, where the file says so.
     """
 
     name: str
@@ -296,6 +221,7 @@ class BackendConfig(msgspec.Struct, frozen=True, kw_only=True):
     read: Secret | None = None
     act: Secret | None = None
     production: bool = False
+    rate: float | None = None
 
 
 class Backend(ABC):
@@ -402,3 +328,19 @@ class Backend(ABC):
     async def probe(self, ref: TokenRef, secret: Secret) -> ProbeResult:
         """Try the value against the system. Only for kinds that declare ``probe_effects``."""
         raise Unsupported(f"{self.name} has no probe")
+
+    def new_value(self, step: Step) -> Secret:
+        """A new value for a step whose ``value`` is ``CHOSEN``, as strong as the system takes.
+
+        Asked before the intent, so that the value is in escrow before the call is made.
+        """
+        return Secret(secrets.token_urlsafe(32))
+
+    async def minted(self, step: Step, intent_id: str, since: datetime) -> tuple[TokenRef, ...]:
+        """What a minting step whose answer was lost has left behind. Reads, never changes.
+
+        ``intent_id`` is in the new token's name or label where the system keeps one;
+        ``since`` is when the intent was written. Empty says, with certainty, that there is
+        nothing: raise where the system cannot tell.
+        """
+        raise Unsupported(f"{self.name} cannot tell what a lost answer minted")

@@ -17,7 +17,7 @@ from backends.contract import Backend, BackendConfig, Option
 from backends.errors import BackendError, ConfigError, MissingLibrary
 
 GROUP = "token_console.backends"
-COMMON = frozenset({"type", "read", "act", "production", "enabled"})
+COMMON = frozenset({"type", "read", "act", "production", "enabled", "rate"})
 """Entries that every backend's table may have; the console itself reads these."""
 
 
@@ -108,6 +108,11 @@ def configure(name: str, table: Mapping[str, Any], *, act: bool = False) -> Back
     options = check_options(
         backend.options, {key: value for key, value in table.items() if key not in COMMON}
     )
+    rate = table.get("rate")
+    if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float)):
+        rate = -1.0
+    if rate is not None and rate <= 0:
+        raise ConfigError("rate must be a number above 0", "Changing calls a second.", "rate")
     read = credentials.resolve(table["read"], "read") if "read" in table else None
     write = credentials.resolve(table["act"], "act") if act and "act" in table else None
     return backend(
@@ -118,5 +123,6 @@ def configure(name: str, table: Mapping[str, Any], *, act: bool = False) -> Back
             read=read,
             act=write,
             production=bool(table.get("production", False)),
+            rate=None if rate is None else float(rate),
         )
     )
