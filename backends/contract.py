@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import TracebackType
@@ -296,6 +296,10 @@ class Backend(ABC):
     ) -> AsyncIterator[AuditEvent | Gap]:
         """Stream audit events from ``since`` (inclusive), oldest first where the system can."""
         yield Gap(self.name, GapKind.UNLISTABLE, "audit events", "This system offers none.")
+
+    async def log_names(self, refs: Iterable[TokenRef]) -> Mapping[str, TokenRef]:
+        """What the system's own log calls these tokens, where that is not their id or name."""
+        return {}
 
     async def watch(self) -> AsyncIterator[TokenRef | None]:
         """Yield a token that changed, or None for "something did". Only where it can push."""

@@ -190,12 +190,15 @@ class Http:
         """Send a planned call once. Raises only ``NoIntent``.
 
         ``call.target`` is the path that is sent and ``call.method`` the method; the body
-        may hold secrets that the call shows as "<new value>". Statuses in ``already``
+        may hold secrets that the call shows as "<new value>". A body that is a function is
+        given the intent's id, once the permit was spent. Statuses in ``already``
         mean that the thing was so before. ``judge`` sees the redacted body of a success
         (None where it is not JSON) and the outcome, and may know better: some systems
         answer 200 and say in the body that there was nothing to do.
         """
         intent = permit.spend(call)
+        if callable(body):
+            body = body(intent)
         started = time.monotonic()
 
         def outcome(

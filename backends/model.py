@@ -236,6 +236,9 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: GapKind
     what: str
     hint: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    """The stretch of time that was not seen, where it is one; None is "without end"."""
 
 
 class ScopeDone(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -89,3 +89,9 @@ def deliver(ref: TokenRef, secret: Secret) -> None:
     if permit is None or not permit._spent:
         raise NoIntent("a value was delivered without a call that could have minted it")
     permit.minted.append((ref, secret))
+
+
+def delivered() -> tuple[tuple[TokenRef, Secret], ...]:
+    """What the active permit's call handed over so far; empty without a permit."""
+    permit = _active.get()
+    return tuple(permit.minted) if permit is not None else ()

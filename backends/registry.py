@@ -63,7 +63,9 @@ def _extra(type_: str) -> str:
     return {"aws_iam": "aws"}.get(type_, type_)
 
 
-def check_options(declared: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+def check_options(
+    declared: Iterable[Option], given: Mapping[str, Any], common: Iterable[str] = COMMON
+) -> dict[str, Any]:
     """The options with their defaults filled in and their types checked.
 
     Raises:
@@ -72,7 +74,7 @@ def check_options(declared: Iterable[Option], given: Mapping[str, Any]) -> dict[
     table = {option.name: option for option in declared}
     for name in given:
         if name not in table:
-            known = ", ".join(sorted([*table, *COMMON]))
+            known = ", ".join(sorted([*table, *common]))
             raise ConfigError(f"there is no option {name!r}", f"Known are: {known}.", option=name)
     values: dict[str, Any] = {}
     for name, option in table.items():

@@ -21,6 +21,7 @@ from console.inventory.sync import Syncer, SyncReport
 from console.response.seals import Sealer
 from console.settings import BackendTable, Paths, Settings
 from console.store.database import open_for_writing
+from console.timeline.ingest import Ingester, IngestReport
 
 OPEN_TIMEOUT = 60.0
 """Seconds that a backend may take to become ready, credential commands included."""
@@ -127,6 +128,31 @@ class Fleet:
             await self.syncer.sync_events(backend, days=self.settings.events)
             self._sealer.begin(name)
         return report
+
+    async def ingest(
+        self,
+        wanted: Iterable[str] = (),
+        on_progress: Callable[[str, int], None] | None = None,
+        *,
+        seal_all: bool = False,
+    ) -> list[IngestReport]:
+        """Read the log sources, all of them where none is named. A failure is its report.
+
+        Their events are sealed as those of a sync are; with ``seal_all`` now, and to the last.
+
+        Raises:
+            UsageError: for a source that the configuration does not have.
+        """
+        ingester = Ingester(self.syncer, self.settings, self.backend)
+        reports = []
+        for name in ingester.chosen(list(wanted)):
+            reports.append(await ingester.ingest(name, on_progress))
+            self._sealer.begin(reports[-1].backend)
+        for backend in {report.backend for report in reports} if seal_all else ():
+            await self._sealer.close()
+            while await self._sealer.seal(backend, early=True):
+                pass
+        return reports
 
     async def refresh(self, ref: TokenRef) -> None:
         """Read one token again."""

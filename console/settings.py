@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from backends import credentials
 from backends.errors import ConfigError
+from console import graph_settings, response_settings
 from console.errors import SettingsError
+from console.graph_settings import GraphSettings as GraphSettings
+from console.response_settings import ResponseSettings as ResponseSettings
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 """What a backend may be called: it stands in file names, queries and narrow columns."""
@@ -111,6 +115,22 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 """The options of [journal] that are one of a few words."""
 
 
+class SinkTable(NamedTuple):
+    """One ``[sink.NAME]`` of the file, not yet followed to its secrets."""
+
+    name: str
+    table: Mapping[str, Any]
+    line: int
+
+
+class SourceTable(NamedTuple):
+    """One ``[source.NAME]`` of the file: an audit log that is read from files or a bucket."""
+
+    name: str
+    table: Mapping[str, Any]
+    line: int
+
+
 class Settings(NamedTuple):
     """The configuration file as far as it can be used, and what is wrong with the rest."""
 
@@ -123,10 +143,14 @@ class Settings(NamedTuple):
     problems: tuple[Problem, ...]
     lines: tuple[str, ...]
     journal: JournalSettings = JournalSettings()
+    response: ResponseSettings = ResponseSettings()
+    sinks: Mapping[str, SinkTable] = MappingProxyType({})
+    sources: Mapping[str, SourceTable] = MappingProxyType({})
+    graph: GraphSettings = GraphSettings()
 
-    def line_of(self, backend: str, option: str = "") -> int:
-        """The line of a backend's option, or of its header, counted from 1; 0 if not found."""
-        return _line_of(self.lines, f"backend.{backend}", option)
+    def line_of(self, name: str, option: str = "", section: str = "backend") -> int:
+        """The line of a backend's (or sink's) option, or of its header, from 1; 0 if not found."""
+        return _line_of(self.lines, f"{section}.{name}", option)
 
 
 EXAMPLE = """\
@@ -168,13 +192,14 @@ def load(path: Path) -> Settings:
 def _settings(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> Settings:
     problems: list[Problem] = []
     for key in data:
-        if key not in ("console", "backend", "journal"):
+        if key not in ("console", "backend", "journal", "response", "graph", "sink", "source"):
             line = _line_of(lines, key) or _line_of(lines, "", key)
             problems.append(
                 Problem(
                     line,
                     f"there is no section {key!r}",
-                    "Known are [console], [journal] and [backend.NAME].",
+                    "Known are [console], [journal], [response], [graph], [backend.NAME], "
+                    "[sink.NAME] and [source.NAME].",
                 )
             )
     console = data.get("console", {})
@@ -189,32 +214,71 @@ def _settings(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> Se
             problems.append(Problem(_line_of(lines, "console", key), problem, f"{key} = 30"))
         else:
             values[key] = value
-    tables: list[BackendTable] = []
-    sections = data.get("backend", {})
-    for name, table in sections.items() if isinstance(sections, dict) else ():
-        line = _line_of(lines, f"backend.{name}")
-        if not NAME.fullmatch(name):
-            problems.append(
-                Problem(
-                    line,
-                    f"a backend cannot be called {name!r}",
-                    "Use up to 32 of a-z, 0-9, dot, dash and underscore.",
-                )
-            )
-        elif not isinstance(table, dict):
-            problems.append(Problem(line, f"backend.{name} is not a section", f"[backend.{name}]"))
-        elif table.get("enabled", True):
-            tables.append(BackendTable(name, table, line))
-            problems += _credential_problems(lines, name, table)
+    tables = {
+        section: _named(data, section, credential, lines, problems)
+        for section, credential in (
+            ("backend", ("read", "act")),
+            ("sink", ("write",)),
+            ("source", ("read",)),
+        )
+    }
+
+    def wrong_graph(option: str, told: str, hint: str) -> None:
+        problems.append(Problem(_line_of(lines, "graph", option), told, hint))
+
+    graph = graph_settings.parse(data.get("graph", {}), path.parent, wrong_graph)
     return Settings(
         path,
         values["refresh"],
         values["events"],
-        tuple(tables),
+        tuple(BackendTable(*found) for found in tables["backend"]),
         tuple(problems),
         lines,
         _journal(path, data, lines),
+        response_settings.parse(
+            data.get("response", {}),
+            path.parent,
+            lambda option, told, hint: _wrong(path, lines, "response", option, told, hint),
+        ),
+        {found[0]: SinkTable(*found) for found in tables["sink"]},
+        {found[0]: SourceTable(*found) for found in tables["source"]},
+        graph,
     )
+
+
+def _named(
+    data: Mapping[str, Any],
+    section: str,
+    credential: Iterable[str],
+    lines: tuple[str, ...],
+    problems: list[Problem],
+) -> list[tuple[str, Mapping[str, Any], int]]:
+    """The tables ``[SECTION.NAME]`` that can be used; what is wrong goes to ``problems``."""
+    found: list[tuple[str, Mapping[str, Any], int]] = []
+    tables = data.get(section, {})
+    if not isinstance(tables, dict):
+        line = _line_of(lines, "", section)
+        problems.append(Problem(line, f"{section} must be a section", f"[{section}.NAME]"))
+        return found
+    for name, table in tables.items():
+        line = _line_of(lines, f"{section}.{name}")
+        if not NAME.fullmatch(name):
+            hint = "Use up to 32 of a-z, 0-9, dot, dash and underscore."
+            problems.append(Problem(line, f"a {section} cannot be called {name!r}", hint))
+        elif not isinstance(table, dict):
+            told = f"{section}.{name} is not a section"
+            problems.append(Problem(line, told, f"[{section}.{name}]"))
+        elif table.get("enabled", True):
+            found.append((name, table, line))
+            for option in credential:
+                if option not in table:
+                    continue
+                try:
+                    credentials.check(table[option], option)
+                except ConfigError as error:
+                    line = _line_of(lines, f"{section}.{name}", option)
+                    problems.append(Problem(line, f"{name}: {error}", error.hint))
+    return found
 
 
 def _journal(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> JournalSettings:
@@ -225,7 +289,7 @@ def _journal(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> Jou
     """
 
     def wrong(option: str, problem: str, hint: str) -> SettingsError:
-        return SettingsError(f"{path}, line {_line_of(lines, 'journal', option)}: {problem}", hint)
+        return _wrong(path, lines, "journal", option, problem, hint)
 
     section = data.get("journal", {})
     if not isinstance(section, dict):
@@ -271,18 +335,10 @@ def _witnesses(value: Any, wrong: Callable[[str, str], SettingsError]) -> tuple[
     return tuple(value)
 
 
-def _credential_problems(
-    lines: tuple[str, ...], name: str, table: Mapping[str, Any]
-) -> list[Problem]:
-    found = []
-    for option in ("read", "act"):
-        if option in table:
-            try:
-                credentials.check(table[option], option)
-            except ConfigError as error:
-                line = _line_of(lines, f"backend.{name}", option)
-                found.append(Problem(line, f"{name}: {error}", error.hint))
-    return found
+def _wrong(
+    path: Path, lines: tuple[str, ...], section: str, option: str, problem: str, hint: str
+) -> SettingsError:
+    return SettingsError(f"{path}, line {_line_of(lines, section, option)}: {problem}", hint)
 
 
 def _line_of(lines: tuple[str, ...], section: str, option: str = "") -> int:

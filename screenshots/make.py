@@ -31,7 +31,8 @@ PATIENCE = 60.0
 CELL = (12.2, 24.4)
 """Pixels of a cell in Textual's SVG, and what its frame adds below."""
 FRAME = (20, 80)
-REASON = "key found in a public repository, INC-2291"
+REASON = "INC-2291: key found in a public repository"
+WHY = "its owner agreed on the phone"
 HOST = "bastion-1"
 
 Steps = Callable[["Pilot[None]", "ConsoleApp"], Awaitable[None]]
@@ -86,24 +87,61 @@ async def backends(pilot: Pilot[None], app: ConsoleApp) -> None:
     await pilot.press("b", "down", "down", "down")
 
 
+async def plan(pilot: Pilot[None], app: ConsoleApp, key: str) -> None:
+    """From the key to the plan, in routine mode."""
+    await pilot.press(key, *REASON, "enter")
+    await pilot.pause()
+    await pilot.press("enter")
+    await until(pilot, app, "will call")
+
+
 async def confirm(pilot: Pilot[None], app: ConsoleApp) -> None:
     await find(pilot, app, BUSY)
-    await pilot.press("K", *REASON, "enter")
-    await until(pilot, app, "will call")
+    await plan(pilot, app, "K")
     async with asyncio.timeout(PATIENCE):
         while "asking" in text_of(app):  # noqa: ASYNC110 - the worker is a process.
             await asyncio.sleep(0.05)
 
 
+MANY = "backend:aws-main,github,pg-ledger state:active used:<30d"
+"""Outside production, so that one person can show a run."""
+
+
+async def many(pilot: Pilot[None], app: ConsoleApp, marks: int = 40) -> None:
+    """The bar for all that are marked, with whatever speaks against it."""
+    await find(pilot, app, MANY)
+    await pilot.press(*["space"] * marks)
+    await plan(pilot, app, "K")
+
+
+async def carry_out(pilot: Pilot[None], app: ConsoleApp) -> None:
+    """Answer what the open bar asks, and type its word."""
+    bar: Any = app.screen.query_one("ActBar")
+    async with asyncio.timeout(PATIENCE):
+        while bar.phase in ("answers", "confirm"):
+            await pilot.press("pagedown")
+            if bar._page.seen >= bar._must_see:
+                await pilot.press(*(WHY if bar.phase == "answers" else bar.word), "enter")
+            await pilot.pause()
+
+
+async def run(pilot: Pilot[None], app: ConsoleApp) -> None:
+    """A run of forty tokens while it goes on."""
+    await many(pilot, app)
+    await carry_out(pilot, app)
+    await until(pilot, app, "in scope")
+    async with asyncio.timeout(PATIENCE):
+        while not app.screen.shown or app.screen.shown.sums["left"] > 25:  # type: ignore[attr-defined]  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def runs(pilot: Pilot[None], app: ConsoleApp) -> None:
+    await pilot.press("l")
+    await until(pilot, app, "INC-2291")
+
+
 async def journal(pilot: Pilot[None], app: ConsoleApp) -> None:
-    """A revoke of a token that nobody uses, and what the journal says of it."""
-    if not app.world.journal.entries(1, kind="evidence"):
-        await find(pilot, app, "backend:vault-prod used:never state:active")
-        await pilot.press("K", *REASON, "enter")
-        await until(pilot, app, "and enter to revoke it")
-        bar: Any = app.screen.query_one("RevokeBar")
-        await pilot.press(*bar.word, "enter")
-        await until(pilot, app, "recorded by the issuer")
+    """What the journal says of a run."""
     await pilot.press("J")
     await until(pilot, app, "newest first")
 
@@ -113,6 +151,9 @@ VIEWS: dict[str, Steps] = {
     "token": token,
     "backends": backends,
     "confirm": confirm,
+    "many": many,
+    "run": run,
+    "runs": runs,
     "journal": journal,
 }
 

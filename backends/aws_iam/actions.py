@@ -34,7 +34,9 @@ ABILITIES: Mapping[Verb, Ability] = {
         Support.FULL, retry=Retry.CONFIRM, note="a key that is gone answers NoSuchEntity"
     ),
     Verb.ROTATE: Ability(
-        Support.NONE, note="two slots for each user: create, deploy, delete; not offered here yet"
+        Support.FULL,
+        retry=Retry.NEVER,
+        note="a second key in the other slot; then the old one is set Inactive, and deleted",
     ),
     Verb.DISCONNECT: Ability(
         Support.NONE, note="sessions end by themselves; a policy can deny them by their issue time"
@@ -68,7 +70,7 @@ def propose(
         call = door.call_of("UpdateAccessKey", {**who, "Status": "Active"})
         expect, title = TokenState.ACTIVE.value, f"Set the access key {id_} of {user} Active"
     else:
-        raise Unsupported(f"access keys cannot be {verb.value}d here", ABILITIES[verb].note)
+        raise Unsupported(f"access keys have no {verb.value} here", ABILITIES[verb].note)
     ability = ABILITIES[verb]
     step = Step(
         id="1",

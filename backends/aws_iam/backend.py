@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from backends import permit
-from backends.aws_iam import actions, ids, listing
+from backends.aws_iam import actions, ids, listing, rotation
 from backends.aws_iam.client import Aws, KeyPair
 from backends.aws_iam.keys import KIND, OWNER_TAGS, SLOTS, Keys
 from backends.aws_iam.lookup import Lookup
-from backends.aws_iam.people import People
+from backends.aws_iam.people import Everybody, People
 from backends.aws_iam.trail import Trail, home
 from backends.contract import (
     Backend,
@@ -101,6 +101,7 @@ class AwsIam(Backend):
         self._trail = Trail(self._aws, self.name, KIND, regions)
         self._account = ""
         self._lookup = Lookup(self._aws, self._keys(""))
+        self._everybody = Everybody(self._aws)
 
     def _check(self) -> None:
         options = self._options
@@ -176,6 +177,8 @@ class AwsIam(Backend):
                     ),
                     slots=SLOTS,
                     ceiling=EvidenceLevel.REFUSED,
+                    # A policy of one's own may give as much under any name.
+                    admin_grants=("AdministratorAccess", "IAMFullAccess"),
                     notes=(
                         "AWS promises no propagation time; deleted keys were seen to work for "
                         "about 4 seconds.",
@@ -247,8 +250,8 @@ class AwsIam(Backend):
         key = next((key for key in listed if key.get("AccessKeyId") == ref.id), None)
         if key is None:
             raise NotFound(f"the user {name} has no access key {ref.id}")
-        user = await People(self._aws).one(name)
-        creators, _ = await self._trail.creators(now)
+        user = await People(self._aws).one(name, self._everybody)
+        creators = await self._trail.lately(now)
         return keys.token(user, key, len(listed), use, creators)
 
     async def events(
@@ -265,7 +268,7 @@ class AwsIam(Backend):
         found = dict.fromkeys(ids.KEY_ID.findall(secret.reveal()))
         matches: list[Match] = []
         for id_ in list(found)[:MAX_MATCHES]:
-            ref = TokenRef(self.name, KIND, id_)
+            ref = self._ref(id_)
             try:
                 token = await self.read(ref)
             except NotFound:
@@ -278,16 +281,20 @@ class AwsIam(Backend):
         principal = token.principal.value
         user = principal.name if principal else ""
         listed: list[Mapping[str, Any]] | None = []
+        keys = self._keys(await self._of_account())
         try:
             # The user may have been renamed since the token was read.
             user, _ = await self._lookup.find(token.ref.id, now)
-            listed = await self._keys(await self._of_account()).of_user(user)
+            listed = await keys.of_user(user)
         except NotFound:
             pass
         except Forbidden:
             if not user:
                 raise
             listed = None
+        if verb is Verb.ROTATE:
+            slots = await rotation.slots(keys, listed, token.ref.id, now)
+            return rotation.propose(token, user, slots, now)
         return actions.propose(verb, token, user, listed, now)
 
     async def perform(self, step: Step) -> Outcome:
@@ -296,11 +303,22 @@ class AwsIam(Backend):
             return Outcome(
                 state=OutcomeState.NOT_SENT, detail="there is no credential to act with (act)"
             )
-        outcome = await self._act.change(step.call)
+        outcome = await self._act.change(step.call, self._ref)
         gone = outcome.state is OutcomeState.REJECTED and "NoSuchEntity" in outcome.status
-        if not gone or step.verb is not Verb.REVOKE:
+        if not gone or step.call.method != "DeleteAccessKey":
             return outcome
         return await self._confirmed_gone(step, outcome)
+
+    async def minted(self, step: Step, intent_id: str, since: datetime) -> tuple[TokenRef, ...]:
+        # SigV4 lets the clocks differ by five minutes, and CreateDate is by AWS's own.
+        now = await self.health()
+        skew = now.skew or timedelta()
+        # One second is what the rounding alone makes; half the round trip may be wrong, too.
+        skew = skew if abs(skew) > timedelta(seconds=1) else timedelta()
+        skew -= timedelta(milliseconds=now.latency_ms / 2)
+        keys = self._keys(await self._of_account())
+        found = await rotation.left_behind(keys, self._trail, step, intent_id, since, skew)
+        return tuple(self._ref(id_) for id_ in found)
 
     async def probe(self, ref: TokenRef, secret: Secret) -> ProbeResult:
         """Asks STS who the pair is, which needs no permission and works for every live key.
@@ -323,6 +341,9 @@ class AwsIam(Backend):
         finally:
             await way.close()
         return ProbeResult(True, "STS names its principal")
+
+    def _ref(self, key_id: str) -> TokenRef:
+        return TokenRef(self.name, KIND, key_id)
 
     async def _confirmed_gone(self, step: Step, outcome: Outcome) -> Outcome:
         """NoSuchEntity means "already" only when a read shows so too."""

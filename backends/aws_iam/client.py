@@ -26,7 +26,7 @@ from backends import permit
 from backends.aws_iam import door, faults
 from backends.contract import Call, Outcome, OutcomeState
 from backends.errors import BadAnswer, ConfigError, CredentialError, NoIntent
-from backends.model import Secret
+from backends.model import Secret, TokenRef
 
 T = TypeVar("T")
 
@@ -130,8 +130,12 @@ class Aws:
             # The original's text may repeat the request, so it is not chained.
             raise faults.meaning(error, service, operation) from None
 
-    async def change(self, call: Call) -> Outcome:
-        """Send a planned call once, under the active permit. Raises only ``NoIntent``."""
+    async def change(self, call: Call, named: Callable[[str], TokenRef]) -> Outcome:
+        """Send a planned call once, under the active permit. Raises only ``NoIntent``.
+
+        A secret in the answer goes to the permit, under the ref that ``named`` makes of the
+        key's id, and nowhere else.
+        """
         started = time.monotonic()
 
         def outcome(
@@ -149,10 +153,14 @@ class Aws:
         def work() -> dict[str, Any]:
             client = self.client(call.target, self.region, 1)
             answer: dict[str, Any] = getattr(client, xform_name(call.method))(**call.arguments)
-            return answer
+            if call.method == door.MINT:
+                # Here and not after the thread: whoever waits for it may have been cancelled.
+                _hand_over(answer, named)
+            meta: dict[str, Any] = answer.get("ResponseMetadata", {})
+            return meta
 
         try:
-            answer = await self._threaded(work)
+            meta = await self._threaded(work)
         except NoIntent:
             raise
         except ClientError as error:
@@ -162,7 +170,6 @@ class Aws:
         except Exception as error:  # noqa: BLE001
             # Whatever it was, the runner needs an outcome to write down.
             return outcome(*_unanswered(error))
-        meta = answer.get("ResponseMetadata", {})
         status, request_id = meta.get("HTTPStatusCode", ""), meta.get("RequestId", "")
         return outcome(OutcomeState.APPLIED, str(status), id_=str(request_id))
 
@@ -256,6 +263,17 @@ class Aws:
 
 def _on_loopback(url: str) -> bool:
     return (urlsplit(url).hostname or "") in ("127.0.0.1", "::1", "localhost")
+
+
+def _hand_over(answer: Mapping[str, Any], named: Callable[[str], TokenRef]) -> None:
+    """Deliver the key that an answer holds.
+
+    Raises:
+        BadAnswer: it holds none, though one may have been made.
+    """
+    key = member(answer, "AccessKey", door.MINT)
+    id_, secret = member(key, "AccessKeyId", door.MINT), member(key, "SecretAccessKey", door.MINT)
+    permit.deliver(named(str(id_)), Secret(f"{id_}:{secret}"))
 
 
 def _unanswered(error: Exception) -> tuple[OutcomeState, str, str]:

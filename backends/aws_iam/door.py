@@ -52,7 +52,11 @@ and pass only where the configuration asks for such a login."""
 
 FORM = "application/x-www-form-urlencoded"
 
-CHANGES: Mapping[str, frozenset[str]] = {"iam": frozenset({"DeleteAccessKey", "UpdateAccessKey"})}
+MINT = "CreateAccessKey"
+
+CHANGES: Mapping[str, frozenset[str]] = {
+    "iam": frozenset({MINT, "DeleteAccessKey", "UpdateAccessKey"})
+}
 """The operations that this backend may make under a permit."""
 
 

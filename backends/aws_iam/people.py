@@ -8,6 +8,8 @@ missing permission or one unreadable user does not hide the others.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -39,6 +41,9 @@ POLICIES = "IAM policies of the user and its groups"
 """The source of grants, whichever calls told them."""
 
 DETAILS = "GetAccountAuthorizationDetails"
+
+AT_HAND = 10.0
+"""Seconds for which a listing of all users tells what one of them may do."""
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +156,7 @@ class People:
             BackendError: the users cannot be listed at all.
         """
         try:
-            return await self._details()
+            return await self.details()
         except (Forbidden, BadAnswer, ServerFault, TimedOut):
             pass
         return await self._one_by_one()
@@ -161,22 +166,34 @@ class People:
         found, stopped = await pages(self._aws, "ListUsers", "Users", MaxItems=1000)
         return [str(user["UserName"]) for user in found["Users"]], stopped
 
-    async def one(self, name: str) -> User:
-        """One user by name.
+    async def one(self, name: str, everybody: Everybody) -> User:
+        """One user by name. Only what it may do may be as old as ``everybody``'s listing.
 
         Raises:
             NotFound: there is none of that name.
         """
-        user = await self._filled(User(name=name, id="", arn="", path=""))
+        bare = User(name=name, id="", arn="", path="")
+        at_hand = everybody.at_hand(name)
+        if at_hand is not None:
+            user, _ = await self._described(bare)
+            if not user.tags.known:
+                return at_hand
+            if user.id == at_hand.id:
+                return msgspec.structs.replace(user, grants=at_hand.grants)
+        user = await self._filled(bare)
         if user.id and user.tags.known and user.grants.known:
             return user
         try:
-            listing = await self._details()
+            return await everybody.user(name) or user
         except BackendError:
             return user
-        return next((found for found in listing.users if found.name == name), user)
 
-    async def _details(self) -> Listing:
+    async def details(self) -> Listing:
+        """Every user with tags and grants, by the one operation that tells all of it.
+
+        Raises:
+            BackendError: it is refused, or its answer is broken.
+        """
         found, stopped = await pages(
             self._aws,
             DETAILS,
@@ -282,6 +299,40 @@ class People:
             # The group went away between two calls; its members have not.
             return ()
         return _policies(attached, inline, via=f"group {group}")
+
+
+class Everybody:
+    """A listing of all users that those share who ask for one of them at about one time.
+
+    Where policies may not be read user by user, a thousand readings would else be a
+    thousand listings of the whole account. One event loop's own.
+    """
+
+    def __init__(self, aws: Aws) -> None:
+        self._aws = aws
+        self._gate = asyncio.Lock()
+        self._users: dict[str, User] = {}
+        self._began = self._until = -math.inf
+
+    def at_hand(self, name: str) -> User | None:
+        """The user as listed a moment ago; None where nobody asked for that."""
+        return self._users.get(name) if time.monotonic() < self._until else None
+
+    async def user(self, name: str) -> User | None:
+        """The user, listed a moment ago or now. None when a listing has none of that name.
+
+        Raises:
+            BackendError: nobody can be listed so.
+        """
+        asked = time.monotonic()
+        async with self._gate:
+            newer = name not in self._users and self._began < asked
+            if newer or time.monotonic() >= self._until:
+                self._began = time.monotonic()
+                listing = await People(self._aws).details()
+                self._users = {user.name: user for user in listing.users}
+                self._until = time.monotonic() + AT_HAND
+            return self._users.get(name)
 
 
 def _bare(told: Mapping[str, Any]) -> User:

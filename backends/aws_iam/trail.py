@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from typing import Any
 from backends.aws_iam.client import Aws, member, utc
 from backends.aws_iam.faults import NotByAws
 from backends.errors import AuthFailed, BackendError, Forbidden, RateLimited
+from backends.logs import cloudtrail
 from backends.model import (
     AuditEvent,
     Consumer,
@@ -35,6 +37,9 @@ KEPT = timedelta(days=90)
 PAUSE = 0.5
 """Seconds between two requests to one region."""
 
+AT_HAND = 10.0
+"""Seconds for which an answer about the makers of keys serves all who read one key."""
+
 EVENT_PAGES = 100
 """Pages of 50 events that one reading of events takes from a region: 50 seconds at most."""
 CREATOR_PAGES = 10
@@ -43,9 +48,6 @@ MAX_CONSUMERS = 50
 
 WHAT = "creators of keys, audit events and consumers"
 ABSENT = "CloudTrail LookupEvents is not available here"
-
-ABOUT_KEYS = frozenset({"CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"})
-DENIED = ("AccessDenied", "Unauthorized", "Client.Unauthorized")
 
 
 def home(region: str) -> str:
@@ -89,6 +91,9 @@ class Trail:
         self._gates: dict[str, asyncio.Lock] = {}
         self._next: dict[str, float] = {}
         self._absent: dict[str, Gap] = {}
+        self._asking = asyncio.Lock()
+        self._lately = Creators()
+        self._lately_until = -math.inf
 
     async def creators(self, now: datetime) -> tuple[Creators, Gap | None]:
         """Who made the keys of the last 90 days, and a gap where CloudTrail does not tell."""
@@ -116,6 +121,33 @@ class Trail:
         unknown = not_read(f"the CloudTrail of {region} has no CreateAccessKey event for it")
         return Creators(made, since, unknown), None
 
+    async def lately(self, now: datetime) -> Creators:
+        """Who made the keys, as somebody was told who asked a moment ago, else anew.
+
+        The history is minutes late by itself, and its two requests a second are few for
+        a thousand keys that are read one by one.
+        """
+        async with self._asking:
+            if time.monotonic() >= self._lately_until:
+                self._lately, _ = await self.creators(now)
+                self._lately_until = time.monotonic() + AT_HAND
+            return self._lately
+
+    async def makers(self, since: datetime) -> dict[str, str]:
+        """The user agents that made keys since then, by the key's id, as far as told by now.
+
+        Raises:
+            BackendError: CloudTrail does not tell.
+        """
+        region = home(self._aws.region)
+        made: dict[str, str] = {}
+        wanted = ("EventName", "CreateAccessKey")
+        async for events, _ in self._pages(region, wanted, since, datetime.now(UTC), CREATOR_PAGES):
+            for told in (self._event(event, region) for event in events):
+                if told.outcome == "ok" and told.agent:
+                    made[told.target] = told.agent
+        return made
+
     async def events(
         self, since: datetime, until: datetime | None
     ) -> AsyncIterator[AuditEvent | Gap]:
@@ -129,11 +161,14 @@ class Trail:
                     page = [self._event(event, region) for event in events]
                     found.update((event.id, event) for event in page)
                     if more and page:
+                        oldest = min(event.at for event in page)
                         yield Gap(
                             f"CloudTrail {region}",
                             GapKind.LIMITED,
-                            f"events before {min(event.at for event in page):%Y-%m-%d %H:%M:%S}Z",
+                            f"events before {oldest:%Y-%m-%d %H:%M:%S}Z",
                             "Ask for a shorter time.",
+                            start,
+                            oldest,
                         )
             except AuthFailed:
                 raise
@@ -233,32 +268,22 @@ class Trail:
         return Gap(scope, kind, what, error.hint)
 
     def _event(self, event: Mapping[str, Any], region: str) -> AuditEvent:
-        record = _record(event)
-        identity = _table(record, "userIdentity")
-        name = str(event.get("EventName", ""))
-        service = str(event.get("EventSource", "")).removesuffix(".amazonaws.com")
-        used = str(event.get("AccessKeyId") or identity.get("accessKeyId") or "")
-        about = _key_in(record) if name in ABOUT_KEYS else ""
-        key = about or used
-        error = str(record.get("errorCode") or "")
-        details = (
-            str(record.get("awsRegion", region)),
-            error,
-            f"signed with {used}" if used and used != key else "",
-        )
-        return AuditEvent(
+        known = cloudtrail.Known(
             id=str(event.get("EventId", "")),
             at=utc(event["EventTime"]),
-            action=f"{service}:{name}",
-            outcome="ok" if not error else "denied" if error.startswith(DENIED) else "error",
-            # A session's id (ASIA) names no token that anybody can list.
-            token=TokenRef(self._backend, self._kind, key) if key.startswith("AKIA") else None,
-            actor=str(identity.get("arn") or event.get("Username") or ""),
-            target=about or ", ".join(_resources(event)),
-            source=str(record.get("sourceIPAddress", "")),
-            agent=str(record.get("userAgent", "")),
+            name=str(event.get("EventName", "")),
+            service=str(event.get("EventSource", "")),
+            key=str(event.get("AccessKeyId") or ""),
+            user=str(event.get("Username") or ""),
+            resources=tuple(_resources(event)),
+        )
+        return cloudtrail.event_of(
+            _record(event),
+            known,
+            backend=self._backend,
+            kind=self._kind,
+            region=region,
             origin=f"CloudTrail {region}",
-            detail=" ".join(detail for detail in details if detail),
         )
 
 
@@ -268,18 +293,6 @@ def _record(event: Mapping[str, Any]) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return record if isinstance(record, dict) else {}
-
-
-def _table(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = record.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _key_in(record: Mapping[str, Any]) -> str:
-    """The key that an event is about, from what was asked or what was answered."""
-    answered = _table(_table(record, "responseElements"), "accessKey")
-    asked = _table(record, "requestParameters")
-    return str(answered.get("accessKeyId") or asked.get("accessKeyId") or "")
 
 
 def _resources(event: Mapping[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from unittest import SkipTest
 
-from backends.conformance import effects, permits, reading, telling
+from backends.conformance import effects, permits, reading, rotating, telling
 from backends.conformance.fixture import Failure, Fixture, Made
 
 Check = Callable[[Fixture], None]
@@ -32,6 +32,7 @@ checks: tuple[Check, ...] = (
     *telling.CHECKS,
     *permits.CHECKS,
     *effects.CHECKS,
+    *rotating.CHECKS,
 )
 """Every check, in an order in which the first failure is the one to mend first."""
 

@@ -73,8 +73,8 @@ class Fixture(ABC):
     patience: ClassVar[float] = 10.0
     """Seconds that the system may take to show something new in its list or its log."""
 
-    refuses: ClassVar[frozenset[Verb]] = frozenset({Verb.REVOKE, Verb.CONTAIN})
-    """The verbs after which this system really refuses the value. An emulator may not."""
+    refuses: ClassVar[frozenset[Verb]] = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
+    """The verbs after which this system really refuses the (old) value. An emulator may not."""
 
     @abstractmethod
     def backend(self, *, act: bool = False) -> Backend:
@@ -87,6 +87,18 @@ class Fixture(ABC):
     @abstractmethod
     def accepts(self, made: Made) -> bool:
         """Use the value against the system itself, not through the backend."""
+
+    def make_for(self, verb: Verb, kind: str) -> Made:
+        """A new token that the verb applies to, where it applies to some of a kind only."""
+        return self.make(kind)
+
+    def successor(self, made: Made, ref: TokenRef, secret: Secret) -> Made:
+        """What :meth:`accepts` needs for the value that a rotation of ``made`` delivered."""
+        return Made(ref, secret, made.name, made.owner)
+
+    def crowded(self, kind: str) -> Made | None:
+        """A token whose principal has no slot left for another; None where slots are free."""
+        return None
 
     def kinds(self) -> tuple[str, ...]:
         """The kinds that :meth:`make` can make: by default all that the backend declares."""
@@ -223,9 +235,9 @@ def check_times(what: str, value: object) -> None:
         )
 
 
-async def perform(backend: Backend, step: Step) -> Outcome:
-    """Perform a step under a permit of its own, as the runner does."""
-    with Permit(f"conformance-{uuid4()}", step).active():
+async def perform(backend: Backend, step: Step, permit: Permit | None = None) -> Outcome:
+    """Perform a step as the runner does, under a permit of its own unless one is given."""
+    with (permit or Permit(f"conformance-{uuid4()}", step)).active():
         try:
             outcome = await backend.perform(step)
         except NoIntent as error:
@@ -241,6 +253,18 @@ async def perform(backend: Backend, step: Step) -> Outcome:
             ) from error
     need(isinstance(outcome, Outcome), f"perform returned a {type(outcome).__name__}")
     return outcome
+
+
+async def is_taken(fixture: Fixture, made: Made, within: timedelta | None) -> bool:
+    """Whether the system comes to accept a new value within the declared window."""
+    limit = fixture.patience if within is None else within.total_seconds()
+    waited = 0.0
+    while not fixture.accepts(made):
+        if waited > limit:
+            return False
+        fixture.wait(1)
+        waited += 1
+    return True
 
 
 async def is_refused(fixture: Fixture, made: Made, within: timedelta | None) -> bool:

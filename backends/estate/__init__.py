@@ -2,13 +2,15 @@
 
 For the demo, for drills, and for tests that need a system which lags, fails or lies.
 ``create`` makes one, ``Estate`` is the backend that reads it, ``World`` is the truth
-behind it, and ``set_trouble`` tells it to misbehave. Needs no network and no server.
+behind it, and ``set_trouble`` tells it to misbehave. ``World.plant`` makes the cases that
+a hazard gate has to stop at. Needs no network and no server.
 """
 
 from __future__ import annotations
 
 from backends.estate.backend import Estate
 from backends.estate.engine import World
+from backends.estate.planting import HAZARDS, Planted
 from backends.estate.seeding import create
 from backends.estate.systems import SYSTEMS
 from backends.estate.trouble import (
@@ -20,8 +22,10 @@ from backends.estate.trouble import (
 )
 
 __all__ = [
+    "HAZARDS",
     "SYSTEMS",
     "Estate",
+    "Planted",
     "Trouble",
     "World",
     "clear_trouble",

@@ -1,49 +1,27 @@
-"""How the estate's systems take a change: the plan for it, and the answer to it.
+"""How the estate's systems answer a change.
 
-Here the troubles of a change are met: an answer that is lost, a yes without effect.
+Here the troubles of a change are met: an answer that is lost, a yes without effect, a
+change that comes too fast.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from backends import permit
-from backends.contract import (
-    Hazard,
-    Outcome,
-    OutcomeState,
-    Proposal,
-    Step,
-    Support,
-    Verb,
-)
-from backends.errors import NotFound, Refused, Unsupported
-from backends.estate import database, names, trouble
-from backends.estate.engine import Done, World
-from backends.estate.systems import System, call_for
-from backends.model import Token
-
-TITLES: Final = {
-    Verb.CONTAIN: "Disable it",
-    Verb.RESTORE: "Enable it again",
-    Verb.REVOKE: "Revoke it for good",
-    Verb.DISCONNECT: "End its open sessions",
-}
-EXPECT: Final = {Verb.REVOKE: "gone", Verb.CONTAIN: "disabled", Verb.RESTORE: "active"}
-
-BELOW: Final = """
-WITH RECURSIVE tree (n) AS (
-    SELECT n FROM token WHERE parent = :n
-    UNION SELECT token.n FROM token JOIN tree ON token.parent = tree.n
-)
-SELECT name, id FROM token JOIN tree USING (n)
-WHERE gone_at IS NULL OR gone_at > :now ORDER BY n
-"""
+from backends.contract import Outcome, OutcomeState, Phase, Step, Value, Verb
+from backends.errors import NotFound, Refused
+from backends.estate import database, ends, names, trouble
+from backends.estate.engine import World
+from backends.estate.proposals import RETIRING, planned_call
+from backends.estate.systems import System
+from backends.model import Secret, TokenRef
 
 WORDS: Final = {
     "vault": ("204", "200", "No token found with this accessor"),
@@ -54,62 +32,6 @@ WORDS: Final = {
 """Each system's answer to a change that it takes, and to one that was made before."""
 
 
-def propose(world: World, spec: System, verb: Verb, token: Token, now: int) -> Proposal:
-    """The steps for a verb on a token, and what goes with them.
-
-    Raises:
-        Unsupported: this system cannot do that.
-        NotFound: there never was such a token.
-    """
-    kind = spec.capabilities.of(token.ref.kind)
-    ability = kind.ability(verb)
-    row = world.row(spec.name, token.ref.id)
-    if ability.support not in (Support.FULL, Support.PARTIAL) or verb is Verb.ROTATE:
-        raise Unsupported(f"the {spec.title} has no {verb.value} for a {kind.title}")
-    if row is None:
-        raise NotFound(f"the {spec.title} has no such token")
-    call = call_for(spec, verb, row)
-    if call is None:
-        raise Unsupported(f"the {spec.title} has no {verb.value} for a {kind.title}")
-    step = Step(
-        id=verb.value,
-        verb=verb,
-        token=token.ref,
-        title=TITLES[verb],
-        call=call,
-        retry=ability.retry,
-        reversible=ability.reversible,
-        expect=EXPECT.get(verb, ""),
-    )
-    sessions = world.db.execute(
-        "SELECT count(*) FROM session WHERE token = ? AND ended_at IS NULL", (row["n"],)
-    ).fetchone()[0]
-    hazards: tuple[Hazard, ...] = ()
-    if sessions and verb in (Verb.REVOKE, Verb.CONTAIN):
-        text = f"{sessions} open sessions live on until they are disconnected"
-        hazards = (Hazard(code="open-sessions", text=text),)
-    return Proposal(
-        steps=(step,),
-        hazards=hazards,
-        collateral=_collateral(world, spec, verb, row, now),
-        takes_effect=_takes_effect(kind.propagation.total_seconds() if kind.propagation else 0),
-        undo="restore" if verb is Verb.CONTAIN else "contain" if verb is Verb.RESTORE else "",
-    )
-
-
-def _collateral(
-    world: World, spec: System, verb: Verb, row: sqlite3.Row, now: int
-) -> tuple[str, ...]:
-    if spec.name != "vault" or verb is not Verb.REVOKE:
-        return ()
-    below = world.db.execute(BELOW, {"n": row["n"], "now": now})
-    return tuple(f"child token {child['name']} ({child['id']})" for child in below)
-
-
-def _takes_effect(seconds: float) -> str:
-    return f"within {seconds:.0f} s" if seconds else "at once"
-
-
 async def perform(world: World, spec: System, step: Step, *, may: Callable[[], bool]) -> Outcome:
     """Make a step's one call, once. Raises only ``NoIntent``.
 
@@ -117,38 +39,91 @@ async def perform(world: World, spec: System, step: Step, *, may: Callable[[], b
     other call, or a step whose call was altered, is refused.
     """
     row = world.row(spec.name, step.token.id)
-    expected = None if row is None else call_for(spec, step.verb, row)
+    expected = None if row is None else planned_call(spec, step, row)
     intent = permit.spend(expected or step.call)
+    chosen = permit.value() if step.value is Value.CHOSEN else None
     day = trouble.of(world.db, spec.name)
     if day.latency_ms:
         await asyncio.sleep(day.latency_ms / 1000)
     if day.outage:
         return Outcome(state=OutcomeState.NOT_SENT, detail="no connection (Connection refused)")
     if row is None or expected is None:
-        return Outcome(state=OutcomeState.REJECTED, status="404", detail="no such token or verb")
+        return _no("404", "no such token or verb")
     if day.auth:
-        return Outcome(state=OutcomeState.REJECTED, status="401", detail="not authenticated")
+        return _no("401", "not authenticated")
     if row["scope"] in day.forbidden or not may():
-        return Outcome(state=OutcomeState.REJECTED, status="403", detail="permission denied")
+        return _no("403", "permission denied")
     try:
         with database.writing(world.db):
-            turn = database.count(world.db, spec.name, "changes")
-            calls = database.count(world.db, spec.name, "calls") if day.rate_every else 0
-        if day.rate_every and calls % day.rate_every == 0:
-            return Outcome(state=OutcomeState.REJECTED, status="429", detail="too many requests")
-        lost = _lost(day, world.seed, turn)
-        if lost == "dropped":
-            return Outcome(state=OutcomeState.UNKNOWN, detail="no answer (ReadTimeout)")
-        done = world.change(step.verb, spec.name, step.token.id, intent)
-    except Refused as error:
-        return Outcome(state=OutcomeState.REJECTED, status="400", detail=error.message)
-    except NotFound as error:
-        return Outcome(state=OutcomeState.REJECTED, status="404", detail=error.message)
+            return _meet(world, spec, day, step, intent, chosen)
     except sqlite3.Error as error:
         return Outcome(state=OutcomeState.UNKNOWN, detail=f"no answer ({type(error).__name__})")
+
+
+def _no(status: str, detail: str) -> Outcome:
+    return Outcome(state=OutcomeState.REJECTED, status=status, detail=detail)
+
+
+def _meet(
+    world: World,
+    spec: System,
+    day: trouble.Trouble,
+    step: Step,
+    intent: str,
+    chosen: Secret | None,
+) -> Outcome:
+    """The change itself and the answer to it, within one transaction."""
+    turn = database.count(world.db, spec.name, "changes")
+    calls = database.count(world.db, spec.name, "calls") if day.rate_every else 0
+    if day.rate_every and calls % day.rate_every == 0:
+        return _no("429", "too many requests")
+    if day.rate_limit > 0 and _too_fast(world, spec, day.rate_limit):
+        database.count(world.db, spec.name, "breaches")
+        return _no("429", "too many requests")
+    lost = _lost(day, world.seed, turn)
+    if lost == "dropped":
+        return Outcome(state=OutcomeState.UNKNOWN, detail="no answer (ReadTimeout)")
+    # Another process may have changed the token while this one waited for the lock.
+    row = world.row(spec.name, step.token.id)
+    if row is None:
+        return _no("404", "no such token")
+    verb = step.verb
+    try:
+        if step.phase is Phase.MINT:
+            made = world.mint_successor(row, intent, chosen)
+            if made.refused:
+                return _no("400", made.refused)
+            done = ends.Done(True, 1)
+        else:
+            verb = RETIRING[step.expect] if verb is Verb.ROTATE else verb
+            done = ends.change(world.db, verb, spec, row, world.now(), intent)
+    except Refused as error:
+        return _no("400", error.message)
+    except NotFound as error:
+        return _no("404", error.message)
     if lost:
         return Outcome(state=OutcomeState.UNKNOWN, detail="no answer (ReadError)")
-    return _answer(spec, step.verb, done, turn)
+    if step.phase is Phase.MINT:
+        permit.deliver(TokenRef(step.token.backend, step.token.kind, made.id), made.secret)
+    return _answer(spec, verb, done, turn)
+
+
+def _too_fast(world: World, spec: System, rate: float) -> bool:
+    """Take one from the system's bucket, which holds a second's worth; whether it is empty.
+
+    It fills by the wall's clock and by what the estate's was set forward, so that a test
+    whose clock stands need not wait.
+    """
+    at = time.time() + int(database.get(world.db, "travelled") or 0)
+    row = world.db.execute("SELECT level, at FROM bucket WHERE system = ?", (spec.name,)).fetchone()
+    most = max(1.0, rate)
+    level = most if row is None else min(most, row["level"] + max(0.0, at - row["at"]) * rate)
+    over = level < 1.0
+    world.db.execute(
+        "INSERT OR REPLACE INTO bucket VALUES (?, ?, ?)",
+        (spec.name, level if over else level - 1.0, at),
+    )
+    return over
 
 
 def _lost(day: trouble.Trouble, seed: int, turn: int) -> str:
@@ -159,7 +134,7 @@ def _lost(day: trouble.Trouble, seed: int, turn: int) -> str:
     return day.lose
 
 
-def _answer(spec: System, verb: Verb, done: Done, turn: int) -> Outcome:
+def _answer(spec: System, verb: Verb, done: ends.Done, turn: int) -> Outcome:
     fine, already, why = WORDS[spec.name]
     id_ = f"est-{turn:06d}"
     if done.changed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -33,7 +34,7 @@ from backends.errors import (
     ServerFault,
     Unreachable,
 )
-from backends.estate import acting, database, records, trouble
+from backends.estate import acting, database, proposals, records, rotation, trouble
 from backends.estate.engine import World
 from backends.estate.issue import ACTING, CONSOLE
 from backends.estate.life import works
@@ -60,6 +61,10 @@ PAGE: Final = 100
 
 EVENTS_PAGE: Final = 1_000
 
+OWN_ADDRESS: Final = "10.20.0.5"
+PROBER: Final = f"{CONSOLE}/probe"
+"""What the console's own probes look like in the audit trail."""
+
 SELECT: Final = (
     "SELECT token.*, (SELECT above.id FROM token AS above WHERE above.n = token.parent)"
     " AS parent_id, (SELECT count(*) FROM session WHERE session.token = token.n"
@@ -83,10 +88,16 @@ SESSIONS: Final = (
     " WHERE session.token = ? AND ended_at IS NULL ORDER BY session.id"
 )
 EVENTS: Final = (
-    "SELECT event.*, token.id AS token_id FROM event LEFT JOIN token ON token.n = event.token"
+    "SELECT event.*, token.id AS token_id, token.kind FROM event"
+    " LEFT JOIN token ON token.n = event.token"
     " WHERE event.system = ? AND event.at >= ? AND event.at <= ?"
     " AND (event.at > ? OR event.id > ?) ORDER BY event.at, event.id LIMIT ?"
 )
+
+
+def _plain(text: str) -> str:
+    """Text that SQLite can bind: half a surrogate pair becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
 
 
 class Estate(Backend):
@@ -174,8 +185,9 @@ class Estate(Backend):
             return False
         return self._accepted(self.config.act, ACTING)
 
-    def ref(self, id_: str) -> TokenRef:
-        return TokenRef(self.name, self.spec.kind, id_)
+    def ref(self, id_: str, kind: str = "") -> TokenRef:
+        """A token's ref; of the system's first kind where none is given."""
+        return TokenRef(self.name, kind or self.spec.kind, id_)
 
     # -- reading
 
@@ -198,8 +210,8 @@ class Estate(Backend):
         held = [row for row in rows if row is not None]
         return WhoAmI(
             name=f"{CONSOLE} at {self.spec.title}",
-            own=tuple(self.ref(row["id"]) for row in held),
-            ancestors=() if above is None else (self.ref(above["id"]),),
+            own=tuple(self.ref(row["id"], row["kind"]) for row in held),
+            ancestors=() if above is None else (self.ref(above["id"], above["kind"]),),
             principals=tuple(row["principal_id"] for row in held),
             can_act=may,
         )
@@ -250,10 +262,10 @@ class Estate(Backend):
 
     def _listed(self, ref: TokenRef, day: trouble.Trouble, now: int) -> sqlite3.Row:
         row: sqlite3.Row | None = None
-        if ref.backend == self.name and ref.kind == self.spec.kind:
+        if ref.backend == self.name:
             row = self.world.db.execute(
-                SELECT + " WHERE system = ? AND id = ?",
-                (self.spec.name, ref.id.encode("utf-8", "replace").decode()),
+                SELECT + " WHERE system = ? AND id = ? AND kind = ?",
+                (self.spec.name, *(_plain(part) for part in (ref.id, ref.kind))),
             ).fetchone()
         if row is None or not records.is_listed(row, now):
             raise NotFound(f"{self.name} has no such token")
@@ -277,7 +289,13 @@ class Estate(Backend):
             (first, last),
         ).fetchall():
             span = f"{records.moment(gap['began'])} to {records.moment(gap['ended'])}"
-            yield Gap(self.spec.origin, GapKind.UNLISTABLE, f"no log was kept from {span}")
+            yield Gap(
+                self.spec.origin,
+                GapKind.UNLISTABLE,
+                f"no log was kept from {span}",
+                since=records.moment(gap["began"]),
+                until=records.moment(gap["ended"]),
+            )
         kept = db.execute(
             "SELECT coalesce(min(at), ?) FROM event WHERE system = ?", (now, self.spec.name)
         ).fetchone()[0]
@@ -302,7 +320,8 @@ class Estate(Backend):
         found = [
             Consumer(
                 one["name"],
-                one["kind"],
+                # One whose session is not open now is known by its address only.
+                "address" if one["kind"] == "session" else one["kind"],
                 f"{one['agent']} from {one['address']}",
                 origin,
                 known(records.moment(one["last_at"]), origin, as_of),
@@ -327,23 +346,27 @@ class Estate(Backend):
 
     async def identify(self, secret: Secret) -> tuple[Match, ...]:
         day, now = await self._enter("identify")
-        row = self.world.holder(secret)
-        if row is None or row["system"] != self.spec.name:
-            return ()
-        ref = self.ref(row["id"])
-        try:
-            token = self._token(self._listed(ref, day, now), now)
-        except NotFound:
-            return ()
-        except Forbidden:
-            return (Match(ref, "digest of the value"),)
-        return (Match(ref, "digest of the value", token),)
+        found: list[Match] = []
+        for row in self.world.holders(secret):
+            if row["system"] != self.spec.name:
+                continue
+            if row["valid_until"] is not None and now >= row["valid_until"]:
+                continue
+            ref, token = self.ref(row["id"], row["kind"]), None
+            try:
+                token = self._token(self._listed(ref, day, now), now)
+            except NotFound:
+                continue
+            except Forbidden:
+                pass
+            found.append(Match(ref, "digest of the value", token))
+        return tuple(found)
 
     # -- acting
 
     async def plan(self, verb: Verb, token: Token) -> Proposal:
         _, now = await self._enter("plan")
-        return acting.propose(self.world, self.spec, verb, token, now)
+        return proposals.propose(self.world, self.spec, verb, token, now)
 
     async def perform(self, step: Step) -> Outcome:
         began = time.monotonic()
@@ -355,11 +378,22 @@ class Estate(Backend):
 
     async def probe(self, ref: TokenRef, secret: Secret) -> ProbeResult:
         await self._enter("probe")
-        row = self.world.holder(secret)
-        if row is None or row["system"] != self.spec.name:
+        held = [row for row in self.world.holders(secret) if row["system"] == self.spec.name]
+        if not held:
             return ProbeResult(False, "the system does not know the value")
-        if row["id"] != ref.id:
+        if ref not in [self.ref(row["id"], row["kind"]) for row in held]:
             raise BackendError("the value belongs to another token", "Identify it first.")
-        if self.world.attempt(secret, "probe", source="10.20.0.5", agent=CONSOLE):
+        if self.world.attempt(secret, "probe", source=OWN_ADDRESS, agent=PROBER, id_=ref.id):
             return ProbeResult(True, "accepted")
         return ProbeResult(False, "refused")
+
+    def new_value(self, step: Step) -> Secret:
+        return Secret(self.spec.prefix + secrets.token_hex(26))
+
+    async def minted(self, step: Step, intent_id: str, since: datetime) -> tuple[TokenRef, ...]:
+        _, now = await self._enter("minted")
+        row = self.world.row(self.spec.name, step.token.id)
+        if row is None or row["kind"] != step.token.kind:
+            raise NotFound(f"{self.name} has no such token")
+        found = rotation.minted(self.world.db, self.spec, row, intent_id, since, now)
+        return tuple(self.ref(id_, row["kind"]) for id_ in found)

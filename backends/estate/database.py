@@ -14,7 +14,7 @@ from pathlib import Path
 
 from backends.errors import ConfigError
 
-FORMAT = 1
+FORMAT = 2
 """Kept in ``PRAGMA user_version``; a file of another format is refused."""
 
 BUSY_MS = 30_000
@@ -49,13 +49,19 @@ CREATE TABLE token (
     dead_from INTEGER,                    -- from when its value is refused
     version INTEGER NOT NULL DEFAULT 1,
     binding TEXT NOT NULL DEFAULT 'bearer',
-    facts TEXT NOT NULL DEFAULT '[]'
+    facts TEXT NOT NULL DEFAULT '[]',
+    label TEXT NOT NULL DEFAULT '',       -- the intent that made it, where the system keeps one
+    predecessor INTEGER,                  -- the token that it was made to replace
+    superseded INTEGER NOT NULL DEFAULT 0,
+    made_wall INTEGER                     -- created_at by the clock of this machine
 );
 CREATE TABLE secret (
-    digest BLOB PRIMARY KEY,
+    digest BLOB NOT NULL,
     token INTEGER NOT NULL,
     version INTEGER NOT NULL,
-    valid_until INTEGER
+    valid_until INTEGER,
+    intent TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (digest, token)
 ) WITHOUT ROWID;
 CREATE TABLE consumer (
     id INTEGER PRIMARY KEY,
@@ -71,7 +77,11 @@ CREATE TABLE consumer (
     diurnal INTEGER NOT NULL,
     k INTEGER NOT NULL,
     next_at INTEGER,                      -- NULL once it has given up
-    last_at INTEGER
+    last_at INTEGER,
+    stale INTEGER NOT NULL DEFAULT 0,     -- never takes up a new value
+    moves_to INTEGER,                     -- the token whose new value it takes up,
+    moves_at INTEGER,                     -- and when
+    value_until INTEGER                   -- from when the value that it holds is refused
 );
 CREATE TABLE session (
     id INTEGER PRIMARY KEY,
@@ -95,6 +105,17 @@ CREATE TABLE event (
     agent TEXT NOT NULL,
     detail TEXT NOT NULL
 );
+CREATE TABLE hit (
+    token INTEGER NOT NULL, what TEXT NOT NULL, times INTEGER NOT NULL,
+    PRIMARY KEY (token, what)
+) WITHOUT ROWID;
+CREATE TABLE bot (
+    id INTEGER PRIMARY KEY,
+    token INTEGER NOT NULL,
+    delay INTEGER NOT NULL,
+    due_at INTEGER                        -- NULL until the token is acted on
+);
+CREATE TABLE bucket (system TEXT PRIMARY KEY, level REAL NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE silence (began INTEGER NOT NULL, ended INTEGER NOT NULL);
 CREATE TABLE trouble (system TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE counter (
@@ -111,6 +132,8 @@ CREATE INDEX token_parent ON token (parent) WHERE parent IS NOT NULL;
 CREATE INDEX token_gone ON token (n) WHERE gone_at IS NOT NULL;
 CREATE INDEX consumer_token ON consumer (token);
 CREATE INDEX consumer_next ON consumer (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX secret_token ON secret (token);
+CREATE INDEX token_predecessor ON token (predecessor) WHERE predecessor IS NOT NULL;
 CREATE INDEX session_token ON session (token) WHERE ended_at IS NULL;
 CREATE INDEX event_at ON event (system, at);
 """
@@ -143,7 +166,8 @@ def connect(path: Path) -> sqlite3.Connection:
             "Delete the file; the next `token-console demo` makes a new one.",
             option="path",
         )
-    connection.execute("PRAGMA synchronous = NORMAL")
+    # A simulation outlives every killed process, and need not outlive a power cut.
+    connection.execute("PRAGMA synchronous = OFF")
     return connection
 
 
@@ -169,6 +193,14 @@ def put(connection: sqlite3.Connection, key: str, value: str | None) -> None:
         connection.execute("DELETE FROM meta WHERE key = ?", (key,))
     else:
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def tally(connection: sqlite3.Connection, system: str, name: str) -> int:
+    """How far a counter has come."""
+    row = connection.execute(
+        "SELECT value FROM counter WHERE system = ? AND name = ?", (system, name)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def count(connection: sqlite3.Connection, system: str, name: str) -> int:

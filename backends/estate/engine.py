@@ -6,35 +6,20 @@ This is the truth that a console has to find out. Tests and drills ask it direct
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self, Unpack
 
 from backends.contract import Verb
 from backends.errors import NotFound, Refused
-from backends.estate import database, life, trouble
-from backends.estate.issue import ACTING, digest, event, insert_token, value
-from backends.estate.systems import SYSTEMS, System
+from backends.estate import bots, database, ends, life, oracle, planting, rotation, trouble
+from backends.estate.ends import Done
+from backends.estate.issue import digest, event, identity, insert_token, value
+from backends.estate.systems import SYSTEMS
 from backends.model import Secret
-
-CHILDREN = """
-WITH RECURSIVE tree (n) AS (
-    SELECT n FROM token WHERE parent = :n
-    UNION SELECT token.n FROM token JOIN tree ON token.parent = tree.n
-)
-SELECT n FROM tree ORDER BY n
-"""
-
-
-class Done(NamedTuple):
-    """What really came of a change. ``changed`` is false where it was so before."""
-
-    changed: bool
-    rows: int = 0
 
 
 class World:
@@ -82,7 +67,8 @@ class World:
         """Set the estate's clock forward, whether it stands or runs."""
         with database.writing(self.db):
             key = "frozen" if database.get(self.db, "frozen") is not None else "offset"
-            database.put(self.db, key, str(int(database.get(self.db, key) or 0) + seconds))
+            for name in (key, "travelled"):
+                database.put(self.db, name, str(int(database.get(self.db, name) or 0) + seconds))
 
     def advance(self) -> int:
         """Let everything happen that should have happened by now, and return that time."""
@@ -109,19 +95,28 @@ class World:
         """The value of a token, as whoever leaked it would have it; by default the newest.
 
         Raises:
-            NotFound: there never was such a token.
+            NotFound: there never was such a token, or whoever rotated it chose that value.
         """
         row = self._row(system, id_)
-        return Secret(value(self._key, system, id_, version or row["version"]))
+        computed = Secret(value(self._key, system, id_, version or row["version"]))
+        if row["version"] > 1 and not any(one["n"] == row["n"] for one in self.holders(computed)):
+            raise NotFound("the estate keeps no value that somebody else chose")
+        return computed
 
-    def holder(self, secret: Secret) -> sqlite3.Row | None:
-        """The row of the token whose value this is, dead or alive."""
-        found: sqlite3.Row | None = self.db.execute(
+    def holders(self, secret: Secret) -> list[sqlite3.Row]:
+        """The rows of all tokens whose value this is, dead or alive."""
+        return self.db.execute(
             "SELECT token.*, secret.valid_until FROM secret JOIN token ON token.n = secret.token"
-            " WHERE digest = ?",
+            " WHERE digest = ? ORDER BY n",
             (digest(secret.reveal()),),
-        ).fetchone()
-        return found
+        ).fetchall()
+
+    def holder(self, secret: Secret, id_: str = "") -> sqlite3.Row | None:
+        """The row of the token whose value this is: of that id, or else one that works."""
+        rows = [row for row in self.holders(secret) if id_ in ("", row["id"])]
+        now = self.now()
+        working = (row for row in rows if life.works(row, now, row["valid_until"]))
+        return next(working, rows[0] if rows else None)
 
     def accepts(self, secret: Secret) -> bool:
         """Whether the value works at this moment. Leaves no trace, as no real system could."""
@@ -129,10 +124,20 @@ class World:
         return row is not None and life.works(row, self.now(), row["valid_until"])
 
     def attempt(
-        self, secret: Secret, action: str = "", *, source: str = "198.51.100.7", agent: str = "curl"
+        self,
+        secret: Secret,
+        action: str = "",
+        *,
+        source: str = "198.51.100.7",
+        agent: str = "curl",
+        id_: str = "",
     ) -> bool:
-        """Use a value, as anyone who has it might: the audit trail gets a line either way."""
-        row = self.holder(secret)
+        """Use a value, as anyone who has it might: the audit trail gets a line either way.
+
+        Where a system takes the use of a replaced value for theft, its successor ends here.
+        ``id_`` names the token that is meant, where several have the value.
+        """
+        row = self.holder(secret, id_)
         if row is None:
             return False
         now = self.now()
@@ -154,6 +159,8 @@ class World:
                     "UPDATE token SET used_at = ?, used_from = ?, used_for = ? WHERE n = ?",
                     (now, source, action or "authenticate", row["n"]),
                 )
+            elif SYSTEMS[row["system"]].capabilities.of(row["kind"]).reuse_detection:
+                rotation.end_family(self.db, row["n"], now)
         return works
 
     def mint(
@@ -168,8 +175,11 @@ class World:
         parent: str | None = None,
         scope: str = "",
         grants: Iterable[tuple[str, str]] = (),
+        kind: str = "",
     ) -> tuple[str, Secret]:
         """Issue a token, and return its id and its value. ``expires_in`` is in seconds.
+
+        ``kind`` is one of the system's kinds, by default its first.
 
         Raises:
             ConfigError: no such system.
@@ -181,13 +191,13 @@ class World:
         now = self.now()
         with database.writing(self.db):
             above = self._row(system, parent)["n"] if parent else None
-            slots = spec.capabilities.kinds[0].slots
+            slots = spec.capabilities.of(kind or spec.kind).slots
             who = principal or name
             if slots:
                 taken = self.db.execute(
                     "SELECT count(*) FROM token WHERE system = ? AND principal_id = ?"
-                    " AND (gone_at IS NULL OR gone_at > ?)",
-                    (system, who, now),
+                    " AND kind = ? AND (gone_at IS NULL OR gone_at > ?)",
+                    (system, who, kind or spec.kind, now),
                 ).fetchone()[0]
                 if taken >= slots:
                     raise Refused(f"LimitExceeded: {taken} of {slots} slots are taken")
@@ -205,46 +215,34 @@ class World:
                 parent=above,
                 scope=scope or spec.scopes[0],
                 grants=tuple(grants),
+                kind=kind,
             )
             row = self.db.execute("SELECT id, version FROM token WHERE n = ?", (n,)).fetchone()
         return row["id"], Secret(value(self._key, system, row["id"], row["version"]))
 
     def rotate(self, system: str, id_: str) -> tuple[str, Secret]:
-        """Replace a token by the system's own means; the id and the new value.
+        """Replace a token by its system's own means; the id and the new value.
 
-        The database changes the value in place; the cloud issues a second key, if a slot
-        is free, and the old one lives on. The estate's consumers read the new value by
-        themselves.
+        The estate's consumers take up the new value by and by, and a stale one never.
 
         Raises:
+            NotFound: there never was such a token.
             Refused: only a person can mint these, no slot is free, or the token is gone.
         """
-        row = self._row(system, id_)
-        now = self.now()
-        if row["gone_at"] is not None and row["gone_at"] <= now:
-            raise Refused("the token is gone")
-        if system == "cloud":
-            return self.mint(
-                system, row["name"], owner=row["owner"], principal=row["principal_id"],
-                scope=row["scope"],
-                grants=[(kind, name) for kind, name, *_ in json.loads(row["grants"])],
-            )  # fmt: skip
-        if system != "database":
-            raise Refused("only a person can mint these")
-        until = now + trouble.of(self.db, system).grace
-        version = row["version"] + 1
-        fresh = value(self._key, system, id_, version)
         with database.writing(self.db):
-            self.db.execute(
-                "UPDATE secret SET valid_until = ? WHERE token = ? AND valid_until IS NULL",
-                (until, row["n"]),
-            )
-            self.db.execute(
-                "INSERT INTO secret VALUES (?, ?, ?, NULL)", (digest(fresh), row["n"], version)
-            )
-            self.db.execute("UPDATE token SET version = ? WHERE n = ?", (version, row["n"]))
-            event(self.db, system, now, row["n"], "rotate", actor=ACTING)
-        return id_, Secret(fresh)
+            made = self.mint_successor(self._row(system, id_))
+        if made.refused:
+            raise Refused(made.refused)
+        return made.id, made.secret
+
+    def mint_successor(
+        self, row: sqlite3.Row, intent: str = "", chosen: Secret | None = None
+    ) -> rotation.Minted:
+        """Make the call that mints, within the caller's transaction. See ``rotation.rotate``."""
+        spec = SYSTEMS[row["system"]]
+        return rotation.rotate(
+            self.db, self.seed, self._key, spec, row, self.now(), intent=intent, chosen=chosen
+        )
 
     # -- ends
 
@@ -256,66 +254,52 @@ class World:
             Refused: the system has no such verb.
             ConfigError: no such system.
         """
-        trouble.check_system(system)
-        spec, day, now = SYSTEMS[system], trouble.of(self.db, system), self.now()
+        spec = SYSTEMS[trouble.check_system(system)]
         with database.writing(self.db):
-            row = self._row(system, id_)
-            if day.no_effect:
-                done = Done(True)
-            elif verb is Verb.REVOKE:
-                done = self._revoke(spec, day, row, now)
-            elif verb is Verb.DISCONNECT:
-                done = self._disconnect(day, row, now)
-            elif verb in (Verb.CONTAIN, Verb.RESTORE):
-                done = self._switch(spec, day, row, now, off=verb is Verb.CONTAIN)
-            else:
-                raise Refused(f"no {verb.value} here")
-            event(
-                self.db, system, now, row["n"], str(verb.value), actor=ACTING,
-                target=row["name"], detail=f"intent {intent}" if intent else "",
-            )  # fmt: skip
-        return done
+            return ends.change(self.db, verb, spec, self._row(system, id_), self.now(), intent)
 
-    def _revoke(self, spec: System, day: trouble.Trouble, row: sqlite3.Row, now: int) -> Done:
-        if row["gone_at"] is not None:
-            # Asked again while the first request is still being worked off, a system says
-            # yes again; only when the record says "gone" can it say "already".
-            return Done(row["gone_at"] > now)
-        doomed = [row["n"]]
-        if spec.name == "vault" and not day.siblings_alive:
-            doomed += [below["n"] for below in self.db.execute(CHILDREN, {"n": row["n"]})]
-        gone = now + max(spec.record_lag, day.record_lag)
-        dead = None if day.undead else now + max(spec.lag, day.effect_lag)
-        self.db.executemany(
-            "UPDATE token SET gone_at = ?, dead_from = ? WHERE n = ? AND gone_at IS NULL",
-            [(gone, dead, n) for n in doomed],
-        )
-        return Done(True, len(doomed))
+    # -- for tests and drills: the truth, and cases on purpose
 
-    def _switch(
-        self, spec: System, day: trouble.Trouble, row: sqlite3.Row, now: int, *, off: bool
-    ) -> Done:
-        if spec.name not in ("cloud", "database"):
-            raise Refused("tokens cannot be disabled here")
-        if row["gone_at"] is not None and row["gone_at"] <= now:
-            raise NotFound("the token is gone")
-        if bool(row["disabled"]) is off:
-            return Done(False)
-        blocked = now + max(spec.lag, day.effect_lag) if off and not day.undead else None
-        self.db.execute(
-            "UPDATE token SET disabled = ?, blocked_from = ? WHERE n = ?",
-            (int(off), blocked, row["n"]),
-        )
-        return Done(True, 1)
+    def truth(self, system: str = "", *, version: int = 0) -> dict[tuple[str, str], bool]:
+        """Which tokens are accepted at this moment, by system and id.
 
-    def _disconnect(self, day: trouble.Trouble, row: sqlite3.Row, now: int) -> Done:
-        if row["system"] != "database":
-            raise Refused("there are no sessions here")
-        open_now: Sequence[sqlite3.Row] = self.db.execute(
-            "SELECT id FROM session WHERE token = ? AND ended_at IS NULL ORDER BY id", (row["n"],)
-        ).fetchall()
-        ended = open_now[1:] if day.siblings_alive else open_now
-        self.db.executemany(
-            "UPDATE session SET ended_at = ? WHERE id = ?", [(now, one["id"]) for one in ended]
-        )
-        return Done(bool(open_now), len(ended))
+        By default the newest value of each is meant; with ``version`` 1, the first one.
+        """
+        return oracle.truth(self.db, self.now(), system, version)
+
+    def changes(self, system: str, id_: str, what: str = "") -> int:
+        """How many changing calls have really reached a token, of all kinds or of one.
+
+        ``what`` is a verb's value; the call that mints counts as "rotate", on the old token.
+        """
+        return oracle.changes(self.db, self._row(system, id_)["n"], what)
+
+    def all_changes(self) -> dict[tuple[str, str], dict[str, int]]:
+        """The same for every token that was reached, by system and id."""
+        return oracle.all_changes(self.db)
+
+    def breaches(self, system: str) -> int:
+        """How many changes came faster than ``Trouble.rate_limit``, since that was set."""
+        return database.tally(self.db, system, "breaches")
+
+    def plant(self, hazard: str, *, system: str = "", address: str = "") -> planting.Planted:
+        """Make a token that is one of ``planting.HAZARDS``, and say which."""
+        return planting.plant(self, hazard, system=system, address=address)
+
+    def employ(self, system: str, id_: str, name: str, **more: Unpack[planting.Habits]) -> None:
+        """Give a token one more consumer. See ``planting.employ``."""
+        planting.employ(self, self._row(system, id_)["n"], name, **more)
+
+    def remint(self, system: str, id_: str, *, after: int | None = None) -> str | None:
+        """Let an attacker who holds a token make another one, as its principal.
+
+        At once by default; with ``after``, so many seconds after the next changing call on
+        the token. Returns the new id where it is known, None where no slot is free.
+        """
+        row = self._row(system, id_)
+        with database.writing(self.db):
+            if after is not None:
+                bots.arm(self.db, row["n"], after)
+                return None
+            n = bots.remint(self.db, self.seed, self._key, row["n"], self.now())
+        return None if n is None else identity(self.seed, system, n)

@@ -25,6 +25,8 @@ INSERT_ROW: Final = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
+INSERT_VALUE: Final = "INSERT INTO secret (digest, token, version, valid_until) VALUES (?, ?, ?, ?)"
+
 PRINCIPAL_KIND: Final = {
     "vault": "entity", "cloud": "user", "database": "role", "codehost": "user",
 }  # fmt: skip
@@ -76,10 +78,12 @@ def insert_token(
     parent: int | None,
     scope: str,
     grants: tuple[tuple[str, str], ...],
+    kind: str = "",
+    detail: str = "",
 ) -> int:
     """Issue one token within the caller's transaction, with a line in the audit trail.
 
-    Returns its number.
+    ``kind`` is the system's first one where none is given. Returns the token's number.
     """
     if spec.name == "cloud":
         expires_at = None  # Access keys have no expiry.
@@ -88,16 +92,14 @@ def insert_token(
     connection.execute(
         INSERT_ROW,
         (
-            n, spec.name, spec.kind, scope, id_, name, principal, principal,
+            n, spec.name, kind or spec.kind, scope, id_, name, principal, principal,
             PRINCIPAL_KIND[spec.name], 0, owner, "known" if owner else "never", now, created_by,
             expires_at, None, None, None, json.dumps([list(grant) for grant in grants]), parent,
             0, None, None, None, "bearer", "[]",
         ),
     )  # fmt: skip
-    connection.execute(
-        "INSERT INTO secret VALUES (?, ?, 1, NULL)", (digest(value(key, spec.name, id_, 1)), n)
-    )
-    event(connection, spec.name, now, n, "create", actor=created_by, target=name)
+    connection.execute(INSERT_VALUE, (digest(value(key, spec.name, id_, 1)), n, 1, None))
+    event(connection, spec.name, now, n, "create", actor=created_by, target=name, detail=detail)
     return n
 
 

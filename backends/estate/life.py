@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from backends.estate import database, names
+from backends.estate import bots, database, names
 from backends.estate.issue import event, insert_token
 from backends.estate.names import mix, share
 from backends.estate.systems import SYSTEMS
@@ -51,6 +51,40 @@ SOMEONE_GONE: Final = (
 )
 
 
+DUE: Final = (
+    "SELECT consumer.*, token.system, token.principal, token.dead_from, token.blocked_from,"
+    " token.expires_at, session.id AS session, session.started_at,"
+    " coming.dead_from AS next_dead, coming.blocked_from AS next_blocked,"
+    " coming.expires_at AS next_expires"
+    " FROM consumer JOIN token ON token.n = consumer.token"
+    " LEFT JOIN token AS coming ON coming.n = consumer.moves_to"
+    " LEFT JOIN session ON session.consumer = consumer.id AND session.ended_at IS NULL"
+    " WHERE consumer.next_at <= ? ORDER BY consumer.id"
+)
+
+
+class _Held(NamedTuple):
+    """The token whose value a consumer has, and what ends that value."""
+
+    token: int
+    dead_from: int | None
+    blocked_from: int | None
+    expires_at: int | None
+    value_until: int | None
+
+    @classmethod
+    def by(cls, row: sqlite3.Row) -> _Held:
+        return cls(*(row[name] for name in cls._fields))
+
+    @classmethod
+    def next(cls, row: sqlite3.Row) -> _Held:
+        limits = (row["next_dead"], row["next_blocked"], row["next_expires"])
+        return cls(row["moves_to"], *limits, None)
+
+    def works(self, at: int) -> bool:
+        return all(limit is None or at < limit for limit in self[1:])
+
+
 class Line(NamedTuple):
     """One use on its way into the audit trail."""
 
@@ -75,7 +109,9 @@ def works(row: sqlite3.Row, at: int, valid_until: int | None = None) -> bool:
 
 
 def moment(seed: int, consumer: int, period: int, phase: int, k: int) -> int:
-    """When a consumer uses its token for the k-th time."""
+    """When a consumer uses its token for the k-th time. A heartbeat keeps time."""
+    if period <= HEARTBEAT:
+        return phase + k * period
     return phase + k * period + int(share(seed, consumer, k) * 0.8 * period)
 
 
@@ -92,7 +128,8 @@ def advance(connection: sqlite3.Connection, seed: int, key: bytes, now: int) -> 
         if floor > start:
             connection.execute("INSERT INTO silence VALUES (?, ?)", (start, floor))
         _happenings(connection, seed, key, floor, now)
-        _uses(connection, seed, floor, now)
+        bots.act(connection, seed, key, now)
+        uses(connection, seed, floor, now)
         connection.execute("DELETE FROM event WHERE at < ?", (now - KEEP,))
         connection.execute("DELETE FROM silence WHERE ended < ?", (now - KEEP,))
         database.put(connection, "advanced", str(now))
@@ -108,17 +145,11 @@ def _window(connection: sqlite3.Connection) -> int:
 # -- use
 
 
-def _uses(connection: sqlite3.Connection, seed: int, floor: int, now: int) -> None:
-    due = connection.execute(
-        "SELECT consumer.*, token.system, token.principal, token.dead_from, token.blocked_from,"
-        " token.expires_at, session.id AS session, session.started_at"
-        " FROM consumer JOIN token ON token.n = consumer.token"
-        " LEFT JOIN session ON session.consumer = consumer.id AND session.ended_at IS NULL"
-        " WHERE consumer.next_at <= ? ORDER BY consumer.id",
-        (now,),
-    ).fetchall()
+def uses(connection: sqlite3.Connection, seed: int, floor: int, now: int) -> None:
+    """Let every use take place that is due by now; before ``floor``, without a line in the log."""
+    due = connection.execute(DUE, (now,)).fetchall()
     lines: list[Line] = []
-    moved: list[tuple[int, int | None, int | None, int]] = []
+    moved: list[tuple[Any, ...]] = []
     used: dict[int, tuple[int, str, str]] = {}
     for row in due:
         k, at, last, quit_ = row["k"], row["next_at"], row["last_at"], False
@@ -126,26 +157,33 @@ def _uses(connection: sqlite3.Connection, seed: int, floor: int, now: int) -> No
             # The skipped uses took place as well; only their lines in the log are missing.
             k += max(0, (floor - at) // row["period"] - 1)
             at = moment(seed, row["id"], row["period"], row["phase"], k)
-        session = row["session"]
+        session, held, moves = row["session"], _Held.by(row), row["moves_at"]
         while at <= now:
             if not row["diurnal"] or share(seed, row["id"], k, 1) < BUSY[at // HOUR % 24]:
-                fresh = works(row, at)
+                if moves is not None and at >= moves:
+                    if row["moves_to"] != row["token"]:
+                        last = None  # The other token has not been used by this one yet.
+                    held, moves = _Held.next(row), None
+                fresh = held.works(at)
                 open_before = session is not None and at >= (row["started_at"] or 0)
                 ok = fresh or open_before
                 if at >= floor:
-                    lines.append(_line(row, at, ok, fresh))
+                    lines.append(_line(row, held, at, ok, fresh))
                 if ok:
                     last = at
-                    if at >= used.get(row["token"], (0, "", ""))[0]:
-                        used[row["token"]] = (at, row["address"], row["action"])
+                    if at >= used.get(held.token, (0, "", ""))[0]:
+                        used[held.token] = (at, row["address"], row["action"])
                     if row["system"] == "database" and session is None:
                         session = _connect(connection, row, at)
-                elif _given_up(row, at):
+                elif moves is None and _given_up(held, at):
                     quit_ = True
                     break
             k += 1
             at = moment(seed, row["id"], row["period"], row["phase"], k)
-        moved.append((k, None if quit_ else at, last, row["id"]))
+        to = None if moves is None else row["moves_to"]
+        moved.append(
+            (k, None if quit_ else at, last, held.token, to, moves, held.value_until, row["id"])
+        )
     lines.sort(key=lambda line: line.at)
     connection.executemany(
         "INSERT INTO event (at, system, token, action, outcome, actor, target, source, agent,"
@@ -153,7 +191,9 @@ def _uses(connection: sqlite3.Connection, seed: int, floor: int, now: int) -> No
         lines,
     )
     connection.executemany(
-        "UPDATE consumer SET k = ?, next_at = ?, last_at = ? WHERE id = ?", moved
+        "UPDATE consumer SET k = ?, next_at = ?, last_at = ?, token = ?, moves_to = ?,"
+        " moves_at = ?, value_until = ? WHERE id = ?",
+        moved,
     )
     connection.executemany(
         "UPDATE token SET used_at = ?, used_from = ?, used_for = ?"
@@ -162,18 +202,21 @@ def _uses(connection: sqlite3.Connection, seed: int, floor: int, now: int) -> No
     )
 
 
-def _line(row: sqlite3.Row, at: int, ok: bool, fresh: bool) -> Line:
+def _line(row: sqlite3.Row, held: _Held, at: int, ok: bool, fresh: bool) -> Line:
+    detail = "" if fresh or not ok else "in a session opened before"
+    if fresh and held.value_until is not None:
+        detail = "with the value before"
     return Line(
         at,
         row["system"],
-        row["token"],
+        held.token,
         row["action"],
         "ok" if ok else "denied",
         row["principal"],
         row["target"],
         row["address"],
         row["agent"],
-        "" if fresh or not ok else "in a session opened before",
+        detail,
     )
 
 
@@ -185,8 +228,8 @@ def _connect(connection: sqlite3.Connection, row: sqlite3.Row, at: int) -> int:
     return int(made.lastrowid or 0)
 
 
-def _given_up(row: sqlite3.Row, at: int) -> bool:
-    since = [limit for limit in (row["dead_from"], row["expires_at"]) if limit is not None]
+def _given_up(held: _Held, at: int) -> bool:
+    since = [limit for limit in (held.dead_from, held.expires_at) if limit is not None]
     return bool(since) and at > min(since) + PERSISTENCE
 
 

@@ -106,7 +106,9 @@ def token(row: sqlite3.Row, backend: str, now: int, parent: str | None, session:
 def _state(row: sqlite3.Row, now: int) -> TokenState:
     if row["expires_at"] is not None and row["expires_at"] <= now:
         return TokenState.EXPIRED
-    return TokenState.DISABLED if row["disabled"] else TokenState.ACTIVE
+    if row["disabled"]:
+        return TokenState.DISABLED
+    return TokenState.SUPERSEDED if row["superseded"] else TokenState.ACTIVE
 
 
 def _use(
@@ -154,14 +156,17 @@ def _facts(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def audit_event(row: sqlite3.Row, backend: str, spec: System) -> AuditEvent:
-    """One line of a system's audit trail. ``row`` carries the token's id as ``token_id``."""
+    """One line of a system's audit trail; ``row`` has the token's id (``token_id``) and kind."""
     fields: dict[str, Any] = {
         name: row[name] for name in ("action", "outcome", "actor", "target", "source", "agent")
     }
+    if fields["action"] == "create":
+        # In the other systems' logs "create" is something that a token does.
+        fields["action"] = "created"
     return AuditEvent(
         id=f"{spec.name}-{row['id']}",
         at=moment(row["at"]),
-        token=None if row["token_id"] is None else TokenRef(backend, spec.kind, row["token_id"]),
+        token=None if row["token_id"] is None else TokenRef(backend, row["kind"], row["token_id"]),
         origin=spec.origin,
         detail=row["detail"],
         **fields,

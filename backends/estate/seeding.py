@@ -22,6 +22,7 @@ from backends.estate.issue import (
     ACTING,
     CONSOLE,
     INSERT_ROW,
+    INSERT_VALUE,
     PRINCIPAL_KIND,
     digest,
     identity,
@@ -38,6 +39,9 @@ HOT: Final = 50
 REGULAR: Final = 800
 """Tokens of a system that are used some times a day. What goes beyond has a last use only."""
 
+RULERS: Final = (0, 1, 2)
+"""The places of those tokens of a clean estate that always may do everything."""
+
 BOOTSTRAP: Final = "console-bootstrap"
 CHUNK: Final = 20_000
 
@@ -49,8 +53,13 @@ def create(
     tokens: int = 4_000,
     now: int | None = None,
     systems: Sequence[str] = tuple(SYSTEMS),
+    clean: bool = False,
 ) -> None:
     """Make an estate of roughly ``tokens`` tokens. ``now`` is in seconds since 1970.
+
+    A ``clean`` one holds nothing that a hazard gate should stop at: no threat for a name,
+    no heartbeat, no children, no user with both slots taken, and rulers enough that none
+    is the last.
 
     The file appears whole or not at all. With ``now`` given, the estate's clock is set to
     it and runs on from there; ``World.freeze`` stops it.
@@ -78,7 +87,7 @@ def create(
         connection.execute("PRAGMA synchronous = OFF")
         connection.executescript(database.SCHEMA)
         with database.writing(connection):
-            _fill(connection, seed, tokens, at, systems)
+            _fill(connection, seed, tokens, at, systems, clean)
             if at != wall:
                 database.put(connection, "offset", str(at - wall))
         connection.executescript(database.INDEXES)
@@ -100,7 +109,12 @@ def _key(seed: int) -> bytes:
 
 
 def _fill(
-    connection: sqlite3.Connection, seed: int, tokens: int, at: int, systems: Sequence[str]
+    connection: sqlite3.Connection,
+    seed: int,
+    tokens: int,
+    at: int,
+    systems: Sequence[str],
+    clean: bool,
 ) -> None:
     born = at - life.WINDOW
     database.put(connection, "seed", str(seed))
@@ -108,12 +122,13 @@ def _fill(
     database.put(connection, "born", str(born))
     database.put(connection, "advanced", str(born))
     database.put(connection, "happening", "0")
+    database.put(connection, "made_wall", str(int(time.time())))
     total = sum(SHARES[system] for system in systems)
     first = 1
     for system in systems:
         database.put(connection, f"holds {system}", "1")
         size = max(20, round(tokens * SHARES[system] / total))
-        nursery = _Nursery(SYSTEMS[system], seed, born, first, size)
+        nursery = _Nursery(SYSTEMS[system], seed, born, first, size, clean)
         _insert(connection, nursery)
         first += size
     database.put(connection, "planted", str(first - 1))
@@ -126,7 +141,7 @@ def _insert(connection: sqlite3.Connection, nursery: _Nursery) -> None:
         connection.executemany(INSERT_ROW, rows)
         key, system = nursery.key, nursery.spec.name
         values = sorted((digest(value(key, system, row[4], 1)), row[0], 1, None) for row in rows)
-        connection.executemany("INSERT INTO secret VALUES (?, ?, ?, ?)", values)
+        connection.executemany(INSERT_VALUE, values)
         rows.clear()
 
     for row in nursery.tokens():
@@ -154,7 +169,10 @@ def _insert(connection: sqlite3.Connection, nursery: _Nursery) -> None:
 class _Nursery:
     """Thinks up one system's tokens, one after the other, and their consumers."""
 
-    def __init__(self, spec: System, seed: int, born: int, first: int, size: int) -> None:
+    def __init__(
+        self, spec: System, seed: int, born: int, first: int, size: int, clean: bool
+    ) -> None:
+        self.clean = clean
         self.spec, self.seed, self.born, self.first, self.size = spec, seed, born, first, size
         self.key = _key(seed)
         self.random = Random(f"{seed}/{spec.name}")  # noqa: S311  (an invented world, no secret)
@@ -192,12 +210,14 @@ class _Nursery:
         famous = place < len(names.FAVOURITES) or name in (names.TRIPWIRE, *names.HOSTILE)
         kind = "hot" if famous else self._kind(luck, luck < 0.3 and place < self.size // 3)
         # Two keys of one user, and tokens that stem from another: both have a neighbour.
-        if not (system == "cloud" and place % 9 == 8):
+        if self.clean or not (system == "cloud" and place % 9 == 8):
             self.principal = self._principal(name, n)
         principal = self.principal
         owner, how = self._owner(luck, principal)
         scope = spec.scopes[min(int(random.random() ** 2 * len(spec.scopes)), len(spec.scopes) - 1)]
         parent = n - 1 - place % 3 if system == "vault" and place > 8 and luck > 0.88 else None
+        if self.clean:
+            parent = None
         gone = dead = None
         used = self._used(kind, created)
         if kind == "gone":
@@ -213,7 +233,7 @@ class _Nursery:
             self._consume(n, name, kind)
         action, _ = names.ACTIONS[system][n % 3]
         facts = self._facts(luck, created)
-        grants = self._grants(luck)
+        grants = self._grants(1.0 if self.clean and place in RULERS else luck)
         return (
             n, system, spec.kind, scope, identity(self.seed, system, n), name, principal,
             principal, PRINCIPAL_KIND[system], int(leaver), owner, how, created,
@@ -229,7 +249,7 @@ class _Nursery:
         random = self.random
         if place < len(names.FAVOURITES):
             name = names.FAVOURITES[place]
-        elif place == 9 and self.spec.name == "codehost":
+        elif place == 9 and self.spec.name == "codehost" and not self.clean:
             name = names.TRIPWIRE
         elif (odd := place - 11) % self.hostile == 0 and 0 <= odd // self.hostile < len(
             names.HOSTILE

@@ -1,20 +1,19 @@
-"""The estate's four systems: what each declares, and the exact calls that change it.
+"""The estate's four systems, and what each declares.
 
 Each stands for a family of real ones, with that family's blind spots. The vault knows
 the last use only from its audit log and takes the children along; the cloud remembers the
 last use by the hour and has two slots; the database records neither creation nor use and
-leaves sessions open; the code host answers 202 and works it off later.
+leaves sessions open; the code host answers 202 and works it off later. Its deploy tokens
+and app secrets are two kinds more: a new estate holds none, ``World.mint`` makes them.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import timedelta
 from typing import NamedTuple
 
 from backends.contract import (
     Ability,
-    Call,
     Capabilities,
     KindCapabilities,
     Readable,
@@ -77,12 +76,14 @@ VAULT = System(
                     Verb.REVOKE: Ability(
                         FULL, retry=Retry.FREE, note="takes its children and leases along"
                     ),
+                    Verb.ROTATE: Ability(FULL, note="a token like it, then the old one is ended"),
                     Verb.CONTAIN: Ability(NONE, note="only a whole entity can be disabled"),
                 },
-                rotation=Rotation.NO_API,
+                rotation=Rotation.CREATE_RETIRE,
                 propagation=timedelta(0),
                 probe_effects=PROBE,
                 ceiling=EvidenceLevel.SILENT,
+                admin_grants=("admin",),
                 notes=("last use and parent come from the audit log",),
             ),
         ),
@@ -120,9 +121,11 @@ CLOUD = System(
                     Verb.CONTAIN: Ability(FULL, reversible=True, retry=Retry.FREE),
                     Verb.RESTORE: Ability(FULL, reversible=True, retry=Retry.FREE),
                     Verb.REVOKE: Ability(FULL, retry=Retry.CONFIRM),
+                    Verb.ROTATE: Ability(FULL, note="needs a free slot"),
                 },
                 rotation=Rotation.CREATE_RETIRE,
                 propagation=timedelta(seconds=10),
+                admin_grants=("AdministratorAccess",),
                 probe_effects=PROBE,
                 slots=2,
                 ceiling=EvidenceLevel.SILENT,
@@ -165,9 +168,11 @@ DATABASE = System(
                     Verb.RESTORE: Ability(FULL, reversible=True, retry=Retry.FREE),
                     Verb.REVOKE: Ability(FULL, retry=Retry.CONFIRM, note="open sessions live on"),
                     Verb.DISCONNECT: Ability(FULL, retry=Retry.FREE),
+                    Verb.ROTATE: Ability(FULL, retry=Retry.FREE, note="open sessions live on"),
                 },
                 rotation=Rotation.IN_PLACE,
                 propagation=timedelta(0),
+                admin_grants=("superuser",),
                 probe_effects=PROBE,
                 slots=1,
                 ceiling=EvidenceLevel.SILENT,
@@ -176,6 +181,28 @@ DATABASE = System(
         ),
     ),
 )
+
+DEPLOY = "deploy_token"
+APP = "app_secret"
+
+OVERLAP_SECONDS = 3_600
+"""For how long a code host's app secret goes on working after a new one was made."""
+
+_CODE_READS = {
+    Readable.LIST: FULL,
+    Readable.OWNER: FULL,
+    Readable.CREATED: FULL,
+    Readable.CREATOR: FULL,
+    Readable.LAST_USED: PARTIAL,
+    Readable.GRANTS: FULL,
+    Readable.EXPIRY: FULL,
+    Readable.PARENT: NONE,
+    Readable.DEPENDENTS: PARTIAL,
+    Readable.EVENTS: FULL,
+    Readable.IDENTIFY: FULL,
+}
+_CODE_REVOKE = Ability(FULL, retry=Retry.CONFIRM, note="answered with 202, done some seconds later")
+_CODE_ADMIN = ("admin:org",)
 
 CODEHOST = System(
     name="codehost",
@@ -191,30 +218,51 @@ CODEHOST = System(
             KindCapabilities(
                 kind="access_token",
                 title="fine-grained token",
-                reads={
-                    Readable.LIST: FULL,
-                    Readable.OWNER: FULL,
-                    Readable.CREATED: FULL,
-                    Readable.CREATOR: FULL,
-                    Readable.LAST_USED: PARTIAL,
-                    Readable.GRANTS: FULL,
-                    Readable.EXPIRY: FULL,
-                    Readable.PARENT: NONE,
-                    Readable.DEPENDENTS: PARTIAL,
-                    Readable.EVENTS: FULL,
-                    Readable.IDENTIFY: FULL,
-                },
+                reads=_CODE_READS,
                 verbs={
-                    Verb.REVOKE: Ability(
-                        FULL, retry=Retry.CONFIRM, note="answered with 202, done some seconds later"
-                    ),
+                    Verb.REVOKE: _CODE_REVOKE,
                     Verb.CONTAIN: Ability(NONE),
+                    Verb.ROTATE: Ability(Support.MANUAL, note="only its person can mint a new one"),
                 },
                 rotation=Rotation.NO_API,
                 propagation=timedelta(minutes=1),
                 probe_effects=PROBE,
                 ceiling=EvidenceLevel.SILENT,
+                admin_grants=_CODE_ADMIN,
                 notes=("the last use is kept by the day", "only its person can mint a new one"),
+            ),
+            KindCapabilities(
+                kind=DEPLOY,
+                title="deploy token",
+                reads=_CODE_READS,
+                verbs={
+                    Verb.REVOKE: _CODE_REVOKE,
+                    Verb.CONTAIN: Ability(NONE),
+                    Verb.ROTATE: Ability(FULL, note="asked twice, it ends the new one too"),
+                },
+                rotation=Rotation.REPLACE,
+                propagation=timedelta(minutes=1),
+                probe_effects=(*PROBE, "a replaced value ends its successor too"),
+                ceiling=EvidenceLevel.SILENT,
+                admin_grants=_CODE_ADMIN,
+                reuse_detection=True,
+                notes=("the last use is kept by the day",),
+            ),
+            KindCapabilities(
+                kind=APP,
+                title="app secret",
+                reads=_CODE_READS,
+                verbs={
+                    Verb.REVOKE: _CODE_REVOKE,
+                    Verb.CONTAIN: Ability(NONE),
+                    Verb.ROTATE: Ability(FULL, note="the old one works on for an hour"),
+                },
+                rotation=Rotation.OVERLAP,
+                propagation=timedelta(minutes=1),
+                probe_effects=PROBE,
+                ceiling=EvidenceLevel.SILENT,
+                admin_grants=_CODE_ADMIN,
+                notes=("the last use is kept by the day",),
             ),
         ),
         unlistable=("classic tokens",),
@@ -222,40 +270,3 @@ CODEHOST = System(
 )
 
 SYSTEMS = {system.name: system for system in (VAULT, CLOUD, DATABASE, CODEHOST)}
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def call_for(system: System, verb: Verb, row: sqlite3.Row) -> Call | None:
-    """The exact call for a verb on a token's row; None where the system has no such thing."""
-    id_, scope = str(row["id"]), str(row["scope"])
-    if system is VAULT and verb is Verb.REVOKE:
-        return Call(
-            "estate",
-            "POST",
-            "/v1/auth/token/revoke-accessor",
-            {"namespace": scope, "accessor": id_},
-        )
-    if system is CLOUD:
-        who = {"account": scope, "UserName": str(row["principal"]), "AccessKeyId": id_}
-        if verb is Verb.REVOKE:
-            return Call("estate", "DeleteAccessKey", "iam", who)
-        if verb in (Verb.CONTAIN, Verb.RESTORE):
-            status = "Inactive" if verb is Verb.CONTAIN else "Active"
-            return Call("estate", "UpdateAccessKey", "iam", {**who, "Status": status})
-    if system is DATABASE:
-        role = _quoted(str(row["name"]))
-        statement = {
-            Verb.REVOKE: ("DROP", f"ROLE {role}"),
-            Verb.CONTAIN: ("ALTER", f"ROLE {role} NOLOGIN"),
-            Verb.RESTORE: ("ALTER", f"ROLE {role} LOGIN"),
-            Verb.DISCONNECT: ("SELECT", "pg_terminate_backend(pid) FROM sessions"),
-        }.get(verb)
-        if statement:
-            return Call("estate", *statement, {"cluster": scope, "oid": id_})
-    if system is CODEHOST and verb is Verb.REVOKE:
-        target = f"/orgs/{scope}/personal-access-tokens/{id_}"
-        return Call("estate", "POST", target, {"action": "revoke"})
-    return None

@@ -23,7 +23,9 @@ class Trouble(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
     Bad days: ``latency_ms`` before each answer; ``outage`` (nothing can be reached);
     ``auth`` (the console's credential is not accepted); ``forbidden`` scopes; and
-    ``rate_every``: each n-th call is put off, for ``retry_after`` seconds.
+    ``rate_every``: each n-th call is put off, for ``retry_after`` seconds. ``rate_limit``
+    is how many changes a second are taken; what comes beyond a second's worth is answered
+    with 429, has no effect, and is counted (``World.breaches``).
 
     Lists: ``die_after`` so many tokens the answer breaks off; ``endless`` repeats its
     page for ever; ``omit_page`` leaves out that page (from 1) and says nothing.
@@ -42,6 +44,7 @@ class Trouble(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     auth: bool = False
     forbidden: tuple[str, ...] = ()
     rate_every: int = 0
+    rate_limit: float = 0.0
     retry_after: float = 1.0
     die_after: int | None = None
     endless: bool = False
@@ -108,6 +111,7 @@ def set_trouble(path: Path, system: str, **settings: object) -> Trouble:
     try:
         with database.writing(connection):
             connection.execute("DELETE FROM counter WHERE system = ?", (system,))
+            connection.execute("DELETE FROM bucket WHERE system = ?", (system,))
             connection.execute(
                 "INSERT OR REPLACE INTO trouble VALUES (?, ?)",
                 (system, msgspec.json.encode(wanted).decode()),

@@ -43,8 +43,13 @@ READER_ACTIONS = (
 )
 """The least that reading takes. STS needs no permission to say who one is."""
 
-RESPONDER_ACTIONS = ("iam:DeleteAccessKey", "iam:UpdateAccessKey", "iam:ListAccessKeys")
-"""The least that acting takes."""
+RESPONDER_ACTIONS = (
+    "iam:CreateAccessKey",
+    "iam:DeleteAccessKey",
+    "iam:UpdateAccessKey",
+    "iam:ListAccessKeys",
+)
+"""The least that acting takes; the first is for rotating only."""
 
 WORK = {
     "payments": ("api-prod", "api-staging", "ledger-export", "fraud-scores", "stripe-webhook"),

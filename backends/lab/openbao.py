@@ -53,6 +53,13 @@ path "%(ns)ssys/namespaces/" { capabilities = ["list"] }
 ACT_POLICY_PER_NAMESPACE = """
 path "%(ns)sauth/token/revoke-accessor" { capabilities = ["update"] }
 path "%(ns)sauth/approle/role/+/secret-id-accessor/destroy" { capabilities = ["update"] }
+path "%(ns)sauth/approle/role/+/custom-secret-id" { capabilities = ["update"] }
+path "%(ns)sauth/token/create-orphan" { capabilities = ["update", "sudo"] }
+path "%(ns)sauth/token/create/+" { capabilities = ["update"] }
+path "%(ns)sidentity/entity/id/*" {
+  capabilities = ["update"]
+  allowed_parameters = { "disabled" = [] }
+}
 """
 
 
@@ -63,7 +70,7 @@ def _per_namespace(text: str) -> str:
 READER = READ_POLICY + _per_namespace(READ_POLICY_PER_NAMESPACE)
 """The least that the console needs in order to look."""
 RESPONDER = _per_namespace(ACT_POLICY_PER_NAMESPACE)
-"""The least that it needs, besides, in order to revoke."""
+"""The least that it needs, besides, in order to contain, rotate and revoke."""
 
 
 class Team(NamedTuple):

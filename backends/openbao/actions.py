@@ -11,6 +11,7 @@ from backends.contract import (
     Hazard,
     Outcome,
     OutcomeState,
+    Phase,
     Proposal,
     Retry,
     Step,
@@ -18,13 +19,14 @@ from backends.contract import (
 )
 from backends.errors import BackendError, NotFound, Unsupported
 from backends.model import Consumer, Dependents, Gap, GapKind, Token, TokenRef, known
-from backends.openbao import mapping
+from backends.openbao import contain, mapping, rotate
+from backends.openbao.body import filled
 from backends.openbao.client import at, role_path
 from backends.openbao.mapping import APPROLE, SERVICE
 from backends.openbao.reader import NO_AUDIT_FILE, Reader, concurrently
 
-MAX_CHILDREN = 50
-"""Children that are looked up one by one before a plan."""
+MAX_CHILDREN = 200
+"""Children that are looked up one by one before a plan, and named in it."""
 
 NOTHING_THERE = "No token found with this accessor"
 """The warning of a 200 that changed nothing."""
@@ -36,17 +38,19 @@ async def propose(reader: Reader, verb: Verb, token: Token) -> Proposal:
     Raises:
         Unsupported: the verb is not offered, with what a person can do instead.
     """
-    if verb is not Verb.REVOKE:
+    if token.ref.kind not in (APPROLE, SERVICE):
+        raise Unsupported(f"OpenBao has no tokens of the kind {token.ref.kind}")
+    if verb in (Verb.CONTAIN, Verb.RESTORE):
+        return await contain.propose(reader, verb, token)
+    if verb not in (Verb.REVOKE, Verb.ROTATE):
         raise Unsupported(
-            f"{verb.value} is not offered for OpenBao",
-            "Revoke it, or disable its entity by hand: bao write identity/entity/id/ID "
-            "disabled=true.",
+            f"OpenBao has nothing to {verb.value}", "There are no sessions besides tokens."
         )
     if token.ref.kind == APPROLE:
-        return _destroy_secret_id(token)
-    if token.ref.kind != SERVICE:
-        raise Unsupported(f"OpenBao has no tokens of the kind {token.ref.kind}")
-    return await _revoke_token(reader, token)
+        ending = _destroy_secret_id(token)
+        return await rotate.secret_id(reader, token, ending) if verb is Verb.ROTATE else ending
+    ending = await _revoke_token(reader, token)
+    return await rotate.service_token(reader, token, ending) if verb is Verb.ROTATE else ending
 
 
 async def _revoke_token(reader: Reader, token: Token) -> Proposal:
@@ -65,6 +69,9 @@ async def _revoke_token(reader: Reader, token: Token) -> Proposal:
         f"lease {consumer.name}" for consumer in told.consumers if consumer.kind == "lease"
     ]
     collateral.append("every child token and every lease of it, also those not listed here")
+    children = [
+        reader.ref(consumer.detail) for consumer in told.consumers if consumer.kind == "token"
+    ]
     hazards = []
     if any(grant.name == "root" and not grant.via for grant in token.grants.or_else(())):
         hazards.append(
@@ -89,7 +96,26 @@ async def _revoke_token(reader: Reader, token: Token) -> Proposal:
         collateral=tuple(collateral),
         takes_effect="at once for the token; credentials leased through it are ended in the "
         "background, and may fail to end",
+        also_ends=await _descendants(reader, children),
     )
+
+
+async def _descendants(reader: Reader, children: list[TokenRef]) -> tuple[TokenRef, ...]:
+    """These children and theirs, as far as the audit log knows them, and up to a limit."""
+    log = reader.usable_log
+    found: dict[TokenRef, None] = dict.fromkeys(children)
+    waiting = list(children)
+    while waiting and log is not None and len(found) < MAX_CHILDREN:
+        above = waiting.pop(0)
+        await reader.join([above])
+        below = [ref for ref in log.children(above)[0] if ref not in found]
+        for ref, result in await concurrently(
+            below[: MAX_CHILDREN - len(found)], reader.read, reader.workers
+        ):
+            if isinstance(result, Token) and result.parent.value == above:
+                found[ref] = None
+                waiting.append(ref)
+    return tuple(sorted(found)[:MAX_CHILDREN])
 
 
 def _destroy_secret_id(token: Token) -> Proposal:
@@ -120,6 +146,7 @@ def _destroy_secret_id(token: Token) -> Proposal:
 async def perform(reader: Reader, step: Step) -> Outcome:
     """Make a step's call, and tell "done" from "was gone already" by reading again."""
     said_nothing = False
+    minting = step.phase is Phase.MINT
 
     def judge(body: Any, outcome: Outcome) -> Outcome:
         nonlocal said_nothing
@@ -127,15 +154,17 @@ async def perform(reader: Reader, step: Step) -> Outcome:
             warnings = body.get("warnings")
             said_nothing = NOTHING_THERE in mapping.texts({"warnings": warnings}, "warnings")
             request_id = mapping.text(body, "request_id")
-            return msgspec.structs.replace(outcome, request_id=request_id or outcome.request_id)
-        return outcome
+            outcome = msgspec.structs.replace(outcome, request_id=request_id or outcome.request_id)
+        return rotate.deliver(reader, step, body, outcome) if minting else outcome
 
-    outcome = await reader.client.send(step.call, step.call.arguments, judge)
+    outcome = await reader.client.send(
+        step.call, lambda intent: filled(step.call.arguments, intent), judge, minting=minting
+    )
     # The destroying of a secret-id that is gone is answered with a fault (500).
     faulted = outcome.state is OutcomeState.UNKNOWN and (
         "failed to find accessor" in outcome.detail or "does not exist" in outcome.detail
     )
-    if not said_nothing and not faulted:
+    if minting or (not said_nothing and not faulted):
         return outcome
     try:
         await reader.read(step.token)

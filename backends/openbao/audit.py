@@ -12,6 +12,7 @@ devices and ``/sys/audit-hash``.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,11 @@ MAX_PLACES = 32
 MAX_LEASES = 200
 MAX_OWN = 200_000
 """Ids of our own requests that are kept, so that they do not drown the events."""
+
+
+MAX_UNCLAIMED = 10_000
+"""Look-ups in the log that are kept until the one who made them says what they were about."""
+LOOK_UPS = ("auth/token/lookup-accessor", "secret-id-accessor/lookup")
 
 
 class Use:
@@ -77,6 +83,7 @@ class AuditLog:
         self._keys: dict[TokenRef, str] = {}
         self._refs: dict[str, TokenRef] = {}
         self._expected: dict[str, TokenRef] = {}
+        self._unclaimed: dict[str, str] = {}
         self._own: dict[str, None] = {}
 
     @property
@@ -88,6 +95,12 @@ class AuditLog:
         self._refs[_accessor(ref)] = ref
         if request_id and ref not in self._keys:
             self._expected[request_id] = ref
+            # Of many look-ups at a time, another one's scan may have come past this entry
+            # before its answer was heard.
+            key = self._unclaimed.pop(request_id, None)
+            if key is not None:
+                self._expected.pop(request_id, None)
+                self.join(ref, key)
 
     def own(self, request_id: str) -> None:
         """Say that a request was the console's own."""
@@ -126,7 +139,7 @@ class AuditLog:
             if self.began is None:
                 self.began = entry.time
             if entry.type != "request":
-                self._take(entry)
+                self.take(entry)
         # An entry is written before its answer is sent. Whatever was answered before this
         # scan and not found in it stands in another log, and has to be asked for instead.
         for request_id in answered:
@@ -136,15 +149,13 @@ class AuditLog:
     def close(self) -> None:
         self._tail.close()
 
-    def _take(self, entry: Entry) -> None:
+    def take(self, entry: Entry) -> None:
+        """Learn from one entry, which is the second half of a pair."""
         request, response = entry.request, entry.response
         asked = request.data
         caller = request.client_token_accessor
-        ref = self._expected.pop(request.id, None)
-        if ref is not None and asked is not None:
-            key = asked.accessor or asked.secret_id_accessor
-            if isinstance(key, str):
-                self.join(ref, key)
+        if asked is not None and request.path.endswith(LOOK_UPS):
+            self._looked_up(request.id, asked.accessor or asked.secret_id_accessor)
         used = caller
         if asked is not None and isinstance(asked.secret_id, str) and is_login(request.path):
             secret_id = self._by_secret.get(asked.secret_id, "")
@@ -178,6 +189,21 @@ class AuditLog:
         if isinstance(given.secret_id, str):
             self._by_secret[given.secret_id] = given.secret_id_accessor
             self._born(given.secret_id_accessor, caller, entry, child=False)
+
+    def _looked_up(self, request_id: str, key: object) -> None:
+        if not isinstance(key, str):
+            return
+        # Kept first and asked for afterwards: ``expect``, on another thread, does both in
+        # the other order, so that one of the two sees the other's.
+        self._unclaimed[request_id] = key
+        ref = self._expected.pop(request_id, None)
+        if ref is not None:
+            self._unclaimed.pop(request_id, None)
+            self.join(ref, key)
+        elif len(self._unclaimed) > MAX_UNCLAIMED:
+            # The other thread may take one away just now; then there is room.
+            with contextlib.suppress(RuntimeError):
+                self._unclaimed.pop(next(iter(self._unclaimed)), None)
 
     def _used(self, key: str, entry: Entry) -> None:
         use = self._uses.get(key)
@@ -247,6 +273,10 @@ class AuditLog:
     def ref_of(self, key: str) -> TokenRef | None:
         return self._refs.get(key)
 
+    def names(self) -> dict[str, TokenRef]:
+        """The log's names for tokens, as far as they are known."""
+        return {key: ref for ref, key in self._keys.items()}
+
     def events_of(self, entry: Entry, origin: str) -> Iterable[AuditEvent]:
         """What an entry says, once for the token that acted and once for one it acted on."""
         request = entry.request
@@ -266,7 +296,7 @@ class AuditLog:
                 at=entry.time,
                 action=action,
                 outcome=outcome_of(entry.error),
-                token=self._refs.get(about),
+                token=self.ref_of(about),
                 actor=actor,
                 target=request.full_path,
                 source=request.remote_address,

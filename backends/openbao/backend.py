@@ -6,9 +6,11 @@ file audit device does, where the console may read the file (option ``audit_file
 
 from __future__ import annotations
 
+import asyncio
+import math
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -50,7 +52,7 @@ from backends.model import (
     Token,
     TokenRef,
 )
-from backends.openbao import actions, events, mapping
+from backends.openbao import actions, events, mapping, naming, rotate
 from backends.openbao.audit import AuditLog
 from backends.openbao.capabilities import declare
 from backends.openbao.client import Client, unknown_token
@@ -59,6 +61,8 @@ from backends.openbao.mapping import APPROLE, SERVICE, Place
 from backends.openbao.reader import NO_AUDIT_FILE, Reader, concurrently
 
 REVOKE_PATH = "auth/token/revoke-accessor"
+OWN_AT_HAND = 10.0
+"""Seconds for which the records of the console's own tokens serve the planning of others."""
 TOKEN_PREFIXES = ("hvs.", "hvb.", "hvr.", "s.", "b.", "r.")
 
 
@@ -87,6 +91,9 @@ class OpenBao(Backend):
         parallel = get("parallel", 16)
         if not 1 <= parallel <= 256:
             raise ConfigError("parallel must be from 1 to 256", option="parallel")
+        self._own_gate = asyncio.Lock()
+        self._own: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        self._own_until = -math.inf
         self._url = _address(get("url"))
         self._verify = _trust(get("ca_file"), get("verify", True))
         audit_file = get("audit_file")
@@ -181,6 +188,14 @@ class OpenBao(Backend):
             # health() reports the dead credential; looking still works.
             return reading, {}
 
+    async def _own_lately(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Those records as read a moment ago, else anew: a plan for many asks for each token."""
+        async with self._own_gate:
+            if time.monotonic() >= self._own_until:
+                self._own = await self._own_records()
+                self._own_until = time.monotonic() + OWN_AT_HAND
+            return self._own
+
     def _own_refs(self, *records: dict[str, Any]) -> set[TokenRef]:
         accessors = (mapping.text(record, "accessor") for record in records)
         return {self._reader.ref(accessor) for accessor in accessors if accessor}
@@ -208,6 +223,9 @@ class OpenBao(Backend):
         except OSError as error:
             why = f"audit events: cannot read the audit file: {error.strerror}"
             yield Gap(self.name, GapKind.FAILED, why, "Look at the file named by audit_file.")
+
+    async def log_names(self, refs: Iterable[TokenRef]) -> Mapping[str, TokenRef]:
+        return await naming.log_names(self._reader, refs)
 
     async def dependents(self, ref: TokenRef) -> Dependents:
         return await actions.dependents(self._reader, ref)
@@ -278,9 +296,7 @@ class OpenBao(Backend):
 
     async def plan(self, verb: Verb, token: Token) -> Proposal:
         proposal = await actions.propose(self._reader, verb, token)
-        own = self._own_refs(*await self._own_records())
-        # The token's name in the audit log is known by now, even where its neighbours' are not.
-        if token.ref in own or token.ref in await self._reader.ancestors(own):
+        if verb is not Verb.RESTORE and await self._is_own(verb, token):
             hazard = Hazard(
                 code="own-credential",
                 text="The console's own credential would end with it.",
@@ -289,14 +305,49 @@ class OpenBao(Backend):
             return msgspec.structs.replace(proposal, hazards=(hazard, *proposal.hazards))
         return proposal
 
+    async def _is_own(self, verb: Verb, token: Token) -> bool:
+        """Whether a verb on the token would stop what the console itself works with."""
+        records = await self._own_lately()
+        entities = {mapping.text(record, "entity_id") for record in records} - {""}
+        principal = token.principal.value
+        # What is contained is the entity, and with it all that it has.
+        if verb is Verb.CONTAIN and principal is not None and principal.id in entities:
+            return True
+        own = self._own_refs(*records)
+        # The token's name in the audit log is known by now, even where its neighbours' are not.
+        return token.ref in own or token.ref in await self._reader.ancestors(own)
+
     async def perform(self, step: Step) -> Outcome:
         return await actions.perform(self._reader, step)
 
+    async def minted(self, step: Step, intent_id: str, since: datetime) -> tuple[TokenRef, ...]:
+        return await rotate.minted(self._reader, step, intent_id, since)
+
     async def probe(self, ref: TokenRef, secret: Secret) -> ProbeResult:
+        if ref.kind == APPROLE:
+            place, accessor = mapping.place_of(ref.id)
+            return await self._probe_secret_id(place, accessor, secret)
         if ref.kind != SERVICE:
-            raise Unsupported("a secret-id can only be tried by logging in, which makes a token")
+            raise Unsupported(f"OpenBao has no tokens of the kind {ref.kind}")
         accepted = await self._client.accepts(secret)
         return ProbeResult(accepted, "it may ask for itself" if accepted else "permission denied")
+
+    async def _probe_secret_id(self, place: Place, accessor: str, secret: Secret) -> ProbeResult:
+        """Look the value up: a login would make a token, and cost a use.
+
+        The server asks the same store for a login, so a value that is not in it is refused.
+        """
+        try:
+            found = await self._client.find_secret_id(place.ns, place.mount, place.role, secret)
+        except ServerFault as error:
+            if "does not exist" in str(error):
+                return ProbeResult(False, "its role is gone")
+            raise
+        if found and found != accessor:
+            raise BackendError("the value belongs to another secret-id", "Identify it first.")
+        if found:
+            return ProbeResult(True, "the role knows the value; no login was tried")
+        return ProbeResult(False, "the role does not know the value")
 
 
 def _address(url: object) -> str:

@@ -44,14 +44,25 @@ def declare(*, audited: bool) -> Capabilities:
                 Support.FULL, retry=Retry.FREE, note="ends its children and leases too"
             ),
             Verb.CONTAIN: Ability(
-                Support.NONE,
-                note="not offered yet: only a whole entity can be disabled, with all its tokens",
+                Support.PARTIAL,
+                reversible=True,
+                retry=Retry.FREE,
+                note="disables its entity, with all the entity's tokens; none without an entity",
             ),
-            Verb.RESTORE: Ability(Support.NONE, note="nothing is contained, so nothing to restore"),
-            Verb.ROTATE: Ability(Support.NONE, note="a token has no successor: its holder logs in"),
+            Verb.RESTORE: Ability(
+                Support.PARTIAL,
+                reversible=True,
+                retry=Retry.FREE,
+                note="enables its entity, with all the entity's tokens",
+            ),
+            Verb.ROTATE: Ability(
+                Support.PARTIAL,
+                retry=Retry.NEVER,
+                note="those made by auth/token/create; after a login its holder logs in again",
+            ),
             Verb.DISCONNECT: Ability(Support.NONE, note="there are no sessions besides tokens"),
         },
-        rotation=Rotation.NO_API,
+        rotation=Rotation.CREATE_RETIRE,
         # The server marks the token as unusable before it answers.
         propagation=timedelta(0),
         probe_effects=(
@@ -59,6 +70,7 @@ def declare(*, audited: bool) -> Capabilities:
             "writes audit entries that name the token as the caller",
         ),
         ceiling=ceiling,
+        admin_grants=("root",),
         notes=("owner comes from the entity, else from the token's meta",),
     )
     secret_id = KindCapabilities(
@@ -83,18 +95,25 @@ def declare(*, audited: bool) -> Capabilities:
                 retry=Retry.CONFIRM,
                 note="tokens from earlier logins live on; a repeat is answered with a fault",
             ),
-            Verb.CONTAIN: Ability(Support.NONE, note="a secret-id cannot be disabled"),
+            Verb.CONTAIN: Ability(
+                Support.MANUAL, note="no secret-id can be disabled alone; its role's entity can"
+            ),
             Verb.RESTORE: Ability(Support.NONE, note="nothing is contained, so nothing to restore"),
-            Verb.ROTATE: Ability(Support.NONE, note="not offered yet: two may be valid at once"),
+            Verb.ROTATE: Ability(
+                Support.FULL,
+                retry=Retry.CONFIRM,
+                note="two are valid at once; tokens from earlier logins live on",
+            ),
             Verb.DISCONNECT: Ability(
                 Support.NONE, note="revoke the tokens that logins with it were given"
             ),
         },
         rotation=Rotation.CREATE_RETIRE,
         propagation=timedelta(0),
-        # Trying one means a login, which makes a token: no probe is offered.
-        probe_effects=None,
-        ceiling=EvidenceLevel.SILENT if audited else EvidenceLevel.RECORDED,
+        # A login would make a token. The look-up by value asks the same store instead.
+        probe_effects=("writes audit entries that name the console as the caller",),
+        ceiling=ceiling,
+        notes=("a probe looks the value up and does not log in",),
     )
     return Capabilities(
         kinds=(token, secret_id),

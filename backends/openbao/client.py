@@ -22,7 +22,7 @@ from backends.errors import (
     NotFound,
     ServerFault,
 )
-from backends.http import Answer, Http, without
+from backends.http import Answer, Http, Redactor, without
 from backends.model import Secret
 
 _drop = without("client_token", "secret_id", "wrapping_token", "wrap_info")
@@ -96,20 +96,22 @@ class Client:
         verify: bool | ssl.SSLContext,
         answered: Callable[[str], None],
     ) -> None:
-        def door(secret: Secret) -> Http:
+        def door(secret: Secret, hide: Redactor = redact) -> Http:
             return Http(
                 url,
                 lambda: {"X-Vault-Token": secret.reveal(), "X-Vault-Request": "true"},
                 timeout=timeout,
                 parallel=parallel,
                 verify=verify,
-                redact=redact,
+                redact=hide,
             )
 
         self._door = door
         self._answered = answered
         self._read = door(read)
         self._act = door(act) if act is not None else None
+        # The answer to a call that mints is the only place where the new value stands.
+        self._mint = door(act, lambda value: value) if act is not None else None
 
     @property
     def can_send(self) -> bool:
@@ -117,8 +119,9 @@ class Client:
 
     async def close(self) -> None:
         await self._read.close()
-        if self._act is not None:
-            await self._act.close()
+        for acting in (self._act, self._mint):
+            if acting is not None:
+                await acting.close()
 
     async def get(self, ns: str, path: str, **params: str | int) -> Record:
         return self._record(await self._read.get(at(ns, path), **params), path)
@@ -208,15 +211,19 @@ class Client:
         await self.who()
         return error
 
-    async def may(self, path: str, *, acting: bool) -> bool | None:
-        """Whether a token of the console's may update a path; None where it cannot be asked."""
+    async def may(self, path: str, *rights: str, acting: bool) -> bool | None:
+        """Whether a token of the console's has rights on a path (by default, to update it).
+
+        None where it cannot be asked.
+        """
         door = self._act if acting and self._act is not None else self._read
         try:
             answer = await door.ask("POST", "/v1/sys/capabilities-self", body={"paths": [path]})
-            rights = self._record(answer, "sys/capabilities-self").data.get(path)
+            has = self._record(answer, "sys/capabilities-self").data.get(path)
         except BackendError:
             return None
-        return isinstance(rights, list) and not {"root", "update"}.isdisjoint(rights)
+        wanted = set(rights or ("update",))
+        return isinstance(has, list) and ("root" in has or wanted.issubset(has))
 
     async def health(self) -> dict[str, Any]:
         answer = await self._read.get("/v1/sys/health", **HEALTH_CODES)
@@ -236,12 +243,22 @@ class Client:
         return True
 
     async def send(
-        self, call: Call, body: Mapping[str, Any], judge: Callable[[Any, Outcome], Outcome]
+        self,
+        call: Call,
+        body: Callable[[str], Mapping[str, Any]],
+        judge: Callable[[Any, Outcome], Outcome],
+        *,
+        minting: bool = False,
     ) -> Outcome:
-        """Make a planned call with the credential to act, and with no other."""
-        if self._act is None:
+        """Make a planned call with the credential to act, and with no other.
+
+        ``body`` is given the intent's id. Only the ``judge`` of a call that mints sees
+        values in the answer.
+        """
+        door = self._mint if minting else self._act
+        if door is None:
             return Outcome(state=OutcomeState.NOT_SENT, detail="there is no credential to act with")
-        return await self._act.change(call, body=body, judge=judge)
+        return await door.change(call, body=body, judge=judge)
 
 
 def _reason(error: BackendError) -> str:

@@ -39,6 +39,7 @@ async def stream(
             GapKind.LIMITED,
             f"audit events before {first:%Y-%m-%d %H:%M:%S} UTC",
             "The file begins there: older ones were rotated away or never written.",
+            until=first,
         )
     bad = 0
     for path in paths:

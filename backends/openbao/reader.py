@@ -146,14 +146,12 @@ class Reader:
         if log is None or not strangers:
             return None
         try:
-            device = await self._find_device()
+            device = await self.find_device()
         except BackendError as error:
             return self._no_join(len(strangers), "sys/audit", ("read", "sudo"), error)
 
         async def ask(ref: TokenRef) -> None:
-            body = {"input": ref.id.rpartition("/")[2]}
-            record = await self.client.ask("", f"sys/audit-hash/{device}", body)
-            log.join(ref, mapping.text(record.data, "hash"))
+            log.join(ref, await self.hashed(device, ref))
 
         done = await concurrently(strangers, ask, self.workers)
         wrong = [result for _, result in done if isinstance(result, BackendError)]
@@ -161,7 +159,14 @@ class Reader:
             return self._no_join(len(strangers), f"sys/audit-hash/{device}", ("update",), wrong[0])
         return None
 
-    async def _find_device(self) -> str:
+    async def hashed(self, device: str, ref: TokenRef) -> str:
+        """What a device's log calls a token."""
+        body = {"input": ref.id.rpartition("/")[2]}
+        record = await self.client.ask("", f"sys/audit-hash/{device}", body)
+        return mapping.text(record.data, "hash")
+
+    async def find_device(self) -> str:
+        """The file audit device's name. Raises ``BackendError`` where there is none."""
         if not self._device:
             devices = (await self.client.get("", "sys/audit")).data
             files = [

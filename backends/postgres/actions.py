@@ -2,8 +2,9 @@
 
 Every plan is one statement. ``DROP ROLE`` is planned only where nothing hangs on the
 role, since PostgreSQL refuses it otherwise (2BP01); else revoking means that the role
-can never log in again, and what is left for a person to do is said. Sources: PostgreSQL
-documentation, ALTER ROLE, DROP ROLE, "Dropping Roles", pg_terminate_backend.
+can never log in again, and what is left for a person to do is said. A role has one
+password, so rotating it is one statement as well, and the old one dies with it. Sources:
+PostgreSQL documentation, ALTER ROLE, DROP ROLE, "Dropping Roles", pg_terminate_backend.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ from typing import Final, NamedTuple
 
 from psycopg import sql
 
-from backends.contract import Call, Hazard, Proposal, Retry, Step, Verb
+from backends.contract import NO_SESSIONS, Call, Hazard, Phase, Proposal, Retry, Step, Value, Verb
 from backends.errors import Unsupported
 from backends.model import Token, TokenState
 from backends.postgres.consumers import Uses
 from backends.postgres.roles import state
-from backends.postgres.wire import Row
+from backends.postgres.wire import Reader, Row
 
 BOOTSTRAP: Final = 10
 """The oid of the role that initdb made. PostgreSQL refuses to drop it."""
 
 CONTAIN, RESTORE, DROP, DISABLE, DISCONNECT = "contain", "restore", "drop", "disable", "disconnect"
+ROTATE: Final = "rotate"
+
+NEW_VALUE: Final = "'<new value>'"
+"""What a plan shows in the place of the verifier that is sent."""
 
 
 def quoted(name: str) -> str:
@@ -43,13 +48,20 @@ def statement(which: str, oid: int, name: str) -> Call:
         CONTAIN: "NOLOGIN",
         RESTORE: "LOGIN",
         DISABLE: "NOLOGIN PASSWORD NULL VALID UNTIL 'epoch'",
+        # Nothing but the password: VALID UNTIL and the attributes stay as they are.
+        ROTATE: f"PASSWORD {NEW_VALUE}",
     }[which]
     return Call("sql", "ALTER ROLE", f"{role} {attributes}")
 
 
+def rotation(name: str, verifier: str) -> str:
+    """The statement of a rotation as it is sent, with the verifier in its place."""
+    return f"ALTER ROLE {quoted(name)} PASSWORD {sql.Literal(verifier).as_string(None)}"
+
+
 def allowed(oid: int, name: str) -> tuple[Call, ...]:
     """Every call that may be made on a role: anything else is not ours and is not sent."""
-    every = (CONTAIN, RESTORE, DROP, DISABLE, DISCONNECT)
+    every = (CONTAIN, RESTORE, DROP, DISABLE, DISCONNECT, ROTATE)
     return tuple(statement(which, oid, name) for which in every)
 
 
@@ -66,19 +78,38 @@ class Acting(NamedTuple):
     """Superusers besides the target that can log in."""
 
 
-def propose(verb: Verb, token: Token, row: Row, found: Uses, acting: Acting) -> Proposal:
+async def acting(reader: Reader, user: str, oid: int, version: int) -> Acting:
+    """Ask what the role ``user`` may do to the one with ``oid``."""
+    admin = "USAGE WITH ADMIN OPTION" if version >= 160000 else "USAGE"
+    rows = await reader.rows(
+        "the acting role's rights",
+        "SELECT a.rolsuper, a.rolcreaterole AND (%(version)s < 160000"
+        " OR pg_has_role(a.oid, %(oid)s::oid, %(admin)s)) AS administers,"
+        " pg_has_role(a.oid, 'pg_signal_backend', 'USAGE')"
+        " OR pg_has_role(a.oid, %(oid)s::oid, 'USAGE') AS signals FROM pg_roles a"
+        " WHERE a.rolname = %(act)s",
+        {"act": user, "oid": oid, "admin": admin, "version": version},
+    )
+    (count,) = await reader.rows(
+        "superusers",
+        "SELECT count(*) AS others FROM pg_roles WHERE rolsuper AND rolcanlogin AND oid <> %(oid)s",
+        {"oid": oid},
+    )
+    row = rows[0] if rows else {"rolsuper": False, "administers": False, "signals": False}
+    return Acting(user, row["rolsuper"], row["administers"], row["signals"], count["others"])
+
+
+def propose(verb: Verb, token: Token, row: Row, found: Uses, who: Acting) -> Proposal:
     """The plan for a verb.
 
     Raises:
         Unsupported: the verb makes no sense here, with what a person can do instead.
     """
     oid, name = int(row["oid"]), str(row["rolname"])
+    hazards = _hazards(verb, row, found, who)
     if verb is Verb.ROTATE:
-        raise Unsupported(
-            "a password is replaced where its consumers get it, which is a rotation's work",
-            r"Until then: \password in psql, which sends no clear text either.",
-        )
-    hazards = _hazards(verb, row, found, acting)
+        hazards += _about_rotation(token)
+        return _rotate(token, statement(ROTATE, oid, name), found, hazards)
     if verb is Verb.DISCONNECT:
         return _disconnect(token, statement(DISCONNECT, oid, name), found, hazards)
     if verb is Verb.RESTORE:
@@ -191,6 +222,7 @@ def _disconnect(token: Token, call: Call, found: Uses, hazards: tuple[Hazard, ..
         title=f"End the open sessions of this role ({found.live} now)",
         call=call,
         retry=Retry.FREE,
+        expect=NO_SESSIONS,
     )
     again = "Clients that still hold a good password connect again at once: contain it first."
     return Proposal(
@@ -201,21 +233,73 @@ def _disconnect(token: Token, call: Call, found: Uses, hazards: tuple[Hazard, ..
     )
 
 
+def _rotate(token: Token, call: Call, found: Uses, hazards: tuple[Hazard, ...]) -> Proposal:
+    step = Step(
+        id=ROTATE,
+        verb=Verb.ROTATE,
+        token=token.ref,
+        title="Replace the password; the old one is refused from then on",
+        call=call,
+        # The same value again sets the same password.
+        retry=Retry.FREE,
+        phase=Phase.MINT,
+        value=Value.CHOSEN,
+    )
+    return Proposal(
+        steps=(step,),
+        hazards=hazards,
+        collateral=(
+            "Whatever still has the old password is refused at its next log-in.",
+            "The server gets, and may log, a SCRAM verifier: the password is not in it.",
+            *_left_open(found),
+        ),
+        takes_effect="at once for new log-ins; on replicas after their replay lag",
+    )
+
+
+def _about_rotation(token: Token) -> tuple[Hazard, ...]:
+    """Why a new password may not do what is expected of it."""
+    hazards: list[Hazard] = []
+    if token.state is TokenState.EXPIRED:
+        text = (
+            "The new password will be refused as well: VALID UNTIL has passed, and a rotation "
+            "does not move it."
+        )
+        hazards.append(Hazard(code="expired", text=text))
+    if token.state is TokenState.DISABLED:
+        text = "The role may not log in, and a new password does not change that."
+        hazards.append(Hazard(code="disabled", text=text))
+    scheme = dict(token.facts).get("password")
+    if scheme == "none":
+        text = (
+            "It has no password now (it logs in by other means, or never): this gives it one, "
+            "and ends nothing."
+        )
+        hazards.append(Hazard(code="no-password", text=text))
+    if scheme == "md5":
+        text = (
+            "Its password is stored as MD5; the new one is stored for SCRAM-SHA-256, which "
+            "clients older than PostgreSQL 10 do not speak."
+        )
+        hazards.append(Hazard(code="old-clients", text=text))
+    return tuple(hazards)
+
+
 def _left_open(found: Uses) -> tuple[str, ...]:
     if not found.live:
         return ()
     return (f"{found.live} open session(s) go on: end them with disconnect.",)
 
 
-def _hazards(verb: Verb, row: Row, found: Uses, acting: Acting) -> tuple[Hazard, ...]:
+def _hazards(verb: Verb, row: Row, found: Uses, who: Acting) -> tuple[Hazard, ...]:
     hazards: list[Hazard] = []
     ends = verb in (Verb.CONTAIN, Verb.REVOKE)
     if row["rolsuper"] and ends:
         hazards.append(Hazard(code="superuser", text="This role is a superuser."))
-        if not acting.others:
+        if not who.others:
             text = "It is the last superuser that can log in: nobody could undo this."
             hazards.append(Hazard(code="last-superuser", text=text, fatal=True))
-    if found.live and ends:
+    if found.live and (ends or verb is Verb.ROTATE):
         names = sorted({str(line["application_name"] or "no name") for line in found.sessions})
         text = (
             f"{found.live} session(s) are open and survive ({', '.join(names[:3])}): "
@@ -233,25 +317,25 @@ def _hazards(verb: Verb, row: Row, found: Uses, acting: Acting) -> tuple[Hazard,
     if found.members and verb is Verb.REVOKE and not found.dependencies:
         text = f"{len(found.members)} role(s) have rights through it and lose them."
         hazards.append(Hazard(code="members", text=text))
-    if missing := _missing(verb, row, acting):
+    if missing := _missing(verb, row, who):
         hazards.append(Hazard(code="not-permitted", text=missing))
     return tuple(hazards)
 
 
-def _missing(verb: Verb, row: Row, acting: Acting) -> str:
+def _missing(verb: Verb, row: Row, who: Acting) -> str:
     """Why PostgreSQL will refuse, empty where it should not."""
-    if acting.superuser:
+    if who.superuser:
         return ""
     target = quoted(str(row["rolname"]))
     if row["rolsuper"]:
-        return f"Only a superuser may touch a superuser, and {acting.name} is none."
+        return f"Only a superuser may touch a superuser, and {who.name} is none."
     if verb is Verb.DISCONNECT:
-        if acting.signals:
+        if who.signals:
             return ""
-        return f"{acting.name} lacks pg_signal_backend: GRANT pg_signal_backend TO it."
-    if acting.administers:
+        return f"{who.name} lacks pg_signal_backend: GRANT pg_signal_backend TO it."
+    if who.administers:
         return ""
     return (
-        f"{acting.name} may not change this role: it needs CREATEROLE and "
-        f"GRANT {target} TO {quoted(acting.name)} WITH ADMIN OPTION."
+        f"{who.name} may not change this role: it needs CREATEROLE and "
+        f"GRANT {target} TO {quoted(who.name)} WITH ADMIN OPTION."
     )

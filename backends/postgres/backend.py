@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
+import string
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Final
-from urllib.parse import unquote, urlsplit
 
 import psycopg
 
+from backends import permit
 from backends.contract import (
     Backend,
     BackendConfig,
@@ -28,7 +30,7 @@ from backends.contract import (
     Verb,
     WhoAmI,
 )
-from backends.errors import AuthFailed, BackendError, ConfigError, Forbidden, NotFound
+from backends.errors import AuthFailed, BackendError, ConfigError, NotFound, Unsupported
 from backends.model import (
     AuditEvent,
     Dependents,
@@ -41,11 +43,12 @@ from backends.model import (
     Token,
     TokenRef,
 )
-from backends.postgres import actions, consumers, log, roles, scram, wire
+from backends.postgres import actions, consumers, identify, log, roles, scram, wire
 from backends.postgres.declared import OPTIONS, SSL_MODES, capabilities
 
-MAX_TRIED: Final = 2000
-"""Verifiers that one identification computes, at some milliseconds each."""
+ALPHABET: Final = string.ascii_letters + string.digits
+LENGTH: Final = 43
+"""Characters of a new password: 62 to the 43rd is just over two to the 256th."""
 
 
 class Postgres(Backend):
@@ -185,7 +188,8 @@ class Postgres(Backend):
         )
         refs = {row["rolname"]: self._ref(row["oid"]) for row in names}
         if tail.begins is not None and tail.begins > since and tail.cut:
-            yield Gap(self.name, GapKind.LIMITED, f"events before {tail.begins:%Y-%m-%d %H:%M}")
+            what = f"events before {tail.begins:%Y-%m-%d %H:%M}"
+            yield Gap(self.name, GapKind.LIMITED, what, until=tail.begins)
         for line in tail.lines:
             if line.at >= since and (until is None or line.at < until):
                 yield AuditEvent(
@@ -202,9 +206,18 @@ class Postgres(Backend):
                 )
 
     async def dependents(self, ref: TokenRef) -> Dependents:
-        row = await self._row(ref)
+        """What uses the role. One that was dropped is told of while sessions of it are open.
+
+        Raises:
+            NotFound: there is no such role, and no session of one either.
+        """
         rights = await roles.powers(self._reader)
-        found = await consumers.uses(self._reader, row["oid"], rights.version)
+        try:
+            row = await self._row(ref)
+        except NotFound:
+            row, found = await self._outlived(ref, rights.version)
+        else:
+            found = await consumers.uses(self._reader, row["oid"], rights.version)
         return consumers.dependents(found, row["rolname"], rights.stats)
 
     async def identify(self, secret: Secret) -> tuple[Match, ...]:
@@ -213,47 +226,50 @@ class Postgres(Backend):
         Raises:
             Forbidden: this credential may not read the verifiers, so nothing was compared.
         """
-        role, host, password = _split(secret)
         rights = await roles.powers(self._reader)
-        if not rights.verifiers:
-            return await self._by_name(role, host)
-        rows = await self._reader.rows(
-            "pg_authid",
-            "SELECT oid::bigint AS oid, rolname, rolpassword FROM pg_authid"
-            " WHERE rolpassword IS NOT NULL AND (%(role)s::text IS NULL OR rolname = %(role)s)"
-            " ORDER BY oid LIMIT %(limit)s",
-            {"role": role, "limit": MAX_TRIED + 1},
-        )
-
-        def compare() -> list[int]:
-            return [
-                row["oid"]
-                for row in rows[:MAX_TRIED]
-                if scram.matches(row["rolpassword"], row["rolname"], password)
-            ]
-
-        found = await asyncio.to_thread(compare)
-        if not found and len(rows) > MAX_TRIED:
-            raise BackendError(
-                f"compared with the first {MAX_TRIED} roles only; none has this password",
-                "Give the role too: postgresql://ROLE:PASSWORD@HOST.",
-            )
-        refs = [self._ref(oid) for oid in found]
-        how = "its stored verifier was made from this password"
-        return tuple([Match(ref, how, await self.read(ref)) for ref in refs])
+        found = await identify.oids(self._reader, rights, self._address.host, secret)
+        refs = [self._ref(oid) for oid in found.oids]
+        return tuple([Match(ref, found.how, await self.read(ref)) for ref in refs])
 
     async def plan(self, verb: Verb, token: Token) -> Proposal:
-        row = await self._row(token.ref)
         rights = await roles.powers(self._reader)
+        try:
+            row = await self._row(token.ref)
+        except NotFound:
+            if verb is not Verb.DISCONNECT:
+                raise
+            row, found = await self._outlived(token.ref, rights.version)
+            acting = await actions.acting(self._reader, self._act_user, row["oid"], rights.version)
+            return actions.propose(verb, token, row, found, acting)
         found = await consumers.uses(self._reader, row["oid"], rights.version)
         around, _ = await self._surroundings()
         fresh = roles.token(self.name, row, around)
-        acting = await self._acting(row["oid"], rights.version)
+        acting = await actions.acting(self._reader, self._act_user, row["oid"], rights.version)
         return actions.propose(verb, fresh, row, found, acting)
 
     async def perform(self, step: Step) -> Outcome:
-        return await wire.change(
+        outcome = await wire.change(
             self._address, self._act_user, self.config.act, step.call, self._check(step)
+        )
+        if step.verb is Verb.ROTATE and outcome.state is OutcomeState.APPLIED:
+            permit.deliver(step.token, permit.value())
+        return outcome
+
+    def new_value(self, step: Step) -> Secret:
+        """256 bits in letters and digits: nothing to quote in a URL, a pass file or a shell."""
+        return Secret("".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
+
+    async def minted(self, step: Step, intent_id: str, since: datetime) -> tuple[TokenRef, ...]:
+        """A role's password is replaced in place, so that a lost answer leaves no new token.
+
+        Whether the new one is in force, only :meth:`probe` with the chosen value tells.
+
+        Raises:
+            Unsupported: always.
+        """
+        raise Unsupported(
+            f"{self.name} makes no second password: the role has the new one or the old one",
+            "Try the chosen value; setting it again does no harm.",
         )
 
     async def probe(self, ref: TokenRef, secret: Secret) -> ProbeResult:
@@ -263,7 +279,7 @@ class Postgres(Backend):
         name = self._names.get(ref.id)
         if name is None:
             return ProbeResult(None, "the role is gone, and its name was never seen here")
-        _, _, password = _split(secret)
+        password = identify.split(secret).password
         settings = {"default_transaction_read_only": "on"}
         try:
             connection = await wire.connect(
@@ -281,15 +297,25 @@ class Postgres(Backend):
         return TokenRef(self.name, roles.KIND, str(oid))
 
     async def _row(self, ref: TokenRef) -> wire.Row:
-        # An oid is four bytes; what is not one was never the id of a role.
-        number = int(ref.id) if ref.id.isascii() and ref.id.isdigit() else 0
-        if ref.kind != roles.KIND or not 0 < number < 2**32:
-            raise NotFound(f"{self.name} has no {ref.kind} with the id {ref.id[:40]!r}")
+        number = _oid(ref)
         row = await roles.one(self._reader, number)
         if row is None:
             raise NotFound(f"{self.name} has no role with the oid {number}")
         self._names[ref.id] = row["rolname"]
         return row
+
+    async def _outlived(self, ref: TokenRef, version: int) -> tuple[wire.Row, consumers.Uses]:
+        """What goes on as a role that was dropped: its sessions do not end with it.
+
+        Raises:
+            NotFound: nothing does.
+        """
+        oid = _oid(ref)
+        found = await consumers.uses(self._reader, oid, version)
+        if not found.live:
+            raise NotFound(f"{self.name} has no role with the oid {oid}, and no session of one")
+        name = self._names.get(ref.id, f"oid {oid}, dropped")
+        return {"oid": oid, "rolname": name, "rolsuper": False}, found
 
     async def _surroundings(self) -> tuple[roles.Surroundings, tuple[Gap, ...]]:
         tail, gaps = await self._log()
@@ -312,63 +338,21 @@ class Postgres(Backend):
             return tail, (Gap(scope, GapKind.FAILED, f"log-ins: {path} is no JSON log", hint),)
         return tail, ()
 
-    async def _by_name(self, role: str | None, host: str | None) -> tuple[Match, ...]:
-        if role is not None and host in (None, "", self._address.host):
-            rows = await self._reader.rows(
-                "pg_roles",
-                "SELECT oid::bigint AS oid FROM pg_roles WHERE rolname = %(role)s",
-                {"role": role},
-            )
-            how = "the address that was given names this role; its password was not compared"
-            return tuple(
-                [
-                    Match(ref, how, await self.read(ref))
-                    for ref in map(self._ref, [row["oid"] for row in rows])
-                ]
-            )
-        raise Forbidden(
-            f"{self.name} cannot compare the password: {self._user} may not read pg_authid",
-            "Identify with a superuser's credential, or give the role too: "
-            "postgresql://ROLE:PASSWORD@HOST.",
-        )
-
-    async def _acting(self, oid: int, version: int) -> actions.Acting:
-        admin = "USAGE WITH ADMIN OPTION" if version >= 160000 else "USAGE"
-        rows = await self._reader.rows(
-            "the acting role's rights",
-            "SELECT a.rolsuper, a.rolcreaterole AND (%(version)s < 160000"
-            " OR pg_has_role(a.oid, %(oid)s::oid, %(admin)s)) AS administers,"
-            " pg_has_role(a.oid, 'pg_signal_backend', 'USAGE')"
-            " OR pg_has_role(a.oid, %(oid)s::oid, 'USAGE') AS signals FROM pg_roles a"
-            " WHERE a.rolname = %(act)s",
-            {"act": self._act_user, "oid": oid, "admin": admin, "version": version},
-        )
-        (count,) = await self._reader.rows(
-            "superusers",
-            "SELECT count(*) AS others FROM pg_roles WHERE rolsuper AND rolcanlogin"
-            " AND oid <> %(oid)s",
-            {"oid": oid},
-        )
-        row = rows[0] if rows else {"rolsuper": False, "administers": False, "signals": False}
-        return actions.Acting(
-            self._act_user, row["rolsuper"], row["administers"], row["signals"], count["others"]
-        )
-
-    def _check(
-        self, step: Step
-    ) -> Callable[[Callable[..., Awaitable[Sequence[wire.Row]]]], Awaitable[None]]:
+    def _check(self, step: Step) -> Callable[[wire.Ready], Awaitable[str]]:
         """Looks at the role over the acting connection, right before the statement.
 
         The plan's statement names the role, and a name may have gone to another role
         since: what is sent must be what this module would write for that oid now.
         """
 
-        async def check(read: Callable[..., Awaitable[Sequence[wire.Row]]]) -> None:
+        async def check(ready: wire.Ready) -> str:
             oid = int(step.token.id) if step.token.id.isdigit() else 0
             query = "SELECT rolname FROM pg_roles WHERE oid = %(oid)s"
-            rows = await read(query, {"oid": oid})
+            rows = await ready.read(query, {"oid": oid})
             name = rows[0]["rolname"] if rows else ""
-            if not rows and step.id != actions.DISCONNECT:
+            if not rows and step.verb in (Verb.ROTATE, Verb.RESTORE):
+                raise wire.Stop(OutcomeState.NOT_SENT, "the role is gone; nothing was sent")
+            if not rows and step.verb is not Verb.DISCONNECT:
                 raise wire.Stop(OutcomeState.ALREADY, "the role is gone already; nothing was sent")
             if step.call not in actions.allowed(oid, name):
                 raise wire.Stop(
@@ -376,17 +360,22 @@ class Postgres(Backend):
                     f"the role is called {name!r} now, or the statement is not one of ours: "
                     "plan anew",
                 )
+            if step.call != actions.statement(actions.ROTATE, oid, name):
+                return step.call.line
+            try:
+                return actions.rotation(name, scram.verifier(ready.session, name, permit.value()))
+            except ValueError as error:
+                # The text of a UnicodeError would hold the value.
+                why = "it is no Unicode text" if isinstance(error, UnicodeError) else str(error)
+                detail = f"the new value cannot be a password: {why}"
+                raise wire.Stop(OutcomeState.NOT_SENT, detail) from None
 
         return check
 
 
-def _split(secret: Secret) -> tuple[str | None, str | None, Secret]:
-    """Role, host and password of a connection URL, or the whole as a password."""
-    text = secret.reveal()
-    if text.startswith(("postgres://", "postgresql://")):
-        with contextlib.suppress(ValueError):
-            parts = urlsplit(text)
-            if parts.password:
-                role = unquote(parts.username or "") or None
-                return role, parts.hostname, Secret(unquote(parts.password))
-    return None, None, secret
+def _oid(ref: TokenRef) -> int:
+    """The id as a number. An oid is four bytes; what is not one was never the id of a role."""
+    number = int(ref.id) if ref.id.isascii() and ref.id.isdigit() and len(ref.id) < 11 else 0
+    if ref.kind != roles.KIND or not 0 < number < 2**32:
+        raise NotFound(f"{ref.backend} has no {ref.kind} with the id {ref.id[:40]!r}")
+    return number

@@ -17,7 +17,7 @@ from backends.contract import (
     Verb,
 )
 from backends.model import EvidenceLevel
-from backends.postgres.roles import KIND
+from backends.postgres.roles import ATTRIBUTES, KIND
 
 SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
@@ -67,7 +67,7 @@ def capabilities(has_log: bool) -> Capabilities:
             ),
             Verb.DISCONNECT: Ability(Support.FULL, False, Retry.FREE, "pg_terminate_backend"),
             Verb.ROTATE: Ability(
-                Support.MANUAL, False, Retry.FREE, r"\password in psql; the old one dies at once"
+                Support.FULL, False, Retry.FREE, "one password: the old one dies at once"
             ),
         },
         rotation=Rotation.IN_PLACE,
@@ -78,6 +78,7 @@ def capabilities(has_log: bool) -> Capabilities:
         ),
         slots=1,
         ceiling=EvidenceLevel.SILENT if has_log else EvidenceLevel.REFUSED,
+        admin_grants=(ATTRIBUTES["rolsuper"],),
         notes=(
             "Owner: the role's comment, as `owner: NAME` or a name alone. It is a claim.",
             "Last use: open sessions"
@@ -86,6 +87,8 @@ def capabilities(has_log: bool) -> Capabilities:
             "VALID UNTIL binds log-ins with a password only; NOLOGIN binds all.",
             "Replicas follow after their replay lag; poolers may keep logged-in sessions.",
             "Identify needs SELECT on pg_authid.",
+            "A new password is sent as a SCRAM verifier, which the server's log may keep. Nobody "
+            "can log in with one, but whoever has it can pose as the server.",
         ),
     )
     return Capabilities(

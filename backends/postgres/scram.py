@@ -27,7 +27,13 @@ def verifier(connection: pq.abc.PGconn, role: str, password: Secret) -> str:
     """The SCRAM verifier to send in the place of a password, as libpq computes it.
 
     ``connection`` is an open connection's ``pgconn``; nothing is sent over it.
+
+    Raises:
+        ValueError: no role can have such a password. PostgreSQL takes an empty one for none,
+            and a NUL would cut it short without a word.
     """
+    if not password or "\0" in password.reveal():
+        raise ValueError("a password must not be empty, and not hold a NUL")
     computed = connection.encrypt_password(
         password.reveal().encode(), role.encode(), b"scram-sha-256"
     )

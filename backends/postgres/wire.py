@@ -300,17 +300,24 @@ class Stop(Exception):
         self.state = state
 
 
+class Ready(NamedTuple):
+    """What a check before a change has: a way to read over the very connection, and itself."""
+
+    read: Callable[..., Awaitable[Sequence[Row]]]
+    session: psycopg.pq.abc.PGconn
+
+
 async def change(
     address: Address,
     user: str,
     password: Secret | None,
     call: Call,
-    check: Callable[[Callable[..., Awaitable[Sequence[Row]]]], Awaitable[None]],
+    check: Callable[[Ready], Awaitable[str]],
 ) -> Outcome:
     """Send the one statement of a planned call, once. Raises only ``NoIntent``.
 
-    The statement is ``call.line``: method and target, as they stand in the plan. ``check``
-    gets a way to read over the very connection before it, and may raise :class:`Stop`.
+    ``check`` looks before it over the very connection, may raise :class:`Stop`, and gives
+    the statement: ``call.line``, with a verifier where the plan shows "<new value>".
     """
     intent = permit.spend(call)
     started = time.monotonic()
@@ -336,9 +343,9 @@ async def change(
 
     sent = False
     try:
-        await check(read)
+        statement = await check(Ready(read, connection.pgconn))
         sent = True
-        status = await within(connection, limit, _run(connection, call))
+        status = await within(connection, limit, _run(connection, statement))
         return outcome(OutcomeState.APPLIED, *status, session)
     except Stop as stop:
         return outcome(stop.state, "", str(stop), session)
@@ -352,9 +359,9 @@ async def change(
             await connection.close()
 
 
-async def _run(connection: Connection, call: Call) -> tuple[str, str]:
+async def _run(connection: Connection, statement: str) -> tuple[str, str]:
     async with connection.cursor() as cursor:
-        await cursor.execute(call.line.encode())
+        await cursor.execute(statement.encode())
         rows = f"{cursor.rowcount} session(s)" if cursor.description else ""
         return cursor.statusmessage or "", rows
 

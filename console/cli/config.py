@@ -6,6 +6,8 @@ import argparse
 
 from backends import registry
 from backends.errors import BackendError, ConfigError
+from backends.logs import registry as logs
+from backends.sinks import registry as sinks
 from console import settings
 from console.cli import output
 from console.errors import Exit
@@ -23,6 +25,10 @@ def run(chosen: argparse.Namespace) -> int:
     for problem in sorted(set(found)):
         place = f"{where.config}:{problem.line}" if problem.line else str(where.config)
         output.error(f"{place}: {problem.message}", problem.hint)
+    for name, sink in loaded.sinks.items():
+        output.line(f"sink {name}: {sink.table.get('type', '?')}")
+    for name, source in loaded.sources.items():
+        output.line(f"source {name}: {source.table.get('type', '?')}")
     for table in loaded.backends:
         act = ", with a credential to act" if "act" in table.table else ""
         output.line(f"{table.name}: {table.table.get('type', '?')}{act}")
@@ -43,6 +49,25 @@ def problems(loaded: Settings) -> list[Problem]:
             found.append(Problem(line, f"{table.name}: {error}", error.hint))
         except BackendError as error:
             found.append(Problem(table.line, f"{table.name}: {error}", error.hint))
+    for name, sink in loaded.sinks.items():
+        try:
+            sinks.configure(name, sink.table, act=True)
+        except ConfigError as error:
+            line = loaded.line_of(name, error.option, "sink") or sink.line
+            found.append(Problem(line, f"sink {name}: {error}", error.hint))
+        except BackendError as error:
+            found.append(Problem(sink.line, f"sink {name}: {error}", error.hint))
+    for name, source in loaded.sources.items():
+        try:
+            made = logs.configure(name, source.table, resolve=False)
+            if made.backend not in {table.name for table in loaded.backends}:
+                told = f"no backend is called {made.backend!r}"
+                raise ConfigError(told, "Name the backend whose log it is.", "backend")
+        except ConfigError as error:
+            line = loaded.line_of(name, error.option, "source") or source.line
+            found.append(Problem(line, f"source {name}: {error}", error.hint))
+        except BackendError as error:
+            found.append(Problem(source.line, f"source {name}: {error}", error.hint))
     if not loaded.backends and not found:
         found.append(Problem(0, "no backend is configured", settings.EXAMPLE))
     return found

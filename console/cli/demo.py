@@ -78,7 +78,31 @@ def _make(place: Path, estate: Path, tokens: int, seed: int) -> None:
             f"production = {'true' if name.endswith('-prod') else 'false'}",
             "",
         ]
+    sections += _response(place)
     (place / "config.toml").write_text("\n".join(sections))
+
+
+def _response(place: Path) -> list[str]:
+    """What rotating takes: a key to seal new values to, and a place to deliver them to."""
+    import pyrage
+
+    identity = pyrage.x25519.Identity.generate()
+    key = place / "escrow-key.txt"
+    key.touch(mode=0o600)
+    key.write_text(f"# Opens what the demo's rotations sealed.\n{identity}\n")
+    handed_over = place / "handed-over"
+    handed_over.mkdir(mode=0o700, exist_ok=True)
+    return [
+        "[response]",
+        "# One person plays here; where it matters, a second one approves for production.",
+        "second_person_production = false",
+        f'escrow = ["{identity.to_public()}"]',
+        "",
+        "[sink.handed-over]",
+        'type = "file"',
+        f'path = "{handed_over}/{{handle}}"',
+        "",
+    ]
 
 
 def _first_look(loaded: settings.Settings, where: Paths) -> None:

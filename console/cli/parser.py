@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from console import __version__
+from console.cli import graph_options, timeline_options
 from console.cli.journal import options as journal_options
+from console.cli.response import options as response_options
 
 QUERY_HELP = """\
 words are looked for in name, id, owner, principal, backend and grants; then:
@@ -117,18 +119,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "what", choices=["check", "path"], help="check: name what is wrong, and where"
     )
 
-    revoke = command(
-        "revoke",
-        "end one token for good: plan, confirm, execute, read back",
-        "token-console revoke 3f9a1c --reason 'leaked in public repo' --dry-run",
-        "revoke:run",
-    )
-    revoke.add_argument("token", metavar="ID", help="handle, BACKEND/ID, id or unique name")
-    revoke.add_argument("--reason", required=True, help="why; goes into the journal")
-    revoke.add_argument("--incident", default="", help="the incident's id")
-    revoke.add_argument("--dry-run", action="store_true", help="show the exact calls, send none")
-    revoke.add_argument("--confirm", metavar="NAME", help="the token's name, instead of typing it")
-    revoke.add_argument("--json", action="store_true")
+    timeline_options.add(make, commands, _positive)
+    response_options.add(make, commands, _positive)
+    graph_options.add(make, commands, _positive)
 
     journal = command(
         "journal",

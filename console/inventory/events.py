@@ -7,13 +7,14 @@ import hashlib
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from backends.contract import Backend
 from backends.model import AuditEvent, Gap, GapKind, TokenRef
-from console.inventory import coverage
+from console.inventory import coverage, rollups
 from console.inventory.coverage import Gaps, clean, trouble
 from console.inventory.folding import encodable
 from console.inventory.shape import Garbage, seconds
@@ -23,7 +24,9 @@ from console.store.tables import table
 if TYPE_CHECKING:
     from console.inventory.sync import Syncer
 
-EVENT = table("event")
+COLUMNS = tuple(column.name for column in table("event").columns)
+INSERT = f"INSERT INTO event ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+"""In the order of what ``row_of`` gives."""
 RETENTION_DAYS = 30
 BATCH = 1_000
 OVERLAP = timedelta(minutes=15)
@@ -60,6 +63,10 @@ async def take_in(
     garbage: Counter[str] = Counter()
     taken = 0
     why = None
+    holes: list[Gap] = []
+    if before is not None and seconds(since) > before:
+        what = "the console did not read the log for longer than events are kept"
+        holes.append(Gap(name, GapKind.LIMITED, what, "", _moment(before), since))
     rows: list[dict[str, Any]] = []
     stream = None
     try:
@@ -75,20 +82,22 @@ async def take_in(
                 break
             if isinstance(found, Gap):
                 gaps.add(found.scope, found.kind, found.what, found.hint)
+                if found.until is not None:
+                    holes.append(found)
                 continue
             try:
-                rows.append(_row(found, name, now + FUTURE))
+                rows.append(row_of(found, name, now + FUTURE))
             except Garbage as error:
                 garbage[str(error)] += 1
             if len(rows) >= BATCH:
                 batch, rows = rows, []
-                taken += await syncer.write(_write, name, batch)
+                taken += await syncer.write(write, name, batch)
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:
             with contextlib.suppress(Exception):
                 await close()
-    taken += await syncer.write(_write, name, rows)
+    taken += await syncer.write(write, name, rows)
     for what, times in garbage.items():
         gaps.add(name, GapKind.FAILED, f"{what} ({times} times)", coverage.FAULT_HINT)
     if why is not None:
@@ -98,7 +107,8 @@ async def take_in(
     unread = any(gap.kind is GapKind.UNLISTABLE for gap in found_gaps) and not taken
     covered = None if why is not None or (unread and before is None) else (seconds(since), reached)
     await syncer.write(_end, name, found_gaps, covered)
-    while await syncer.write(_prune, seconds(oldest)):
+    await syncer.write(_keep_holes, name, holes, since)
+    while await syncer.write(prune, seconds(oldest)):
         pass
     message, hint = (why.message, why.hint) if why is not None else ("", "")
     return EventReport(name, taken, len(found_gaps), message, hint)
@@ -112,7 +122,12 @@ def _covered_until(connection: Connection, backend: Backend) -> int | None:
     return None if found is None else int(found)
 
 
-def _row(found: object, backend: str, latest: datetime) -> dict[str, Any]:
+def row_of(found: object, backend: str, latest: datetime) -> dict[str, Any]:
+    """An event as it is stored.
+
+    Raises:
+        Garbage: it is none, or from after ``latest``.
+    """
     if not isinstance(found, AuditEvent):
         raise Garbage(f"an event of type {type(found).__name__}")
     at: object = found.at
@@ -123,9 +138,7 @@ def _row(found: object, backend: str, latest: datetime) -> dict[str, Any]:
     ref: object = found.token
     if ref is not None and not isinstance(ref, TokenRef):
         raise Garbage("an event with a wrong reference")
-    if isinstance(ref, TokenRef):
-        # As in `shape`: the token is stored under the escaped form of a wrong text.
-        ref = TokenRef(*(encodable(part) for part in (ref.backend, ref.kind, ref.id)))
+    handle, kind, id_ = (None, None, None) if ref is None else _named(ref)
     digest = hashlib.blake2b(
         f"{backend}\0{found.id}".encode("utf-8", "surrogatepass"), digest_size=8
     )
@@ -134,22 +147,40 @@ def _row(found: object, backend: str, latest: datetime) -> dict[str, Any]:
         "backend": backend,
         "event_id": clean(found.id),
         "at": seconds(at),
-        "action": clean(found.action),
-        "outcome": clean(found.outcome),
-        "handle": ref.handle if isinstance(ref, TokenRef) else None,
-        "ref_kind": ref.kind if isinstance(ref, TokenRef) else None,
-        "ref_id": ref.id if isinstance(ref, TokenRef) else None,
-        "actor": clean(found.actor),
-        "target": clean(found.target),
-        "source": clean(found.source),
-        "agent": clean(found.agent),
-        "origin": clean(found.origin),
-        "detail": clean(found.detail),
+        "action": _word(found.action),
+        "outcome": _word(found.outcome),
+        "handle": handle,
+        "ref_kind": kind,
+        "ref_id": id_,
+        "actor": _word(found.actor),
+        "target": clean(found.target) if found.target else "",
+        "source": _word(found.source),
+        "agent": _word(found.agent),
+        "origin": _word(found.origin),
+        "detail": clean(found.detail) if found.detail else "",
     }
 
 
-def _write(connection: Connection, backend: str, rows: list[dict[str, Any]]) -> int:
-    """Write the events that are not there yet, and count them by hour."""
+def _word(text: object) -> str:
+    # A third party's backend may put anything here.
+    return _often(text) if type(text) is str else clean(text)
+
+
+@lru_cache(maxsize=4096)
+def _often(text: str) -> str:
+    """``clean`` for texts that stand in many events."""
+    return clean(text)
+
+
+@lru_cache(maxsize=4096)
+def _named(ref: TokenRef) -> tuple[str, str, str]:
+    # As in `shape`: the token is stored under the escaped form of a wrong text.
+    known = TokenRef(*(encodable(part) for part in (ref.backend, ref.kind, ref.id)))
+    return known.handle, known.kind, known.id
+
+
+def write(connection: Connection, backend: str, rows: list[dict[str, Any]]) -> int:
+    """Write the events that are not there yet, and count them. Returns how many those are."""
     fresh = {row["key"]: row for row in rows}
     there = connection.exec_driver_sql(
         "SELECT key FROM event WHERE key IN (SELECT value FROM json_each(?))",
@@ -159,7 +190,8 @@ def _write(connection: Connection, backend: str, rows: list[dict[str, Any]]) -> 
         del fresh[key]
     if not fresh:
         return 0
-    connection.execute(insert(EVENT), list(fresh.values()))
+    connection.exec_driver_sql(INSERT, [tuple(row.values()) for row in fresh.values()])
+    rollups.count(connection, backend, fresh.values())
     hours: Counter[tuple[str, int]] = Counter(
         (row["handle"], row["at"] // 3600) for row in fresh.values() if row["handle"]
     )
@@ -191,17 +223,44 @@ def _end(
     touch(connection)
 
 
-def _prune(connection: Connection, oldest: int) -> int:
-    """Drop some of what is too old. Returns how many events went."""
-    some = "(SELECT key FROM event WHERE at < ? ORDER BY at, key LIMIT ?)"
-    connection.exec_driver_sql(
-        f"DELETE FROM sealed WHERE key IN {some}",  # noqa: S608 - built from constants only.
+def _keep_holes(connection: Connection, backend: str, holes: list[Gap], since: datetime) -> None:
+    """Keep the stretches of time that the system's own log does not tell of, each once."""
+    for gap in holes:
+        start = seconds(gap.since or since)
+        until = None if gap.until is None else seconds(gap.until)
+        known = connection.exec_driver_sql(
+            "SELECT 1 FROM log_hole WHERE source = ? AND kind = 'missing'"
+            " AND since <= ? AND until >= ?",
+            (backend, start, until),
+        ).first()
+        if known is None:
+            connection.exec_driver_sql(
+                "INSERT INTO log_hole (source, backend, since, until, kind, what, hint)"
+                " VALUES (?, ?, ?, ?, 'missing', ?, ?)",
+                (backend, backend, start, until, clean(gap.what), clean(gap.hint)),
+            )
+
+
+def _moment(at: int) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
+
+
+def prune(connection: Connection, oldest: int) -> int:
+    """Drop some of what is too old; their counts stay. Returns how many events went.
+
+    Where events are sealed into the journal, one that is not yet sealed is kept until it is.
+    """
+    sealing = connection.exec_driver_sql("SELECT 1 FROM mark WHERE name = 'sealing'").first()
+    only = " AND EXISTS (SELECT 1 FROM sealed WHERE sealed.key = event.key)" if sealing else ""
+    found = connection.exec_driver_sql(
+        f"SELECT key FROM event WHERE at < ?{only} ORDER BY at, key LIMIT ?",  # noqa: S608
         (oldest, PRUNE),
     )
-    gone = connection.exec_driver_sql(
-        f"DELETE FROM event WHERE key IN {some}",  # noqa: S608 - built from constants only.
-        (oldest, PRUNE),
-    ).rowcount
+    some = (json.dumps([key for (key,) in found]),)
+    these = "(SELECT value FROM json_each(?))"
+    for name in ("sealed", "event"):
+        statement = f"DELETE FROM {name} WHERE key IN {these}"  # noqa: S608 - constants only.
+        gone = connection.exec_driver_sql(statement, some).rowcount
     if gone:
         connection.exec_driver_sql("DELETE FROM use_hour WHERE hour < ?", (oldest // 3600,))
     return gone

@@ -51,6 +51,12 @@ def _rest(connection: Connection, backend: str) -> None:
         "DELETE FROM sealed WHERE key IN (SELECT key FROM event WHERE backend = ?)",
         "DELETE FROM event WHERE backend = ?",
         "DELETE FROM gap WHERE backend = ?",
+        "DELETE FROM rollup WHERE backend = ?",
+        "DELETE FROM log_hole WHERE backend = ?",
+        "DELETE FROM log_name WHERE backend = ?",
+        "DELETE FROM log_position WHERE source IN (SELECT name FROM log_source WHERE backend = ?)",
+        "DELETE FROM log_learned WHERE source IN (SELECT name FROM log_source WHERE backend = ?)",
+        "DELETE FROM log_source WHERE backend = ?",
         "DELETE FROM scope WHERE backend = ?",
         "DELETE FROM backend WHERE name = ?",
     ):

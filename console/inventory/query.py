@@ -24,7 +24,7 @@ WORDS: Final = {
     "age": READING_WORDS,
     "changed": (),
     "state": (*TokenState, "gone"),
-    "is": ("gone", "present", "new", "changed"),
+    "is": ("gone", "present", "new", "changed", "orphan"),
 }
 """The words that the keys with a closed set of values know."""
 SPANS: Final = frozenset({"used", "expires", "age", "changed"})

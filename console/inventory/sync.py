@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
@@ -126,6 +127,11 @@ class Syncer:
     async def write(self, work: Callable[..., T], *args: object) -> T:
         """Run ``work(connection, *args)`` in one transaction, off the event loop."""
         return await off_loop(lambda: self._now(work, *args))
+
+    @property
+    def path(self) -> Path:
+        """The store's file."""
+        return self._path
 
     def time(self) -> int:
         """Now, in unix seconds."""

@@ -209,6 +209,8 @@ def _is(value: str, now: int) -> Clause:
         return on_column("status", "status = 'gone'")
     if value == "present":
         return on_column("status", "status <> 'gone'")
+    if value == "orphan":
+        return Clause("(owner IS NULL OR owner_gone <> '')")
     recent = now - RECENT
     where = "coalesce(appeared_at > ?, 0)" if value == "new" else "change <> '' AND changed_at > ?"
     return on_column("changed_at", "changed_at > ?", recent, exact=False)._replace(

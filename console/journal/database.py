@@ -17,7 +17,7 @@ from console.errors import JournalError
 
 APPLICATION_ID = 0x544B4A4C
 """Tells the file apart from any other SQLite database ("TKJL")."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _TEXT = "CAST(leaf AS TEXT)"
 _PARTS = {
@@ -25,7 +25,6 @@ _PARTS = {
     "kind": "$.type",
     "prev": "$.prev",
     "handle": "$.act.target.handle",
-    "plan": "$.act.plan_ref",
     "state": "$.out.state",
     "fp": "$.act.target.fp",
 }
@@ -33,6 +32,10 @@ _COLUMN = {
     name: f"{name} TEXT GENERATED ALWAYS AS (json_extract({_TEXT}, '{path}')) VIRTUAL"
     for name, path in _PARTS.items()
 }
+_COLUMN["plan"] = (
+    "plan TEXT GENERATED ALWAYS AS (coalesce("
+    f"json_extract({_TEXT}, '$.act.plan_ref'), json_extract({_TEXT}, '$.run.plan'))) VIRTUAL"
+)
 _COLUMNS = ",\n".join(f"  {column}" for column in _COLUMN.values())
 _TREE = """
 CREATE TABLE node (level INTEGER, idx INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, idx))
@@ -42,8 +45,19 @@ CREATE TABLE cosigned (size INTEGER NOT NULL, note BLOB NOT NULL, PRIMARY KEY (s
   WITHOUT ROWID;
 CREATE INDEX entry_fp ON entry (fp) WHERE fp IS NOT NULL;
 """
-UPGRADE = f"ALTER TABLE entry ADD COLUMN {_COLUMN['fp']};{_TREE}"
-"""From version 1, which had the entries alone. They stay untouched."""
+_PLAN_INDEX = "CREATE INDEX entry_plan ON entry (plan);"
+_FROM_1 = f"ALTER TABLE entry ADD COLUMN {_COLUMN['fp']};{_TREE}"
+_FROM_2 = f"""
+DROP INDEX entry_plan;
+ALTER TABLE entry DROP COLUMN plan;
+ALTER TABLE entry ADD COLUMN {_COLUMN["plan"]};
+{_PLAN_INDEX}
+"""
+UPGRADES = {1: _FROM_1 + _FROM_2, 2: _FROM_2}
+"""By the version of the file. Version 1 had the entries alone, and 2 none about runs.
+
+Only computed columns and what follows from the entries changes; they stay untouched.
+"""
 _STAND_IN = """
 CREATE TEMP TABLE node (level INTEGER, idx INTEGER, hash BLOB);
 CREATE TEMP TABLE checkpoint (size INTEGER, note BLOB);
@@ -66,7 +80,7 @@ CREATE UNIQUE INDEX entry_once ON entry (ref, kind, step)
   WHERE kind IN ('outcome', 'recovery', 'recovery.claim');
 CREATE INDEX entry_ref ON entry (ref, kind, state);
 CREATE INDEX entry_kind ON entry (kind, id);
-CREATE INDEX entry_plan ON entry (plan);
+{_PLAN_INDEX}
 CREATE INDEX entry_handle ON entry (handle);
 CREATE TRIGGER entry_in_order BEFORE INSERT ON entry
   WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM entry)
@@ -112,9 +126,9 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
             version = _version(connection, path)
             if version == 0:
                 connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
-            elif version == 1:
+            elif version in UPGRADES:
                 mark = f"PRAGMA user_version = {SCHEMA_VERSION};"
-                connection.executescript(f"BEGIN IMMEDIATE;{UPGRADE}{mark}COMMIT;")
+                connection.executescript(f"BEGIN IMMEDIATE;{UPGRADES[version]}{mark}COMMIT;")
         except BaseException:
             connection.close()
             raise

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from console.journal.entry import Body, Kind, Out, SchemaError, parse
+from console.journal.entry import Body, Kind, Out, RunMark, SchemaError, parse
 from console.journal.who import summary
-from console.text import safe
+from console.text import safe, stamp
 
 LEVELS = ("asked", "accepted", "recorded", "refused", "silent")
 """The evidence levels, 0 to 4, in a word each."""
 _NAME = 60
-SIGNED = frozenset({Kind.SESSION_OPEN, Kind.PLAN, Kind.INTENT})
+SIGNED = frozenset({Kind.SESSION_OPEN, Kind.PLAN, Kind.APPROVAL, Kind.INTENT})
 """Kinds of entries for which a responder answers."""
 
 
@@ -46,6 +46,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     evidence: int | None = None
     ref: str = ""
     plan: str = ""
+    how: str = ""
+    """How an outcome is known: answer, read, probe, recovery, person."""
+    run: RunMark | None = None
     signed: bool = False
     """Whether it bears a responder's signature. That it is a good one is for others to say."""
 
@@ -67,7 +70,8 @@ def entry_of(seq: int, leaf: bytes) -> Entry:
     except SchemaError:
         return Entry(seq=seq, raw=leaf, sentence="An entry that this version cannot read.")
     act, out = body.act, body.out
-    plan = act.plan_ref if act else ""
+    run = body.run
+    plan = (act.plan_ref if act else "") or (run.plan if run else "")
     return Entry(
         seq=seq,
         raw=leaf,
@@ -79,7 +83,7 @@ def entry_of(seq: int, leaf: bytes) -> Entry:
         why=body.why,
         incident=body.incident,
         verb=act.verb if act else "",
-        backend=act.backend if act else "",
+        backend=act.backend if act else run.backend if run else "",
         target_kind=act.target.kind if act else "",
         target_id=act.target.id if act else "",
         target_name=act.target.name if act else "",
@@ -89,6 +93,8 @@ def entry_of(seq: int, leaf: bytes) -> Entry:
         evidence=out.evidence if out else None,
         ref=out.ref if out else plan,
         plan=body.id if body.type is Kind.PLAN else plan,
+        how=out.how if out else "",
+        run=run,
         signed=body.sig is not None,
         sentence=_sentence(body),
     )
@@ -104,8 +110,58 @@ def what(body: Body) -> str:
     act = body.act
     if act is None:
         return ""
+    return f"{safe(act.verb)} {_token(body)}"
+
+
+def _token(body: Body) -> str:
+    act = body.act
+    if act is None:
+        return ""
     name = safe(act.target.name or act.target.id, _NAME)
-    return f"{safe(act.verb)} {name} ({safe(act.target.kind, 30)}) in {safe(act.backend)}"
+    return f"{name} ({safe(act.target.kind, 30)}) in {safe(act.backend)}"
+
+
+def _approved(body: Body) -> str:
+    """What a plan's approval, or a second one, is about."""
+    mark = body.plan
+    calls = mark.steps if mark else 0
+    many = mark.tokens if mark else 1
+    if many > 1 and body.act is not None:
+        told = f"{safe(body.act.verb)} {many:,} tokens, {_token(body)} among them"
+    else:
+        told = what(body)
+    second = "approved as second person" if body.type is Kind.APPROVAL else "approved"
+    return f"{second}: {told}, {calls:,} call{'s'[: calls != 1]}"
+
+
+_DECISIONS = {
+    "start": "started",
+    "pause": "paused",
+    "resume": "resumed",
+    "abort": "aborted",
+    "halt": "halted",
+    "unhalt": "let go on",
+    "waive": "waived the evidence still wanted of",
+    "except": "excepted",
+    "late": "found tokens that came after the freeze of",
+    "wave": "began the next wave of",
+    "close": "closed",
+    "alarm": "raised an alarm in",
+    "moved": "noted in",
+    "taken": "left to another plan",
+}
+
+
+def _run(run: RunMark, who: str) -> str:
+    """A decision about a run: ``alice halted lane aws-main of run 0199…: 3 failures``."""
+    where = f"lane {safe(run.backend)} of " if run.backend else ""
+    where = f"item {run.item:,} of {where}" if run.item else where
+    told = f"{who} {_DECISIONS.get(run.what, safe(run.what, 20))} {where}run {safe(run.plan, 40)}"
+    if run.owner:
+        told = f"{told} for {safe(run.owner, 60)}"
+    if run.expires:
+        told = f"{told} until {stamp(datetime.fromtimestamp(run.expires / 1_000_000, UTC))}"
+    return f"{told}: {safe(run.detail, 160)}" if run.detail else told
 
 
 _OUTCOMES = {
@@ -125,10 +181,12 @@ def _sentence(body: Body) -> str:
             return f"{who} opened this journal, {safe(body.log, 120)}."
         case Kind.SESSION_CLOSE, _, _:
             return f"{who} ended the session."
-        case Kind.PLAN, act, _ if act:
-            calls = body.plan.steps if body.plan else 0
-            told = f"{what(body)}, {calls} call{'s'[: calls != 1]}: {why}"
-            return f"{who}{_unsigned(body)} approved: {told}"
+        case Kind.PLAN | Kind.APPROVAL, act, _ if act:
+            told = f"{who}{_unsigned(body)} {_approved(body)}"
+            return f"{told}: {why}" if why else f"{told}."
+        case Kind.RUN, _, _ if body.run:
+            told = _run(body.run, who)
+            return f"{told}: {why}" if why else f"{told}."
         case Kind.INTENT, act, _ if act:
             call = act.call
             line = f": {safe(f'{call.method} {call.target}', 120)}" if call else ""
@@ -145,12 +203,18 @@ def _sentence(body: Body) -> str:
         case Kind.RECOVERY_CLAIM, _, _:
             return f"{who} asks what became of: {what(body)}"
         case Kind.RECOVERY, _, out if out:
+            if out.state == "acknowledged":
+                return f"{_capital(what(body))}, left open: {who} settled it{_said(out)}: {why}"
             told = "it was done" if out.state == "applied" else "it was not done"
             return f"{_capital(what(body))}, left open: {told}{_said(out)}"
+        case Kind.OBSERVE, _, out if out and out.how == "probe":
+            told = "refused" if out.state == "seen" else "not refused"
+            return f"The value of {_token(body)} was tried: {told}{_said(out)}"
         case Kind.OBSERVE, _, out:
             return f"{who} looks: {what(body)}{_said(out)}"
         case Kind.BREAKGLASS, _, _:
             about = f" ({what(body)})" if body.act else ""
+            about = f"{about} in run {safe(body.run.plan, 40)}" if body.run else about
             return f"{who} set a rule aside{about}: {why}"
         case _:
             about = f"{_capital(what(body))}: " if body.act else ""

@@ -1,4 +1,4 @@
-"""The format of one journal entry, version 2: a closed schema and its exact bytes.
+"""The format of one journal entry, version 3: a closed schema and its exact bytes.
 
 An entry's leaf is RFC 8785 JSON (JCS) in UTF-8. The stored bytes are what counts:
 whoever checks the journal hashes them and never writes them anew. There are no floats,
@@ -26,12 +26,13 @@ from console.journal.parts import Host as Host
 from console.journal.parts import Kernel as Kernel
 from console.journal.parts import Out as Out
 from console.journal.parts import PlanMark as PlanMark
+from console.journal.parts import RunMark as RunMark
 from console.journal.parts import Target as Target
 from console.journal.parts import Who as Who
 
-VERSION = 2
-READS = (1, 2)
-"""Version 1 had fewer kinds and parts; its entries stay as they are and are read as such."""
+VERSION = 3
+READS = (1, 2, 3)
+"""Older versions had fewer kinds and parts; their entries stay as they are and are read as such."""
 MAX_LEAF = 32 * 1024
 """Bytes of one entry. The tile format for publishing the log ends at 65,535."""
 GENESIS = "0" * 64
@@ -54,6 +55,10 @@ class Kind(StrEnum):
     SESSION_CLOSE = "session.close"
     PLAN = "plan"
     """A plan was approved. The entry's id is the plan's own id."""
+    APPROVAL = "approval"
+    """A second person approved the same plan."""
+    RUN = "run"
+    """Somebody, or the runner, decided something about a run."""
     INTENT = "intent"
     """The next thing to happen is one exact call."""
     OUTCOME = "outcome"
@@ -98,6 +103,7 @@ class Body(Closed, frozen=True, kw_only=True):
     incident: str = ""
     act: Act | None = None
     plan: PlanMark | None = None
+    run: RunMark | None = None
     out: Out | None = None
     sig: Sig | None = None
     session: Session | None = None
@@ -114,6 +120,8 @@ NEEDS: Mapping[Kind, frozenset[str]] = {
     Kind.SESSION_OPEN: frozenset({"why", "session"}),
     Kind.SESSION_CLOSE: frozenset({"out"}),
     Kind.PLAN: frozenset({"why", "act", "plan"}),
+    Kind.APPROVAL: frozenset({"act", "plan"}),
+    Kind.RUN: frozenset({"run"}),
     Kind.INTENT: frozenset({"why", "act"}),
     Kind.OUTCOME: frozenset({"act", "out"}),
     Kind.EVIDENCE: frozenset({"act", "out"}),
@@ -131,8 +139,19 @@ NEEDS: Mapping[Kind, frozenset[str]] = {
 """What an entry of each kind must have."""
 
 ONLY: Mapping[str, frozenset[Kind]] = {
-    "plan": frozenset({Kind.PLAN}),
-    "sig": frozenset({Kind.SESSION_OPEN, Kind.PLAN, Kind.INTENT, Kind.BREAKGLASS}),
+    "plan": frozenset({Kind.PLAN, Kind.APPROVAL}),
+    "run": frozenset({Kind.RUN, Kind.BREAKGLASS}),
+    "sig": frozenset(
+        {
+            Kind.SESSION_OPEN,
+            Kind.PLAN,
+            Kind.APPROVAL,
+            Kind.RUN,
+            Kind.INTENT,
+            Kind.BREAKGLASS,
+            Kind.RECOVERY,
+        }
+    ),
     "session": frozenset({Kind.SESSION_OPEN}),
     "key": frozenset({Kind.LOG_OPEN, Kind.LOG_UPGRADE, Kind.KEY_ROTATE}),
     "seal": frozenset({Kind.AUDIT_SEAL}),
@@ -146,7 +165,7 @@ OUT_STATES: Mapping[Kind, frozenset[str]] = {
     Kind.OUTCOME: frozenset({"applied", "already", "rejected", "not_sent", "unknown"}),
     Kind.EVIDENCE: frozenset({"seen", "not_seen"}),
     Kind.RECOVERY_CLAIM: frozenset({"claimed"}),
-    Kind.RECOVERY: frozenset({"applied", "not_applied"}),
+    Kind.RECOVERY: frozenset({"applied", "not_applied", "acknowledged"}),
     Kind.OBSERVE: frozenset({"seen", "not_seen"}),
     Kind.SESSION_CLOSE: frozenset({"closed"}),
 }
@@ -161,7 +180,21 @@ ANSWERS: Mapping[Kind, tuple[Kind, ...]] = {
 }
 """Of what kind the entry must be that an answer refers to."""
 
-STATEMENT = ("type", "id", "log", "why", "incident", "act", "plan", "session")
+RUN_WHATS: Mapping[Kind, frozenset[str]] = {
+    Kind.RUN: frozenset(
+        {
+            "start", "pause", "resume", "abort", "halt", "unhalt", "waive", "except", "late",
+            "wave", "close", "alarm", "moved", "taken",
+        }
+    ),
+    Kind.BREAKGLASS: frozenset({"breakglass"}),
+}  # fmt: skip
+"""What may be said about a run, by the kind of the entry."""
+
+NEED_WHY = frozenset({"unhalt", "waive", "except"})
+"""Decisions that set a rule aside: never without a reason. To stop waits for none."""
+
+STATEMENT = ("type", "id", "log", "why", "incident", "act", "plan", "run", "out", "session")
 """The members that a responder signs: what is done and why, not where the entry stands."""
 
 
@@ -213,6 +246,15 @@ def misuse(body: Body) -> str:
             return f"a journal entry of kind {kind} cannot have {name}"
     if body.out is not None and body.out.state not in OUT_STATES.get(kind, ()):
         return f"a journal entry of kind {kind} cannot say that"
+    if body.out is not None and body.out.state == "acknowledged" and not body.why:
+        return "to settle a call by a person's word needs a reason"
+    if kind is Kind.APPROVAL and not (body.act and body.act.plan_ref):
+        return "an approval must name its plan"
+    if (run := body.run) is not None:
+        if not run.plan or run.what not in RUN_WHATS[kind]:
+            return f"a journal entry of kind {kind} cannot say that of a run"
+        if run.what in NEED_WHY and not body.why:
+            return f"to {run.what} needs a reason"
     return ""
 
 

@@ -107,8 +107,8 @@ done
 That checks the mathematics. Who it was: `ssh-keygen -Y find-principals -s N.sig -f
 allowed_signers`; for `journal-intent@token-console`, `-f signatures/sessions` gives the id
 of the entry that opened the session, which a responder's key signed. What is signed is the
-members `type`, `id`, `log`, `why`, `incident`, `act`, `plan` and `session` of the entry,
-as RFC 8785 JSON: compare them with line N of `entries.jsonl`.
+members `type`, `id`, `log`, `why`, `incident`, `act`, `plan`, `run`, `out` and `session` of
+the entry, as RFC 8785 JSON: compare them with line N of `entries.jsonl`.
 
 ## What it does not show
 

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from msgspec.structs import replace
 
 from console.errors import JournalError
 from console.journal import ballast, chain, keys, read, scan, start
 from console.journal.describe import Entry
-from console.journal.entry import Body, Kind, statement
+from console.journal.entry import Kind, statement
 from console.journal.files import beside
+from console.journal.guard import Guard
+from console.journal.guard import Taken as Taken
 from console.journal.parts import (
     Act,
     Export,
     KeyMark,
     Out,
     PlanMark,
+    RunMark,
     Seal,
     Session,
     Sig,
@@ -31,9 +34,9 @@ from console.journal.sqlite import SqliteStore
 from console.journal.store import AlreadyRecorded as AlreadyRecorded
 from console.journal.store import Full, Store, Trouble
 from console.journal.tlog.note import Signer
-from console.journal.writer import Writer
+from console.journal.writer import Draft, Writer
 
-OWED = frozenset({Kind.OUTCOME, Kind.RECOVERY, Kind.EVIDENCE, Kind.BREAKGLASS})
+OWED = frozenset({Kind.OUTCOME, Kind.RECOVERY, Kind.EVIDENCE, Kind.BREAKGLASS, Kind.RUN})
 """Kinds for which the ballast is given up when the disk is full."""
 
 
@@ -98,40 +101,84 @@ class Journal:
         incident: str = "",
         act: Act | None = None,
         plan: PlanMark | None = None,
+        run: RunMark | None = None,
         out: Out | None = None,
         session: Session | None = None,
         seal: Seal | None = None,
         export: Export | None = None,
         witness: Witnessing | None = None,
+        guard: Guard | None = None,
         sign: Callable[[bytes], Sig | None] | None = None,
     ) -> Entry:
         """Write one entry and return it once it is on the disk.
 
-        ``id`` is for a plan, whose entry has the plan's own id. ``sign`` is asked for the
-        responder's signature over the entry's statement, before anything is locked.
+        ``id`` is for a plan, whose entry has the plan's own id. ``guard`` is for an intent:
+        it is refused where another plan was faster. ``sign`` is asked for the responder's
+        signature over the entry's statement, before anything is locked.
 
         Raises:
             JournalError: it is not certain that the entry is durable. Whatever was to
                 follow must not happen.
+            Taken: another plan is at the intent's token, or was. Nothing was written.
             AlreadyRecorded: a second answer to the same intent, or a second use of an id.
             SchemaError: the format has no room for that.
             ReasonRefused: the reason is too short, or holds what looks like a secret.
         """
-        if witness is not None:
-            witness = replace(witness, detail=scan.withhold(witness.detail[:500]))
-        draft = replace(
-            self._writer.draft(Kind(kind), why, incident, id),
+        draft = self.draft(
+            kind,
+            id=id,
+            why=why,
+            incident=incident,
             act=act,
             plan=plan,
+            run=run,
             out=out,
             session=session,
             seal=seal,
             export=export,
             witness=witness,
+            guard=guard,
+            sign=sign,
         )
-        if sign is not None:
-            draft = replace(draft, sig=sign(statement(draft)))
         return self._append(draft)
+
+    def draft(
+        self,
+        kind: Kind | str,
+        *,
+        id: str = "",  # noqa: A002
+        why: str = "",
+        incident: str = "",
+        witness: Witnessing | None = None,
+        guard: Guard | None = None,
+        sign: Callable[[bytes], Sig | None] | None = None,
+        **parts: Any,
+    ) -> Draft:
+        """An entry for ``append_each``; the parameters, and errors before writing, of ``append``.
+
+        Asks for the signature, which may wait for a person.
+        """
+        if witness is not None:
+            witness = replace(witness, detail=scan.withhold(witness.detail[:500]))
+        if (run := parts.get("run")) is not None:
+            detail, owner = scan.withhold(run.detail[:500]), scan.withhold(run.owner[:200])
+            parts["run"] = replace(run, detail=detail, owner=owner)
+        bare = self._writer.draft(Kind(kind), why, incident, id)
+        body = replace(bare, witness=witness, **parts)
+        if sign is not None:
+            body = replace(body, sig=sign(statement(body)))
+        return Draft(body, guard, named=bool(id))
+
+    def append_each(self, drafts: Sequence[Draft]) -> list[Entry | JournalError]:
+        """Write several entries in one commit, and return what became of each, in order.
+
+        A draft that is refused (``Taken``, ``AlreadyRecorded``, ``SchemaError``) leaves its
+        neighbours alone.
+
+        Raises:
+            JournalError: as ``append``, of every one of them.
+        """
+        return self._append_each(drafts) if drafts else []
 
     def statement(
         self, kind: Kind, id_: str, why: str, incident: str, session: Session | None = None
@@ -151,8 +198,8 @@ class Journal:
             waiting = keys.coming(self.files.key)
             # One that is there was never used: completing a rotation moves it away.
             new = keys.load(waiting) or keys.make(waiting, self.origin)
-            draft = replace(self._writer.draft(Kind.KEY_ROTATE, why), key=KeyMark(vkey=new.vkey))
-            entry = self._append(draft, new)
+            body = replace(self._writer.draft(Kind.KEY_ROTATE, why), key=KeyMark(vkey=new.vkey))
+            entry = self._append(Draft(body), new)
             keys.current(self.files.key, self._writer.note)  # Puts the new file into place.
             return entry
 
@@ -181,6 +228,10 @@ class Journal:
         found = read.select(self.store, limit=1, id=id_)
         return found[0] if found else None
 
+    def of_plan(self, plan: str, after: int = 0) -> list[Entry]:
+        """What the journal says of a plan since entry ``after``, oldest first: see there."""
+        return read.of_plan(self.store, plan, after)
+
     def open_intents(self) -> list[Entry]:
         """Intents of which nobody knows yet what became, oldest first."""
         return read.open_intents(self.store)
@@ -189,7 +240,13 @@ class Journal:
         """Whether the chain is whole, and the first thing that is wrong. See ``verify`` too."""
         return chain.check(self.store)
 
-    def _append(self, draft: Body, *more: Signer) -> Entry:
+    def _append(self, draft: Draft, *more: Signer) -> Entry:
+        (told,) = self._append_each([draft], *more)
+        if isinstance(told, JournalError):
+            raise told
+        return told
+
+    def _append_each(self, drafts: Sequence[Draft], *more: Signer) -> list[Entry | JournalError]:
         with self._threads:
             if self.problem:
                 raise JournalError(
@@ -198,37 +255,56 @@ class Journal:
                     "then: token-console journal verify.",
                 )
             try:
-                try:
-                    written = self._commit(draft, more)
-                except Full:
-                    if draft.type not in OWED or not ballast.release(self.files.ballast):
-                        raise
-                    self.store.reopen()
-                    written = self._commit(draft, more)
+                told = self._commit(drafts, more)
+            except Full as error:
+                told = self._with_ballast(drafts, more, error)
             except Trouble as error:
-                self._in_doubt(draft, error)
+                self._in_doubt(drafts, error)
                 raise
             self.store.tidy()
-        return written[-1]
+        return told
 
-    def _commit(self, draft: Body, more: Iterable[Signer]) -> list[Entry]:
+    def _commit(
+        self, drafts: Sequence[Draft], more: Sequence[Signer]
+    ) -> list[Entry | JournalError]:
         with self.store.exclusive():
-            return self._writer.put([draft], *more)
+            return self._writer.put_each(drafts, *more)
 
-    def _in_doubt(self, draft: Body, error: Trouble) -> None:
-        """After a failed commit: find out on a new connection whether the entry is there.
+    def _with_ballast(
+        self, drafts: Sequence[Draft], more: Sequence[Signer], error: Full
+    ) -> list[Entry | JournalError]:
+        """On a full disk what is owed gets the space that was set aside, and nothing else does."""
+        try:
+            owed = [draft for draft in drafts if draft.body.type in OWED]
+            if not owed or not ballast.release(self.files.ballast):
+                raise error
+            self.store.reopen()
+            told = iter(self._commit(owed, more))
+            self._in_doubt([draft for draft in drafts if draft.body.type not in OWED], error)
+        except Trouble as trouble:
+            self._in_doubt(drafts, trouble)
+            raise
+        return [next(told) if draft.body.type in OWED else error for draft in drafts]
+
+    def _in_doubt(self, drafts: Sequence[Draft], error: Trouble) -> None:
+        """After a failed commit: find out on a new connection whether the entries are there.
 
         A commit whose flush failed, or whose answer was lost, can still turn up later. An
         intent that did is closed as not sent, because its caller gets an error and sends
         nothing. The question is asked alone: then the lost transaction has ended.
         """
+        intents = [draft.body for draft in drafts if draft.body.type is Kind.INTENT]
         self.store.reopen()
         with self.store.exclusive():
-            there = read.select(self.store, limit=1, id=draft.id)
-        if there and draft.type is Kind.INTENT and draft.act is not None:
-            told = f"the journal could not confirm the intent: {type(error).__name__}"
-            self.append(
-                Kind.OUTCOME,
-                act=draft.act,
-                out=Out(ref=draft.id, state="not_sent", detail=told),
-            )
+            there = [body for body in intents if read.select(self.store, limit=1, id=body.id)]
+        detail = f"the journal could not confirm the intent: {type(error).__name__}"
+        self.append_each(
+            [
+                self.draft(
+                    Kind.OUTCOME,
+                    act=body.act,
+                    out=Out(ref=body.id, state="not_sent", detail=detail),
+                )
+                for body in there
+            ]
+        )

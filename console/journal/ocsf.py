@@ -28,6 +28,7 @@ _STATUS = {
     "already": SUCCESS,
     "seen": SUCCESS,
     "claimed": SUCCESS,
+    "acknowledged": OTHER,
     "closed": SUCCESS,
     "rejected": FAILURE,
     "not_sent": FAILURE,
@@ -164,4 +165,7 @@ def _unmapped(entry: Entry, body: Body) -> dict[str, Any]:
         "plan": entry.plan,
         "handle": entry.handle,
     }
+    if (run := body.run) is not None:
+        told |= {"run": run.what, "item": run.item or None, "lane": run.backend}
+        told |= {"owner": run.owner, "expires": run.expires or None, "detail": run.detail}
     return {name: value for name, value in told.items() if value not in ("", None)}

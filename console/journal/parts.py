@@ -24,6 +24,7 @@ __all__ = [
     "KeyMark",
     "Out",
     "PlanMark",
+    "RunMark",
     "Seal",
     "Session",
     "Sig",
@@ -115,19 +116,46 @@ class Act(Closed, frozen=True, kw_only=True):
 
 
 class PlanMark(Closed, frozen=True, kw_only=True):
-    """The approved plan: the SHA-256 of its file, and the hazards that were answered."""
+    """The approved plan: the SHA-256 of its file, and the hazards that were answered.
+
+    ``answers`` has the reason that was given for each, by its code; version 2 had no more
+    than the codes, in ``answered``. ``tokens`` is how many tokens it is about.
+    """
 
     sha256: str
     steps: int
+    tokens: int = 1
     answered: tuple[str, ...] = ()
+    answers: Mapping[str, str] = {}
+
+
+class RunMark(Closed, frozen=True, kw_only=True):
+    """What was decided about the run of ``plan``, by a responder or by the runner.
+
+    ``what`` is start, pause, resume, abort, halt, unhalt, waive, except, late, wave, close,
+    alarm, moved (a consumer) or taken (by another plan); in a break-glass entry it is
+    breakglass. It is about the plan's item ``item`` (from 1; 0: about no single one) or the
+    lane ``backend``. ``owner`` answers for
+    an exception until ``expires`` (UTC in µs; 0: never).
+    """
+
+    plan: str
+    what: str
+    item: int = 0
+    backend: str = ""
+    owner: str = ""
+    expires: int = 0
+    detail: str = ""
 
 
 class Out(Closed, frozen=True, kw_only=True):
     """What came of the entry ``ref``.
 
     ``state`` is, by type: outcome: applied, already, rejected, not_sent, unknown;
-    recovery: applied, not_applied; recovery.claim: claimed; evidence and observe: seen,
-    not_seen; session.close: closed. ``how`` tells how it is known: answer, read, recovery.
+    recovery: applied, not_applied, acknowledged; recovery.claim: claimed; evidence and
+    observe: seen, not_seen; session.close: closed. ``how`` tells how it is known: answer,
+    read, probe, recovery, person. ``made`` is the token that the call brought into being,
+    or whose value it replaced; its ``fp`` is that of the new value, where it was in hand.
     """
 
     ref: str
@@ -138,6 +166,7 @@ class Out(Closed, frozen=True, kw_only=True):
     elapsed_ms: int = 0
     detail: str = ""
     evidence: int | None = None
+    made: Target | None = None
 
 
 class Session(Closed, frozen=True, kw_only=True):

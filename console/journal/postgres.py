@@ -41,7 +41,7 @@ CREATE UNIQUE INDEX entry_once ON {SCHEMA}.entry (ref, kind, step)
   WHERE kind IN ('outcome', 'recovery', 'recovery.claim');
 CREATE INDEX entry_ref ON {SCHEMA}.entry (ref, kind, state);
 CREATE INDEX entry_kind ON {SCHEMA}.entry (kind, id);
-CREATE INDEX entry_plan ON {SCHEMA}.entry (plan);
+CREATE INDEX entry_plan ON {SCHEMA}.entry (plan, seq);
 CREATE INDEX entry_handle ON {SCHEMA}.entry (handle);
 CREATE INDEX entry_fp ON {SCHEMA}.entry (fp) WHERE fp IS NOT NULL;
 CREATE TABLE {SCHEMA}.node (
@@ -60,17 +60,17 @@ CREATE TRIGGER entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {SCHEMA}
 
 def columns(body: Body) -> tuple[str | None, ...]:
     """What stands in an entry's row beside its bytes."""
-    act, out = body.act, body.out
-    plan = (act.plan_ref or None) if act else None
+    act, out, run = body.act, body.out, body.run
+    ref = (act.plan_ref or None) if act else None
     found = (
         body.id,
         body.type.value,
         body.prev,
         act.target.handle if act else None,
-        plan,
+        ref or (run.plan if run else None),
         out.state if out else None,
         (act.target.fp or None) if act else None,
-        out.ref if out else plan,
+        out.ref if out else ref,
         act.step if act else "",
     )
     # PostgreSQL's text has no room for a NUL, which a hostile system may put into an id.
@@ -101,7 +101,7 @@ def init(admin: Secret, role: str) -> None:
         "GRANT SELECT ON {schema}.version TO {role}",
     )
     try:
-        with psycopg.connect(admin.reveal(), connect_timeout=10) as connection:
+        with psycopg.connect(_readable(admin), connect_timeout=10) as connection:
             connection.execute(_TABLES)
             for grant in grants:
                 statement = sql.SQL(grant).format(schema=sql.Identifier(SCHEMA), role=name)
@@ -219,7 +219,7 @@ class PostgresStore:
 
         try:
             connection = psycopg.connect(
-                self._dsn.reveal(), connect_timeout=10, autocommit=True, prepare_threshold=1
+                _readable(self._dsn), connect_timeout=10, autocommit=True, prepare_threshold=1
             )
         except psycopg.Error as error:
             raise _trouble(error) from None
@@ -249,6 +249,21 @@ class PostgresStore:
             connection.close()
             raise
         return connection
+
+
+def _readable(dsn: Secret) -> str:
+    """The connection string, if it is one: what psycopg says of a bad one quotes it."""
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(dsn.reveal())
+    except psycopg.Error:
+        raise JournalError(
+            "the journal's connection string cannot be read",
+            "Write it as postgresql://host/database, or as: host=... dbname=... user=...",
+        ) from None
+    return dsn.reveal()
 
 
 def _numbered(statement: str) -> Any:

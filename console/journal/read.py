@@ -14,7 +14,7 @@ from console.journal.describe import entry_of
 from console.journal.sqlite import SqliteReader
 from console.journal.store import Reader, raw
 
-SETTLED = ("applied", "already", "rejected", "not_sent", "not_applied")
+SETTLED = ("applied", "already", "rejected", "not_sent", "not_applied", "acknowledged")
 """The states after which nothing is left to find out about an intent."""
 
 _OPEN = f"""
@@ -23,6 +23,12 @@ SELECT seq, leaf FROM entry AS intent WHERE kind = 'intent' AND NOT EXISTS (
     AND answer.kind IN ('outcome', 'recovery') AND answer.state IN {SETTLED}
 ) ORDER BY seq
 """  # noqa: S608 - built from constants only.
+
+_OF_PLAN = """
+SELECT seq, leaf FROM entry WHERE plan = ? AND seq > ? UNION ALL
+SELECT seq, leaf FROM entry WHERE id = ? AND seq > ? AND coalesce(plan, '') <> ?
+ORDER BY seq
+"""
 
 
 def select(
@@ -54,6 +60,11 @@ def select(
     # Columns come from the list above; every value is bound.
     statement = f"SELECT seq, leaf FROM entry {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608
     return _entries(store.rows(statement, [*values, limit]))
+
+
+def of_plan(store: Reader, plan: str, after: int = 0) -> list[Entry]:
+    """A plan's approval and what belongs to it, above a number. See :class:`JournalView`."""
+    return _entries(store.rows(_OF_PLAN, (plan, after, plan, after, plan)))
 
 
 def open_intents(store: Reader) -> list[Entry]:
@@ -125,6 +136,15 @@ class JournalView:
         return select(
             store, limit=limit, before=before, kind=kind, ref=ref, plan=plan, handle=handle
         )
+
+    def of_plan(self, plan: str, after: int = 0) -> list[Entry]:
+        """A plan's approval, and what belongs to its run, oldest first.
+
+        ``after`` is the ``seq`` of the newest entry that the caller has seen of it: with 0
+        everything comes, with that only what is new.
+        """
+        store = self.store
+        return of_plan(store, plan, after) if store else []
 
     def get(self, id_: str) -> Entry | None:
         """The entry with an id."""

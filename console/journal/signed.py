@@ -18,7 +18,7 @@ from console.journal.parts import Sig
 from console.journal.ssh import sshsig
 from console.journal.ssh.allowed import AllowedSigners
 from console.journal.ssh.errors import SignatureRefused
-from console.journal.ssh.mark import ENTRY, SessionMark
+from console.journal.ssh.mark import ENTRY, INTENT, SessionMark
 from console.journal.store import Reader, raw
 
 
@@ -68,7 +68,9 @@ class Checker:
         if body.sig is None:
             return None
         try:
-            if body.type is Kind.INTENT:
+            # Whoever decides about a run may do so with the session's key, or their own.
+            decided = body.type is Kind.RUN and body.sig.namespace == INTENT
+            if body.type is Kind.INTENT or decided:
                 return self._intent(body, body.sig)
             return self._responder(body)
         except SignatureRefused as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from console.errors import JournalError
-from console.journal import keys, scan, start, tree
+from console.journal import guard, keys, scan, start, tree
 from console.journal.describe import Entry, entry_of
 from console.journal.entry import (
     ANSWERS,
@@ -24,14 +25,30 @@ from console.journal.entry import (
     uuid7,
 )
 from console.journal.files import Files
+from console.journal.guard import Guard
 from console.journal.parts import ClockStep, KeyMark
-from console.journal.store import AlreadyRecorded, Store, last_checkpoint, leaf_at, newest
+from console.journal.store import AlreadyRecorded, Store, Trouble, last_checkpoint, leaf_at, newest
 from console.journal.tlog import note
 from console.journal.tlog.note import Signer
 from console.journal.who import boot_id, host, who
 
 CLOCK_STEP = 2_000_000
 """Microseconds by which the wall clock may leave the clock since start-up unremarked."""
+
+_ONCE = frozenset({Kind.OUTCOME, Kind.RECOVERY, Kind.RECOVERY_CLAIM})
+_STANDS = """
+SELECT (SELECT kind FROM entry WHERE id = ?),
+  (SELECT 1 FROM entry WHERE ref = ? AND kind = ? AND step = ?)
+"""
+
+
+class Draft(NamedTuple):
+    """An entry that does not know its place yet, and what it asks of the journal."""
+
+    body: Body
+    guard: Guard | None = None
+    named: bool = False
+    """Whether its id was given, and could have been used before."""
 
 
 class Writer:
@@ -126,26 +143,52 @@ class Writer:
             incident=scan.incident(incident) if incident else "",
         )
 
-    def put(self, drafts: Sequence[Body], *more: Signer) -> list[Entry]:
-        """Entries, tree and one signed checkpoint, inside the transaction."""
-        tip = newest(self.store)
-        if (drafts[0].type is Kind.LOG_OPEN) != (tip is None):
+    def put(self, drafts: Iterable[Body], *more: Signer) -> list[Entry]:
+        """Entries, tree and one signed checkpoint, inside the transaction: all or none."""
+        written: list[Entry] = []
+        for each in self.put_each([Draft(body) for body in drafts], *more):
+            if isinstance(each, JournalError):
+                raise each
+            written.append(each)
+        return written
+
+    def put_each(self, drafts: Sequence[Draft], *more: Signer) -> list[Entry | JournalError]:
+        """As ``put``, but a draft that is refused leaves its neighbours alone.
+
+        Returns the entry of each draft, or why it was refused; of a refused one nothing
+        is in the transaction.
+        """
+        first, tip = drafts[0].body.type, newest(self.store)
+        if (first is Kind.LOG_OPEN) != (tip is None):
             raise AlreadyRecorded("the journal is open already")
         prev, grown = GENESIS, tree.Frontier()
-        if tip is not None:
-            prev, grown = link(tip[1]), self._tree(*tip, upgrade=drafts[0].type is Kind.LOG_UPGRADE)
-            if (step := self._clock_step(tip[1])) is not None:
-                drafts = [replace(self.draft(Kind.CLOCK_STEP), clock=step), *drafts]
-        written, nodes = [], []
-        for draft in drafts:
-            self._must_answer(draft)
+        nodes: list[tuple[int, int, bytes]] = []
+
+        def add(draft: Draft) -> Entry:
+            nonlocal prev
+            self._may_stand(draft)
             seq = grown.size + 1
             now, mono = time.time_ns() // 1000, time.monotonic_ns() // 1000
-            leaf = leaf_of(replace(draft, seq=seq, prev=prev, t=now, mono_us=mono))
+            leaf = leaf_of(replace(draft.body, seq=seq, prev=prev, t=now, mono_us=mono))
             self.store.add_entry(seq, leaf)
-            nodes += grown.push(leaf)
+            nodes.extend(grown.push(leaf))
             prev = link(leaf)
-            written.append(entry_of(seq, leaf))
+            return entry_of(seq, leaf)
+
+        if tip is not None:
+            prev, grown = link(tip[1]), self._tree(*tip, upgrade=first is Kind.LOG_UPGRADE)
+            if (step := self._clock_step(tip[1])) is not None:
+                add(Draft(replace(self.draft(Kind.CLOCK_STEP), clock=step)))
+        told: list[Entry | JournalError] = []
+        for draft in drafts:
+            try:
+                told.append(add(draft))
+            except Trouble:
+                raise
+            except JournalError as error:
+                told.append(error)
+        if grown.size == (tip[0] if tip else 0):
+            return told
         tree.add_nodes(self.store, nodes)
         signed = note.sign(tree.body_of(self.origin, grown), self.signer, *more)
         self.store.insert(
@@ -154,14 +197,24 @@ class Writer:
         self.note = signed
         if more:
             self._signer = more[-1]
-        return written
+        return told
 
-    def _must_answer(self, draft: Body) -> None:
-        """An answer to nothing would look like an entry that was removed."""
-        if draft.out is not None and draft.type in ANSWERS:
-            found = self.store.rows("SELECT kind FROM entry WHERE id = ?", (draft.out.ref,))
-            if not found or found[0][0] not in ANSWERS[draft.type]:
-                raise SchemaError(f"there is nothing that this {draft.type} could answer")
+    def _may_stand(self, draft: Draft) -> None:
+        """Ask before, since a refused INSERT would end PostgreSQL's whole transaction."""
+        body = draft.body
+        if draft.guard is not None:
+            guard.check(self.store, body, draft.guard)
+        if draft.named and self.store.rows("SELECT 1 FROM entry WHERE id = ?", (body.id,)):
+            raise AlreadyRecorded("the journal refuses a second entry of that: its id is taken")
+        if body.out is None or body.type not in ANSWERS:
+            return
+        ref, step = body.out.ref, body.act.step if body.act else ""
+        kind, once = self.store.rows(_STANDS, (ref, ref, body.type.value, step))[0]
+        if kind not in ANSWERS[body.type]:
+            # An answer to nothing would look like an entry that was removed.
+            raise SchemaError(f"there is nothing that this {body.type} could answer")
+        if once and body.type in _ONCE:
+            raise AlreadyRecorded("the journal refuses a second entry of that: it was answered")
 
     def _tree(self, seq: int, leaf: bytes, *, upgrade: bool) -> tree.Frontier:
         """The tree up to the newest entry. It is never grown from a root that nobody signed."""

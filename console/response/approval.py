@@ -1,16 +1,24 @@
-"""Whether a plan may be carried out: the runner asks the journal, never the plan's file."""
+"""Whether a plan may be carried out: who lets it, and what the runner asks the journal.
+
+The runner never takes the plan's file at its word: the journal's entry has its digest.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 
 from console.errors import PlanRefused
-from console.journal.entry import Kind, SchemaError
-from console.journal.log import Journal
-from console.response.plan import Plan, content, parse, refuse_fatal
+from console.journal import scan
+from console.journal.describe import Entry
+from console.journal.entry import Kind, PlanMark, SchemaError
+from console.journal.log import AlreadyRecorded, Journal
+from console.response import facts, planfile
+from console.response.plan import Plan, digest, refuse_fatal
+from console.response.signing import Desk, settings_of
 from console.settings import Paths
 
 MAX_AGE = timedelta(hours=1)
@@ -18,14 +26,69 @@ MAX_AGE = timedelta(hours=1)
 owner, the dependents, who is on call) is not to be acted on the next morning."""
 
 
-def approved(plan_id: str, journal: Journal, paths: Paths, now: float | None = None) -> Plan:
-    """The plan, if it may be carried out now. ``now`` is in seconds of UTC.
+def approve(
+    plan: Plan,
+    journal: Journal,
+    paths: Paths,
+    typed: str | None,
+    answers: Mapping[str, str] | None = None,
+    desk: Desk | None = None,
+) -> Entry:
+    """Let a plan be carried out: its file is made durable, its digest journaled.
+
+    ``typed`` is what the responder typed, to be ``plan.typed_word``; ``answers`` has, by
+    its code, the reason with which each hazard was answered that is not fatal. ``desk`` is
+    where the responder signs; without one, that is as the configuration says. Signing may
+    wait for a touch: keep this off the event loop.
 
     Raises:
-        PlanRefused: it was never approved, its file is not the approved one, it has a
-            fatal hazard, or the approval is too old.
+        PlanRefused: nothing of it may be done, a hazard is not answered, the word is
+            another, the plan was approved before, or a signature is required and there
+            is none.
+        ReasonRefused: an answer is too short, or holds what looks like a secret.
+        JournalError: the journal cannot take it.
     """
-    data = content(plan_id, paths)
+    refuse_fatal(plan)
+    given = {code: scan.reason(why) for code, why in (answers or {}).items()}
+    missing = [raised.hazard for raised in plan.questions if raised.hazard.code not in given]
+    if missing:
+        raise PlanRefused(
+            f"not answered yet: {', '.join(hazard.code for hazard in missing)}",
+            " ".join(hazard.text for hazard in missing[:3]),
+        )
+    if typed is None or typed.strip() != plan.typed_word:
+        what = "the token's name" if len(plan.items) == 1 else "the number of tokens"
+        raise PlanRefused(f"what was typed is not {what}", f"Type exactly: {plan.typed_word}")
+    desk = desk or Desk(settings_of(paths))
+    session = desk.session(journal, plan.reason, plan.incident)
+    planfile.save(plan, paths)
+    asked = {raised.hazard.code for raised in plan.questions}
+    try:
+        return journal.append(
+            Kind.PLAN,
+            id=plan.id,
+            why=plan.reason,
+            incident=plan.incident,
+            act=facts.act(plan.verb.value, plan.items[0].token),
+            plan=PlanMark(
+                sha256=digest(plan),
+                steps=plan.steps,
+                tokens=len(plan.items),
+                answers={facts.name(code, 64): given[code] for code in sorted(asked)},
+            ),
+            sign=session.sign_statement,
+        )
+    except AlreadyRecorded:
+        raise PlanRefused("this plan was approved before", "To do it again, plan again.") from None
+
+
+def read(plan_id: str, journal: Journal, paths: Paths) -> tuple[Plan, Entry]:
+    """The plan as it was approved, whenever that was, and its approval.
+
+    Raises:
+        PlanRefused: it was never approved, or its file is not the approved one.
+    """
+    data = planfile.content(plan_id, paths)
     entry = journal.get(plan_id)
     if entry is None or entry.kind != Kind.PLAN:
         raise PlanRefused(
@@ -40,12 +103,30 @@ def approved(plan_id: str, journal: Journal, paths: Paths, now: float | None = N
             "the plan's file is not the one that was approved",
             "Nothing was sent. Somebody changed the file: look at it, then plan again.",
         )
-    plan = parse(data)
+    return planfile.parse(data), entry
+
+
+def approved(plan_id: str, journal: Journal, paths: Paths, now: float | None = None) -> Plan:
+    """The plan, if it may be carried out now. ``now`` is in seconds of UTC.
+
+    A run that has begun may be resumed whenever that is.
+
+    Raises:
+        PlanRefused: it was never approved, its file is not the approved one, nothing of it
+            may be done, or the approval is too old.
+    """
+    plan, entry = read(plan_id, journal, paths)
     refuse_fatal(plan)
     age = (time.time() if now is None else now) - entry.t_us / 1_000_000
-    if age > MAX_AGE.total_seconds():
+    if age > MAX_AGE.total_seconds() and not _begun(plan_id, journal):
         raise PlanRefused(
             f"the plan was approved {age / 60:.0f} minutes ago; an approval holds for one hour",
             "Things may have changed since: plan again and look at it anew.",
         )
     return plan
+
+
+def _begun(plan_id: str, journal: Journal) -> bool:
+    return any(
+        entry.kind in (Kind.INTENT, Kind.OUTCOME) for entry in journal.of_plan(plan_id)[:200]
+    )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import NamedTuple
 
-from backends.contract import Backend
+from backends.contract import NO_SESSIONS, Backend
 from backends.errors import BackendError, NotFound
-from backends.model import Token, TokenRef, TokenState
+from backends.model import GapKind, Token, TokenRef, TokenState
 from console.response.facts import words
 
 PATIENCE = (3.0, 60.0)
@@ -19,6 +20,8 @@ READ_TIMEOUT = 60.0
 """Seconds that one reading may take in all, with the backend's own repeats."""
 _PAUSE = (0.1, 2.0)
 
+SESSION = "session"
+"""How a consumer is marked that is an open session."""
 GONE = "gone"
 """What a step expects when the system will no longer have the token."""
 
@@ -41,12 +44,17 @@ def holds(expect: str, token: Token | None) -> bool:
 
 
 async def look(backend: Backend, ref: TokenRef, expect: str) -> Seen:
-    """Read the token once. Raises nothing: what goes wrong is in the answer."""
+    """Read the token once. Raises nothing: what goes wrong is in the answer.
+
+    Where no sessions are expected, what depends on the token is asked for too.
+    """
+    token: Token | None = None
     try:
         async with asyncio.timeout(READ_TIMEOUT):
-            token = await backend.read(ref)
-    except NotFound:
-        return Seen(holds(expect, None), "the system no longer has it")
+            with contextlib.suppress(NotFound):
+                token = await backend.read(ref)
+            if expect == NO_SESSIONS:
+                return await _sessions(backend, ref, token)
     except TimeoutError:
         return Seen(None, f"no answer in {READ_TIMEOUT:.0f} s")
     except BackendError as error:
@@ -54,7 +62,21 @@ async def look(backend: Backend, ref: TokenRef, expect: str) -> Seen:
     except Exception as error:  # noqa: BLE001
         # A backend's defect while reading must not cost the outcome that is owed.
         return Seen(None, f"the backend failed with {type(error).__name__}")
+    if token is None:
+        return Seen(holds(expect, None), "the system no longer has it")
     return Seen(holds(expect, token), f"the system's record says {token.state.value}", token)
+
+
+async def _sessions(backend: Backend, ref: TokenRef, token: Token | None) -> Seen:
+    try:
+        found = await backend.dependents(ref)
+    except NotFound:
+        return Seen(True, "the system has neither it nor sessions of it", token)
+    open_ = sum(consumer.kind == SESSION for consumer in found.consumers)
+    if not open_ and any(gap.kind is GapKind.REFUSED for gap in found.gaps):
+        return Seen(None, "not every session may be seen", token)
+    told = f"{open_} open sessions" if open_ else "no open sessions"
+    return Seen(not open_, f"the system tells of {told}", token)
 
 
 def window(propagation: timedelta | None) -> float:

@@ -1,69 +1,63 @@
-"""A plan: what will be done to a token, call by call, and every reason not to.
+"""A plan: what will be done to one token or to thousands, call by call, and every reason not to.
 
-A plan is immutable. It is kept as a file (``plans/<id>.json``, private to its user) whose
-SHA-256 goes into the journal when it is approved; the runner carries out that file or none.
+A plan is immutable. It is kept as a file (see ``planfile``) whose SHA-256 goes into the
+journal when it is approved; the runner carries out that file or none. A run is the
+execution of a plan, and has its id.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
 
 import msgspec
 
-from backends.contract import Backend, Hazard, Proposal, Verb
-from backends.model import EvidenceLevel, Token, decode, encode
+from backends.contract import Hazard, Proposal, Step, Verb
+from backends.model import EvidenceLevel, Gap, Token, encode
 from console.errors import PlanRefused
-from console.journal import scan
-from console.journal.describe import Entry
-from console.journal.entry import ID, Kind, PlanMark, uuid7
-from console.journal.log import AlreadyRecorded, Journal
-from console.response import facts
-from console.response.hazards import self_harm, undeclared
-from console.response.signing import Desk, settings_of
-from console.settings import Paths
 from console.text import safe
 
-VERSION = 1
+VERSION = 2
 TYPEABLE = 48
 """Characters. A longer name is confirmed by its handle, since typing it is no safeguard."""
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What will be done to one token. ``proposal`` holds the exact calls and the hazards."""
+class Mode(StrEnum):
+    """Why a value is replaced or ended, which decides what may live on for a while."""
 
-    id: str
+    ROUTINE = "routine"
+    """The old value ends when its consumers have moved; a grace period is let run."""
+    LEAK = "leak"
+    """Somebody else has the value: nothing waits, and predecessors and grace values end too."""
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What will be done to one token of a plan.
+
+    ``proposal`` holds the exact calls and the hazards; its steps' ids begin with the item's
+    number and are unique in the plan. ``wave`` 0 is the canary. ``why`` says in words why
+    the item stands where it does.
+    """
+
+    number: int
     verb: Verb
     token: Token
     backend: str
-    production: bool
-    reason: str
-    incident: str
-    made_at: datetime
+    kind_title: str
     proposal: Proposal
-    evidence_ceiling: EvidenceLevel
+    ceiling: EvidenceLevel
+    production: bool = False
     propagation: timedelta | None = None
-    version: int = VERSION
-
-    @property
-    def typed_word(self) -> str:
-        """What a person types to confirm: the token's name as the screen shows it.
-
-        The handle instead, where the name is too long, empty, or not plain ASCII: it could
-        look like another token's name, and not everybody could type it.
-        """
-        name = safe(self.token.name)
-        plain = name.isascii() and name == self.token.name and " ".join(name.split()) == name
-        return name if plain and 0 < len(name) <= TYPEABLE else self.token.ref.handle
+    probe_effects: tuple[str, ...] | None = None
+    wave: int = 0
+    why: str = ""
 
     @property
     def fatal(self) -> tuple[Hazard, ...]:
-        """The hazards that nobody can answer away."""
+        """The hazards that nobody can answer away: the item's calls are not made."""
         return tuple(hazard for hazard in self.proposal.hazards if hazard.fatal)
 
     @property
@@ -71,194 +65,155 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """The hazards that have to be answered before the plan is approved."""
         return tuple(hazard for hazard in self.proposal.hazards if not hazard.fatal)
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether only a person can do it. It closes by evidence, as every other does."""
+        return not self.proposal.steps
 
-async def make(backend: Backend, verb: Verb, token: Token, reason: str, incident: str = "") -> Plan:
-    """Ask the backend how it would do it, and add every reason of our own to stop.
 
-    Changes nothing. The console's own credential, and whatever would end it, are fatal.
+class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the tokens of a plan were found, and what was known not to be seen at that moment.
 
-    Raises:
-        ReasonRefused: the reason is too short, or holds what looks like a secret.
-        Unsupported: the backend cannot do that at all.
-        BackendError: the system cannot be asked.
+    ``listed`` are handles that were named one by one. ``gaps`` pairs a backend with what
+    its last enumeration did not see; ``principals`` pairs a backend with the ids of whom
+    the tokens speak for, so that what they mint later is noticed.
     """
-    reason = scan.reason(reason)
-    incident = scan.incident(incident)
-    declared = backend.capabilities().of(token.ref.kind)
-    proposal = await backend.plan(verb, token)
-    own = self_harm(await backend.whoami(), token, proposal.steps)
-    hazards = (*own, *undeclared(declared, verb, proposal), *proposal.hazards)
-    plan = Plan(
-        id=uuid7(),
-        verb=verb,
-        token=token,
-        backend=backend.name,
-        production=backend.config.production,
-        reason=reason,
-        incident=incident,
-        made_at=datetime.now(UTC),
-        proposal=msgspec.structs.replace(proposal, hazards=hazards),
-        evidence_ceiling=declared.ceiling,
-        propagation=declared.propagation,
-    )
-    try:
-        encode(plan)
-    except UnicodeEncodeError:
-        # A name with half a surrogate pair must not protect its token from being revoked.
-        # The token's id and the calls have to be exact, so they are left alone.
-        plain = msgspec.convert(_representable(msgspec.to_builtins(token)), Token)
-        plan = msgspec.structs.replace(plan, token=msgspec.structs.replace(plain, ref=token.ref))
-    return plan
+
+    frozen_at: datetime
+    total: int
+    query: str = ""
+    listed: tuple[str, ...] = ()
+    gaps: tuple[tuple[str, Gap], ...] = ()
+    principals: tuple[tuple[str, str], ...] = ()
 
 
-def _representable(value: Any) -> Any:
-    if isinstance(value, str):
-        return facts.representable(value)
-    if isinstance(value, dict):
-        return {_representable(key): _representable(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_representable(inner) for inner in value]
-    return value
+class Raised(msgspec.Struct, frozen=True):
+    """A hazard of a plan, and the numbers of the items that it stands at."""
+
+    hazard: Hazard
+    items: tuple[int, ...]
 
 
-def approve(
-    plan: Plan,
-    journal: Journal,
-    paths: Paths,
-    typed: str | None,
-    answered: Collection[str] | None = None,
-    desk: Desk | None = None,
-) -> Entry:
-    """Let a plan be carried out: its file is made durable, its digest journaled.
+class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
+    """What will be done, and on whose word.
 
-    ``typed`` is what the responder typed, to be ``plan.typed_word``; ``answered`` has the
-    codes of the hazards that were answered one by one, to be all that are not fatal; None
-    says that all of them were on the screen when the word was typed. ``desk`` is where the
-    responder signs; without one, that is as the configuration says. Signing may wait for a
-    touch: keep this off the event loop.
-
-    Raises:
-        PlanRefused: a hazard is fatal or not answered, the word is another, the plan was
-            approved before, or a signature is required and there is none.
-        JournalError: the journal cannot take it.
+    ``sinks`` names where a rotation delivers the new values, ``escrow`` the public keys
+    that each is sealed to first. ``rates`` is in changing calls a second for each backend;
+    ``budget`` so many failures halt a backend's lane. ``second_person`` says why one is
+    needed, "" where none is. ``extends`` is the plan whose late arrivals this one takes in.
+    ``probe`` says that the responder agreed to have the old values tried.
     """
-    refuse_fatal(plan)
-    asked = {hazard.code for hazard in plan.questions}
-    given = asked if answered is None else set(answered)
-    missing = sorted(asked - given)
-    if missing:
-        raise PlanRefused(
-            f"not answered yet: {', '.join(missing)}",
-            " ".join(hazard.text for hazard in plan.questions if hazard.code in missing),
+
+    id: str
+    verb: Verb
+    reason: str
+    made_at: datetime
+    items: tuple[Item, ...]
+    mode: Mode = Mode.ROUTINE
+    incident: str = ""
+    scope: Scope | None = None
+    sinks: tuple[str, ...] = ()
+    escrow: tuple[str, ...] = ()
+    rates: Mapping[str, float] = {}
+    budget: int = 3
+    second_person: str = ""
+    extends: str = ""
+    probe: bool = False
+    version: int = VERSION
+
+    @property
+    def only(self) -> Item:
+        """The item of a plan that has one. Raises ``PlanRefused`` for any other."""
+        if len(self.items) != 1:
+            raise PlanRefused(
+                f"the plan is about {len(self.items):,} tokens, not one", "Use: token-console run."
+            )
+        return self.items[0]
+
+    @property
+    def typed_word(self) -> str:
+        """What a person types to confirm: the one token's name as the screen shows it.
+
+        The handle instead, where the name is too long, empty, or not plain ASCII: it could
+        look like another token's name, and not everybody could type it. For several tokens,
+        how many they are.
+        """
+        if len(self.items) != 1:
+            return f"{len(self.items)} tokens"
+        token = self.items[0].token
+        name = safe(token.name)
+        plain = name.isascii() and name == token.name and " ".join(name.split()) == name
+        return name if plain and 0 < len(name) <= TYPEABLE else token.ref.handle
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The backends that the plan acts on, in the order of its items."""
+        return tuple(dict.fromkeys(item.backend for item in self.items))
+
+    @property
+    def steps(self) -> int:
+        """How many calls the plan makes when all goes well."""
+        return sum(len(item.proposal.steps) for item in self.items)
+
+    @property
+    def hazards(self) -> tuple[Raised, ...]:
+        """Every hazard once, by its code, fatal ones first; the text is that of its first item."""
+        first: dict[tuple[bool, str], Hazard] = {}
+        where: dict[tuple[bool, str], list[int]] = {}
+        for item in self.items:
+            for hazard in item.proposal.hazards:
+                key = (not hazard.fatal, hazard.code)
+                first.setdefault(key, hazard)
+                where.setdefault(key, []).append(item.number)
+        return tuple(
+            Raised(first[key], tuple(dict.fromkeys(where[key])))
+            for key in sorted(first, key=lambda key: key[0])
         )
-    if typed is None or typed.strip() != plan.typed_word:
-        raise PlanRefused(
-            "what was typed is not the token's name", f"Type exactly: {plan.typed_word}"
-        )
-    desk = desk or Desk(settings_of(paths))
-    session = desk.session(journal, plan.reason, plan.incident)
-    save(plan, paths)
-    try:
-        return journal.append(
-            Kind.PLAN,
-            id=plan.id,
-            why=plan.reason,
-            incident=plan.incident,
-            act=facts.act(plan.verb.value, plan.token),
-            plan=PlanMark(
-                sha256=digest(plan),
-                steps=len(plan.proposal.steps),
-                answered=tuple(sorted(facts.name(code, 64) for code in given)),
-            ),
-            sign=session.sign_statement,
-        )
-    except AlreadyRecorded:
-        raise PlanRefused("this plan was approved before", "To do it again, plan again.") from None
+
+    @property
+    def questions(self) -> tuple[Raised, ...]:
+        """The hazards that have to be answered, each with a reason, before the approval."""
+        return tuple(raised for raised in self.hazards if not raised.hazard.fatal)
+
+    @cached_property
+    def _numbered(self) -> dict[int, Item]:
+        return {item.number: item for item in self.items}
+
+    @cached_property
+    def _stepped(self) -> dict[str, tuple[Item, Step]]:
+        return {
+            step.id: (item, step)
+            for item in self.items
+            for step in (*item.proposal.steps, *item.proposal.undo_steps)
+        }
+
+    def item(self, number: int) -> Item | None:
+        """The item with a number."""
+        return self._numbered.get(number)
+
+    def step(self, id_: str) -> tuple[Item, Step] | None:
+        """The item and the planned step with an id."""
+        return self._stepped.get(id_)
 
 
 def refuse_fatal(plan: Plan) -> None:
-    """Raise ``PlanRefused`` when a hazard is one that nobody can answer away."""
-    if plan.fatal:
+    """Refuse a plan of which nothing at all may be carried out.
+
+    In a plan for many, an item with a fatal hazard is left alone and counts as failed
+    until somebody excepts it: it must not keep the others from being dealt with.
+
+    Raises:
+        PlanRefused: every item has a hazard that nobody can answer away, or there is none.
+    """
+    if not plan.items:
+        raise PlanRefused("the plan has no tokens", "Choose others: nothing was sent.")
+    if all(item.fatal for item in plan.items):
+        words = dict.fromkeys(hazard.text for item in plan.items for hazard in item.fatal)
         raise PlanRefused(
-            " ".join(hazard.text for hazard in plan.fatal),
-            "Nothing was sent, and no answer can change that.",
+            " ".join(list(words)[:3]), "Nothing was sent, and no answer can change that."
         )
 
 
 def digest(plan: Plan) -> str:
     """The SHA-256 of the plan's file, in hexadecimal."""
     return hashlib.sha256(encode(plan)).hexdigest()
-
-
-def file_of(plan_id: str, paths: Paths) -> Path:
-    """Where a plan is kept. Raises ``PlanRefused`` for what is no plan's id."""
-    if not ID.fullmatch(plan_id):
-        raise PlanRefused(
-            "that is not the id of a plan", "Approved plans: token-console journal list."
-        )
-    return paths.plans / f"{plan_id}.json"
-
-
-def save(plan: Plan, paths: Paths) -> Path:
-    """Write the plan's file, durable and private. The same plan may be saved twice.
-
-    Raises:
-        PlanRefused: there is another plan with this id, or the disk refuses.
-    """
-    path = file_of(plan.id, paths)
-    content = encode(plan)
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        paths.make()
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        try:
-            # A link never replaces a file, which a rename would.
-            os.link(draft, path)
-        except FileExistsError:
-            if path.read_bytes() != content:
-                raise PlanRefused("another plan is kept under this id", "Plan again.") from None
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as error:
-        raise PlanRefused(
-            f"cannot keep the plan in {path.parent}: {error.strerror}",
-            "Nothing was sent. Free space there, or mend its permissions.",
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-    return path
-
-
-def load(plan_id: str, paths: Paths) -> Plan:
-    """The plan in the file. Whether it was approved is ``approval.approved``'s to say.
-
-    Raises:
-        PlanRefused: there is no such file, or it holds no plan.
-    """
-    return parse(content(plan_id, paths))
-
-
-def content(plan_id: str, paths: Paths) -> bytes:
-    """The bytes of the plan's file. Raises ``PlanRefused``."""
-    try:
-        return file_of(plan_id, paths).read_bytes()
-    except OSError as error:
-        raise PlanRefused(
-            f"cannot read the plan {plan_id}: {error.strerror}", "Plan and approve again."
-        ) from None
-
-
-def parse(data: bytes) -> Plan:
-    """The plan in these bytes. Raises ``PlanRefused``."""
-    try:
-        return decode(data, Plan)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise PlanRefused("the plan's file is damaged", "Plan and approve again.") from None

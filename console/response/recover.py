@@ -1,7 +1,8 @@
 """What became of the calls whose runner died, or whose answer was lost.
 
 The system is asked by reading; nothing is ever sent again. Whoever can act runs this at
-its start, and shows the sentences.
+its start, and shows the sentences. A token that a lost answer minted is found by the id of
+the intent in its name, or by its time; to end it, or to go on with it, is the run's.
 """
 
 from __future__ import annotations
@@ -12,18 +13,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
-from backends.contract import Backend, Retry
+from msgspec.structs import replace
+
+from backends.contract import Backend, Phase, Retry, Rotation, Step
 from backends.model import EvidenceLevel, TokenRef
+from console.errors import PlanRefused
 from console.journal.describe import Entry, what
 from console.journal.entry import ID, Act, Body, Kind, Out, SchemaError
 from console.journal.lock import Busy, only_one
 from console.journal.log import AlreadyRecorded, Journal
+from console.journal.read import SETTLED
 from console.journal.who import boot_id
-from console.response import facts
+from console.response import facts, orphans, planfile
 from console.response.locks import lock_of
-from console.response.look import Seen, await_effect
+from console.response.look import await_effect
+from console.response.plan import Plan
 from console.settings import Paths
-from console.text import age
+from console.text import age, safe
 
 SETTLE = 3.0
 """Seconds after an intent before "not there" may mean "not done": its request could have
@@ -54,12 +60,12 @@ async def recover(
         JournalError: the journal cannot be read or written.
     """
     paths.make()
-    by_name = {backend.name: backend for backend in backends}
+    recovery = _Recovery({backend.name: backend for backend in backends}, journal, paths, settle)
     found: list[Recovered] = []
     with contextlib.suppress(Busy), only_one(paths.state / "recover.lock"):
         for intent in journal.open_intents():
             with contextlib.suppress(Busy), _no_runner(intent.plan, paths):
-                answer = await _settle(intent, by_name, journal, settle)
+                answer = await recovery.settle(intent)
                 if answer is not None:
                     found.append(answer)
     return found
@@ -75,60 +81,127 @@ def _no_runner(plan_id: str, paths: Paths) -> Iterator[None]:
         yield
 
 
-async def _settle(
-    intent: Entry, backends: Mapping[str, Backend], journal: Journal, settle: float
-) -> Recovered | None:
-    # The runner may have written its outcome between our list and our lock.
-    if not any(entry.id == intent.id for entry in journal.open_intents()):
-        return None
-    try:
-        body = intent.body
-    except SchemaError:
-        return None
-    act = body.act
-    if act is None:
-        return None
+class _Recovery:
+    """One recovery, over all open intents. Plans may be large: each is read once."""
 
-    def left(why: str) -> Recovered:
-        return Recovered(intent.id, intent.handle, "open", f"Still open: {what(body)}: {why}.")
+    def __init__(
+        self, backends: Mapping[str, Backend], journal: Journal, paths: Paths, settle: float
+    ) -> None:
+        self._backends, self._journal, self._paths = backends, journal, paths
+        self._least = settle
+        self._plans: dict[str, Plan | None] = {}
 
-    backend = backends.get(act.backend)
-    if backend is None:
-        return left("this backend is not configured, or not open")
-    declared = backend.capabilities().of(act.target.kind)
-    propagation = declared.propagation or timedelta(0)
-    wait = max(settle, propagation.total_seconds()) - _age(body)
-    with contextlib.suppress(AlreadyRecorded):
-        # A claim from a recovery that died stands; the lock shows that it is not at work.
-        journal.append(Kind.RECOVERY_CLAIM, act=act, out=Out(ref=intent.id, state="claimed"))
-    ref = TokenRef(act.backend, act.target.kind, act.target.id)
-    worth = wait if 0 < wait <= PATIENCE else 0.0
-    seen = await await_effect(backend, ref, act.expect, worth)
-    if seen.holds is None:
-        return left(f"the system cannot be asked ({seen.words})")
-    if seen.holds:
-        level = int(min(EvidenceLevel.RECORDED, declared.ceiling))
-        return _write(journal, intent, act, seen, "applied", level)
-    if wait > PATIENCE:
-        return left(f"{seen.words}; too early to tell, ask again in {age(wait)}")
-    if act.retry not in (Retry.FREE.value, Retry.CONFIRM.value):
-        return left(f"{seen.words}, which does not tell; look into the system's own log")
-    return _write(journal, intent, act, seen, "not_applied")
+    async def settle(self, intent: Entry) -> Recovered | None:
+        # The runner may have written its outcome between our list and our lock.
+        answers = self._journal.entries(100, ref=intent.id)
+        if any(entry.state in SETTLED for entry in answers):
+            return None
+        try:
+            body = intent.body
+        except SchemaError:
+            return None
+        if body.act is None:
+            return None
+        act = body.act
+        backend = self._backends.get(act.backend)
+        if backend is None:
+            return self._left(intent, body, "this backend is not configured, or not open")
+        with contextlib.suppress(AlreadyRecorded):
+            # A claim from a recovery that died stands; the lock shows that it is not at work.
+            self._journal.append(
+                Kind.RECOVERY_CLAIM, act=act, out=Out(ref=intent.id, state="claimed")
+            )
+        step = self._minting(intent, act)
+        if step is not None:
+            return await self._minted(intent, body, backend, step)
+        if not act.expect:
+            return self._left(intent, body, f"no look at the token tells; {_hint(intent)}")
+        return await self._looked(intent, body, act, backend)
+
+    def _minting(self, intent: Entry, act: Act) -> Step | None:
+        """The step of the plan, if it is one that mints."""
+        if intent.plan not in self._plans:
+            try:
+                self._plans[intent.plan] = planfile.load(intent.plan, self._paths)
+            except PlanRefused:
+                self._plans[intent.plan] = None
+        plan = self._plans[intent.plan]
+        found = plan.step(orphans.planned(intent.step)) if plan is not None else None
+        if found is None or found[1].phase is not Phase.MINT:
+            return None
+        ref = TokenRef(act.backend, act.target.kind, act.target.id)
+        return replace(found[1], id=intent.step, token=ref)
+
+    async def _minted(self, intent: Entry, body: Body, backend: Backend, step: Step) -> Recovered:
+        wait = max(self._least, self._propagation(backend, step.token).total_seconds())
+        lost = await orphans.ask(backend, step, intent, _age(body), wait)
+        if lost.state == "early":
+            rest = wait - _age(body)
+            return self._left(
+                intent, body, f"{lost.words}; too early to tell, ask again in {age(max(rest, 1))}"
+            )
+        if lost.state == "down":
+            return self._left(intent, body, f"the system cannot be asked ({lost.words})")
+        if lost.state == "untold":
+            kind = backend.capabilities().of(step.token.kind)
+            if kind.rotation is Rotation.IN_PLACE:
+                then = (
+                    f"to set another value, which settles it: token-console run start {intent.plan}"
+                )
+                return self._left(intent, body, f"{lost.words}; {then}")
+            return self._left(intent, body, f"{lost.words}; {_hint(intent)}")
+        for ref in lost.refs[1:]:
+            act = facts.act(step.verb.value, ref, step, intent.plan)
+            self._journal.append(Kind.OBSERVE, act=act, out=orphans.further(intent, ref))
+        out = orphans.answer(step, intent, lost, "recovery")
+        entry = self._journal.append(Kind.RECOVERY, act=body.act, out=out)
+        then = "Go on with it, or have it ended" if lost.refs else "Make it"
+        more = f"{then}: token-console run start {intent.plan}."
+        return Recovered(intent.id, intent.handle, lost.state, f"{entry.sentence}. {more}")
+
+    async def _looked(self, intent: Entry, body: Body, act: Act, backend: Backend) -> Recovered:
+        ref = TokenRef(act.backend, act.target.kind, act.target.id)
+        wait = max(self._least, self._propagation(backend, ref).total_seconds()) - _age(body)
+        worth = wait if 0 < wait <= PATIENCE else 0.0
+        seen = await await_effect(backend, ref, act.expect, worth)
+        if seen.holds is None:
+            return self._left(intent, body, f"the system cannot be asked ({seen.words})")
+        if seen.holds:
+            ceiling = backend.capabilities().of(ref.kind).ceiling
+            level = int(min(EvidenceLevel.RECORDED, ceiling))
+            return self._write(intent, act, seen.words, "applied", level)
+        if wait > PATIENCE:
+            told = f"{seen.words}; too early to tell, ask again in {age(wait)}"
+            return self._left(intent, body, told)
+        if act.retry not in (Retry.FREE.value, Retry.CONFIRM.value):
+            told = f"{seen.words}, which does not tell; {_hint(intent)}"
+            return self._left(intent, body, told)
+        return self._write(intent, act, seen.words, "not_applied")
+
+    def _propagation(self, backend: Backend, ref: TokenRef) -> timedelta:
+        return backend.capabilities().of(ref.kind).propagation or timedelta(0)
+
+    def _left(self, intent: Entry, body: Body, why: str) -> Recovered:
+        told = f"Still open: {what(body)}: {safe(why, 400)}."
+        return Recovered(intent.id, intent.handle, "open", told)
+
+    def _write(
+        self, intent: Entry, act: Act, words: str, state: str, level: int | None = None
+    ) -> Recovered:
+        out = Out(
+            ref=intent.id, state=state, how="recovery", detail=facts.words(words), evidence=level
+        )
+        entry = self._journal.append(Kind.RECOVERY, act=act, out=out)
+        again = f"token-console run start {intent.plan}" if intent.plan else "plan it again"
+        more = f" If it is still wanted: {again}." if state == "not_applied" else ""
+        return Recovered(intent.id, intent.handle, state, f"{entry.sentence}.{more}")
 
 
-def _write(
-    journal: Journal, intent: Entry, act: Act, seen: Seen, state: str, level: int | None = None
-) -> Recovered:
-    out = Out(
-        ref=intent.id,
-        state=state,
-        how="recovery",
-        detail=facts.words(seen.words),
-        evidence=level,
-    )
-    entry = journal.append(Kind.RECOVERY, act=act, out=out)
-    more = " Plan it again if it is still wanted." if state == "not_applied" else ""
-    return Recovered(intent.id, intent.handle, state, f"{entry.sentence}.{more}")
+def _hint(intent: Entry) -> str:
+    """What is left to do about an intent that this recovery cannot settle."""
+    if ".deliver." in intent.step:
+        return f"a run that has the sinks finds out: token-console run start {intent.plan}"
+    return f"look into the system's own log, then: token-console journal acknowledge {intent.id}"
 
 
 def _age(body: Body) -> float:

@@ -1,8 +1,8 @@
 """The process that carries out one approved plan: ``python -m console.response.runner ID``.
 
 It has a session of its own, so that a closed terminal or a killed screen changes nothing.
-SIGTERM lets the call under way end, writes its outcome, and stops. What it does is to be
-read in the journal; its log file (beside the plan) is for what keeps it from starting.
+SIGTERM lets the calls under way end, writes their outcomes, and stops. What it does is to
+be read in the journal; its log file (beside the plan) is for what keeps it from starting.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,38 +25,61 @@ import msgspec
 from backends import registry
 from backends.contract import Backend
 from backends.errors import BackendError
-from backends.model import TokenRef
+from backends.model import Secret, TokenRef
+from backends.sinks import registry as sinks_registry
+from backends.sinks.contract import Sink
 from console.errors import ConsoleError, Exit, JournalError, PlanRefused, UsageError
 from console.journal import opening
 from console.journal.entry import Kind, SchemaError
 from console.journal.lock import Busy
 from console.journal.log import Journal
 from console.journal.operator import Session
-from console.response import facts
+from console.response import facts, second
 from console.response.approval import approved
-from console.response.execute import End, Execution, Result, note
+from console.response.climbing import LONGEST
 from console.response.locks import alive as alive
 from console.response.locks import take
-from console.response.plan import file_of
-from console.response.signing import check_approval, settings_of, taken_over
+from console.response.planfile import file_of
+from console.response.run import Result as Result
+from console.response.run import Run, backends
+from console.response.signing import check_approval, taken_over
+from console.response.steps import End
 from console.response.witnessing import Witnesses
-from console.settings import Paths, load
+from console.settings import JournalSettings, Paths, Settings, load
 from console.text import safe
 
 LOCK_PATIENCE = 3.0
 """Seconds to wait for another runner, or a recovery, of the same plan to end."""
 _BUSY = ("another runner is at work on this plan", "Watch it: token-console journal list.")
 REFRESH_TIMEOUT = 60.0
+MOST_REFRESHED = 20
+"""Tokens of one plan that are read into the inventory by the runner; more are for a sync."""
+SHOW = "show"
+"""The sink that shows a value once; it is there without any configuration."""
+UNUSED = 1_000_000
+"""A descriptor that no process has."""
 _EXIT = {End.DONE: Exit.OK, End.STOPPED: Exit.FAILED, End.UNKNOWN: Exit.PARTIAL}
 _started: list[subprocess.Popen[bytes]] = []
 
 
-def start(plan_id: str, paths: Paths, session: Session | None = None) -> int:
+def start(
+    plan_id: str,
+    paths: Paths,
+    session: Session | None = None,
+    secrets: Mapping[str, Secret] | None = None,
+    *,
+    show: int | None = None,
+    climb: float | None = None,
+) -> int:
     """Start a runner that outlives this process and its terminal. Returns its process id.
 
     The environment goes with it, as credentials may be in there by reference. The plan's
     lock is held from now until the runner ends (see ``alive``). ``session`` is the one that
-    the plan was approved in; its key goes through a pipe, and is never in a file.
+    the plan was approved in, and ``secrets`` are old values in hand, by their tokens'
+    handles; the session's key and the values go through pipes, and are never in a file.
+    ``show`` is the descriptor of a terminal on which new values are shown once. ``climb`` is
+    for how many seconds evidence is looked for after the last call; None: for as long as
+    that is worth it.
 
     Raises:
         PlanRefused: that is no plan's id, another runner is at it, or the process cannot
@@ -67,6 +90,8 @@ def start(plan_id: str, paths: Paths, session: Session | None = None) -> int:
     # Without -P the current directory could bring modules of its own.
     command = [sys.executable, "-P", "-m", "console.response.runner", plan_id]
     command += ["--config", str(paths.config), "--state", str(paths.state)]
+    if climb is not None:
+        command += ["--climb", str(climb)]
     try:
         paths.make()
         lock = take(plan_id, paths, LOCK_PATIENCE)
@@ -74,8 +99,15 @@ def start(plan_id: str, paths: Paths, session: Session | None = None) -> int:
         raise PlanRefused(*_BUSY) from None
     except OSError as error:
         raise _cannot(error) from None
-    given = [lock]
+    given, to_child = [lock], -1
     try:
+        if secrets:
+            from_us, to_child = os.pipe()
+            given.append(from_us)
+            command += ["--secrets", str(from_us)]
+        if show is not None:
+            given.append(os.dup(show))
+            command += ["--show", str(given[-1])]
         if session is not None:
             given.append(session.hand_over())
             command += ["--session", str(given[-1])]
@@ -93,12 +125,29 @@ def start(plan_id: str, paths: Paths, session: Session | None = None) -> int:
         finally:
             os.close(log)
     except OSError as error:
+        if to_child >= 0:
+            os.close(to_child)
         raise _cannot(error) from None
     finally:
         for descriptor in given:
             os.close(descriptor)
     _started.append(process)
+    if secrets and to_child >= 0:
+        _hand_over(secrets, to_child)
     return process.pid
+
+
+def _hand_over(secrets: Mapping[str, Secret], descriptor: int) -> None:
+    """Write the values into the child's pipe. A child that died reads none, which is fine."""
+    told = {handle: secret.reveal() for handle, secret in secrets.items()}
+    with contextlib.suppress(BrokenPipeError), open(descriptor, "wb") as pipe:
+        pipe.write(msgspec.json.encode(told))
+
+
+def _handed_over(descriptor: int) -> dict[str, Secret]:
+    with open(descriptor, "rb") as pipe:
+        told = msgspec.json.decode(pipe.read() or b"{}", type=dict[str, str])
+    return {handle: Secret(value) for handle, value in told.items()}
 
 
 def _cannot(error: OSError) -> PlanRefused:
@@ -111,12 +160,20 @@ def log_of(plan_id: str, paths: Paths) -> Path:
 
 
 async def run(
-    plan_id: str, paths: Paths, lock: int | None = None, session: Session | None = None
+    plan_id: str,
+    paths: Paths,
+    lock: int | None = None,
+    session: Session | None = None,
+    secrets: Mapping[str, Secret] | None = None,
+    climb: float | None = None,
+    show: int | None = None,
 ) -> Result:
     """Carry out an approved plan in this process. See :func:`start` for a process of its own.
 
     ``lock`` is a descriptor that holds the plan's lock already; it is closed here.
-    ``session`` is what signs the intents, where the settings want that.
+    ``session`` is what signs the intents, where the settings want that. ``secrets`` are
+    the old values in hand, by their tokens' handles; ``climb`` and ``show`` are those of
+    :func:`start`.
 
     Raises:
         PlanRefused: the plan may not be carried out, or another runner is at it.
@@ -131,33 +188,59 @@ async def run(
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, held)
         journal = stack.enter_context(opening.journal(paths))
-        return await _locked(plan_id, journal, paths, session)
+        return await _locked(plan_id, journal, paths, session, secrets, climb, show)
 
 
-async def _locked(plan_id: str, journal: Journal, paths: Paths, session: Session | None) -> Result:
+async def _locked(
+    plan_id: str,
+    journal: Journal,
+    paths: Paths,
+    session: Session | None,
+    secrets: Mapping[str, Secret] | None,
+    climb: float | None,
+    show: int | None,
+) -> Result:
     try:
-        settings = settings_of(paths)
+        settings = load(paths.config) if paths.config.exists() else None
+        signing = settings.journal if settings is not None else JournalSettings()
         plan = approved(plan_id, journal, paths)
-        check_approval(plan_id, journal, settings)
-        session = taken_over(session, journal, settings)
-        witnesses = Witnesses.of(settings, journal)
+        check_approval(plan_id, journal, signing)
+        second.check(plan, journal, signing, settings.response if settings is not None else None)
+        session = taken_over(session, journal, signing)
+        witnesses = Witnesses.of(signing, journal)
     except (PlanRefused, UsageError) as refusal:
         _tell(journal, plan_id, f"Nothing was sent: {refusal}")
         raise
     async with contextlib.AsyncExitStack() as opened:
+        open_backend = await opened.enter_async_context(
+            backends(lambda name: _configure(name, settings))
+        )
         try:
-            backend = await opened.enter_async_context(_configure(plan.backend, paths))
-        except (BackendError, UsageError, PlanRefused) as error:
-            told = f"the backend {plan.backend} cannot be opened: {error} {error.hint}"
-            note(journal, plan, f"Nothing was sent: {told}")
+            sinks = {
+                name: await opened.enter_async_context(_sink(name, settings, show))
+                for name in plan.sinks
+            }
+        except (BackendError, ConsoleError) as error:
+            told = f"a sink cannot be opened: {error} {getattr(error, 'hint', '')}"
+            _tell(journal, plan_id, f"Nothing was sent: {told}")
             return Result(End.STOPPED, told)
-        execution = Execution(plan, backend, journal, sign=session.sign_intent, witnesses=witnesses)
+        going = Run(
+            plan,
+            journal,
+            paths,
+            open_backend,
+            secrets=secrets,
+            sinks=sinks,
+            sign=session.sign_intent,
+            witnesses=witnesses,
+            climb=LONGEST if climb is None else climb,
+        )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(ValueError, RuntimeError):
-                loop.add_signal_handler(number, execution.stop)
+                loop.add_signal_handler(number, going.stop)
         try:
-            result = await execution.run()
+            result = await going.run()
         except PlanRefused as refusal:
             _tell(journal, plan_id, f"The run ended early: {refusal}")
             raise
@@ -165,8 +248,10 @@ async def _locked(plan_id: str, journal: Journal, paths: Paths, session: Session
             # The outcomes are worth a witness too; they are written whether or not one comes.
             with contextlib.suppress(JournalError):
                 await witnesses.ask()
-        if not execution.stopping:
-            await _refresh(backend, plan.token.ref, paths)
+        if not going.stopping and len(plan.items) <= MOST_REFRESHED:
+            for item in plan.items:
+                if (tools := going.tools.get(item.backend)) is not None:
+                    await _refresh(tools.backend, item.token.ref, paths)
     return result
 
 
@@ -182,13 +267,27 @@ def _tell(journal: Journal, plan_id: str, text: str) -> None:
             journal.append(Kind.NOTE, why=facts.words(text), act=about)
 
 
-def _configure(name: str, paths: Paths) -> Backend:
-    for entry in load(paths.config).backends:
+def _configure(name: str, settings: Settings | None) -> Backend:
+    for entry in settings.backends if settings is not None else ():
         if entry.name == name:
             return registry.configure(name, entry.table, act=True)
     raise PlanRefused(
         f"the configuration has no backend {name!r}", "Plan again with the configuration of today."
     )
+
+
+def _sink(name: str, settings: Settings | None, show: int | None) -> Sink:
+    if name == SHOW:
+        # Its descriptor is one of this process, which no configuration can name. Without
+        # one it says that nobody is there to look, and escrow keeps the value.
+        table = {"type": SHOW, "descriptor": UNUSED if show is None else show}
+        return sinks_registry.configure(name, table, act=True)
+    found = settings.sinks.get(name) if settings is not None else None
+    if found is None:
+        raise PlanRefused(
+            f"the configuration has no sink {name!r}", "Plan again with the configuration of today."
+        )
+    return sinks_registry.configure(name, found.table, act=True)
 
 
 async def _refresh(backend: Backend, ref: TokenRef, paths: Paths) -> None:
@@ -216,6 +315,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--lock", type=int, help="an inherited descriptor of the plan's lock")
     parser.add_argument("--session", type=int, help="an inherited pipe with the session")
+    parser.add_argument("--secrets", type=int, help="an inherited pipe with the values in hand")
+    parser.add_argument("--show", type=int, help="an inherited descriptor of a terminal")
+    parser.add_argument("--climb", type=float, help="seconds to look for evidence")
     given = parser.parse_args(arguments)
     os.umask(0o077)
     if given.lock is not None:
@@ -224,7 +326,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     paths = Paths(config=given.config, state=given.state)
     try:
         session = None if given.session is None else Session.take_over(given.session)
-        result = asyncio.run(run(given.plan, paths, given.lock, session))
+        secrets = None if given.secrets is None else _handed_over(given.secrets)
+        work = run(given.plan, paths, given.lock, session, secrets, given.climb, given.show)
+        result = asyncio.run(work)
     except ConsoleError as error:
         _say(f"{error} {error.hint}")
         return error.code

@@ -61,8 +61,10 @@ class Sealer:
         with contextlib.suppress(Exception):
             await self.seal(backend)
 
-    async def seal(self, backend: str) -> Seal | None:
+    async def seal(self, backend: str, *, early: bool = False) -> Seal | None:
         """Put the backend's new events under a seal. None when there are none, or it is early.
+
+        With ``early`` it is never too early, as after reading a large log.
 
         Raises:
             JournalError: the journal cannot be used.
@@ -75,13 +77,13 @@ class Sealer:
             return None
         journal = await asyncio.to_thread(opening.journal, self._paths)
         try:
-            return await self._seal(backend, journal)
+            return await self._seal(backend, journal, 0.0 if early else self._every)
         finally:
             await asyncio.to_thread(journal.close)
 
-    async def _seal(self, backend: str, journal: Journal) -> Seal | None:
+    async def _seal(self, backend: str, journal: Journal, every: float) -> Seal | None:
         # Other processes seal too, and remember it nowhere else.
-        if await asyncio.to_thread(_age, journal, backend) < self._every:
+        if await asyncio.to_thread(_age, journal, backend) < every:
             return None
         await self._let_go_of_lost(journal)
         # Marked first: a mark whose entry was never written is taken back; an entry whose
@@ -141,6 +143,8 @@ _UNSEALED = (
 
 
 def _mark(connection: Connection, backend: str, id_: str) -> int:
+    # From now on, no event is dropped before it is sealed.
+    connection.exec_driver_sql("INSERT OR IGNORE INTO mark (name, value) VALUES ('sealing', 1)")
     return connection.exec_driver_sql(
         f"INSERT INTO sealed (key, seal) SELECT key, ? {_UNSEALED}",
         (id_, backend, MOST),

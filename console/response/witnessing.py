@@ -66,6 +66,8 @@ class Witnesses:
         self.required = settings.witnessing == "require"
         self._journal = journal
         self._threads = threading.Lock()
+        self._asking: asyncio.Future[Asked] | None = None
+        self._next: asyncio.Future[Asked] | None = None
         try:
             found = [each.split() for each in settings.witnesses]
             self._all = [_One(url, CosignatureVerifier.parse(vkey)) for url, vkey in found]
@@ -85,7 +87,19 @@ class Witnesses:
         return None if settings.witnessing == "off" else cls(settings, journal)
 
     async def ask(self) -> Asked:
-        """Have the newest checkpoint cosigned, off the event loop. See ``ask_now``."""
+        """Have the newest checkpoint cosigned, off the event loop. See ``ask_now``.
+
+        One question serves everybody who came before it was put; who comes while one is
+        under way shares the next, since that one may be about an older checkpoint.
+        """
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._after(self._asking))
+        return await asyncio.shield(self._next)
+
+    async def _after(self, before: asyncio.Future[Asked] | None) -> Asked:
+        if before is not None:
+            await asyncio.wait([before])
+        self._asking, self._next = self._next, None
         return await asyncio.to_thread(self.ask_now)
 
     def ask_now(self) -> Asked:

@@ -78,6 +78,10 @@ class TokenRow(SQLModel, table=True):
     """What free text searches, folded."""
     grant_text: str
     """The names of the grants, folded, each between two newlines."""
+    owner_from: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Who says so: hand or declared; empty where it is the backend's own word."""
+    owner_gone: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Why the owner answers for nothing any more: left or disabled; else empty."""
 
 
 class DocumentRow(SQLModel, table=True):
@@ -206,6 +210,217 @@ class UseRow(SQLModel, table=True):
     handle: str = Field(primary_key=True)
     hour: int = Field(primary_key=True)
     uses: int
+
+
+class RollupRow(SQLModel, table=True):
+    """How many events there were in five minutes. ``handle`` "" is all of a backend's.
+
+    They stay when the events are dropped.
+    """
+
+    __tablename__ = "rollup"
+    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_with_rowid": False}
+
+    handle: str = Field(primary_key=True)
+    backend: str = Field(primary_key=True)
+    slot: int = Field(primary_key=True)
+    """The time divided by 300 seconds."""
+    class_: str = Field(primary_key=True, sa_column_kwargs={"name": "class"})
+    outcome: str = Field(primary_key=True)
+    uses: int
+
+
+class LogSourceRow(SQLModel, table=True):
+    """A log that is read from files, what of time it covers, and how far its clock is off."""
+
+    __tablename__ = "log_source"
+
+    name: str = Field(primary_key=True)
+    backend: str
+    type: str
+    covers_since: int | None
+    covers_until: int | None
+    """Up to here everything that was there has been read."""
+    last_at: int | None
+    """The time of the newest line."""
+    read_at: int | None
+    events: int
+    bad: int
+    """Lines that could not be read as what they should be."""
+    ahead_ms: int
+    """How far a line's time was ahead of our clock, at most."""
+    back_ms: int
+    """How far time went backwards from one line to the next, at most."""
+    error: str
+    hint: str
+
+
+class LogPositionRow(SQLModel, table=True):
+    """How far a source has been read: committed together with the events up to there."""
+
+    __tablename__ = "log_position"
+    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_with_rowid": False}
+
+    source: str = Field(primary_key=True)
+    file: str = Field(primary_key=True)
+    state: bytes = Field(sa_type=LargeBinary)
+
+
+class LogHoleRow(SQLModel, table=True):
+    """A stretch of time of which a log tells nothing, though something may have happened.
+
+    NULL in ``since`` means "from its beginning", in ``until`` "to this day".
+    """
+
+    __tablename__ = "log_hole"
+    __table_args__ = (Index("ix_log_hole_backend", "backend"),)
+
+    id: int = Field(primary_key=True)
+    source: str
+    backend: str
+    since: int | None
+    until: int | None
+    kind: str
+    what: str
+    hint: str
+
+
+class LogNameRow(SQLModel, table=True):
+    """What a log calls a token: ``alias`` is the handle made from that name.
+
+    ``handle`` is NULL as long as nobody knows which token it is.
+    """
+
+    __tablename__ = "log_name"
+    __table_args__ = (
+        Index("ix_log_name_handle", "handle"),
+        {"sqlite_with_rowid": False},
+    )
+
+    alias: str = Field(primary_key=True)
+    backend: str
+    kind: str
+    name: str
+    handle: str | None
+
+
+class LogLearnedRow(SQLModel, table=True):
+    """What a source learned from older lines and needs for the later ones."""
+
+    __tablename__ = "log_learned"
+    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_with_rowid": False}
+
+    source: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    value: str
+
+
+class NodeRow(SQLModel, table=True):
+    """Something that owns, is carried by, or uses tokens. ``key`` is unique on its side."""
+
+    __tablename__ = "node"
+    __table_args__ = (Index("ix_node_key", "side", "key", unique=True),)
+
+    num: int = Field(primary_key=True)
+    side: str
+    """Its column: who, token, grant or use."""
+    key: str
+    kind: str
+    kind_rank: int
+    """How well the kind is known: 0 guessed, 1 told by a system, 2 declared."""
+    name: str
+    place: str
+
+
+class LinkRow(SQLModel, table=True):
+    """One piece of evidence that a leak or a loss of ``a`` reaches ``b``."""
+
+    __tablename__ = "link"
+    __table_args__ = (
+        Index("ix_link_back", "b", "a"),
+        Index("ix_link_origin", "origin", "a"),
+        {"sqlite_with_rowid": False},
+    )
+
+    a: int = Field(primary_key=True)
+    b: int = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    """declared, configured or observed."""
+    origin: str = Field(primary_key=True)
+    """Which reader wrote it; that one alone replaces it."""
+    seen: int | None
+    times: int
+    confidence: int
+    """Of 100."""
+    detail: str
+
+
+class LinkedRow(SQLModel, table=True):
+    """The digest of a token's record when its links were last made from it."""
+
+    __tablename__ = "linked"
+
+    num: int = Field(primary_key=True)
+    digest: bytes = Field(sa_type=LargeBinary)
+
+
+class ClaimRow(SQLModel, table=True):
+    """Somebody says who owns a token. ``entry`` is the journal's, for a claim by hand."""
+
+    __tablename__ = "claim"
+    __table_args__ = (
+        Index("ix_claim_handle", "handle"),
+        Index("ix_claim_origin", "origin"),
+    )
+
+    id: int = Field(primary_key=True)
+    handle: str
+    owner: str
+    kind: str
+    how: str
+    """hand or declared; what a backend says stands in the token's own record."""
+    origin: str
+    at: int | None
+    entry: str
+    reason: str
+
+
+class DepartedRow(SQLModel, table=True):
+    """Somebody who left, or whose account a system has disabled. ``key`` is folded."""
+
+    __tablename__ = "departed"
+
+    key: str = Field(primary_key=True)
+    origin: str = Field(primary_key=True)
+    name: str
+    how: str
+
+
+class FingerprintRow(SQLModel, table=True):
+    """A keyed hash of a token's value, from a moment when the value was in hand."""
+
+    __tablename__ = "fingerprint"
+    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_with_rowid": False}
+
+    print: str = Field(primary_key=True)
+    handle: str = Field(primary_key=True)
+    origin: str
+    at: int
+
+
+class LinkSourceRow(SQLModel, table=True):
+    """Something that links were read from, and what went wrong there."""
+
+    __tablename__ = "link_source"
+
+    name: str = Field(primary_key=True)
+    kind: str
+    at: int | None
+    found: int
+    problem: str
+    hint: str
+    mark: str
 
 
 class MarkRow(SQLModel, table=True):

@@ -7,13 +7,16 @@ Textual, so that the documentation can be made without a screen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+from console.tui import reasons
 from console.tui.columns import CHANGED_KEY, COLUMNS
 
-VIEWS = ("inventory", "token", "backends", "journal", "help")
-LISTS = ("inventory", "backends", "journal")
+VIEWS = (
+    "inventory", "token", "backends", "journal", "runs", "run", "item", "report", "help",
+)  # fmt: skip
 
 
 class Context(NamedTuple):
@@ -31,8 +34,8 @@ class Context(NamedTuple):
     backend: str = ""
     can_act: bool = False
     """The token's backend has a credential to act with."""
-    revoke: str = "unknown"
-    """The backend's declared support for revoking this kind."""
+    verbs: Mapping[str, str] = MappingProxyType({})
+    """The backend's declared support for each verb on this kind, by the verb's name."""
     kind: str = ""
     marks: int = 0
     filtered: bool = False
@@ -40,50 +43,19 @@ class Context(NamedTuple):
     """Why nothing can be sent on the journal as it is; empty where something can."""
     run: bool = False
     """A run is being watched."""
-
-
-def _always(context: Context) -> str:
-    return ""
-
-
-def _needs_token(context: Context) -> str:
-    return "" if context.token else "no token is under the cursor"
-
-
-def _needs_worker(context: Context) -> str:
-    return "" if context.worker else "the backend process is not running"
-
-
-def _needs_marks(context: Context) -> str:
-    return "" if context.marks else "nothing is marked"
-
-
-def _back(context: Context) -> str:
-    if context.view == "inventory" and not (context.filtered or context.marks or context.run):
-        return "there is nothing behind the list of tokens; q leaves"
-    return ""
-
-
-def _revoke(context: Context) -> str:
-    if not context.act:
-        return "started without --act"
-    if context.journal:
-        return context.journal
-    if context.marks > 1:
-        return f"{context.marks} are marked: one token at a time in this version"
-    if not context.token:
-        return "no token is under the cursor"
-    if context.gone:
-        return "the token is gone from its system"
-    if context.ended:
-        return f"the token is {context.ended}"
-    if not context.can_act:
-        return f"{context.backend} has no credential to act with"
-    if context.revoke == "manual":
-        return f"{context.backend} cannot revoke {context.kind} by its API, only a person can"
-    if context.revoke not in ("full", "partial"):
-        return f"{context.backend} declares no way to revoke {context.kind}"
-    return _needs_worker(context)
+    standing: str = ""
+    """Where the run in this view stands, in the words of ``run_reader``; empty for none."""
+    second: bool = False
+    """The run waits for a second person."""
+    working: bool = False
+    """The run's runner is at work on this machine."""
+    halted: int = 0
+    late: int = 0
+    item: str = ""
+    """What is under the cursor of a run: ``item``, ``late``, or nothing."""
+    rotates: bool = False
+    closing: str = ""
+    """Why the run cannot be closed; empty when it can."""
 
 
 class Action(NamedTuple):
@@ -100,7 +72,7 @@ class Action(NamedTuple):
     danger: bool = False
     needs: str = ""
     group: str = "Go"
-    why_not: Callable[[Context], str] = _always
+    why_not: Callable[[Context], str] = reasons.always
 
     def disabled_reason(self, context: Context) -> str:
         """Why it cannot be done here and now; empty where it can."""
@@ -129,28 +101,71 @@ ACTIONS: tuple[Action, ...] = (
     Action("filter", ("/",), "filter", "Filter as you type; the syntax is in help.",
            ("inventory", "journal"), 1, group="Find"),
     Action("open", ("enter",), "open", "Open what is under the cursor.",
-           ("inventory", "backends", "journal"), 2),
+           ("inventory", "backends", "journal", "runs", "run"), 1),
+    Action("contain", ("c",), "contain",
+           "Plan to stop its use; can be undone. Asks before anything is sent.",
+           ("inventory", "token"), 5, danger=True, needs="contain", group="Act",
+           why_not=reasons.verb("contain")),
+    Action("rotate", ("R",), "rotate",
+           "Plan a new value: sealed, delivered, then the old one ends. Asks first.",
+           ("inventory", "token"), 6, danger=True, needs="rotate", group="Act",
+           why_not=reasons.verb("rotate")),
     Action("revoke", ("K",), "revoke",
-           "Plan a revoke; asks before anything is sent.",
-           ("inventory", "token"), 5, danger=True, needs="revoke", group="Act", why_not=_revoke),
+           "Plan to end it for good. Asks before anything is sent.",
+           ("inventory", "token"), 7, danger=True, needs="revoke", group="Act",
+           why_not=reasons.verb("revoke")),
+    Action("restore", ("u",), "restore",
+           "Plan the exact undo of contain. Asks before anything is sent.",
+           ("inventory", "token"), danger=True, needs="restore", group="Act",
+           why_not=reasons.verb("restore")),
+    Action("disconnect", ("d",), "disconnect",
+           "Plan to end its open sessions. Asks before anything is sent.",
+           ("inventory", "token"), danger=True, needs="disconnect", group="Act",
+           why_not=reasons.verb("disconnect")),
+    Action("act", ("a",), "act", "Choose what to do with it, or with all that are marked.",
+           ("inventory", "token"), 4, group="Act", why_not=reasons.acting),
+    Action("start", ("n",), "start", "Start the run, or go on with one whose runner is gone.",
+           ("run",), 2, danger=True, group="Run", why_not=reasons.start),
+    Action("pause", ("p",), "pause", "Begin no further call; or let a paused run go on.",
+           ("run",), 3, group="Run", why_not=reasons.pause),
+    Action("unhalt", ("h",), "un-halt", "Let a halted lane go on, and try again what failed.",
+           ("run",), 4, danger=True, group="Run", why_not=reasons.unhalt),
+    Action("report", ("s",), "situation", "The situation report as plain text, to copy.",
+           ("run",), 5, group="Run", why_not=reasons.a_run),
+    Action("except_", ("e",), "except", "Let a token be: somebody answers for it, until a date.",
+           ("run", "item"), 6, group="Run", why_not=reasons.except_),
+    Action("waive", ("w",), "waive", "Go on without the proof that its consumers have moved.",
+           ("run", "item"), 7, danger=True, group="Run", why_not=reasons.waive),
+    Action("take_in", ("t",), "take in late", "Plan for what appeared after the scope was frozen.",
+           ("run",), danger=True, group="Run", why_not=reasons.take_in),
+    Action("second", ("y",), "approve", "Approve as second person what somebody else approved.",
+           ("run",), 2, danger=True, group="Run", why_not=reasons.second),
+    Action("glass", ("B",), "break glass",
+           "Do without the second person. Journaled first, and shown in red.",
+           ("run",), danger=True, group="Run", why_not=reasons.glass),
+    Action("close", ("c",), "close", "Declare the run done; says why it cannot be.",
+           ("run",), 8, group="Run", why_not=reasons.close),
+    Action("abort", ("x",), "abort", "End the run for good, whatever is left.",
+           ("run",), danger=True, group="Run", why_not=reasons.going),
     Action("mark", ("space",), "mark", "Mark the token, or take the mark away.",
-           ("inventory",), 3, group="Mark", why_not=_needs_token),
+           ("inventory",), 3, group="Mark", why_not=reasons.needs_token),
     Action("mark_range", ("ctrl+space", "ctrl+@"), "mark range",
            "Mark from the last mark to the cursor.",
-           ("inventory",), group="Mark", why_not=_needs_token),
+           ("inventory",), group="Mark", why_not=reasons.needs_token),
     Action("unmark", ("ctrl+backslash",), "unmark all", "Take all marks away.",
-           ("inventory",), group="Mark", why_not=_needs_marks),
-    Action("sort", ("s",), "sort", "Choose the column to sort by.", ("inventory",), 4,
+           ("inventory",), group="Mark", why_not=reasons.needs_marks),
+    Action("sort", ("s",), "sort", "Choose the column to sort by.", ("inventory",),
            group="Sort"),
     Action("columns", ("v",), "columns", "Choose the columns; remembered for next time.",
            ("inventory",), group="Sort"),
     *_sorts(),
     Action("backends", ("b",), "backends", "How each backend is, and what it can do.",
-           ("inventory", "token", "journal", "help"), 6),
+           tuple(view for view in VIEWS if view != "backends"), 9),
     Action("journal", ("J",), "journal", "Every action: intent, outcome, evidence.",
-           ("inventory", "token", "backends", "help"), 7),
-    Action("inventory", ("i",), "inventory", "Back to the list of tokens.",
-           ("token", "backends", "journal", "help")),
+           tuple(view for view in VIEWS if view != "journal"), 10),
+    Action("runs", ("l",), "runs", "Every plan that was made, and how far its run is.",
+           tuple(view for view in VIEWS if view != "runs"), 8),
+    Action("inventory", ("i",), "inventory", "Back to the list of tokens.", VIEWS[1:]),
     Action("last", ("-",), "last view", "The view before this one.", VIEWS),
     Action("kinds", ("f",), "kinds", "Show one kind of entry only.", ("journal",), 3,
            group="Find"),
@@ -158,9 +173,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("verify", ("V",), "verify", "Check the whole journal now; what is wrong and what to do.",
            ("journal",), 5),
     Action("reread", ("r",), "read again", "Ask the system for this token again.", ("token",), 2,
-           why_not=_needs_worker),
+           why_not=reasons.needs_worker),
     Action("refresh", ("r",), "refresh", "Ask the backends again now.",
-           ("inventory", "backends"), 8, why_not=_needs_worker),
+           ("inventory", "backends"), 11, why_not=reasons.needs_worker),
     Action("down", ("down", "j"), "down", "One down.", VIEWS, group="Move"),
     Action("up", ("up", "k"), "up", "One up.", VIEWS, group="Move"),
     Action("page_down", ("pagedown", "ctrl+f"), "page down", "One page down.", VIEWS,
@@ -170,11 +185,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("half_up", ("ctrl+u",), "half up", "Half a page up.", VIEWS, group="Move"),
     Action("top", ("home",), "first", "To the first line.", VIEWS, group="Move"),
     Action("bottom", ("end",), "last", "To the last line.", VIEWS, group="Move"),
-    Action("back", ("escape", "ctrl+c"), "back", "Leave this; clears a filter first.", VIEWS, 9,
-           why_not=_back),
+    Action("back", ("escape", "ctrl+c"), "back", "Leave this; clears a filter first.", VIEWS, 12,
+           why_not=reasons.back),
     Action("palette", (":",), "command", "Choose an action by its name.", VIEWS),
     Action("help", ("?",), "help", "What the keys do here, and why some do not.",
-           ("inventory", "token", "backends", "journal"), 10),
+           VIEWS[:-1], 13),
     Action("quit", ("q", "ctrl+q"), "quit", "Leave; runs that were started go on.", VIEWS),
 )  # fmt: skip
 BY_ID = {action.id: action for action in ACTIONS}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,8 +17,10 @@ from console.settings import Paths, Settings
 from console.tui import status
 from console.tui._textual_hacks import CarefulApp
 from console.tui.actions import Context
+from console.tui.alarms import Alarms
 from console.tui.draw import Lines
 from console.tui.keeper import Keeper
+from console.tui.run_reader import Line, Shown
 from console.tui.screens.base import View
 from console.tui.screens.inventory import InventoryView
 from console.tui.signals import Leaving
@@ -31,6 +35,8 @@ TICK_EVERY = 10.0
 """Seconds after which ages may be drawn anew."""
 
 RUN_ENTRIES = 50
+LASTING = ("inventory", "backends", "journal", "runs")
+"""Views that one can go back to with the key for the last one."""
 
 
 class ConsoleApp(CarefulApp, inherit_bindings=False):
@@ -40,7 +46,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     CSS = """
     Screen { layout: vertical; overflow: hidden; }
     #bar { height: auto; }
-    #alarm { display: none; }
+    #alarm, #after { display: none; }
     """
     BINDINGS: ClassVar[list[Any]] = []
 
@@ -63,6 +69,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.world = World(
             paths, settings, act=act, demo=demo, ascii_only=ascii_only, now=now
         )  # fmt: skip
+        self.alarms = Alarms(paths.state / "alarms.json")
         self.inventory_view = InventoryView(self.world)
         self.run_id = ""
         self._run_title = ""
@@ -83,6 +90,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
     def get_default_screen(self) -> Screen[None]:
         self.world.look()
+        self._listen()
         return self.inventory_view
 
     def on_mount(self) -> None:
@@ -120,23 +128,27 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     @property
     def front(self) -> View | None:
         """The view in front."""
-        screen = self.screen
-        return screen if isinstance(screen, View) else None
+        # While it ends, a timer may come after the last view has gone.
+        stack = self.screen_stack
+        return stack[-1] if stack and isinstance(stack[-1], View) else None
 
     async def go(self, name: str) -> None:
         """Bring a view to the front; the list of tokens is always the one below."""
         from console.tui.screens.backends import BackendsView
         from console.tui.screens.journal import JournalScreen
+        from console.tui.screens.runs import RunsView
 
         front = self.front
         if front is None or front.view == name:
             return
-        self._last = front.view if front.view not in ("token", "help") else self._last
+        self._last = front.view if front.view in LASTING else self._last
         self._to_bottom()
         if name == "backends":
             await self.push_screen(BackendsView(self.world))
         elif name == "journal":
             await self.push_screen(JournalScreen(self.world))
+        elif name == "runs":
+            await self.push_screen(RunsView(self.world))
 
     def _to_bottom(self) -> None:
         while len(self.screen_stack) > 1:
@@ -159,6 +171,32 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
         await self.push_screen(TokenView(self.world, handle))
 
+    async def open_run(self, plan: str) -> None:
+        """A run's board over the list of runs."""
+        from console.tui.screens.run import RunView
+
+        await self.go("runs")
+        await self.push_screen(RunView(self.world, plan))
+
+    async def open_item(self, line: Line, shown: Shown) -> None:
+        """One token's part of a run, over its board."""
+        from console.tui.screens.text import ItemView
+
+        await self.push_screen(ItemView(self.world, line, shown))
+
+    async def open_report(self, shown: Shown) -> None:
+        """A run's situation report, over its board."""
+        from console.tui.screens.text import ReportView
+
+        await self.push_screen(ReportView(self.world, shown))
+
+    def run_shown(self, shown: Shown) -> None:
+        """A board has news: it was looked at, and a page over it may have to follow."""
+        self.alarms.heard(shown.plan.id, shown.seq)
+        if (front := self.front) is not None:
+            front.run_changed(shown)
+            front.frame()
+
     async def help_for(self, context: Context) -> None:
         """Help for a view."""
         from console.tui.screens.help import HelpView
@@ -173,6 +211,8 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
             return
         self.keeper.look()
         store, journal = self.world.look()
+        if journal:
+            self._listen()
         for screen in self.screen_stack:
             if isinstance(screen, View) and screen is not self.screen:
                 screen.outdated = screen.outdated or store or journal
@@ -185,6 +225,12 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
             front.journal_changed()
             self._follow_run()
         front.frame()
+
+    def _listen(self) -> None:
+        """Whether a token of a run was used after its end. The journal's own trouble is told
+        elsewhere."""
+        with contextlib.suppress(ConsoleError, sqlite3.Error):
+            self.alarms.look(self.world.journal)
 
     def _keep(self) -> None:
         self.keeper.look()
@@ -206,7 +252,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
     # The worker
 
-    async def ask(self, what: str, **fields: Any) -> Mapping[str, Any]:
+    async def ask(self, what: str, /, **fields: Any) -> Mapping[str, Any]:
         """Ask the worker. Raises ``WorkerError``."""
         return await self.link.ask(what, **fields)
 

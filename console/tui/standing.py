@@ -105,7 +105,7 @@ def short(standing: Standing, now: float, width: int) -> list[Part]:
 def witnessed(standing: Standing, *, narrow: bool = False) -> str:
     """How far others have seen the journal."""
     if not standing.witnessed:
-        return "unwit" if narrow else "unwitnessed"
+        return "no witness" if narrow else "unwitnessed"
     if standing.witnessed >= standing.entries:
         return "wit all" if narrow else "all witnessed"
     return f"{'wit' if narrow else 'witnessed up to'} {standing.witnessed:,}"

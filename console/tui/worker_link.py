@@ -101,7 +101,7 @@ class WorkerLink:
                 process.kill()
             await process.wait()
 
-    async def ask(self, what: str, **fields: Any) -> Mapping[str, Any]:
+    async def ask(self, what: str, /, **fields: Any) -> Mapping[str, Any]:
         """Send a request and wait for its answer.
 
         Raises:

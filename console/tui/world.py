@@ -37,6 +37,7 @@ class World:
         self.host = platform.node().split(".")[0] or "this host"
         tables = settings.backends if settings is not None else ()
         self.production = {table.name for table in tables if table.table.get("production") is True}
+        self.sinks = tuple(settings.sinks) if settings is not None else ()
         self.inventory = Inventory(paths.inventory, clock=now)
         self.asked = settings.journal if settings is not None else JournalSettings()
         self.remote_journal = self.asked.url is not None
@@ -116,10 +117,11 @@ class World:
     def context(self, view: str, row: Row | None, **more: Any) -> Context:
         """What an action has to know, with this row as the one to act on."""
         state = self.backend(row.backend) if row is not None else None
-        revoke = "unknown"
+        verbs: dict[str, str] = {}
         problem = self.standing.problem
         if row is not None and state is not None and state.capabilities is not None:
-            revoke = state.capabilities.of(row.kind).ability(Verb.REVOKE).support.value
+            declared = state.capabilities.of(row.kind)
+            verbs = {verb.value: declared.ability(verb).support.value for verb in Verb}
         return Context(
             view=view,
             act=self.act,
@@ -129,7 +131,7 @@ class World:
             ended=row.state if row is not None and row.state in ("revoked", "expired") else "",
             backend=row.backend if row is not None else "",
             can_act=state is not None and state.can_act,
-            revoke=revoke,
+            verbs=verbs,
             kind=row.kind if row is not None else "",
             journal=f"the journal is not whole: {problem}" if problem else "",
             **more,

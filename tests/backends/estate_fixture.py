@@ -14,8 +14,7 @@ from backends.contract import (
     Backend,
     BackendConfig,
 )
-from backends.estate import Estate, World, clear_trouble, create, set_trouble
-from backends.estate.issue import ACTING
+from backends.estate import SYSTEMS, Estate, World, clear_trouble, create, set_trouble
 from backends.model import (
     Secret,
     TokenRef,
@@ -40,15 +39,33 @@ class OnEstate(Fixture):
         name = f"throw_away_{self.made}"
         with World(self.path) as world:
             # The code host takes the token's user for its owner.
-            who = {"principal": "ops"} if self.system == "codehost" else {}
+            who = "ops" if self.system == "codehost" else name
             id_, secret = world.mint(
-                self.system, name, owner="ops", grants=[("policy", "kv-read")], **who
+                self.system,
+                name,
+                owner="ops",
+                principal=who,
+                grants=[("policy", "kv-read")],
+                kind=kind,
             )
         return Made(TokenRef("here", kind, id_), secret, name, "ops")
 
     def accepts(self, made: Made) -> bool:
         with World(self.path) as world:
+            declared = SYSTEMS[self.system].capabilities.of(made.ref.kind)
+            if declared.reuse_detection and not world.accepts(made.secret):
+                return False  # To try a replaced value would end its successor.
             return world.attempt(made.secret)
+
+    def crowded(self, kind: str) -> Made | None:
+        if self.system != "cloud":
+            return None
+        self.made += 1
+        user = f"crowded_{self.made}"
+        with World(self.path) as world:
+            id_, secret = world.mint("cloud", user, owner="ops", principal=user)
+            world.mint("cloud", user, owner="ops", principal=user)
+        return Made(TokenRef("here", kind, id_), secret, user, "ops")
 
     def now(self) -> datetime:
         with World(self.path) as world:
@@ -60,13 +77,7 @@ class OnEstate(Fixture):
 
     def calls(self, made: Made) -> int | None:
         with World(self.path) as world:
-            row = world.row(self.system, made.ref.id)
-            assert row is not None
-            return int(
-                world.db.execute(
-                    "SELECT count(*) FROM event WHERE token = ? AND actor = ?", (row["n"], ACTING)
-                ).fetchone()[0]
-            )
+            return world.changes(self.system, made.ref.id)
 
     def wrong_credential(self) -> tuple[Backend, Secret] | None:
         wrong = Secret("est_vlt_nobody-knows-this-one")

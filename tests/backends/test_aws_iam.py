@@ -232,5 +232,6 @@ def test_the_labs_table_configures_a_backend_of_this_type(server: MotoServer) ->
     (kind,) = backend.capabilities().kinds
     assert kind.can_read(Readable.LIST) is Support.FULL
     assert kind.ability(Verb.REVOKE).support is Support.FULL
-    assert kind.ability(Verb.ROTATE).support is Support.NONE
+    assert kind.ability(Verb.ROTATE).support is Support.FULL
+    assert kind.ability(Verb.DISCONNECT).support is Support.NONE
     assert kind.slots == 2

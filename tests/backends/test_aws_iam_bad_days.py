@@ -353,9 +353,9 @@ def test_what_is_not_offered_says_so() -> None:
     async def go(url: str) -> None:
         async with AwsIam(config(url)) as backend:
             token = await backend.read(TokenRef("aws", "access-key", KEY))
-            await backend.plan(Verb.ROTATE, token)
+            await backend.plan(Verb.DISCONNECT, token)
 
-    with world() as server, pytest.raises(Unsupported, match="rotate"):
+    with world() as server, pytest.raises(Unsupported, match="no disconnect"):
         asyncio.run(go(server.url))
 
 

@@ -6,13 +6,14 @@ import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from openbao_fixture import backend, call, create, server
 from postgres_lab import Proxy
 
 from backends.conformance import Check, Fixture, Made, checks
-from backends.contract import Backend
+from backends.contract import Backend, Verb
 from backends.lab.openbao import OpenBaoServer
 from backends.lab.server import free_port
 from backends.model import Secret, TokenRef
@@ -38,12 +39,22 @@ class OnOpenBao(Fixture):
     def make(self, kind: str) -> Made:
         name = f"throw-away-{next(NUMBERS)}"
         if kind == SERVICE:
-            made = create(self.server, display_name=name, meta={"owner": "qa"}, ttl="1h")
+            body: dict[str, Any] = {"display_name": name, "meta": {"owner": "qa"}, "ttl": "1h"}
+            made = create(self.server, policies=["security-read"], **body)
             return Made(made.ref, Secret(made.value), f"token-{name}", "qa")
         metadata = json.dumps({"name": name, "owner": "qa"})
         issued = call(self.server, "POST", f"{ROLE}/secret-id", {"metadata": metadata})[1]["data"]
         ref = TokenRef("bao", APPROLE, f"scanner/{issued['secret_id_accessor']}")
         return Made(ref, Secret(issued["secret_id"]), f"scanner {name}", "qa")
+
+    def make_for(self, verb: Verb, kind: str) -> Made:
+        """What can be contained has an entity; here it comes by a role of the token store."""
+        if kind != SERVICE or verb not in (Verb.CONTAIN, Verb.RESTORE):
+            return self.make(kind)
+        name = f"throw-away-{next(NUMBERS)}"
+        body = {"display_name": name, "entity_alias": "scanner", "ttl": "1h"}
+        made = create(self.server, path="create/security", **body)
+        return Made(made.ref, Secret(made.value), f"token-{name}", "security-operations")
 
     def accepts(self, made: Made) -> bool:
         if made.ref.kind == SERVICE:

@@ -170,8 +170,6 @@ def test_containing_is_taken_back_exactly(server: PostgresServer) -> None:
     assert (outcome.state, proposal.steps[0].expect) == (OutcomeState.APPLIED, "active")
     log_in(server, "contained")
     assert "changes nothing" in planned(server, Verb.RESTORE, ref).collateral[0]
-    with pytest.raises(Unsupported, match="rotation"):
-        planned(server, Verb.ROTATE, ref)
 
 
 def test_a_drop_that_the_server_refuses_names_the_reason(server: PostgresServer) -> None:

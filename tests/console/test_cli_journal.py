@@ -37,7 +37,7 @@ REASON = "leaked in a public repository"
 CANARY = "tk_live_Zq81mVnC4yXs07RtBwKd"
 COMMANDS = (
     "list", "show", "verify", "prove", "export", "find-secret", "doctor", "recover", "witness",
-    "key", "pin",
+    "key", "pin", "acknowledge", "init-postgres",
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def acted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("demo")
     assert console(place, "demo", "--prepare", "--tokens", "300", "--seed", "3").returncode == 0
     home = place / "demo"
-    rows = json.loads(console(home, "list", "backend:vault-prod", "state:active", "--json").stdout)
+    rows = json.loads(console(home, "list", "backend:aws-main", "state:active", "--json").stdout)
     row = next(row for row in rows if row["name"].isascii() and row["name"].isprintable())
     done = console(home, "revoke", row["handle"], "--reason", REASON, "--confirm", row["name"])
     assert done.returncode == 0, done.stderr

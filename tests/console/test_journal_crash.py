@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 from journal_old import as_version_1
-from journal_scene import FORK, checked, grown, intent, outcome
+from journal_scene import ACT, FORK, WHY, checked, grown, intent, outcome
+from msgspec.structs import replace
 
 from console.errors import JournalError
 from console.journal import ballast, keys, start
+from console.journal.entry import Kind, PlanMark, RunMark, uuid7
 from console.journal.log import Journal
 from console.journal.read import JournalView
 from console.journal.sqlite import SqliteStore
@@ -272,6 +274,37 @@ def test_an_old_journal_gets_its_tree_at_the_first_opening(tmp_path: Path) -> No
     connection.close()
     with pytest.raises(JournalError, match="checkpoints are gone"):
         Journal(path)
+
+
+def test_a_journal_of_version_2_is_read_as_it_is_and_takes_runs_once_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, plan = tmp_path / "journal.db", uuid7()
+    act = replace(ACT, plan_ref=plan)
+    with monkeypatch.context() as patched, Journal(path) as journal:
+        patched.setattr("console.journal.writer.VERSION", 2)
+        mark = PlanMark(sha256="0" * 64, steps=1, answered=("owner-unknown",))
+        journal.append(Kind.PLAN, id=plan, why=WHY, act=ACT, plan=mark)
+        journal.append(Kind.INTENT, why=WHY, act=act)
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            "DROP INDEX entry_plan; ALTER TABLE entry DROP COLUMN plan;"
+            "ALTER TABLE entry ADD COLUMN plan TEXT GENERATED ALWAYS AS"
+            " (json_extract(CAST(leaf AS TEXT), '$.act.plan_ref')) VIRTUAL;"
+            "CREATE INDEX entry_plan ON entry (plan); PRAGMA user_version = 2;"
+        )
+    connection.close()
+    with JournalView(path) as view:
+        before = view.of_plan(plan)
+    assert [each.kind for each in before] == ["plan", "intent"]
+    assert checked(path).findings[0].what == "open"
+    with Journal(path) as journal:
+        journal.append(Kind.RUN, run=RunMark(plan=plan, what="start"))
+        found = journal.of_plan(plan)
+        assert found[:2] == before, "untouched"
+        assert [each.kind for each in found] == ["plan", "intent", "run"]
+        assert [each.body.v for each in found] == [2, 2, 3]
+    assert {each.code for each in checked(path).findings} == {Code.INCOMPLETE}
 
 
 def test_an_old_journal_that_is_broken_is_not_signed(tmp_path: Path) -> None:

@@ -35,12 +35,12 @@ from console.journal.tlog.cosign import Cosigner
 from console.journal.tlog.note import open_note
 from console.journal.tlog.witness import Witness, WitnessServer
 from console.journal.verify import Code, verify
-from console.response import plan as plans
-from console.response import runner
-from console.response.execute import End, Result
+from console.response import approval, making, runner
 from console.response.plan import Plan
+from console.response.runner import Result
 from console.response.sealed import check_seals
 from console.response.signing import Desk, check_approval, settings_of
+from console.response.steps import End
 from console.response.witnessing import Witnesses
 
 WHY = "leaked in a public repository"
@@ -90,19 +90,19 @@ class Bastion:
                 ]
                 made = []
                 for token in found:
-                    plan = await plans.make(backend, Verb.REVOKE, token, WHY, "INC-7")
-                    if not plan.proposal.hazards:
+                    plan = await making.make(backend, Verb.REVOKE, token, WHY, "INC-7")
+                    if not plan.only.proposal.hazards:
                         made.append(plan)
                 return made[nth]
 
         return asyncio.run(make())
 
     def approve(self, plan: Plan, desk: Desk | None = None) -> Entry:
-        return plans.approve(plan, self.journal, self.paths, plan.typed_word, desk=desk)
+        return approval.approve(plan, self.journal, self.paths, plan.typed_word, desk=desk)
 
     def start(self, plan: Plan, desk: Desk) -> None:
         """Carry it out in a process of its own, and wait for its end."""
-        runner.start(plan.id, self.paths, desk.current)
+        runner.start(plan.id, self.paths, desk.current, climb=0)
         deadline = time.monotonic() + 60
         while runner.alive(plan.id, self.paths):
             assert time.monotonic() < deadline, "the runner did not end"
@@ -110,7 +110,12 @@ class Bastion:
 
     def run(self, plan: Plan, desk: Desk | None = None) -> Result:
         return asyncio.run(
-            runner.run(plan.id, self.paths, session=desk.current if desk is not None else None)
+            runner.run(
+                plan.id,
+                self.paths,
+                session=desk.current if desk is not None else None,
+                climb=0,
+            )
         )
 
     def told(self, plan: Plan) -> list[tuple[str, str]]:
@@ -123,7 +128,7 @@ class Bastion:
     def works(self, plan: Plan) -> bool:
         """Whether the system still accepts the plan's token."""
         with World(self.file) as world:
-            return world.accepts(world.secret("vault", plan.token.ref.id))
+            return world.accepts(world.secret("vault", plan.only.token.ref.id))
 
 
 @pytest.fixture

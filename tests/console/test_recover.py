@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import rotation_scene
 import scripted_system
 from runner_scene import Scene, wait_for
 from scripted_system import calls
@@ -20,6 +21,7 @@ from console.journal.lock import only_one
 from console.journal.log import Journal
 from console.response import facts, runner
 from console.response.locks import lock_of
+from console.response.plan import Plan
 from console.response.recover import Recovered, recover
 
 
@@ -63,17 +65,20 @@ def test_killed_after_the_call_it_is_found_to_be_done(scene: Scene) -> None:
     assert len(calls(scene.system)) == 1
 
 
-def test_killed_before_the_call_it_is_found_not_to_be_done_and_never_sent(scene: Scene) -> None:
+def test_killed_before_the_call_it_is_found_not_to_be_done_and_a_resumed_run_does_it(
+    scene: Scene,
+) -> None:
     plan = killed(scene, "before")
     (found,) = ask(scene, scene.system)
     assert found.state == "not_applied"
-    assert "Plan it again" in found.sentence
-    assert calls(scene.system) == []
+    assert f"run start {plan}" in found.sentence
+    assert calls(scene.system) == [], "a recovery sends nothing"
     assert scene.view.open_intents() == []
+    scene.say("go")
     runner.start(plan, scene.paths)
     scene.ended(plan)
-    assert calls(scene.system) == [], "a step that was tried is not tried again"
-    assert "tried before" in scene.told(plan)[-1].sentence
+    assert len(calls(scene.system)) == 1
+    assert [kind for kind, _ in scene.kinds(plan)].count("intent") == 2
 
 
 def test_a_living_runner_is_left_alone(scene: Scene) -> None:
@@ -142,3 +147,56 @@ def test_an_intent_without_a_plan_is_settled_too(scene: Scene) -> None:
         )
     (found,) = ask(scene, scene.system)
     assert found.state == "not_applied"
+
+
+def test_what_a_lost_answer_minted_is_found_and_named(tmp_path: Path) -> None:
+    """By the intent's id in its label, by its time; what was not made is told so too."""
+    for number, (system, kind, moment, state) in enumerate(
+        [
+            ("vault", "service_token", 4, "applied"),
+            ("cloud", "access_key", 4, "applied"),
+            ("vault", "service_token", 3, "not_applied"),
+            ("database", "role", 6, "applied"),
+        ]
+    ):
+        (folder := tmp_path / f"{number}").mkdir()
+        scene = rotation_scene.Scene(folder, system, kind)
+        plan = scene.approve("file")
+        assert scene.killed(plan, moment), "right before, or right after, the call"
+
+        async def ask(scene: rotation_scene.Scene = scene) -> list[Recovered]:
+            async with scene.backend() as backend:
+                with Journal(scene.paths.journal) as journal:
+                    return await recover([backend], journal, scene.paths, settle=0)
+
+        (found,) = asyncio.run(ask())
+        assert (found.state, found.handle) == (state, scene.ref.handle)
+        assert f"run start {plan.id}" in found.sentence
+        (entry,) = [e for e in scene.told(plan) if e.kind == Kind.RECOVERY]
+        out = entry.body.out
+        assert out is not None
+        new = {id_ for id_ in scene.living() if id_ != scene.ref.id} or {scene.ref.id}
+        assert (out.made.id if out.made else None) == (new.pop() if state == "applied" else None)
+        assert asyncio.run(ask()) == []
+        assert scene.living(), "a recovery ends nothing"
+
+
+def test_a_delivery_is_not_judged_by_looking_at_the_token(tmp_path: Path) -> None:
+    scene = rotation_scene.Scene(tmp_path, "cloud", "access_key")
+    plan = scene.approve("file")
+    moment = next(n for n in range(10, 16) if scene.killed(plan, n) and _delivering(scene, plan))
+    assert moment
+
+    async def ask() -> list[Recovered]:
+        async with scene.backend() as backend:
+            with Journal(scene.paths.journal) as journal:
+                return await recover([backend], journal, scene.paths, settle=0)
+
+    (found,) = asyncio.run(ask())
+    assert found.state == "open"
+    assert "run that has the sinks" in found.sentence
+
+
+def _delivering(scene: rotation_scene.Scene, plan: Plan) -> bool:
+    with Journal(scene.paths.journal) as journal:
+        return any(".deliver." in entry.step for entry in journal.open_intents())

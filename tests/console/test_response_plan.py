@@ -17,9 +17,9 @@ from console import settings
 from console.errors import PlanRefused
 from console.journal.log import Journal
 from console.journal.scan import ReasonRefused
-from console.response import plan as plans
-from console.response.approval import approved
-from console.response.plan import Plan
+from console.response import approval, making, planfile
+from console.response.approval import approve, approved
+from console.response.plan import Plan, digest
 from console.settings import Paths
 
 WHY = "leaked in a public repository"
@@ -40,7 +40,7 @@ def system(tmp_path: Path) -> scripted_system.Scripted:
 def make(system: scripted_system.Scripted, id_: str = "payments-deploy", why: str = WHY) -> Plan:
     async def ask() -> Plan:
         token = await system.read(system_ref(system, id_))
-        return await plans.make(system, Verb.REVOKE, token, why, "INC-7")
+        return await making.make(system, Verb.REVOKE, token, why, "INC-7")
 
     return asyncio.run(ask())
 
@@ -50,17 +50,17 @@ def system_ref(system: scripted_system.Scripted, id_: str) -> TokenRef:
 
 
 def codes(plan: Plan) -> list[str]:
-    return [hazard.code for hazard in plan.proposal.hazards]
+    return [hazard.code for hazard in plan.only.proposal.hazards]
 
 
 def test_a_plan_has_the_exact_call_and_no_hazard_for_an_ordinary_token(
     system: scripted_system.Scripted,
 ) -> None:
     plan = make(system)
-    assert [step.call.line for step in plan.proposal.steps] == ["DELETE /keys/payments-deploy"]
+    assert [step.call.line for step in plan.only.proposal.steps] == ["DELETE /keys/payments-deploy"]
     assert codes(plan) == []
-    assert (plan.reason, plan.incident, plan.backend) == (WHY, "INC-7", "sys")
-    assert plan.evidence_ceiling is EvidenceLevel.SILENT
+    assert (plan.reason, plan.incident, plan.backends) == (WHY, "INC-7", ("sys",))
+    assert plan.only.ceiling is EvidenceLevel.SILENT
     assert scripted_system.calls(system) == []
 
 
@@ -76,7 +76,7 @@ def test_the_branch_one_sits_on_is_not_sawn_off(
     assert codes(plan) == [code]
     with Journal(paths.journal) as journal:
         with pytest.raises(PlanRefused):
-            plans.approve(plan, journal, paths, plan.typed_word, answered=[code])
+            approve(plan, journal, paths, plan.typed_word, {code: "it has to be, said the lead"})
         assert [entry.kind for entry in journal.entries()] == ["log.open"]
 
 
@@ -88,16 +88,19 @@ def test_a_token_of_the_consoles_own_principal_has_to_be_answered(
     assert codes(plan) == ["own-principal"]
     with Journal(paths.journal) as journal:
         with pytest.raises(PlanRefused, match="own-principal"):
-            plans.approve(plan, journal, paths, "mine", answered=[])
-        entry = plans.approve(plan, journal, paths, "mine")
+            approve(plan, journal, paths, "mine")
+        with pytest.raises(ReasonRefused):
+            approve(plan, journal, paths, "mine", {"own-principal": "ok"})
+        why = "the console has another credential"
+        entry = approve(plan, journal, paths, "mine", {"own-principal": why})
     assert entry.body.plan is not None
-    assert entry.body.plan.answered == ("own-principal",)
+    assert entry.body.plan.answers == {"own-principal": why}
 
 
 def test_what_is_not_declared_is_not_offered(system: scripted_system.Scripted) -> None:
     async def ask() -> Plan:
         token = await system.read(system_ref(system, "other"))
-        return await plans.make(system, Verb.CONTAIN, token, WHY)
+        return await making.make(system, Verb.CONTAIN, token, WHY)
 
     assert codes(asyncio.run(ask())) == ["not-declared"]
 
@@ -137,12 +140,12 @@ def test_nothing_is_approved_without_the_word(
     with Journal(paths.journal) as journal:
         for typed in (None, "", "y", "yes", "payments", "PAYMENTS-DEPLOY", "other"):
             with pytest.raises(PlanRefused) as refusal:
-                plans.approve(plan, journal, paths, typed)
+                approve(plan, journal, paths, typed)
             assert "payments-deploy" in refusal.value.hint
-        entry = plans.approve(plan, journal, paths, "payments-deploy")
+        entry = approve(plan, journal, paths, "payments-deploy")
         assert (entry.id, entry.kind, entry.why) == (plan.id, "plan", WHY)
         with pytest.raises(PlanRefused, match="before"):
-            plans.approve(plan, journal, paths, "payments-deploy")
+            approve(plan, journal, paths, "payments-deploy")
 
 
 def test_the_file_is_private_exact_and_its_digest_is_in_the_journal(
@@ -150,18 +153,18 @@ def test_the_file_is_private_exact_and_its_digest_is_in_the_journal(
 ) -> None:
     plan = make(system)
     with Journal(paths.journal) as journal:
-        entry = plans.approve(plan, journal, paths, plan.typed_word)
+        entry = approve(plan, journal, paths, plan.typed_word)
         file = paths.plans / f"{plan.id}.json"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert entry.body.plan is not None
         assert entry.body.plan.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-        assert plans.digest(plan) == entry.body.plan.sha256
-        assert plans.load(plan.id, paths) == plan
+        assert digest(plan) == entry.body.plan.sha256
+        assert planfile.load(plan.id, paths) == plan
         assert approved(plan.id, journal, paths) == plan
         assert sorted(path.name for path in paths.plans.iterdir()) == [file.name]
         other = msgspec.structs.replace(plan, reason="a different reason")
         with pytest.raises(PlanRefused):
-            plans.save(other, paths)
+            planfile.save(other, paths)
 
 
 def test_a_plan_is_not_believed_without_its_approval(
@@ -171,10 +174,10 @@ def test_a_plan_is_not_believed_without_its_approval(
     with Journal(paths.journal) as journal:
         with pytest.raises(PlanRefused):
             approved(plan.id, journal, paths)
-        plans.save(plan, paths)
+        planfile.save(plan, paths)
         with pytest.raises(PlanRefused, match="no approval"):
             approved(plan.id, journal, paths)
-        approval = plans.approve(plan, journal, paths, plan.typed_word)
+        approval = approve(plan, journal, paths, plan.typed_word)
         with pytest.raises(PlanRefused, match="minutes ago"):
             approved(plan.id, journal, paths, now=approval.t + 3700)
         file = paths.plans / f"{plan.id}.json"
@@ -188,11 +191,13 @@ def test_an_altered_plan_with_a_fatal_hazard_is_not_carried_out_even_if_journale
 ) -> None:
     plan = make(system)
     hazard = Hazard(code="own-credential", text="It is ours.", fatal=True)
-    proposal = msgspec.structs.replace(plan.proposal, hazards=(hazard,))
-    plan = msgspec.structs.replace(plan, proposal=proposal)
-    monkeypatch.setattr(plans, "refuse_fatal", lambda plan: None)
+    proposal = msgspec.structs.replace(plan.only.proposal, hazards=(hazard,))
+    item = msgspec.structs.replace(plan.only, proposal=proposal)
+    plan = msgspec.structs.replace(plan, items=(item,))
     with Journal(paths.journal) as journal:
-        plans.approve(plan, journal, paths, plan.typed_word)
+        with monkeypatch.context() as altered:
+            altered.setattr(approval, "refuse_fatal", lambda plan: None)
+            approve(plan, journal, paths, plan.typed_word)
         with pytest.raises(PlanRefused, match="ours"):
             approved(plan.id, journal, paths)
 
@@ -200,7 +205,7 @@ def test_an_altered_plan_with_a_fatal_hazard_is_not_carried_out_even_if_journale
 @pytest.mark.parametrize("id_", ["../../etc/passwd", "", "x", "0" * 36])
 def test_an_id_that_is_none_leads_to_no_file(paths: Paths, id_: str) -> None:
     with pytest.raises(PlanRefused):
-        plans.load(id_, paths)
+        planfile.load(id_, paths)
 
 
 def test_half_a_surrogate_pair_in_a_name_protects_no_token(
@@ -208,7 +213,7 @@ def test_half_a_surrogate_pair_in_a_name_protects_no_token(
 ) -> None:
     token = scripted_system.put(system, "k", "k")
     hostile = msgspec.structs.replace(token, name="bad\ud800name", facts=(("note", "\udfff"),))
-    plan = asyncio.run(plans.make(system, Verb.REVOKE, hostile, WHY))
+    plan = asyncio.run(making.make(system, Verb.REVOKE, hostile, WHY))
     with Journal(paths.journal) as journal:
-        plans.approve(plan, journal, paths, token.ref.handle)
-        assert approved(plan.id, journal, paths).token.ref == token.ref
+        approve(plan, journal, paths, token.ref.handle)
+        assert approved(plan.id, journal, paths).only.token.ref == token.ref

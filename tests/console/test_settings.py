@@ -129,3 +129,92 @@ def test_a_mistake_in_the_journal_section_stops_and_names_its_line(
     assert word in str(caught.value)
     assert caught.value.hint
     assert "canary" not in str(caught.value) + caught.value.hint
+
+
+def test_the_response_section_and_the_sinks(tmp_path: Path) -> None:
+    text = (
+        "[response]\n"
+        'escrow = ["ssh-ed25519 AAAAC3Nz me@here", { file = "keys/a.pub" }, "age1qqqq"]\n'
+        "second_person_over = 0\n"
+        "second_person_production = false\n"
+        "budget = 1\n"
+        "default_rate = 2\n"
+        "waves = [10]\n"
+        "[sink.kv-prod]\n"
+        'type = "openbao_kv"\n'
+        'write = { env = "KV_TOKEN" }\n'
+        "[sink.off]\n"
+        'type = "file"\n'
+        "enabled = false\n"
+    )
+    loaded = load(write(tmp_path, text))
+    assert loaded.problems == ()
+    assert loaded.response == settings.ResponseSettings(
+        escrow=("ssh-ed25519 AAAAC3Nz me@here", tmp_path / "keys" / "a.pub", "age1qqqq"),
+        second_person_over=0,
+        second_person_production=False,
+        budget=1,
+        default_rate=2.0,
+        waves=(10,),
+    )
+    assert list(loaded.sinks) == ["kv-prod"]
+    assert loaded.sinks["kv-prod"].table["type"] == "openbao_kv"
+    assert loaded.sinks["kv-prod"].line == 8
+    assert loaded.line_of("kv-prod", "write", "sink") == 10
+
+
+def test_without_a_response_section_the_careful_defaults_hold(tmp_path: Path) -> None:
+    found = load(write(tmp_path, "")).response
+    assert (found.escrow, found.second_person_over, found.second_person_production) == (
+        (),
+        50,
+        True,
+    )
+    assert (found.budget, found.default_rate, found.waves) == (3, 5.0, (50, 500))
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("seconds = 1", "'seconds'"),
+        ("second_person_over = -1", "at least 0"),
+        ("second_person_over = true", "whole number"),
+        ("second_person_production = 0", "true or false"),
+        ("budget = 0", "at least 1"),
+        ("default_rate = 0", "above 0"),
+        ("default_rate = inf", "above 0"),
+        ("waves = []", "list"),
+        ("waves = [50, 0]", "at least 1"),
+        ('escrow = "ssh-ed25519 AAAA"', "list"),
+        ("escrow = []", "list"),
+        ('escrow = ["sk-ssh-ed25519@openssh.com AAAA"]', "sk-ssh-ed25519"),
+        ('escrow = ["ecdsa-sha2-nistp256 AAAA"]', "ecdsa-sha2-nistp256"),
+        ('escrow = ["AGE-SECRET-KEY-1CANARY"]', "private key"),
+    ],
+)
+def test_a_mistake_in_the_response_section_stops_and_names_its_line(
+    tmp_path: Path, line: str, word: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(write(tmp_path, f"[console]\nrefresh = 9\n[response]\n\n{line}\n"))
+    assert "line 5" in str(caught.value)
+    assert word in str(caught.value)
+    assert caught.value.hint
+    assert "CANARY" not in str(caught.value) + caught.value.hint
+
+
+def test_a_wrong_sink_has_its_line_and_the_others_go_on(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "[sink.good]\n"
+        'type = "show"\n'
+        '[sink."Bad Name"]\n'
+        'type = "show"\n'
+        "[sink.leaky]\n"
+        'type = "openbao_kv"\n'
+        'write = "hvs.canary"\n',
+    )
+    loaded = load(path)
+    assert {problem.line for problem in loaded.problems} == {3, 7}
+    assert "hvs.canary" not in repr(loaded.problems)
+    assert list(loaded.sinks) == ["good", "leaky"]

@@ -170,21 +170,6 @@ def test_marks_and_a_range_of_them(paths) -> None:
     drive(app, steps)
 
 
-def test_several_marks_cannot_be_revoked_at_once(paths) -> None:
-    app = world.application(paths, act=True, worker="plan")
-
-    async def steps(pilot):
-        await until(pilot, lambda: app.link.up)
-        await pilot.press("slash", *"vault", "enter")
-        await until(pilot, lambda: "5 of 8" in screen(app))
-        await pilot.press("space", "space", "K")
-        await settled(pilot)
-        assert "one token at a time in this version" in screen(app)
-        assert app.inventory_view.open_bar is None
-
-    drive(app, steps)
-
-
 def test_a_new_token_appears_marked_as_new_and_the_cursor_stays_on_its_token(paths) -> None:
     app = world.application(paths)
 

@@ -66,7 +66,7 @@ def test_every_view_says_how_the_journal_stands(paths) -> None:
         for keys in ((), ("enter",), ("escape", "b"), ("J",), ("question_mark",)):
             await pilot.press(*keys)
             await settled(pilot)
-            assert "jrnl 4 ok <1m 1 OPEN unwit" in screen(app).splitlines()[0]
+            assert "jrnl 4 ok <1m 1 OPEN no witness" in screen(app).splitlines()[0]
 
     drive(app, steps)
 
@@ -282,7 +282,7 @@ def told(width: int, **more) -> str:
 
 
 def test_the_words_for_the_state() -> None:
-    assert told(80) == "jrnl 1,204 ok 2m unwit"
+    assert told(80) == "jrnl 1,204 ok 2m no witness"
     assert told(80, open=1, witnessed=1204) == "jrnl 1,204 ok 2m 1 OPEN wit all"
     assert told(80, checked_at=0) == "jrnl 1,204 checking"
     assert told(80, word=standing.BROKEN) == "jrnl NOT WHOLE"

@@ -7,6 +7,9 @@ import pytest
 import tui_world as world
 from tui_world import drive, fill, screen, settled, until
 
+WHY = "their owner agreed by phone"
+REASON = "leaked, INC-2291"
+
 
 @pytest.fixture
 def paths(tmp_path):
@@ -25,12 +28,18 @@ def approvals(paths) -> list[dict]:
     return [request for request in asked(paths) if request["do"] == "approve"]
 
 
-async def to_the_plan(pilot, app, reason: str = "leaked, INC-2291") -> None:
+async def to_the_plan(pilot, app, reason: str = REASON) -> None:
     await until(pilot, lambda: app.link.up)
     await pilot.press("slash", *"ci-deploy", "enter")
     await until(pilot, lambda: "1 of 8" in screen(app))
-    await pilot.press("K", *reason, "enter")
-    await until(pilot, lambda: "enter to revoke it" in screen(app))
+    await pilot.press("K", *reason, "enter", "enter")
+    await until(pilot, lambda: "1 of 1, why go on?" in screen(app))
+
+
+async def to_the_word(pilot, app) -> None:
+    await to_the_plan(pilot, app)
+    await pilot.press(*WHY, "enter")
+    await until(pilot, lambda: "enter to revoke, or esc" in screen(app))
 
 
 def test_read_only_shows_the_action_with_the_reason(paths) -> None:
@@ -87,12 +96,10 @@ def test_only_the_whole_name_goes_on(paths) -> None:
     app = world.application(paths, act=True, worker="plan")
 
     async def steps(pilot):
-        await to_the_plan(pilot, app)
+        await to_the_word(pilot, app)
         await pilot.press("enter")
         await settled(pilot)
-        assert "Nothing was sent. To revoke it type ci-deploy or esc." in " ".join(
-            screen(app).split()
-        )
+        assert "Nothing was sent. To revoke type ci-deploy or esc." in " ".join(screen(app).split())
         await pilot.press(*"ci-deplo", "enter")
         await settled(pilot)
         assert "Nothing was sent" in screen(app)
@@ -104,6 +111,7 @@ def test_only_the_whole_name_goes_on(paths) -> None:
     drive(app, steps)
     (approval,) = approvals(paths)
     assert approval["typed"] == "ci-deploy"
+    assert approval["answers"] == {"consumers": WHY}
 
 
 def test_pasting_the_name_never_confirms(paths) -> None:
@@ -112,7 +120,7 @@ def test_pasting_the_name_never_confirms(paths) -> None:
     async def steps(pilot):
         from textual.events import Paste
 
-        await to_the_plan(pilot, app)
+        await to_the_word(pilot, app)
         app.post_message(Paste("ci-deploy\n"))
         await until(pilot, lambda: "Pasting does nothing here" in screen(app))
         await pilot.press("enter")
@@ -150,7 +158,7 @@ def test_a_reason_is_mandatory(paths) -> None:
         await until(pilot, lambda: "1 of 8" in screen(app))
         await pilot.press("K", "enter")
         await settled(pilot)
-        assert "A reason is needed" in screen(app)
+        assert "a reason of at least 10 characters is needed" in screen(app)
 
     drive(app, steps)
     assert asked(paths) == []
@@ -163,7 +171,7 @@ def test_a_fatal_hazard_ends_it_there(paths) -> None:
         await until(pilot, lambda: app.link.up)
         await pilot.press("slash", *"ci-deploy", "enter")
         await until(pilot, lambda: "1 of 8" in screen(app))
-        await pilot.press("K", *"leaked", "enter")
+        await pilot.press("K", *"leaked in public", "enter", "enter")
         await until(pilot, lambda: "cannot go on" in screen(app))
         assert "! NO This is the console's own." in " ".join(screen(app).split())
         await pilot.press(*"ci-deploy", "enter")
@@ -180,7 +188,7 @@ def test_an_error_of_the_backend_is_said_with_what_to_do(paths) -> None:
         await until(pilot, lambda: app.link.up)
         await pilot.press("slash", *"ci-deploy", "enter")
         await until(pilot, lambda: "1 of 8" in screen(app))
-        await pilot.press("K", *"leaked", "enter")
+        await pilot.press("K", *"leaked in public", "enter", "enter")
         await until(pilot, lambda: "NOT REVOKED" in screen(app))
         assert "403 for accessor look-up" in screen(app)
         assert "Grant read on it." in screen(app)
@@ -195,7 +203,7 @@ def test_a_worker_that_dies_meanwhile_means_that_nothing_was_sent(paths) -> None
         await until(pilot, lambda: app.link.up)
         await pilot.press("slash", *"ci-deploy", "enter")
         await until(pilot, lambda: "1 of 8" in screen(app))
-        await pilot.press("K", *"leaked", "enter")
+        await pilot.press("K", *"leaked in public", "enter", "enter")
         await until(pilot, lambda: "NOT REVOKED" in screen(app))
         assert "the backend process" in screen(app)
 
@@ -209,13 +217,13 @@ def test_on_a_small_screen_the_plan_has_to_be_read_to_its_end(paths) -> None:
         await until(pilot, lambda: app.link.up)
         await pilot.press("slash", *"ci-deploy", "enter")
         await until(pilot, lambda: "1 of 8" in screen(app))
-        await pilot.press("K", *"leaked", "enter")
+        await pilot.press("K", *"leaked in public", "enter", "enter")
         await until(pilot, lambda: "Read to the end first" in screen(app))
-        await pilot.press(*"ci-deploy", "enter")
+        await pilot.press(*WHY, "enter")
         await settled(pilot)
         assert "Read to the end of the plan first" in screen(app)
         assert approvals(paths) == []
-        await pilot.press("pagedown", "pagedown", "pagedown", "enter")
+        await pilot.press("pagedown", "pagedown", "pagedown", "enter", *"ci-deploy", "enter")
         await until(pilot, lambda: approvals(paths) != [])
 
     drive(app, steps, (80, 16))
@@ -228,9 +236,9 @@ def test_nothing_behind_an_open_bar_takes_keys(paths) -> None:
         await until(pilot, lambda: app.link.up)
         await pilot.press("slash", *"ci-deploy", "enter")
         await until(pilot, lambda: "1 of 8" in screen(app))
-        await pilot.press("K", *"leaked", "enter")
+        await pilot.press("K", *"leaked in public", "enter", "enter")
         await until(pilot, lambda: "Asking vault-prod" in screen(app))
-        await pilot.press("q", "b", "J", "space", "K")
+        await pilot.press("q", "b", "J", "space", "K", "enter")
         await settled(pilot)
         assert not app._exit
         assert "Asking vault-prod" in screen(app)

@@ -128,16 +128,20 @@ def test_every_action_has_its_own_key_in_each_view() -> None:
 
 def test_danger_is_off_with_a_reason_until_everything_allows_it() -> None:
     revoke = actions.BY_ID["revoke"]
-    able = Context(act=True, token=True, can_act=True, revoke="full", backend="v", kind="k")
+    full = {"revoke": "full"}
+    able = Context(act=True, token=True, can_act=True, verbs=full, backend="v", kind="k")
     assert revoke.disabled_reason(able) == ""
+    by_hand = able._replace(verbs={"revoke": "manual"}, can_act=False)
+    assert revoke.disabled_reason(by_hand) == "", "a person does it; the plan has the card"
+    many = able._replace(marks=3, token=False, verbs={})
+    assert revoke.disabled_reason(many) == "", "the plan says it one by one"
     for change, word in [
         ({"act": False}, "--act"),
         ({"can_act": False}, "no credential to act"),
-        ({"revoke": "unknown"}, "declares no way"),
-        ({"revoke": "manual"}, "only a person"),
+        ({"verbs": {}}, "declares no way"),
+        ({"verbs": {"revoke": "none"}}, "cannot revoke"),
         ({"gone": True}, "gone"),
         ({"ended": "expired"}, "expired"),
-        ({"marks": 3}, "one token at a time"),
         ({"token": False}, "no token"),
         ({"worker": False}, "not running"),
         ({"view": "journal"}, "not in the journal view"),

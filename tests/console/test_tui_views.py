@@ -191,7 +191,7 @@ def test_a_hostile_name_is_harmless_on_every_view(paths) -> None:
         await pilot.press("slash", *"evil", "enter")
         await until(pilot, lambda: "1 of 8" in screen(app))
         harmless()
-        await pilot.press("K", *"leaked", "enter")
+        await pilot.press("K", *"leaked in public", "enter", "enter")
         await until(pilot, lambda: "14 consumers" in screen(app))
         harmless()
         await pilot.press("escape", "enter")

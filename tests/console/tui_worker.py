@@ -1,8 +1,9 @@
 """A stand-in for the worker process: answers from a script, and writes down what it is asked.
 
 Run as ``python tui_worker.py LOG MODE``. Modes: ``plan`` answers everything, ``fatal``
-offers a plan that nobody may approve, ``refuse`` has no plan, ``die`` ends at the first
-request, ``mute`` never answers.
+offers a plan that nobody may approve, ``clean`` one without a hazard, ``hand`` one without a
+call, ``waits`` one that needs a second person; ``refuse`` has no plan and takes no decision,
+``die`` ends at the first request, ``mute`` never answers.
 """
 
 import json
@@ -12,15 +13,19 @@ PLAN_ID = "0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee"
 HOSTILE = "child \x1b]52;c;AAAA\x07[/red] \u202e"
 
 
-def plan(request: dict, fatal: bool) -> dict:
+def plan(request: dict, mode: str) -> dict:
+    fatal, by_hand, waits = mode == "fatal", mode == "hand", mode == "waits"
     hazards = [
         {"code": "consumers", "text": "14 consumers were seen and none has a successor."},
     ]
+    if mode == "clean":
+        hazards = []
     if fatal:
         hazards.append({"code": "own", "text": "This is the console's own.", "fatal": True})
+    single = len(request["handles"]) == 1
     step = {
-        "id": "1",
-        "verb": "revoke",
+        "id": "1.revoke",
+        "verb": request["verb"],
         "token": {"backend": "vault-prod", "kind": "service", "id": "acc-1"},
         "title": "revoke",
         "call": {
@@ -30,19 +35,50 @@ def plan(request: dict, fatal: bool) -> dict:
             "arguments": {"accessor": "9hTk…c2A1"},
         },
     }
-    return {
-        "id": PLAN_ID,
-        "verb": "revoke",
-        "backend": "vault-prod",
-        "production": True,
-        "reason": request["reason"],
-        "proposal": {
-            "steps": [step],
-            "hazards": hazards,
-            "collateral": ["3 child tokens", "7 leases"],
-            "takes_effect": "at once; confirmed by look-up",
-        },
+    proposal = {
+        "steps": [step],
+        "hazards": hazards,
+        "collateral": ["3 child tokens", "7 leases"],
+        "takes_effect": "at once; confirmed by look-up",
     }
+    if by_hand:
+        proposal = {"steps": [], "hazards": [], "manual": "Open the console, and end it there."}
+    number = len(request["handles"])
+    head = [
+        f"{request['verb'].upper()} {number} tokens on 1 backend (production)  irreversible",
+        f"  reason        {request['reason']}",
+        *(f"  ! STOP        {each['code']} (2 tokens): {each['text']}" for each in hazards),
+        f"  vault-prod    {number} tokens, at most 5 calls a second",
+    ]
+    items = [
+        line
+        for each in range(1, number + 1)
+        for line in (
+            f"  {each:>4}. job-{each} on vault-prod, owner payments, wave 0",
+            f"        will call     POST /v1/auth/token/revoke-accessor {{accessor: {each}}}",
+            f"        goes with it  {HOSTILE}",
+        )
+    ]
+    told = {
+        "plan": PLAN_ID,
+        "verb": request["verb"],
+        "tokens": number,
+        "typed_word": "ci-deploy" if single else f"{number} tokens",
+        "hazards": [{"fatal": False, "tokens": 1, **each} for each in proposal["hazards"]],
+        "forbidden": fatal,
+        "second_person": "vault-prod is production" if waits else "",
+        "escrow": 2,
+        "lines": head + items,
+        "head": len(head),
+    }
+    if single:
+        told["item"] = {
+            "verb": request["verb"],
+            "backend": "vault-prod",
+            "production": True,
+            "proposal": proposal,
+        }
+    return told
 
 
 def answer(request: dict, mode: str) -> dict:
@@ -50,9 +86,16 @@ def answer(request: dict, mode: str) -> dict:
         case "plan" if mode == "refuse":
             return {"error": "403 for accessor look-up", "hint": "Grant read on it."}
         case "plan":
-            return {"plan": plan(request, mode == "fatal"), "typed_word": "ci-deploy"}
+            return plan(request, mode)
         case "approve":
-            return {"run": PLAN_ID}
+            waits = "vault-prod is production" if mode == "waits" else ""
+            return {"run": PLAN_ID, "signed": "", "waits": waits}
+        case "decide" | "second" | "glass" if mode == "refuse":
+            return {"error": "the same login acts in both", "hint": "Ask somebody else."}
+        case "decide" | "second" | "glass":
+            return {"says": f"alice decided: {request.get('what', request['do'])}"}
+        case "start":
+            return {"run": request["plan"]}
         case "dependents":
             consumers = [
                 {"name": f"pod-{number}", "kind": "workload", "source": "audit"}

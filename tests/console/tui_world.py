@@ -91,7 +91,10 @@ class Still(Backend):
                     kind=self._kind,
                     title=self._title,
                     reads=reads,
-                    verbs={Verb.REVOKE: FULL, Verb.ROTATE: Ability(support=Support.MANUAL)},
+                    verbs=dict.fromkeys(
+                        (Verb.REVOKE, Verb.CONTAIN, Verb.RESTORE, Verb.DISCONNECT), FULL
+                    )
+                    | {Verb.ROTATE: Ability(support=Support.MANUAL)},
                     rotation=Rotation.CREATE_RETIRE,
                     propagation=timedelta(seconds=0),
                     ceiling=EvidenceLevel.REFUSED,

@@ -86,7 +86,7 @@ class Terminal:
         """Read until a condition holds; the time only bounds a failure."""
         end = time.monotonic() + PATIENCE
         while not true():
-            assert time.monotonic() < end, self.out[-3000:]
+            assert time.monotonic() < end, self.text()
             self.read(0.1)
 
     def shown(self, text: str) -> None:

@@ -267,9 +267,16 @@ def _checks(chosen: argparse.Namespace) -> list[Check]:
     try:
         view = place.view(chosen)
         try:
-            entries = view.count()
+            return [*_server(view), *checks]
         finally:
             view.close()
     except ConsoleError as error:
         return [Check("database", "bad", str(error), error.hint), *checks]
-    return [Check("database", "ok", f"PostgreSQL answers; {entries:,} entries"), *checks]
+
+
+def _server(view: JournalView) -> list[Check]:
+    from console.journal.doctor_postgres import doctor as looked_over
+    from console.journal.postgres import PostgresStore
+
+    store = view.store
+    return looked_over(store) if isinstance(store, PostgresStore) else []

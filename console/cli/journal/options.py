@@ -119,8 +119,35 @@ def _checking(command: Command) -> None:
     )
     _json(recover)
 
+    acknowledge = command(
+        "acknowledge",
+        "settle an open call that no system can tell about any more, on the record",
+        "token-console journal acknowledge 42 --not-applied --reason 'asked the vendor: no call'",
+        "journal.acknowledging:acknowledge",
+    )
+    acknowledge.add_argument("id", metavar="ENTRY", help="the open call's id or number")
+    acknowledge.add_argument("--reason", required=True, help="how that was found out")
+    found = acknowledge.add_mutually_exclusive_group()
+    for option, value, told in (
+        ("--applied", "applied", "it was done"),
+        ("--not-applied", "not_applied", "it was not done"),
+        ("--unknown-forever", "unknown", "nobody will ever know (the default)"),
+    ):
+        found.add_argument(option, dest="found", action="store_const", const=value, help=told)
+    acknowledge.set_defaults(found="unknown")
+    _json(acknowledge)
+
 
 def _giving(command: Command) -> None:
+    init = command(
+        "init-postgres",
+        "make a team's journal; the administrator's connection string comes on standard input",
+        "pass show pg-admin | token-console journal init-postgres journal_writer",
+        "journal.founding:init_postgres",
+    )
+    init.add_argument("role", metavar="ROLE", help="which may append; it must exist")
+    _json(init)
+
     prove = command(
         "prove",
         "write a proof that an entry is in the journal, and the entry beside it",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,7 +12,7 @@ from backends.contract import Call
 from backends.model import Dependents
 from console.inventory.search import Row
 from console.tui import readings
-from console.tui.lines import Line, Part, block, count, short, spread
+from console.tui.lines import Line, Part, Role, block, count, short, spread
 
 EXACT = 8_000
 """Characters of a call: it is what will be sent, and is shown whole."""
@@ -38,6 +39,7 @@ def plan_lines(
         bool(steps) and all(step.get("reversible") for step in steps)
     )
     where = f"{plan['verb'].upper()} 1 token on {row.backend}"
+    rotates = plan["verb"] == "rotate"
     production = " (production)" if plan.get("production") else ""
     lines: list[Line] = [
         spread(
@@ -60,13 +62,50 @@ def plan_lines(
         lines += block("  by hand", [(manual, "")], width, 15)
     elif proposal.get("manual"):
         lines += block("  by hand too", [(proposal["manual"], "")], width, 15)
+    lines += _delivery(plan, width) if rotates else []
     dies = ", ".join(proposal.get("collateral", ())) or "nothing that the system tells of"
-    lines += block("  dies with it", [(dies, "")], width, 15)
+    also = "  goes with it" if plan["verb"] in ("contain", "restore") else "  dies with it"
+    lines += block(also, [(dies, "")], width, 15)
     takes = proposal.get("takes_effect") or "not known"
     lines += block("  takes effect", [(takes, "")], width, 15)
     undo = proposal.get("undo") or "none"
     lines += block("  undo", [(undo, "" if reversible else "bold")], width, 15)
-    lines += block("  reason", [(plan.get("reason", ""), "")], width, 15)
+    if plan.get("mode") == "leak":
+        said = "leak: nothing waits; predecessors and grace values end too"
+        lines += block("  mode", [(said, "bold")], width, 15)
+    about = f"{plan['incident']}: " if plan.get("incident") else ""
+    lines += block("  reason", [(about + plan.get("reason", ""), "")], width, 15)
+    if needed := plan.get("second_person"):
+        lines += block("  needs", [(f"a second person: {needed}", "warn")], width, 15)
+    return lines
+
+
+def _delivery(plan: Mapping[str, Any], width: int) -> list[Line]:
+    keys = count(plan.get("escrow", 0), "public key")
+    lines = block("  escrow", [(f"the new value is sealed to {keys} first", "")], width, 15)
+    sinks = ", ".join(plan.get("sinks", ()))
+    told = (sinks, "") if sinks else ("nowhere: it is in escrow only", "warn")
+    return [*lines, *block("  deliver to", [told], width, 15)]  # type: ignore[list-item]
+
+
+_LABELLED = re.compile(r" *(\S(?:.*?\S)?) {2,}(?=\S)")
+
+
+def many_lines(said: Sequence[str], width: int) -> list[Line]:
+    """A plan for many as the worker tells it, line by line, to fit the width."""
+    lines: list[Line] = []
+    for number, text in enumerate(said):
+        role: Role = "bad" if number == 0 or text.lstrip().startswith("! ") else ""
+        labelled = _LABELLED.match(text)
+        if number == 0:
+            title, _, final = text.partition("  ")
+            lines += [spread([(f" {title}", "bad")], [(final.strip() + " ", "bold")], width), ()]
+        elif labelled is not None and labelled.end() < width // 2:
+            at = labelled.end()
+            lines += block(text[1:at], [(text[at:], role)], width, at - 1, EXACT)
+        else:
+            indent = min(len(text) - len(text.lstrip()), width // 2)
+            lines += block("", [(text.lstrip(), role)], width, max(indent - 1, 0), EXACT)
     return lines
 
 

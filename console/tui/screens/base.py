@@ -23,6 +23,7 @@ from console.tui.widgets.run_strip import RunStrip
 
 if TYPE_CHECKING:
     from console.tui.application import ConsoleApp
+    from console.tui.run_reader import Shown
     from console.tui.world import World
 
 
@@ -40,6 +41,8 @@ class View(Screen[None], inherit_bindings=False):
 
     view: ClassVar[str]
     shows_run: ClassVar[bool] = True
+    kept: ClassVar[int] = 6
+    """Lines that stay in sight beside an open bar."""
     AUTO_FOCUS = ""
 
     def __init__(self, world: World) -> None:
@@ -47,6 +50,7 @@ class View(Screen[None], inherit_bindings=False):
         self.world = world
         self._top = OneLine()
         self._alarm = OneLine(id="alarm")
+        self._after = OneLine(id="after")
         self._bar = Vertical(id="bar")
         self._run = RunStrip()
         self._note = OneLine(id="note")
@@ -78,6 +82,7 @@ class View(Screen[None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         yield self._top
         yield self._alarm
+        yield self._after
         yield from self.body()
         yield self._bar
         yield self._run
@@ -120,6 +125,9 @@ class View(Screen[None], inherit_bindings=False):
         alarm = standing.alarm(self.world.standing, width)
         self._alarm.display = bool(alarm)
         self._alarm.say(alarm)
+        after = self.console_app.alarms.line(width)
+        self._after.display = bool(after)
+        self._after.say(after)
         self._data.say(status.data(self.world, width))
         if self.open_bar is not None:
             self._keys.say([(" esc", "key"), (" leaves this", "dim")])
@@ -152,13 +160,16 @@ class View(Screen[None], inherit_bindings=False):
     def journal_changed(self) -> None:
         """The journal has news."""
 
+    def run_changed(self, shown: Shown) -> None:
+        """A run that is on a view behind this one has news."""
+
     def standing_changed(self) -> None:
         """A check of the journal has news."""
         self.frame()
 
     def show_run(self, title: str, entries: Sequence[Entry]) -> None:
         """Show where a run is."""
-        if self.shows_run:
+        if self.shows_run and self.open_bar is None:
             self._run.watch_run(title, entries)
 
     def tick(self) -> None:
@@ -171,6 +182,8 @@ class View(Screen[None], inherit_bindings=False):
         """Open a bar under the body; there is one at a time. It has the keys at once."""
         self.close_bar()
         self.open_bar = bar
+        # What is asked needs the room; the run is shown again afterwards.
+        self._run.display = False
         await self._bar.mount(bar)
         self.set_focus(focus)
         self.frame()
@@ -181,7 +194,14 @@ class View(Screen[None], inherit_bindings=False):
             bar, self.open_bar = self.open_bar, None
             self.focus_body()
             bar.remove()
+            self.console_app.show_run(self)
             self.frame()
+
+    @property
+    def room(self) -> int:
+        """Lines that a bar may take, so that what it is about and the keys stay in sight."""
+        alarms = int(bool(self._alarm.display)) + int(bool(self._after.display))
+        return max(self.app.size.height - self.kept - alarms, 6)
 
     async def pick(
         self,
@@ -239,6 +259,9 @@ class View(Screen[None], inherit_bindings=False):
 
     async def do_journal(self) -> None:
         await self.console_app.go("journal")
+
+    async def do_runs(self) -> None:
+        await self.console_app.go("runs")
 
     async def do_inventory(self) -> None:
         await self.console_app.go("inventory")

@@ -18,8 +18,8 @@ from console.tui.actions import ACTIONS, Context
 from console.tui.columns import COLUMNS, DEFAULT
 from console.tui.findings import change_words, findings
 from console.tui.lines import Part
+from console.tui.screens.acting import Acting
 from console.tui.screens.base import bindings
-from console.tui.screens.revoking import Revoking
 from console.tui.searcher import MARGIN, Found, Question, Searcher
 from console.tui.widgets.line_input import LineInput
 from console.tui.widgets.picker import Item
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from console.tui.world import World
 
 ON_ROWS = frozenset(
-    {"open", "revoke", "mark", "mark_range"}
-    | {action.id for action in ACTIONS if action.group == "Move"}
+    {"open", "mark", "mark_range"}
+    | {action.id for action in ACTIONS if action.group in ("Move", "Act")}
 )
 """Actions that depend on which rows are shown."""
 PATIENCE = 2.0
@@ -43,7 +43,7 @@ DESCENDING_FIRST = ("grants",)
 """Columns of which one wants the largest value first."""
 
 
-class InventoryView(Revoking, inherit_bindings=False):
+class InventoryView(Acting, inherit_bindings=False):
     view = "inventory"
     BINDINGS: ClassVar[list[BindingType]] = bindings("inventory")
 
@@ -221,6 +221,13 @@ class InventoryView(Revoking, inherit_bindings=False):
             detail = self.world.inventory.detail(next(iter(marks)))
             return detail.row if detail is not None else None
         return self.table.row
+
+    def marked(self) -> tuple[str, ...]:
+        return tuple(sorted(self.table.marks))
+
+    def acted(self) -> None:
+        if self.table.marks:
+            self.do_unmark()
 
     def context(self) -> Context:
         return self.world.context(

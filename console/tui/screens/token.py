@@ -13,8 +13,8 @@ from console.inventory.search import Row
 from console.tui.draw import OneLine
 from console.tui.pages.plan import Consumers
 from console.tui.pages.token import Life, heading, token_lines
+from console.tui.screens.acting import Acting
 from console.tui.screens.base import bindings
-from console.tui.screens.revoking import Revoking
 from console.tui.widgets.page import Page
 from console.tui.worker_link import WorkerError
 
@@ -25,7 +25,7 @@ HISTORY = 200
 """Entries of each kind that the page shows; more are for the command line."""
 
 
-class TokenView(Revoking, inherit_bindings=False):
+class TokenView(Acting, inherit_bindings=False):
     view = "token"
     BINDINGS: ClassVar[list[BindingType]] = bindings("token")
 

@@ -35,15 +35,15 @@ class Page(Lines, can_focus=True):
         self.select = select
         self.cursor = 0
         self.top = 0
-        self.seen_end = False
-        """Whether the last line has been on the screen since :meth:`show`."""
+        self.seen = 0
+        """How many lines, from the first, have been on the screen since they were shown."""
 
     def show(self, lines: Sequence[Line], *, keep: bool = True) -> None:
         """Show these lines, from the top unless ``keep`` says to stay where one is."""
         self.lines = lines
         if not keep:
             self.top = self.cursor = 0
-            self.seen_end = False
+            self.seen = 0
         self.cursor = max(min(self.cursor, len(lines) - 1), 0)
         self._keep_in_sight()
         self.redraw()
@@ -56,6 +56,11 @@ class Page(Lines, can_focus=True):
         if self.select and number == self.cursor:
             return [(plain(self.lines[number]).ljust(self.size.width), "cursor")]
         return self.lines[number]
+
+    @property
+    def seen_end(self) -> bool:
+        """Whether the last line has been on the screen."""
+        return self.seen >= len(self.lines)
 
     @property
     def more(self) -> int:
@@ -88,8 +93,8 @@ class Page(Lines, can_focus=True):
             # Half a page at a time: scrolling by one line costs a full repaint per key.
             self.top = self.cursor - height // 2
         self.top = max(min(self.top, len(self.lines) - height), 0)
-        if self.size.height and not self.more:
-            self.seen_end = True
+        if self.size.height:
+            self.seen = max(self.seen, min(self.top + self.size.height, len(self.lines)))
 
     def on_resize(self, event: events.Resize) -> None:
         self._keep_in_sight()

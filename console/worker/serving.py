@@ -22,26 +22,21 @@ from typing import Any
 
 import msgspec
 
-from backends.contract import Verb
 from backends.errors import BackendError
 from console import settings as settings_module
 from console.errors import ConsoleError, UsageError
 from console.fleet import Fleet
 from console.inventory.search import Inventory
 from console.journal import opening
-from console.response import plan as plans
-from console.response import runner
 from console.response.recover import recover
-from console.response.signing import Desk
 from console.settings import Paths, Settings
+from console.worker.acts import Acts, Answer
 
 RESTRAINT = 5
 """A backend whose listing takes long rests at least this many times as long afterwards."""
 
 PROGRESS_EVERY = 0.5
 """Seconds between two progress messages of one backend."""
-
-Answer = dict[str, Any]
 
 
 class Worker:
@@ -50,11 +45,9 @@ class Worker:
     def __init__(self, fleet: Fleet, write: Callable[[Mapping[str, Any]], None]) -> None:
         self.fleet = fleet
         self._write = write
-        self._desk = Desk(fleet.settings.journal)
         self._wake = {name: asyncio.Event() for name in fleet.names}
         self._verbs: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {
-            "plan": self._plan,
-            "approve": self._approve,
+            **Acts(fleet).requests,
             "refresh": self._refresh,
             "dependents": self._dependents,
             "token": self._token,
@@ -130,42 +123,6 @@ class Worker:
             reply.update(error=f"a defect: {type(error).__name__}", hint="Please report it.")
         self._write(reply)
 
-    async def _plan(self, request: Mapping[str, Any]) -> Answer:
-        inventory = Inventory(self.fleet.paths.inventory)
-        try:
-            detail = inventory.detail(str(request["handle"]))
-        finally:
-            inventory.close()
-        if detail is None:
-            raise UsageError("the inventory has no such token", "Refresh and choose again.")
-        backend = await self.fleet.backend(detail.token.ref.backend)
-        fresh = await backend.read(detail.token.ref)
-        plan = await plans.make(
-            backend,
-            Verb(str(request["verb"])),
-            fresh,
-            str(request.get("reason", "")),
-            str(request.get("incident", "")),
-        )
-        plans.save(plan, self.fleet.paths)
-        return {"plan": msgspec.to_builtins(plan), "typed_word": plan.typed_word}
-
-    async def _approve(self, request: Mapping[str, Any]) -> Answer:
-        if not self.fleet.act:
-            raise UsageError("this console is read-only", "Start it with --act.")
-        paths = self.fleet.paths
-        plan = plans.load(str(request["plan"]), paths)
-        typed = str(request.get("typed") or "")
-
-        def approve() -> None:
-            with opening.journal(paths) as journal:
-                plans.approve(plan, journal, paths, typed, desk=self._desk)
-            runner.start(plan.id, paths, self._desk.current)
-
-        # The agent may wait for a touch, and the runner's lock for a recovery.
-        await asyncio.to_thread(approve)
-        return {"run": plan.id, "signed": self._desk.standing}
-
     async def _refresh(self, request: Mapping[str, Any]) -> Answer:
         name = request.get("backend")
         for chosen in self.fleet.chosen([str(name)] if name else []):
@@ -223,12 +180,6 @@ async def serve(paths: Paths, settings: Settings, *, act: bool) -> None:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def command(paths: Paths, *, act: bool) -> list[str]:
-    """The command that starts a worker for these paths."""
-    words = [sys.executable, "-m", "console.worker", str(paths.config), str(paths.state)]
-    return [*words, "--act"] if act else words
-
-
 def main(arguments: list[str]) -> int:
     """``python -m console.worker CONFIG STATE [--act]``."""
     # The terminal's interrupt key is for the screen; the worker ends with its input.
@@ -243,7 +194,3 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write("\n")
         return int(error.code)
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,123 @@
+"""Sources whose logs are files of lines: they share the tail and differ in what a line says."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from backends.contract import Option
+from backends.logs import tail
+from backends.logs.source import Batch, Clock, Hole, Source, SourceConfig
+from backends.model import AuditEvent
+
+PATH = Option("path", "The log file; rotated siblings and a pattern (*) are found.", required=True)
+_places = msgspec.json.Decoder(tail.Place)
+
+
+class Told(NamedTuple):
+    """What a line says: its time, and the events in it, of which there may be none."""
+
+    at: datetime | None
+    events: Iterable[AuditEvent] = ()
+
+
+class Lined(Source):
+    """A source over a tail. One that is read again learns again what it needs from ``learned``."""
+
+    def __init__(self, config: SourceConfig) -> None:
+        super().__init__(config)
+        self.path = Path(str(config.options["path"])).expanduser()
+
+    @property
+    def origin(self) -> str:
+        """What its events call it."""
+        return f"{self.name} {self.path.name}"
+
+    def split(self, data: bytes) -> tuple[list[bytes], bytes]:
+        """Cut bytes into whole records, each with its end, and what is left over."""
+        return tail.lines(data)
+
+    @abstractmethod
+    def told(self, line: bytes, id_: str) -> Told | None:
+        """What a line says. ``id_`` names it, for lines without an id of their own.
+
+        None for a line that is none. Raises nothing: a log is read to its end whatever
+        stands in it.
+        """
+
+    def begin(self, learned: Mapping[str, str]) -> None:
+        """Take up what was learned from older lines."""
+
+    def learned(self) -> dict[str, str]:
+        """What was learned since the last batch."""
+        return {}
+
+    def read(self, places: Mapping[str, bytes], learned: Mapping[str, str]) -> Iterator[Batch]:
+        self.begin(learned)
+        stored = places.get("")
+        clock = Clock()
+        reading = tail.Tail(self.path, self.split)
+        for piece in reading.pieces(_places.decode(stored) if stored else None):
+            batch = Batch("", msgspec.json.encode(piece.place), holes=list(piece.holes))
+            batch.lines = len(piece.records)
+            lost = _Lost(batch)
+            for offset, line in piece.records:
+                if not line.strip():
+                    continue
+                told = self.told(line, _line_id(piece.place.first, offset, line))
+                if told is None:
+                    lost.add(1, clock.newest)
+                    continue
+                if told.at is not None:
+                    lost.end(told.at)
+                    clock.see(told.at)
+                batch.events.extend(told.events)
+            lost.add(piece.bad, clock.newest)
+            lost.end(None)
+            batch.learned = self.learned()
+            clock.give(batch)
+            yield batch
+
+
+class _Lost:
+    """Lines that are none, put into a batch as holes between the lines around them."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._count = 0
+        self._since: datetime | None = None
+
+    def add(self, count: int, since: datetime | None) -> None:
+        if count and not self._count:
+            self._since = since
+        self._count += count
+        self._batch.bad += count
+
+    def end(self, until: datetime | None) -> None:
+        if not self._count:
+            return
+        what = f"{self._count} lines that are not whole entries"
+        if len(self._batch.holes) < MAX_HOLES:
+            hole = Hole("unreadable", what, "Look at the file.", self._since, until)
+            self._batch.holes.append(hole)
+        else:
+            last = self._batch.holes.pop()
+            what = "many lines that are not whole entries"
+            self._batch.holes.append(last._replace(what=what, until=until))
+        self._count = 0
+
+
+MAX_HOLES = 50
+
+
+def _line_id(first: str, offset: int, line: bytes) -> str:
+    """A name for a line: the same in a rotated copy, another for the same words elsewhere."""
+    digest = hashlib.blake2b(line, digest_size=16)
+    digest.update(f"{first}:{offset}".encode())
+    return digest.hexdigest()

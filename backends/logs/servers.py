@@ -1,0 +1,152 @@
+"""PostgreSQL's log files and Kubernetes' audit log, as sources."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+import msgspec
+
+from backends.contract import Option
+from backends.errors import ConfigError
+from backends.logs import postgres, tail
+from backends.logs.lined import PATH, Lined, Told
+from backends.logs.source import SourceConfig, instant
+from backends.model import AuditEvent, TokenRef
+
+ROLE = "login-role"
+ACCOUNT = "service-account"
+_decoder = msgspec.json.Decoder()
+CREDENTIAL = "authentication.kubernetes.io/credential-id"
+
+
+class PostgresLog(Lined):
+    """Log-ins, refused tries, log-outs and statements about roles, by the role's name.
+
+    The file's ending (or ``format``) says which of the two forms it has.
+    """
+
+    type_name: ClassVar[str] = "postgres_log"
+    title: ClassVar[str] = "PostgreSQL's CSV or JSON log"
+    by_name: ClassVar[bool] = True
+    options: ClassVar[tuple[Option, ...]] = (
+        PATH,
+        Option("format", "csv or json, where the file's name does not tell."),
+    )
+
+    def __init__(self, config: SourceConfig) -> None:
+        super().__init__(config)
+        form = str(config.options.get("format") or "")
+        if not form:
+            form = "csv" if ".csv" in self.path.name else "json"
+        if form not in ("json", "csv"):
+            raise ConfigError(f"a log of the form {form!r}", 'format = "csv" or "json"', "format")
+        self._csv = form == "csv"
+
+    def split(self, data: bytes) -> tuple[list[bytes], bytes]:
+        return tail.csv_records(data) if self._csv else tail.lines(data)
+
+    def told(self, line: bytes, id_: str) -> Told | None:
+        found = postgres.from_csv(line) if self._csv else postgres.from_json(line)
+        if found is None:
+            return None
+        at, entry = found
+        return Told(at, [self._event(one) for one in postgres.lines_of(at, entry)])
+
+    def _event(self, line: postgres.Line) -> AuditEvent:
+        return AuditEvent(
+            id=line.id,
+            at=line.at,
+            action=line.action,
+            outcome=line.outcome,
+            token=TokenRef(self.backend, ROLE, line.role),
+            actor=line.role,
+            source=line.source,
+            agent=line.agent,
+            origin=self.origin,
+            detail=line.detail,
+        )
+
+
+class KubernetesAudit(Lined):
+    """The API server's audit log (``audit.k8s.io/v1``), one JSON object a line.
+
+    An entry names the user, and in newer versions the id of the very token (JTI) in
+    ``user.extra``. Source: Kubernetes documentation, "Auditing" and "kube-apiserver Audit
+    Configuration (v1)".
+    """
+
+    type_name: ClassVar[str] = "kubernetes_audit"
+    title: ClassVar[str] = "Kubernetes' audit log"
+    by_name: ClassVar[bool] = True
+    options: ClassVar[tuple[Option, ...]] = (
+        PATH,
+        Option("kind", "What the inventory calls such tokens.", str, ACCOUNT),
+    )
+
+    def told(self, line: bytes, id_: str) -> Told | None:
+        entry = parsed(line)
+        if entry is None:
+            return None
+        items = entry.get("items") if str(entry.get("kind")) == "EventList" else [entry]
+        found: list[AuditEvent] = []
+        at = None
+        for item in items if isinstance(items, list) else []:
+            if not isinstance(item, dict) or not str(item.get("auditID") or ""):
+                continue
+            at = instant(item.get("requestReceivedTimestamp")) or instant(
+                item.get("stageTimestamp")
+            )
+            if at is None:
+                continue
+            # The same request is told again at its end, under the same id.
+            if item.get("stage") != "RequestReceived":
+                found.append(self._event(item, at))
+        return Told(at, found) if at is not None else None
+
+    def _event(self, item: dict[str, Any], at: Any) -> AuditEvent:
+        user, object_ = _table(item, "user"), _table(item, "objectRef")
+        name = str(user.get("username") or "")
+        extra = _table(user, "extra").get(CREDENTIAL)
+        credential = str(extra[0]) if isinstance(extra, list) and extra else ""
+        places = [object_.get(part) for part in ("namespace", "resource", "name", "subresource")]
+        target = "/".join(str(part) for part in places if part)
+        addresses = item.get("sourceIPs")
+        status = _table(item, "responseStatus")
+        code = status.get("code")
+        refused = _table(item, "annotations").get("authorization.k8s.io/decision") == "forbid"
+        denied = refused or code in (401, 403)
+        failed = isinstance(code, int) and code >= 400
+        key = credential.removeprefix("JTI=") or name
+        kind = str(self.config.options.get("kind") or ACCOUNT)
+        return AuditEvent(
+            id=str(item["auditID"]),
+            at=at,
+            action=str(item.get("verb") or ""),
+            outcome="denied" if denied else "error" if failed else "ok",
+            token=TokenRef(self.backend, kind, key) if key else None,
+            actor=name,
+            target=target or str(item.get("requestURI") or "").partition("?")[0],
+            source=str(addresses[0]) if isinstance(addresses, list) and addresses else "",
+            agent=str(item.get("userAgent") or ""),
+            origin=self.origin,
+            detail=str(status.get("reason") or ""),
+        )
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """The JSON object on a line, or None."""
+    try:
+        entry = _decoder.decode(line)
+    except (ValueError, RecursionError):
+        try:
+            # Slower, and less strict about what is no UTF-8.
+            entry = json.loads(line.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _table(entry: dict[str, Any], name: str) -> dict[str, Any]:
+    value = entry.get(name)
+    return value if isinstance(value, dict) else {}

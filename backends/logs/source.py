@@ -1,0 +1,148 @@
+"""What a source of audit events is: it gives batches, each with the place that it ends at.
+
+Whoever takes a batch keeps its events and its place in one transaction, and gives the
+place back at the next start. Then every event is taken once, whenever the process dies.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+
+from backends.contract import Option
+from backends.model import AuditEvent, Secret
+
+STEP_BACK = timedelta(seconds=10)
+"""Lines of requests under way at the same time may stand out of order by so much."""
+
+
+class Hole(NamedTuple):
+    """A stretch of which a log tells nothing. ``kind`` is missing, truncated or unreadable.
+
+    None in ``since`` stands for the time of the last line before, in ``until`` for that of
+    the next line that can be read: in the same batch for one that stands before its lines,
+    in a later one for one that ``since`` puts at its end.
+    """
+
+    kind: str
+    what: str
+    hint: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Batch(msgspec.Struct):
+    """Some of a log. ``holes`` come before its events; ``file`` and ``state`` are its place."""
+
+    file: str
+    state: bytes
+    events: list[AuditEvent] = []
+    holes: list[Hole] = []
+    learned: dict[str, str] = {}
+    lines: int = 0
+    bad: int = 0
+    first: datetime | None = None
+    """The earliest time in it, of lines that make no event too."""
+    last: datetime | None = None
+    back: timedelta = timedelta(0)
+    """How far time went backwards within it."""
+
+
+class SourceConfig(NamedTuple):
+    """A source as it is configured."""
+
+    name: str
+    backend: str
+    options: Mapping[str, Any]
+    read: Secret | None = None
+
+
+class Source(ABC):
+    """One log, of one backend. Blocking: it is read in a thread."""
+
+    type_name: ClassVar[str]
+    title: ClassVar[str]
+    options: ClassVar[tuple[Option, ...]]
+    by_name: ClassVar[bool] = False
+    """Whether its events name tokens in the log's own way, which has to be looked up."""
+    kind: ClassVar[str] = ""
+    """The kind under which its events name tokens, where that is always the same."""
+    delay: ClassVar[timedelta] = timedelta(0)
+    """How late lines may arrive after what they tell of."""
+
+    def __init__(self, config: SourceConfig) -> None:
+        self.name = config.name
+        self.backend = config.backend
+        self.config = config
+
+    @abstractmethod
+    def read(self, places: Mapping[str, bytes], learned: Mapping[str, str]) -> Iterator[Batch]:
+        """All that is there and was not read, in batches. It ends at the end of the log.
+
+        ``places`` are the states of the batches before, by file; ``learned`` all that they
+        learned.
+
+        Raises:
+            BackendError: it cannot be read at all; another try goes on where this one ended.
+        """
+
+    def close(self) -> None:
+        """Give back what ``read`` took."""
+
+
+class Clock:
+    """Watches the times in a log: the first, the last, and how far they went backwards."""
+
+    def __init__(self, newest: datetime | None = None) -> None:
+        self.newest = newest
+        self.first: datetime | None = None
+        self.last: datetime | None = None
+        self.back = timedelta(0)
+
+    def see(self, at: datetime) -> None:
+        if self.first is None or at < self.first:
+            self.first = at
+        if self.last is None or at > self.last:
+            self.last = at
+        if self.newest is None or at > self.newest:
+            self.newest = at
+        elif self.newest - at > STEP_BACK:
+            self.back = max(self.back, self.newest - at)
+
+    def give(self, batch: Batch) -> None:
+        """Put into a batch what was seen since the last one."""
+        batch.first, batch.last, batch.back = self.first, self.last, self.back
+        self.first = self.last = None
+        self.back = timedelta(0)
+
+
+def instant(value: Any, *, utc: bool = False) -> datetime | None:
+    """A time as logs write it: ISO 8601 with a zone, or seconds (or ms, µs, ns) since 1970.
+
+    ``utc`` takes a text without a zone for UTC. None for what is no time.
+    """
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        if isinstance(value, str):
+            try:
+                at = datetime.fromisoformat(value.strip())
+            except ValueError:
+                return instant(float(value))
+            if at.tzinfo is None:
+                return at.replace(tzinfo=UTC) if utc else None
+            return at.astimezone(UTC)
+        if not isinstance(value, int | float):
+            return None
+        seconds = float(value)
+        if not abs(seconds) < 1e20:
+            return None
+        while seconds >= 1e11:
+            seconds /= 1000
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

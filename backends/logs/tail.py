@@ -1,0 +1,337 @@
+"""A growing log read a piece at a time, through rotations and restarts, each line once.
+
+A place in a log is not a file's name or inode, which a rotation changes or reuses, but what
+was read: the digest of the file's first line says which file it is, and the digest of the
+bytes just before the place says that they are still those. So it is found again after a
+rename, in a copy (copytruncate) and in a compressed one; and where it is not found, a hole
+is told instead of going on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import hashlib
+import io
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, NamedTuple, cast
+
+import msgspec
+
+from backends.errors import BackendError, Forbidden, NotFound, ServerFault
+from backends.logs.source import Hole
+
+CHUNK = 1 << 20
+MARK = 4096
+"""Bytes before a place that have to be the same for it to be the same place."""
+MAX_LINE = 32 << 20
+"""Bytes; what is longer is no line of an audit log, and is passed over as a bad one."""
+KEPT = 128
+"""Files that are remembered as read to their end."""
+FIRST = 64 << 10
+TOO_LONG = b"\0"
+
+BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
+"""What reading a damaged or vanishing file raises."""
+OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
+    ".gz": lambda path: cast(IO[bytes], gzip.open(path, "rb")),  # noqa: SIM115
+    ".bz2": lambda path: bz2.open(path, "rb"),  # noqa: SIM115
+    ".xz": lambda path: lzma.open(path, "rb"),  # noqa: SIM115
+}
+
+Split = Callable[[bytes], tuple[list[bytes], bytes]]
+"""Cuts bytes into whole records (each with its end) and what is left over."""
+
+
+class Place(msgspec.Struct):
+    """How far a log has been read."""
+
+    first: str
+    """The digest of the file's first line."""
+    offset: int
+    mark: str
+    """The digest of the bytes before ``offset``."""
+    done: list[str] = []
+    """The first lines of files that were read to their end, oldest first."""
+
+
+class Piece(NamedTuple):
+    """Whole records, with where each begins, and the place after them."""
+
+    records: list[tuple[int, bytes]]
+    place: Place
+    holes: list[Hole]
+    bad: int = 0
+
+
+class Generation(NamedTuple):
+    """One file of a log. ``number`` is its suffix: 0 the live one, None where it has none."""
+
+    path: Path
+    first: str
+    number: int | None
+
+
+def lines(data: bytes) -> tuple[list[bytes], bytes]:
+    """Records that are lines."""
+    *whole, rest = data.split(b"\n")
+    return [line + b"\n" for line in whole], rest
+
+
+def csv_records(data: bytes) -> tuple[list[bytes], bytes]:
+    """Records of CSV: a line feed between quotes does not end one."""
+    found: list[bytes] = []
+    begin = at = 0
+    odd = False
+    while (end := data.find(b"\n", at)) >= 0:
+        odd ^= bool(data.count(b'"', at, end) & 1)
+        at = end + 1
+        if not odd:
+            found.append(data[begin:at])
+            begin = at
+    return found, data[begin:]
+
+
+class _Moved(Exception):
+    """A file was rotated or emptied while it was read: the next look finds what was in it."""
+
+
+class Tail:
+    """The files of one log: ``path`` with its rotated siblings, or all that a pattern matches."""
+
+    def __init__(self, path: Path, split: Split = lines) -> None:
+        self.path = path
+        self._split = split
+        self._pattern = any(sign in path.name for sign in "*?[")
+        self._present: set[int] = set()
+
+    def pieces(self, place: Place | None) -> Iterator[Piece]:
+        """What was not read yet, oldest first, up to the last whole record there is.
+
+        Raises:
+            BackendError: there is no such log, or none that may be read.
+        """
+        files = self._generations()
+        holes: list[Hole] = []
+        done = list(place.done) if place else []
+        offset = 0
+        if place is None:
+            todo = files
+        else:
+            todo, offset, holes = self._resume(files, place)
+        with contextlib.suppress(_Moved):
+            for number, generation in enumerate(todo):
+                if number:
+                    holes += self._missing(todo[number - 1], generation)
+                last = number + 1 == len(todo)
+                reached = Place(generation.first, 0 if number else offset, "", done)
+                for piece in self._read(generation, reached, last=last):
+                    yield piece._replace(holes=[*holes, *piece.holes])
+                    holes = []
+                if not last:
+                    done = [*done, generation.first][-KEPT:]
+
+    def _resume(
+        self, files: list[Generation], place: Place
+    ) -> tuple[list[Generation], int, list[Hole]]:
+        """The files to read, how far the first one has been read, and what is lost."""
+        index = next((i for i, one in enumerate(files) if one.first == place.first), None)
+        if index is None:
+            unread = [one for one in files if one.first not in place.done]
+            if not unread:
+                # Renamed away, and nobody has written to a new file yet.
+                return [], 0, []
+            what = f"what was being read of {self.path.name} was removed or cut short"
+            return unread, 0, [Hole("missing", what, HINT)]
+        found = files[index]
+        rest = [one for one in files[index + 1 :] if one.first not in place.done]
+        try:
+            with _open(found.path) as handle:
+                if _mark(handle, place.offset) == place.mark:
+                    return [found, *rest], place.offset, []
+                handle.seek(0)
+                shorter = _length(handle, place.offset) < place.offset
+        except BROKEN as error:
+            if not rest:
+                raise _unreadable(found.path, error) from None
+            return rest, 0, [Hole("unreadable", f"{found.path.name}: {_why(error)}", HINT)]
+        live = found is files[-1] if self._pattern else found.number == 0
+        if shorter and not live:
+            # A copy that was made before the last lines were written; they have been read.
+            return rest, 0, []
+        what = f"{found.path.name} was cut short or written anew"
+        return [found, *rest], 0, [Hole("truncated", what, HINT)]
+
+    def _read(self, generation: Generation, place: Place, *, last: bool) -> Iterator[Piece]:
+        try:
+            with _open(generation.path) as handle:
+                if _first(handle) != generation.first:
+                    raise _Moved
+                yield from self._drain(handle, place, last=last)
+        except BROKEN as error:
+            if last:
+                raise _unreadable(generation.path, error) from None
+            hole = Hole("unreadable", f"{generation.path.name}: {_why(error)}", HINT)
+            yield Piece([], place, [hole])
+
+    def _drain(self, handle: IO[bytes], place: Place, *, last: bool) -> Iterator[Piece]:
+        offset = place.offset
+        begin = max(0, offset - MARK)
+        handle.seek(begin)
+        before = handle.read(offset - begin)
+        rest = b""
+        overlong = False
+        while chunk := handle.read(CHUNK):
+            data = rest + chunk
+            whole, rest = self._split(data)
+            records: list[tuple[int, bytes]] = []
+            for record in whole:
+                records.append((offset, TOO_LONG if overlong else record))
+                overlong = False
+                offset += len(record)
+            before = (before + data[: len(data) - len(rest)])[-MARK:]
+            if len(rest) > MAX_LINE:
+                before, offset = (before + rest)[-MARK:], offset + len(rest)
+                rest, overlong = b"", True
+            if records:
+                if not _still(handle, before, offset, len(rest)):
+                    # Emptied while it was read (copytruncate): the copy has what was here.
+                    raise _Moved
+                yield Piece(records, _placed(place, offset, before), [])
+        if not last:
+            # Nobody writes to it any more, so what is left of a line stays a torn one.
+            end = _placed(place, offset + len(rest), (before + rest)[-MARK:])
+            yield Piece([], end, [], bad=int(bool(rest)))
+
+    def _missing(self, older: Generation, newer: Generation) -> list[Hole]:
+        """A hole where the numbers of two neighbours are not neighbours."""
+        if older.number is None or newer.number is None:
+            return []
+        lost = [n for n in range(newer.number + 1, older.number) if n not in self._present]
+        if not lost:
+            return []
+        names = ", ".join(map(str, lost[:5]))
+        what = f"generations of {self.path.name} are not there: {names}"
+        return [Hole("missing", what, HINT)]
+
+    def _generations(self) -> list[Generation]:
+        """The files that have at least one whole line, oldest first, each once."""
+        found: dict[str, Generation] = {}
+        paths = _ordered(self.path, pattern=self._pattern)
+        self._present = {number for _, number in paths if number is not None}
+        if not paths:
+            raise NotFound(f"there is no log at {self.path}", "Mend its path, or wait for it.")
+        refused: OSError | None = None
+        for path, number in paths:
+            try:
+                with _open(path) as handle:
+                    first = _first(handle)
+            except PermissionError as error:
+                refused = error
+                continue
+            except BROKEN:
+                continue
+            if first:
+                # Of a copy and its original, the later one in order is read.
+                found.pop(first, None)
+                found[first] = Generation(path, first, number)
+        if refused is not None and not found:
+            raise Forbidden(
+                f"{self.path.name} may not be read: {refused.strerror}",
+                "Let the console's user read it, and its directory.",
+            )
+        return list(found.values())
+
+
+HINT = "Keep some generations of the log, and let the console look more often than it rotates."
+
+
+def _still(handle: IO[bytes], before: bytes, offset: int, ahead: int) -> bool:
+    """Whether what was read just now is still there."""
+    if not isinstance(handle, io.BufferedReader):
+        return True
+    handle.seek(offset - len(before))
+    same = handle.read(len(before)) == before
+    handle.seek(offset + ahead)
+    return same
+
+
+def _unreadable(path: Path, error: BaseException) -> BackendError:
+    kind = Forbidden if isinstance(error, PermissionError) else ServerFault
+    return kind(f"cannot read {path.name}: {_why(error)}", "Mend the file or its permissions.")
+
+
+def _placed(place: Place, offset: int, before: bytes) -> Place:
+    return Place(place.first, offset, _digest(before[-MARK:]), place.done)
+
+
+def _ordered(path: Path, *, pattern: bool) -> list[tuple[Path, int | None]]:
+    """The files of a log, oldest first, each with the number that its name ends with."""
+    if pattern:
+        with contextlib.suppress(OSError):
+            return [(one, None) for one in sorted(path.parent.glob(path.name)) if one.is_file()]
+        return []
+    keyed: list[tuple[tuple[int, int, str, bool], Path, int | None]] = []
+    try:
+        names = list(path.parent.iterdir())
+    except OSError as error:
+        raise ServerFault(f"cannot look into {path.parent}: {error.strerror}") from None
+    stamp = r"[-.]\d[\dTZ:._-]*"
+    behind = re.compile(re.escape(path.name) + stamp)
+    dated = re.compile(re.escape(path.stem) + stamp + re.escape(path.suffix))
+    for one in names:
+        plain = one.name
+        for suffix in OPENERS:
+            plain = plain.removesuffix(suffix)
+        # While a file is being compressed, the whole one is the later in order.
+        whole = plain == one.name
+        tail = plain.removeprefix(path.name + ".")
+        if one == path:
+            keyed.append(((2, 0, "", whole), one, 0))
+        elif plain != tail and tail.isdecimal() and tail.isascii() and len(tail) <= 5:
+            keyed.append(((1, -int(tail), "", whole), one, int(tail)))
+        elif behind.fullmatch(plain) or dated.fullmatch(plain):
+            keyed.append(((0, 0, plain, whole), one, None))
+    return [(one, number) for _, one, number in sorted(keyed, key=lambda item: item[0])]
+
+
+def _open(path: Path) -> IO[bytes]:
+    opener = OPENERS.get(path.suffix)
+    return opener(path) if opener else path.open("rb")
+
+
+def _first(handle: IO[bytes]) -> str:
+    """The digest of the first line; empty as long as there is no whole one."""
+    handle.seek(0)
+    head = handle.read(FIRST)
+    end = head.find(b"\n")
+    if end < 0 and len(head) < FIRST:
+        return ""
+    return _digest(head[: end + 1] if end >= 0 else head)
+
+
+def _mark(handle: IO[bytes], offset: int) -> str:
+    begin = max(0, offset - MARK)
+    handle.seek(begin)
+    return _digest(handle.read(offset - begin))
+
+
+def _length(handle: IO[bytes], enough: int) -> int:
+    """The size of what is behind a handle, counted no further than needed."""
+    size = 0
+    while size < enough and (chunk := handle.read(CHUNK)):
+        size += len(chunk)
+    return size
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _why(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or f"it is damaged ({type(error).__name__})"

@@ -1,0 +1,99 @@
+"""``owner show``, ``orphans``, ``assign`` and ``leaves``."""
+
+from __future__ import annotations
+
+import argparse
+
+from console.cli import output
+from console.cli.graph import looking, wanted
+from console.errors import Exit, UsageError
+from console.graph import export, owners
+from console.settings import paths
+
+LIMITS = (12, 24, 40, 40, 60)
+
+
+def show(chosen: argparse.Namespace) -> int:
+    """Print who owns a token, and who says so."""
+    where = paths(chosen.home)
+    row = wanted(where, chosen.token)
+    with looking(where) as (connection, _):
+        found = owners.ownership(connection, row.handle)
+    if chosen.json:
+        told = found._asdict() | {"claims": [one._asdict() for one in found.claims]}
+        print(export.dumps({"handle": row.handle, **told}))
+        return Exit.OK
+    if found.owner:
+        output.line(f"{found.owner} ({found.kind}), {found.how}, by {found.origin}")
+    if found.orphan:
+        output.line(f"orphan: {found.orphan}")
+    if found.suggested and not found.owner:
+        output.line(f"perhaps {found.suggested}; assign: token-console owner assign {row.handle} …")
+    if found.disputed:
+        output.line("disputed: claims of the same standing name different owners")
+    for one in found.claims:
+        entry = f", journal {one.entry}" if one.entry else ""
+        output.line(f"  {one.how}: {one.owner} ({one.origin}{entry}) {one.reason}".rstrip())
+    return Exit.OK
+
+
+def orphans(chosen: argparse.Namespace) -> int:
+    """Print the tokens that nobody answers for."""
+    with looking(paths(chosen.home)) as (connection, _):
+        found = owners.orphans(connection)
+    if chosen.json:
+        print(export.dumps([one._asdict() for one in found]))
+    else:
+        output.table(["HANDLE", "BACKEND", "TOKEN", "OWNER", "WHY"], found, LIMITS)
+    return Exit.OK
+
+
+def assign(chosen: argparse.Namespace) -> int:
+    """Make somebody answer for a token, on the record."""
+    from console.graph.owning import assign as assigned
+    from console.journal import opening
+    from console.store.database import open_for_writing
+
+    where = paths(chosen.home)
+    row = wanted(where, chosen.token)
+    with looking(where):
+        pass
+    engine = open_for_writing(where.inventory)
+    try:
+        with opening.journal(where) as journal:
+            entry = assigned(engine, journal, row.handle, chosen.owner, chosen.reason, chosen.kind)
+    finally:
+        engine.dispose()
+    if chosen.json:
+        print(export.dumps({"handle": row.handle, "owner": chosen.owner, "entry": entry}))
+    else:
+        output.line(f"{chosen.owner} answers for {row.backend}/{row.name} (journal {entry})")
+    return Exit.OK
+
+
+def leaves(chosen: argparse.Namespace) -> int:
+    """Print what it means when a person, an app or a vendor goes."""
+    with looking(paths(chosen.home)) as (_, graph):
+        found = owners.leaves(graph, chosen.name)
+        if not any(found):
+            raise UsageError(
+                f"nothing is known of {chosen.name!r}",
+                "Name an owner, a principal, a workload or a backend.",
+            )
+        if chosen.json:
+            told = {
+                name: [graph.nodes[num]._asdict() for num in nums]
+                for name, nums in found._asdict().items()
+            }
+            print(export.dumps(told))
+            return Exit.OK
+        words = {
+            "dies": "dies", "breaks": "breaks", "orphaned": "has no owner then",
+            "unused": "was used by nothing else",
+        }  # fmt: skip
+        for name, word in words.items():
+            nums = getattr(found, name)
+            output.line(f"{len(nums)} {word}" if len(nums) != 1 else f"1 {word}")
+            for num in nums:
+                output.line(f"  {export.label(graph.nodes[num])}")
+    return Exit.OK

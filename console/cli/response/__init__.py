@@ -1,0 +1,1 @@
+"""The commands that act: each is the twin of what the screen offers."""

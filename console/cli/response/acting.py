@@ -1,0 +1,84 @@
+"""``contain``, ``restore``, ``disconnect``, ``rotate`` and ``revoke``: one token, in one go.
+
+The same plan, gate and runner that the screen uses, and that a plan for thousands goes
+through.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from backends.contract import Verb
+from backends.model import Secret
+from console.cli import output
+from console.cli.inventory import one, opened
+from console.cli.response import watching
+from console.cli.response.place import (
+    Place,
+    ask_answers,
+    ask_word,
+    fold,
+    place,
+    secret_from_stdin,
+    told_signature,
+)
+from console.cli.response.planning import Wanted, as_json, make
+from console.errors import Exit
+from console.journal import opening
+from console.response import approval, report, runner, second
+from console.response.plan import Plan, refuse_fatal
+from console.response.signing import Desk
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Plan, show, confirm, start the runner, and report what it wrote into the journal."""
+    here = place(chosen)
+    with opened(here.paths) as inventory:
+        handle = one(inventory, chosen.token).handle
+    old = secret_from_stdin() if chosen.secret_stdin else None
+    plan = make(Wanted.of(chosen, (handle,)), here, old, settle=not chosen.dry_run)
+    if chosen.json and chosen.dry_run:
+        print(as_json(plan))
+    elif not chosen.json:
+        for line in report.plan_lines(plan):
+            output.line(line)
+    if chosen.dry_run:
+        return Exit.OK
+    refuse_fatal(plan)
+    if plan.only.by_hand:
+        output.note("there is no call for this: the card above says what a person has to do")
+    given = ask_answers(plan, chosen.answer)
+    typed = ask_word(plan, chosen.confirm)
+    desk = Desk(here.settings.journal)
+    with opening.journal(here.paths) as journal:
+        if chosen.break_glass:
+            second.break_glass(plan, journal, chosen.break_glass)
+        approval.approve(plan, journal, here.paths, typed, given, desk)
+        told_signature(desk, here.settings)
+        if plan.second_person and not chosen.break_glass:
+            return _wait_for_second(plan, as_json_=chosen.json)
+    secrets = {handle: old} if old is not None else {}
+    return _start(plan, here, desk, secrets, chosen)
+
+
+def _start(
+    plan: Plan,
+    here: Place,
+    desk: Desk,
+    secrets: dict[str, Secret],
+    chosen: argparse.Namespace,
+) -> int:
+    shown = getattr(chosen, "show", False) and plan.verb is Verb.ROTATE
+    runner.start(plan.id, here.paths, desk.current, secrets, show=1 if shown else None)
+    with opening.view(here.paths) as view:
+        board = fold(plan, here.paths, view)
+        return watching.follow(board, view, here.paths, as_json=chosen.json)
+
+
+def _wait_for_second(plan: Plan, *, as_json_: bool) -> int:
+    name = report.short(plan.id)
+    if as_json_:
+        print(as_json(plan))
+    output.note(f"approved; nothing is sent before a second person approves: {plan.second_person}")
+    output.note(f"they: token-console approve {name}   then: token-console run start {name}")
+    return Exit.PARTIAL

@@ -1,0 +1,296 @@
+"""``run``: carry out approved plans, watch them, steer them, close them; and ``escrow``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import getpass
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backends.model import Secret
+from console.cli import output
+from console.cli.response import planning, watching
+from console.cli.response.place import Place, find, place, told_signature
+from console.cli.response.place import watching as watched
+from console.errors import ConsoleError, Exit, UsageError
+from console.inventory import export
+from console.journal import opening
+from console.journal.describe import Entry
+from console.journal.log import Journal
+from console.response import approval, control, planfile, report, runner, second
+from console.response import escrow as sealed
+from console.response.board import Board
+from console.response.folding import fold
+from console.response.locks import alive
+from console.response.plan import Plan
+from console.response.signing import Desk
+
+MAX_SECRETS = 16 * 1024 * 1024
+
+
+def list_(chosen: argparse.Namespace) -> int:
+    """Every plan that is kept, newest first, and how far its run is."""
+    here = place(chosen)
+    told = []
+    with opening.view(here.paths) as view:
+        for path in sorted(here.paths.plans.glob("*.json"), reverse=True):
+            plan = planfile.load(path.stem, here.paths)
+            board = Board(plan)
+            board.feed(view.of_plan(plan.id))
+            approved = view.get(plan.id) is not None
+            told.append((plan, board, approved, alive(plan.id, here.paths)))
+    if chosen.json:
+        rows = [
+            {
+                "plan": plan.id,
+                "verb": plan.verb.value,
+                "incident": plan.incident,
+                "tokens": board.total,
+                "states": board.sums(),
+                "approved": approved,
+                "running": living,
+                "standing": report.standing(board),
+            }
+            for plan, board, approved, living in told
+        ]
+        print(export.dumps(rows))
+        return Exit.OK
+    output.table(
+        ["RUN", "MADE", "VERB", "TOKENS", "LEFT", "FAILED", "STATE", "WHY"],
+        [
+            [
+                report.short(plan.id),
+                f"{plan.made_at:%Y-%m-%d %H:%M}",
+                plan.verb.value,
+                f"{board.total:,}",
+                f"{board.sums()['left']:,}",
+                f"{board.sums()['failed']:,}",
+                _state(board, approved=approved, living=living),
+                plan.reason,
+            ]
+            for plan, board, approved, living in told
+        ],
+        [8, 16, 10, 9, 9, 9, 22, 60],
+    )
+    return Exit.OK
+
+
+def _state(board: Board, *, approved: bool, living: bool) -> str:
+    if not approved:
+        return "not approved"
+    standing = report.standing(board)
+    if standing == "running" and not living:
+        return "stopped: run start"
+    return standing
+
+
+def start(chosen: argparse.Namespace) -> int:
+    """Start a run, or go on with one whose runner is gone."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    secrets = _secrets(chosen)
+    desk = Desk(here.settings.journal)
+    with opening.journal(here.paths) as journal:
+        approval.approved(plan.id, journal, here.paths)
+        second.check(plan, journal, here.settings.journal, here.settings.response)
+        desk.session(journal, plan.reason, plan.incident)
+        told_signature(desk, here.settings)
+    runner.start(plan.id, here.paths, desk.current, secrets)
+    if chosen.no_watch:
+        output.note(f"started; watch it: token-console run watch {report.short(plan.id)}")
+        return Exit.OK
+    return watch(chosen)
+
+
+def _secrets(chosen: argparse.Namespace) -> dict[str, Secret]:
+    if not chosen.secrets_stdin:
+        return {}
+    text = sys.stdin.read(MAX_SECRETS)
+    try:
+        table = json.loads(text)
+        return {str(handle): Secret(str(value)) for handle, value in dict(table).items()}
+    except (ValueError, TypeError):
+        # The parser's own words would quote what it read.
+        raise UsageError("standard input is not JSON", 'Write {"handle": "value", ...}.') from None
+
+
+def watch(chosen: argparse.Namespace) -> int:
+    """Follow a run until its runner ends."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    with watched(plan, here.paths) as (board, view):
+        return watching.follow(board, view, here.paths, as_json=chosen.json)
+
+
+def show(chosen: argparse.Namespace) -> int:
+    """Every token of a run."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    with watched(plan, here.paths) as (board, view):
+        rows = watching.items(board)
+        if chosen.json:
+            told = watching.summary(board, view, time.time())
+            print(export.dumps({**told, "items": rows}))
+        else:
+            output.line(report.equation(board))
+            output.table(
+                ["ITEM", "TOKEN", "BACKEND", "STATE", "EVIDENCE", "SAYS"],
+                [
+                    [
+                        str(row["item"]),
+                        str(row["name"] or row["id"]),
+                        str(row["backend"]),
+                        str(row["state"]),
+                        f"{row['evidence']} {report.LEVELS[int(str(row['evidence']))]}",
+                        str(row["says"]),
+                    ]
+                    for row in rows
+                ],
+                [6, 32, 16, 9, 10, 100],
+            )
+    return Exit.OK
+
+
+def report_(chosen: argparse.Namespace) -> int:
+    """The situation report."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    with watched(plan, here.paths) as (board, view):
+        if chosen.json:
+            print(export.dumps(watching.summary(board, view, time.time())))
+        else:
+            for line in report.situation(board):
+                output.line(line)
+    return Exit.OK
+
+
+def pause(chosen: argparse.Namespace) -> int:
+    """Begin no further call."""
+    return _decide(chosen, lambda plan, journal: control.pause(plan, journal, chosen.reason))
+
+
+def resume(chosen: argparse.Namespace) -> int:
+    """Go on after a pause."""
+    return _decide(chosen, lambda plan, journal: control.resume(plan, journal, chosen.reason))
+
+
+def abort(chosen: argparse.Namespace) -> int:
+    """End the run where it is."""
+    return _decide(chosen, lambda plan, journal: control.abort(plan, journal, chosen.reason))
+
+
+def unhalt(chosen: argparse.Namespace) -> int:
+    """Let a halted lane go on."""
+    return _decide(
+        chosen, lambda plan, journal: control.unhalt(plan, journal, chosen.reason, chosen.backend)
+    )
+
+
+def waive(chosen: argparse.Namespace) -> int:
+    """Retire the old value although a consumer has not moved."""
+    return _decide(
+        chosen,
+        lambda plan, journal: control.waive(
+            plan, journal, chosen.reason, chosen.item, chosen.consumer
+        ),
+    )
+
+
+def except_(chosen: argparse.Namespace) -> int:
+    """Leave a token out of the run's completeness, until a date."""
+    try:
+        until = datetime.fromisoformat(chosen.until)
+    except ValueError:
+        raise UsageError(f"{chosen.until!r} is no date", "Write it as 2027-01-31.") from None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+
+    def act(plan: Plan, journal: Journal) -> Entry:
+        number = int(chosen.item) if chosen.item.isdigit() else 0
+        late = "" if number else chosen.item
+        return control.except_(plan, journal, chosen.reason, number, chosen.owner, until, late=late)
+
+    return _decide(chosen, act)
+
+
+def close(chosen: argparse.Namespace) -> int:
+    """Close a run of which nothing is left."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+
+    def act(plan: Plan, journal: Journal) -> Entry:
+        board = fold(plan, here.paths, journal)
+        return control.close(plan, journal, chosen.reason, board=board)
+
+    done = _decide(chosen, act)
+    with contextlib.suppress(ConsoleError, OSError):
+        # What is delivered and proved needs no sealed copy any more.
+        sealed.discard(here.paths, plan.id)
+    return done
+
+
+def extend(chosen: argparse.Namespace) -> int:
+    """Make a plan for the late arrivals of a run; it is approved like any other."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    with watched(plan, here.paths) as (board, _):
+        handles = tuple(board.late)
+    if not handles:
+        raise UsageError("the run has no late arrivals", "Nothing has to be planned.")
+    wanted = planning.Wanted(
+        verb=plan.verb,
+        handles=handles,
+        query="",
+        reason=plan.reason,
+        incident=plan.incident,
+        mode=plan.mode,
+        sinks=plan.sinks,
+        probe=plan.probe,
+        extends=plan.id,
+    )
+    more = planning.make(wanted, here)
+    planfile.save(more, here.paths)
+    if chosen.json:
+        print(planning.as_json(more))
+        return Exit.OK
+    for line in report.plan_lines(more):
+        output.line(line)
+    output.note(f"kept as {more.id}; to go on: token-console approve {report.short(more.id)}")
+    return Exit.OK
+
+
+def escrow(chosen: argparse.Namespace) -> int:
+    """Print a new value that was sealed, for whoever has the private key."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    kept = sealed.held(here.paths, plan.id, chosen.item)
+    if not kept:
+        raise UsageError(
+            f"nothing is sealed for item {chosen.item} of this run",
+            "See the items: token-console run show " + report.short(plan.id),
+        )
+    identity = Path(chosen.identity).expanduser()
+    passphrase = None
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        typed = getpass.getpass("passphrase of the key (nothing if it has none): ")
+        passphrase = Secret(typed) if typed else None
+    value = sealed.unseal(kept[-1], identity, passphrase)
+    # The one place of the command line where a value is shown: it was asked for by name.
+    print(value.reveal())
+    return Exit.OK
+
+
+def _decide(chosen: argparse.Namespace, act: Callable[[Plan, Journal], Entry]) -> int:
+    here: Place = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    with opening.journal(here.paths) as journal:
+        entry = act(plan, journal)
+    if chosen.json:
+        print(export.dumps({"plan": plan.id, "entry": entry.id, "says": entry.sentence}))
+    else:
+        output.line(entry.sentence)
+    return Exit.OK

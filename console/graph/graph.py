@@ -1,0 +1,164 @@
+"""The whole graph in memory, read from the store with the standard library alone."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from console.graph import model
+from console.graph.model import Evidence, Node, Source
+from console.graph.reach import Reach, closure
+
+
+class Edge(NamedTuple):
+    """One link. ``through`` is the store entry of a link that was worked out, else 0."""
+
+    a: int
+    b: int
+    kind: str
+    through: int = 0
+
+
+class Graph:
+    """Nodes by number, and who is next to whom. Parallel links of one kind are one edge."""
+
+    def __init__(self, nodes: Iterable[Node], edges: Iterable[Edge]) -> None:
+        self.nodes = {node.num: node for node in nodes}
+        self.side_of = {num: node.side for num, node in self.nodes.items()}
+        self.after: dict[int, list[int]] = {}
+        """All links."""
+        self.before: dict[int, list[int]] = {}
+        self.spread: dict[int, list[int]] = {}
+        """The links along which a leak goes."""
+        self.kinds: dict[tuple[int, int], list[str]] = {}
+        self.through: dict[tuple[int, int], int] = {}
+        kept: dict[int, list[int]] = {}
+        opens: list[tuple[int, int]] = []
+        for edge in edges:
+            self._add(edge)
+            if edge.kind == model.KEPT_IN:
+                kept.setdefault(edge.b, []).append(edge.a)
+            elif edge.kind == model.OPENS:
+                opens.append((edge.a, edge.b))
+        for grant, entry in dict.fromkeys(opens):
+            for token in dict.fromkeys(kept.get(entry, ())):
+                self._add(Edge(grant, token, model.READS, entry))
+
+    def _add(self, edge: Edge) -> None:
+        a, b, kind, through = edge
+        if a not in self.nodes or b not in self.nodes or a == b:
+            return
+        kinds = self.kinds.get((a, b))
+        if kinds is None:
+            self.kinds[a, b] = [kind]
+            self.after.setdefault(a, []).append(b)
+            self.before.setdefault(b, []).append(a)
+            spreads = False
+        elif kind in kinds:
+            return
+        else:
+            spreads = any(one in model.SPREADS for one in kinds)
+            kinds.append(kind)
+        if through:
+            self.through[a, b] = through
+        if kind in model.SPREADS and not spreads:
+            self.spread.setdefault(a, []).append(b)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def reach(self, *start: int) -> Reach:
+        """What a leak of the start gets to."""
+        return closure(start, self.spread)
+
+    def proof(self, reach: Reach, num: int) -> list[tuple[str, Node]]:
+        """A shortest path as (kind of the link that leads to it, node); the first has none."""
+        path = reach.path(num)
+        found = [("", self.nodes[path[0]])]
+        for a, b in itertools.pairwise(path):
+            kind = next(one for one in self.kinds[a, b] if one in model.SPREADS)
+            if kind == model.READS:
+                found.append((model.OPENS, self.nodes[self.through[a, b]]))
+                kind = "which holds"
+            found.append((kind, self.nodes[b]))
+        return found
+
+    def siblings(self, num: int) -> list[int]:
+        """Other records of the same value."""
+        return [b for b in self.after.get(num, ()) if model.SIBLING in self.kinds[num, b]]
+
+
+def load(connection: sqlite3.Connection) -> Graph:
+    """All nodes and links of the store."""
+    nodes = (
+        Node(*row)
+        for row in connection.execute(
+            "SELECT n.num, n.side, n.key,"
+            " CASE n.side WHEN 'token' THEN coalesce(t.kind, n.kind) ELSE n.kind END,"
+            " CASE n.side WHEN 'token' THEN coalesce(t.name, n.name) ELSE n.name END,"
+            " coalesce(t.backend, n.place),"
+            " CASE n.side WHEN 'token' THEN coalesce(t.status, '')"
+            "  WHEN 'who' THEN coalesce((SELECT how FROM departed d WHERE d.key = n.key), '')"
+            "  ELSE '' END"
+            " FROM node n LEFT JOIN token t ON n.side = 'token' AND t.handle = n.key"
+        )
+    )
+    edges = (
+        Edge(*row) for row in connection.execute("SELECT a, b, kind FROM link ORDER BY a, b, kind")
+    )
+    return Graph(nodes, edges)
+
+
+def node_of(connection: sqlite3.Connection, side: str, key: str) -> int | None:
+    """The number of a node; None where nothing is known of it."""
+    row = connection.execute(
+        "SELECT num FROM node WHERE side = ? AND key = ?", (side, key)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def evidence(connection: sqlite3.Connection, a: int, b: int) -> list[Evidence]:
+    """Why a link between two nodes is believed, the best reason first."""
+    return [
+        Evidence(*row)
+        for row in connection.execute(
+            "SELECT kind, source, origin, seen, times, confidence, detail FROM link"
+            " WHERE a = ? AND b = ? ORDER BY confidence DESC, seen DESC",
+            (a, b),
+        )
+    ]
+
+
+def sources(connection: sqlite3.Connection) -> list[Source]:
+    """What links were read from, the troubled first."""
+    return [
+        Source(*row)
+        for row in connection.execute(
+            "SELECT name, kind, at, found, problem, hint FROM link_source"
+            " ORDER BY problem = '', kind, name"
+        )
+    ]
+
+
+def unknowns(connection: sqlite3.Connection, handle: str = "") -> list[str]:
+    """What the graph cannot know, and why; for an empty picture most of all."""
+    found = [
+        f"{one.name}: {one.problem}. {one.hint}".strip()
+        for one in sources(connection)
+        if one.problem and (one.kind != "asked" or one.name == f"asked {handle}")
+    ]
+    kinds = {kind for (kind,) in connection.execute("SELECT DISTINCT kind FROM link_source")}
+    if "owners" not in kinds:
+        found.append('No file of owners is read. Name one: [graph] owners = ["owners.toml"].')
+    if "consumers" not in kinds:
+        found.append('No file of consumers is read: [graph] consumers = ["consumers.toml"].')
+    if "configs" not in kinds:
+        found.append('No configuration files are searched: [graph] configs = ["deploy/"].')
+    for name, until in connection.execute("SELECT name, events_until FROM backend ORDER BY name"):
+        if until is None:
+            found.append(f"{name}: its audit log was never read, so nobody was seen using it.")
+    if handle and f"asked {handle}" not in {one.name for one in sources(connection)}:
+        found.append("Its system was not asked what depends on it: token-console graph ID --ask.")
+    return found

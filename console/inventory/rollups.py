@@ -1,0 +1,28 @@
+"""Counts of events by five minutes, which stay when the events themselves are dropped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from console.inventory.classes import EVERYTHING, SLOT, class_of, outcome_of
+
+
+def count(connection: Connection, backend: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Add events to the counts, in the transaction that keeps the events themselves."""
+    counts: Counter[tuple[str, str, int, str, str]] = Counter()
+    for row in rows:
+        tail = backend, row["at"] // SLOT, class_of(row["action"]), outcome_of(row["outcome"])
+        counts[EVERYTHING, *tail] += 1
+        if row["handle"]:
+            counts[row["handle"], *tail] += 1
+    if counts:
+        connection.exec_driver_sql(
+            "INSERT INTO rollup (handle, backend, slot, class, outcome, uses)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (handle, backend, slot, class, outcome)"
+            " DO UPDATE SET uses = uses + excluded.uses",
+            [(*key, uses) for key, uses in counts.items()],
+        )

@@ -1,0 +1,263 @@
+"""Making a plan: asks each token's backend how it would do it, and adds our own doubts.
+
+Changes nothing anywhere. See ``gathering`` for many tokens at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from backends.contract import Backend, KindCapabilities, Proposal, Step, Verb, WhoAmI
+from backends.errors import BackendError
+from backends.model import Secret, Token, TokenRef, encode
+from console.inventory.query import Query
+from console.inventory.records import Sort
+from console.inventory.search import Inventory
+from console.inventory.terms import Term
+from console.journal import scan
+from console.journal.entry import uuid7
+from console.response import facts, order, second, traps
+from console.response.hazards import (
+    ALIVE,
+    ENDING,
+    View,
+    around,
+    rules,
+    self_harm,
+    undeclared,
+    without_successor,
+)
+from console.response.plan import Item, Mode, Plan
+from console.settings import ResponseSettings
+
+EVENTS = 300
+"""The newest audit events of a token that its plan looks at."""
+
+
+async def make(
+    backend: Backend,
+    verb: Verb,
+    token: Token,
+    reason: str,
+    incident: str = "",
+    *,
+    mode: Mode = Mode.ROUTINE,
+    inventory: Inventory | None = None,
+    settings: ResponseSettings | None = None,
+    secret: Secret | None = None,
+    sinks: Sequence[str] = (),
+    escrow: Sequence[str] = (),
+    probe: bool = False,
+) -> Plan:
+    """A plan for one token, as it was just read.
+
+    Without an ``inventory`` nothing is known of how the token is used, nor of the others.
+    ``secret`` is its value where that is in hand. It is asked about and not kept.
+
+    Raises:
+        ReasonRefused: the reason is too short, or holds what looks like a secret.
+        Unsupported: the backend cannot do that at all.
+        BackendError: the system cannot be asked.
+    """
+    reason, incident = scan.reason(reason), scan.incident(incident)
+    settings = settings or ResponseSettings()
+    me = await backend.whoami()
+    item = await propose(backend, verb, token, me, mode=mode)
+    declared = backend.capabilities().of(token.ref.kind)
+    now = time.time()
+    view = View(
+        ending=ends(item),
+        shares=() if secret is None else await shares(backend, secret, {token.ref}),
+        here=traps.here(),
+        now=now,
+    )
+    if inventory is not None:
+        view = view._replace(events=tuple(inventory.events(token.ref.handle, EVENTS)))
+        if rules(token, declared):
+            view = view._replace(admins=admins(inventory, backend.name, declared, me))
+    item = guarded(item, declared, view)
+    why = scored(item, declared, view).why
+    return Plan(
+        id=uuid7(),
+        verb=verb,
+        mode=mode,
+        reason=reason,
+        incident=incident,
+        made_at=datetime.fromtimestamp(now, UTC),
+        items=(replace(item, why=why),),
+        sinks=tuple(sinks),
+        escrow=tuple(escrow),
+        rates={backend.name: rate(backend, settings)},
+        budget=settings.budget,
+        second_person=second.needed(settings, (item,)),
+        probe=probe,
+    )
+
+
+async def propose(
+    backend: Backend,
+    verb: Verb,
+    token: Token,
+    me: WhoAmI,
+    *,
+    mode: Mode = Mode.ROUTINE,
+    number: int = 1,
+) -> Item:
+    """One item of a plan: the backend's own steps, and what the console must not do.
+
+    ``me`` is the console's own credential at that backend. The console's own token, and
+    whatever would end it, are fatal. ``guarded`` adds what else there is to doubt.
+
+    Raises:
+        Unsupported: the backend cannot do that at all.
+        BackendError: the system cannot be asked.
+    """
+    declared = backend.capabilities().of(token.ref.kind)
+    return assembled(
+        backend, verb, token, me, await backend.plan(verb, token), mode, number, declared
+    )
+
+
+def assembled(
+    backend: Backend,
+    verb: Verb,
+    token: Token,
+    me: WhoAmI,
+    proposal: Proposal,
+    mode: Mode,
+    number: int,
+    declared: KindCapabilities,
+) -> Item:
+    """The item of a proposal, with the hazards that need nothing but the two."""
+    own = self_harm(me, token, proposal.steps, proposal.also_ends)
+    hazards = (*own, *undeclared(declared, verb, proposal), *proposal.hazards)
+    steps = [step for step in proposal.steps if mode is Mode.LEAK or not step.leak_only]
+    return written(
+        Item(
+            number=number,
+            verb=verb,
+            token=token,
+            backend=backend.name,
+            kind_title=declared.title,
+            production=backend.config.production,
+            proposal=replace(
+                proposal,
+                hazards=hazards,
+                steps=numbered(steps, number),
+                undo_steps=numbered(proposal.undo_steps, number, "undo-"),
+            ),
+            ceiling=declared.ceiling,
+            propagation=declared.propagation,
+            probe_effects=declared.probe_effects,
+        )
+    )
+
+
+def guarded(item: Item, declared: KindCapabilities, view: View) -> Item:
+    """The item with what its neighbourhood warns of, and who breaks."""
+    proposal = item.proposal
+    hazards = (*proposal.hazards, *around(item.verb, item.token, proposal, declared, view))
+    left = without_successor(item.verb, view)
+    collateral = (*proposal.collateral, left) if left else proposal.collateral
+    return replace(item, proposal=replace(proposal, hazards=hazards, collateral=collateral))
+
+
+def scored(item: Item, declared: KindCapabilities, view: View) -> order.Score:
+    """How urgent the item is."""
+    consumers = {
+        (event.source, event.agent)
+        for event in view.events
+        if event.outcome == "ok" and event.at > view.now - traps.DAY and not traps.ours(event.agent)
+    }
+    return order.score(
+        item,
+        admin=rules(item.token, declared),
+        consumers=len(consumers),
+        now=datetime.fromtimestamp(view.now, UTC),
+    )
+
+
+def ends(item: Item) -> frozenset[TokenRef]:
+    """The tokens that the item ends, children with it; none for a verb that ends nothing."""
+    if item.verb not in ENDING or item.fatal:
+        return frozenset()
+    return frozenset({item.token.ref, *item.proposal.also_ends})
+
+
+def admins(
+    inventory: Inventory, backend: str, declared: KindCapabilities, me: WhoAmI
+) -> frozenset[TokenRef]:
+    """The living tokens that rule a backend, by the store.
+
+    The console's own do not count: they live for a shift, and nobody else has them.
+    """
+    wanted = Query(
+        (
+            Term("backend", (f"={backend}",)),
+            Term("grant", tuple(f"={grant}" for grant in declared.admin_grants)),
+        )
+    )
+    now = datetime.now(UTC)
+    found = set()
+    for row, token in inventory.each(wanted, Sort()):
+        expires = token.expires_at.value
+        living = token.state in ALIVE and (expires is None or expires > now)
+        if (
+            row.backend == backend
+            and row.presence == "present"
+            and living
+            and rules(token, declared)
+        ):
+            found.add(token.ref)
+    return frozenset(found - set(me.own))
+
+
+async def shares(backend: Backend, secret: Secret, planned: set[TokenRef]) -> tuple[TokenRef, ...]:
+    """Tokens of a backend that have this value and are not planned. Empty where it cannot tell."""
+    try:
+        matches = await backend.identify(secret)
+    except BackendError:
+        return ()
+    except Exception:  # noqa: BLE001
+        # A defect's own text could quote the secret that it was handed.
+        return ()
+    found = {match.ref for match in matches} - planned
+    return tuple(sorted(found))
+
+
+def rate(backend: Backend, settings: ResponseSettings) -> float:
+    """Changing calls a second: as the file says, else as declared, else a careful number."""
+    return backend.config.rate or backend.capabilities().rate or settings.default_rate
+
+
+def written(item: Item) -> Item:
+    """The item as a plan's file can hold it."""
+    try:
+        encode(item)
+    except UnicodeEncodeError:
+        # A name with half a surrogate pair must not protect its token from being revoked.
+        # The token's id and the calls have to be exact, so they are left alone.
+        plain = msgspec.convert(_representable(msgspec.to_builtins(item.token)), Token)
+        item = replace(item, token=replace(plain, ref=item.token.ref))
+    return item
+
+
+def numbered(steps: Sequence[Step], number: int, before: str = "") -> tuple[Step, ...]:
+    """The steps with ids that are unique in a plan: ``<item>.<id>``."""
+    return tuple(replace(step, id=f"{number}.{before}{step.id}") for step in steps)
+
+
+def _representable(value: Any) -> Any:
+    if isinstance(value, str):
+        return facts.representable(value)
+    if isinstance(value, Mapping):
+        return {_representable(key): _representable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_representable(inner) for inner in value]
+    return value

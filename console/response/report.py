@@ -1,0 +1,201 @@
+"""A run in words: the situation report for a chat, and a plan for people to review."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from backends.contract import Verb
+from console.response.board import Board
+from console.response.plan import Item, Mode, Plan
+from console.response.rows import STATES
+from console.text import age, safe, stamp
+
+LEVELS = ("asked", "accepted", "recorded", "refused", "silent")
+_ENDING = (Verb.REVOKE, Verb.ROTATE)
+
+
+def equation(board: Board) -> str:
+    """``5,000 = dead 2,911 + recorded 12 + ... + left 876``; states with nothing in are left out.
+
+    ``left`` is always named: that it is nought is what everybody waits for.
+    """
+    sums = board.sums()
+    parts = [f"{state} {sums[state]:,}" for state in STATES if sums[state] or state == "left"]
+    return f"{board.total:,} = {' + '.join(parts)}"
+
+
+def standing(board: Board) -> str:
+    """One word for the whole run."""
+    if board.closed:
+        return "closed"
+    if board.aborted:
+        return "aborted"
+    if not board.sums()["left"]:
+        return "through, not closed"
+    if board.paused:
+        return "paused"
+    return "running" if board.began else "not begun"
+
+
+def headline(board: Board, now: float) -> str:
+    """What the run is, how far, for how long, and until when."""
+    plan = board.plan
+    ran = age(max(0.0, now - board.began)) if board.began else "not begun"
+    eta = board.eta(now)
+    until = f", about {age(eta)} left" if eta and not board.closed else ""
+    about = f" · {safe(plan.incident, 40)}" if plan.incident else ""
+    return f"RUN {short(plan.id)} {plan.verb}{about} · {standing(board)} · {ran}{until}"
+
+
+def short(plan_id: str) -> str:
+    """The part of a plan's id that tells it from others: a UUIDv7 begins with the time."""
+    return plan_id[-8:]
+
+
+def situation(board: Board, now: float | None = None) -> list[str]:
+    """The situation report: plain lines for a chat or a ticket. Safe to show."""
+    now = time.time() if now is None else now
+    board.tick(now)
+    plan = board.plan
+    lines = [
+        headline(board, now),
+        f"as of {stamp(datetime.fromtimestamp(now, UTC))}, from the journal's entry {board.seq:,}",
+        f"why: {safe(plan.reason, 300)}",
+        equation(board),
+    ]
+    for lane in board.lanes(now):
+        counts = ", ".join(
+            f"{state} {lane.counts[state]:,}" for state in STATES if lane.counts[state]
+        )
+        eta = f", about {age(lane.eta)} left" if lane.eta and lane.state == "running" else ""
+        why = f": {safe(lane.halted, 120)}" if lane.halted else ""
+        lines.append(f"  {safe(lane.backend)}: {counts} of {lane.scope:,}; {lane.state}{why}{eta}")
+    reached = board.evidence()
+    told = ", ".join(f"{level} {word} {reached[level]:,}" for level, word in enumerate(LEVELS))
+    lines.append(f"evidence: {told}")
+    if plan.verb in _ENDING:
+        sums = board.sums()
+        lines.append(
+            f"refused by the system: {sums['dead']:,}; recorded, not refused: {sums['recorded']:,}"
+        )
+    lines += _troubles(board)
+    if plan.scope is not None:
+        lines += [f"not seen: {safe(name)}: {safe(gap.what, 160)}" for name, gap in plan.scope.gaps]
+    why_not = board.may_close()
+    if not board.closed:
+        lines.append(f"cannot be closed: {why_not}" if why_not else "may be closed")
+    return lines
+
+
+def _troubles(board: Board) -> list[str]:
+    lines = [f"ALARM {safe(alarm, 300)}" for alarm in board.alarms[:5]]
+    failed = [row for row in board.rows.values() if row.state == "failed"]
+    for row in failed[:5]:
+        lines.append(f"failed: {name(row.item)}: {safe(row.words, 200)}")
+    if len(failed) > 5:
+        lines.append(f"failed: and {len(failed) - 5:,} more")
+    for row in board.rows.values():
+        if row.state == "excepted":
+            until = (
+                f" until {stamp(datetime.fromtimestamp(row.expires / 1e6, UTC))}"
+                if row.expires
+                else ""
+            )
+            lines.append(f"excepted: {name(row.item)}: for {safe(row.owner, 60)}{until}")
+    for late in list(board.late.values())[:5]:
+        lines.append(
+            f"late: {safe(late.name, 60)} on {safe(late.backend)}: {safe(late.words, 120)}"
+        )
+    if board.broken_glass:
+        lines.append(f"BREAK-GLASS {safe(board.broken_glass, 300)}")
+    return lines
+
+
+def name(item: Item) -> str:
+    """The token of an item, safe: its name and its backend."""
+    return f"{safe(item.token.name or item.token.ref.id, 60)} on {safe(item.backend)}"
+
+
+def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
+    """A plan for people to review: every hazard, and the exact calls of so many tokens."""
+    lines = [_title(plan), f"  reason        {safe(plan.reason, 300)}"]
+    if plan.incident:
+        lines.append(f"  incident      {safe(plan.incident, 60)}")
+    if plan.mode is Mode.LEAK:
+        lines.append("  mode          leak: nothing waits; predecessors and grace values end too")
+    if plan.scope is not None and (plan.scope.query or len(plan.items) > 1):
+        asked = f"query {safe(plan.scope.query, 120)}" if plan.scope.query else "named one by one"
+        frozen = stamp(plan.scope.frozen_at)
+        lines.append(f"  scope         {asked}: {plan.scope.total:,} tokens, frozen {frozen}")
+        lines += [
+            f"  not seen      {safe(where)}: {safe(gap.what, 160)}"
+            for where, gap in plan.scope.gaps
+        ]
+    for raised in plan.hazards:
+        word = "! NO  " if raised.hazard.fatal else "! STOP"
+        many = f" ({len(raised.items):,} tokens)" if len(plan.items) > 1 else ""
+        code = safe(raised.hazard.code, 40)
+        lines.append(f"  {word}        {code}{many}: {safe(raised.hazard.text, 400)}")
+    if plan.second_person:
+        lines.append(f"  second person needed: {safe(plan.second_person, 200)}")
+    for sink in plan.sinks:
+        lines.append(f"  deliver to    {safe(sink, 80)}")
+    if plan.verb is Verb.ROTATE:
+        keys = len(plan.escrow)
+        lines.append(f"  escrow        sealed to {keys} public key{'s'[: keys != 1]} first")
+    if len(plan.items) > 1:
+        for backend in plan.backends:
+            count = sum(item.backend == backend for item in plan.items)
+            rate = plan.rates.get(backend)
+            told = f", at most {rate:g} calls a second" if rate else ""
+            lines.append(f"  {safe(backend):<13} {count:,} tokens{told}")
+    for item in plan.items[:calls]:
+        lines += _item_lines(item, many=len(plan.items) > 1)
+    if len(plan.items) > calls:
+        lines.append(f"  and {len(plan.items) - calls:,} more: --calls shows every call")
+    return lines
+
+
+def _title(plan: Plan) -> str:
+    production = " (production)" if any(item.production for item in plan.items) else ""
+    steps = [step for item in plan.items for step in item.proposal.steps]
+    final = "" if steps and all(step.reversible for step in steps) else "  irreversible"
+    if len(plan.items) == 1:
+        what = f"{safe(plan.items[0].token.name, 60)} on {safe(plan.items[0].backend)}"
+    else:
+        many = len(plan.backends)
+        what = f"{len(plan.items):,} tokens on {many:,} backend{'s'[: many != 1]}"
+    return f"{plan.verb.upper()} {what}{production}{final}"
+
+
+def _item_lines(item: Item, *, many: bool) -> list[str]:
+    proposal, lines = item.proposal, []
+    owner = safe(item.token.owner.or_else("none known"), 60)
+    if many:
+        lines.append(f"  {item.number:>4}. {name(item)}, owner {owner}, wave {item.wave}")
+        if item.why:
+            lines.append(f"        why here     {safe(item.why, 160)}")
+    else:
+        lines.append(f"  owner         {owner}")
+    indent = "        " if many else "  "
+    for step in proposal.steps:
+        lines.append(f"{indent}will call     {safe(step.call.line, 2000)}")
+    if proposal.manual:
+        lines.append(f"{indent}by hand       {safe(proposal.manual, 600)}")
+    lines += [f"{indent}goes with it  {safe(text, 300)}" for text in proposal.collateral[:20]]
+    if len(proposal.collateral) > 20:
+        lines.append(f"{indent}goes with it  and {len(proposal.collateral) - 20:,} more")
+    if not many:
+        lines.append(f"{indent}takes effect  {safe(proposal.takes_effect or 'not known', 200)}")
+        lines.append(f"{indent}undo          {safe(proposal.undo or 'none', 300)}")
+    return lines
+
+
+def call_lines(plan: Plan) -> list[str]:
+    """Every call of the plan in its order, one a line: ``<step> <call>``."""
+    return [
+        f"{step.id} {safe(step.call.line, 4000)}"
+        for item in plan.items
+        for step in item.proposal.steps
+    ]

@@ -1,0 +1,144 @@
+"""The moments worth a marker: from the record, from sync, from the audit log, from our journal.
+
+Nothing is copied for this: the sources are merged when a timeline is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from console.inventory.classes import LIFE, class_of
+from console.journal.read import JournalView
+
+SIGNS = {
+    "created": "+", "scope": "~", "owner": "o", "leak": "!", "contained": "c", "restored": "u",
+    "rotated": "t", "revoked": "X", "disconnected": "d", "gone": "x", "back": "b", "state": "s",
+    "proof": "p", "planned": "a",
+}  # fmt: skip
+"""One ASCII character for each kind, so that a marker is told without its colour."""
+_VERBS = {
+    "contain": "contained",
+    "restore": "restored",
+    "rotate": "rotated",
+    "revoke": "revoked",
+    "disconnect": "disconnected",
+}
+_CHANGES = {
+    "grant+": "scope", "grant-": "scope", "owner": "owner", "principal": "owner",
+    "expiry": "scope", "state": "state", "gone": "gone", "back": "back", "new": "created",
+}  # fmt: skip
+_ACTIONS = {
+    "created": "created", "createaccesskey": "created", "revoked": "revoked", "revoke": "revoked",
+    "deleteaccesskey": "revoked", "updateaccesskey": "state", "owner": "owner", "grant": "scope",
+    "ungrant": "scope", "rotate": "rotated", "rotated": "rotated", "contain": "contained",
+    "restore": "restored", "disconnect": "disconnected",
+}  # fmt: skip
+LIMIT = 2_000
+
+
+class Mark(NamedTuple):
+    """A moment. ``text`` is raw; ``source`` says who tells: record, sync, log, journal, you."""
+
+    at: int
+    kind: str
+    text: str
+    source: str
+    handle: str = ""
+
+    @property
+    def sign(self) -> str:
+        return SIGNS.get(self.kind, "*")
+
+
+def marks(
+    connection: sqlite3.Connection,
+    handles: Sequence[str],
+    journal: JournalView | None = None,
+    leak: int | None = None,
+) -> list[Mark]:
+    """All markers of some tokens, oldest first."""
+    found = [*_records(connection, handles), *_events(connection, handles)]
+    if journal is not None:
+        for handle in handles:
+            found += _journaled(journal, handle)
+    if leak is not None:
+        found.append(Mark(leak, "leak", "the leak, as given", "you"))
+    return sorted(found, key=lambda mark: (mark.at, mark.kind))
+
+
+def revoked_at(found: Sequence[Mark]) -> int | None:
+    """When the token was ended: by the journal, by the system's log, else when it was missed.
+
+    A token that came back after that was not.
+    """
+    back = max((mark.at for mark in found if mark.kind == "back"), default=None)
+    ends = [mark for mark in found if back is None or mark.at > back]
+    for source, kind in (("journal", "revoked"), ("log", "revoked"), ("sync", "gone")):
+        times = [mark.at for mark in ends if mark.kind == kind and mark.source == source]
+        if times:
+            return min(times)
+    return None
+
+
+def _records(connection: sqlite3.Connection, handles: Sequence[str]) -> list[Mark]:
+    some = (json.dumps(list(handles)),)
+    found = [
+        Mark(at, "created", f"created: {name}", "record", handle)
+        for handle, name, at in connection.execute(
+            "SELECT handle, name, created_at FROM token WHERE created_at IS NOT NULL"
+            " AND handle IN (SELECT value FROM json_each(?))",
+            some,
+        )
+    ]
+    for handle, at, kind, field, before, after in connection.execute(
+        "SELECT token.handle, change.at, change.kind, field, before, after FROM token"
+        " JOIN change ON change.token = token.num"
+        " WHERE token.handle IN (SELECT value FROM json_each(?)) ORDER BY change.id DESC LIMIT ?",
+        (*some, LIMIT),
+    ):
+        if kind not in _CHANGES:
+            continue
+        became = f" {before or '(none)'} -> {after or '(none)'}" if before or after else ""
+        found.append(Mark(at, _CHANGES[kind], f"{kind}: {field}{became}", "sync", handle))
+    return found
+
+
+def _events(connection: sqlite3.Connection, handles: Sequence[str]) -> list[Mark]:
+    # The classes of events come from the counts, so that no token's every event is read.
+    some = (json.dumps(list(handles)),)
+    slots = connection.execute(
+        "SELECT handle, slot FROM rollup WHERE class = ? AND handle IN"
+        " (SELECT value FROM json_each(?)) ORDER BY slot DESC LIMIT ?",
+        (LIFE, *some, LIMIT),
+    ).fetchall()
+    found: list[Mark] = []
+    for handle, slot in {(handle, slot) for handle, slot in slots}:
+        for at, action, actor, target, outcome in connection.execute(
+            "SELECT at, action, actor, target, outcome FROM event"
+            " WHERE handle = ? AND at >= ? AND at < ?",
+            (handle, slot * 300, slot * 300 + 300),
+        ):
+            if class_of(action) != LIFE or outcome != "ok":
+                continue
+            kind = _ACTIONS.get(action.lower().rpartition(":")[2], "state")
+            by = f" by {actor}" if actor else ""
+            found.append(Mark(at, kind, f"{action} {target}{by}".strip(), "log", handle))
+    return found
+
+
+def _journaled(journal: JournalView, handle: str) -> list[Mark]:
+    found: list[Mark] = []
+    for entry in journal.entries(LIMIT, handle=handle):
+        kind = None
+        if entry.kind in ("outcome", "recovery") and entry.state in ("applied", "already"):
+            kind = _VERBS.get(entry.verb)
+        elif entry.kind == "evidence":
+            kind = "proof"
+        elif entry.kind == "plan":
+            kind = "planned"
+        if kind is not None:
+            found.append(Mark(entry.t, kind, entry.sentence, "journal", handle))
+    return found

@@ -1,0 +1,249 @@
+"""A timeline, read from the store: what is drawn, in any window and at any width.
+
+``Timeline`` belongs to one thread, like the connection it holds. ``open`` is quick: it
+reads the counts only. ``load`` reads single events into lanes and belongs into a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from console.errors import UsageError
+from console.inventory.classes import EVERYTHING, LIFE, SLOT, class_of
+from console.journal.read import JournalView
+from console.store import reading
+from console.timeline.axis import Window
+from console.timeline.coverage import Coverage, Hole, coverage
+from console.timeline.lanes import Collector, Lane, LaneFrame, Series, framed
+from console.timeline.marks import Mark, marks, revoked_at
+
+BY = {"token": "handle", "actor": "actor", "address": "source", "action": "action"}
+"""What a lane can stand for, and the column that has it."""
+DAY = 86_400
+EVER = Window(-(1 << 53), 1 << 53)
+SLACK = 2
+"""Seconds after a revocation that are left out: the answer and the log are not one moment."""
+
+
+class Subject(NamedTuple):
+    """Whose timeline it is: of some tokens, or of all of some backends."""
+
+    tokens: tuple[str, ...]
+    aliases: dict[str, str]
+    """Which token's each name of a log is."""
+    backends: tuple[str, ...]
+    label: str
+
+    @property
+    def handles(self) -> list[str]:
+        """The tokens' handles, and those made of the names that logs give them."""
+        return list(dict.fromkeys([*self.tokens, *self.aliases]))
+
+
+class Frame(NamedTuple):
+    """Everything that one drawing needs. Bins are numbered from 0."""
+
+    window: Window
+    bins: int
+    whole: LaneFrame
+    lanes: list[LaneFrame]
+    unseen: list[str]
+    """For each bin: "" where the logs saw all of it, else the kind of the first hole in it."""
+    marks: list[tuple[int, Mark]]
+    """The markers in the window, each with its bin."""
+    exact: bool
+    """Whether single events were counted, or else five minutes at a time."""
+
+
+class Timeline:
+    """One subject's timeline."""
+
+    def __init__(
+        self,
+        path: Path,
+        tokens: Sequence[str] = (),
+        *,
+        backend: str = "",
+        journal: JournalView | None = None,
+        leak: int | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Raises ``StoreError`` where the store cannot be read. Without tokens it is of all."""
+        self.connection = reading.connect(path)
+        self._path = path
+        self.leak = leak
+        self.now = int(clock())
+        self.by = "token"
+        self.lanes: list[Lane] = []
+        self.exact: Lane | None = None
+        """The single events that were loaded, all of them together."""
+        self.loaded: Window | None = None
+        try:
+            self.subject = _subject(self.connection, tokens, backend)
+            self.coverage: Coverage = coverage(self.connection, self.subject.backends)
+            self.marks: list[Mark] = marks(self.connection, self.subject.tokens, journal, leak)
+            self.revoked = revoked_at(self.marks) if len(self.subject.tokens) == 1 else None
+            self.whole = self._counted()
+        except sqlite3.Error as error:
+            self.connection.close()
+            raise reading.unusable(path, error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @property
+    def limits(self) -> Window:
+        """From the first thing that is known to now."""
+        starts = [self.whole.all.first, *(mark.at for mark in self.marks[:1]), self.leak]
+        if self.coverage.since is not None:
+            starts.append(self.coverage.since)
+        known = [at for at in starts if at is not None and at > 0]
+        last = max(self.whole.all.last or 0, self.now)
+        return Window.of(min(known, default=self.now - DAY), last + 1)
+
+    @property
+    def ended(self) -> int | None:
+        """After this moment no use should be let through: the revocation, and the clocks' doubt."""
+        return None if self.revoked is None else self.revoked + SLACK + self.coverage.skew
+
+    @property
+    def raw_since(self) -> int | None:
+        """From when on single events are there; None where there are none at all."""
+        where, values = self._where()
+        statement = f"SELECT min(at) FROM event WHERE {where}"  # noqa: S608 - bound values only.
+        found = self.connection.execute(statement, values).fetchone()[0]
+        return None if found is None else int(found)
+
+    def _where(self) -> tuple[str, tuple[object, ...]]:
+        if self.subject.tokens:
+            some = json.dumps(self.subject.handles)
+            return "handle IN (SELECT value FROM json_each(?))", (some,)
+        some = json.dumps(list(self.subject.backends))
+        return "backend IN (SELECT value FROM json_each(?))", (some,)
+
+    def _counted(self) -> Lane:
+        handles = self.subject.handles if self.subject.tokens else [EVERYTHING]
+        rows = self.connection.execute(
+            "SELECT slot * ?, sum(uses), sum(uses * (outcome = 'denied')) FROM rollup"
+            " WHERE handle IN (SELECT value FROM json_each(?))"
+            " AND backend IN (SELECT value FROM json_each(?)) AND class <> ?"
+            " GROUP BY slot ORDER BY slot",
+            (SLOT, json.dumps(handles), json.dumps(list(self.subject.backends)), LIFE),
+        ).fetchall()
+        times = [row[0] for row in rows]
+        everything = Series(times, [row[1] for row in rows])
+        denied = Series(times, [row[2] for row in rows])
+        return Lane(EVERYTHING, everything, denied, Series())
+
+    def load(self, by: str = "token", window: Window | None = None) -> None:
+        """Read single events into one lane each for every token, actor, address or action.
+
+        Those of a window only, where one is given.
+
+        Raises:
+            UsageError: lanes cannot be made by that.
+            StoreError: the store cannot be read.
+        """
+        if by not in BY:
+            raise UsageError(f"no lanes by {by!r}", f"Known are: {', '.join(BY)}.")
+        window = window or EVER
+        where, values = self._where()
+        collector = Collector(self.ended)
+        try:
+            for at, action, outcome, key in self.connection.execute(
+                f"SELECT at, action, outcome, {BY[by]} FROM event"  # noqa: S608 - known columns.
+                f" WHERE {where} AND at >= ? AND at < ? ORDER BY at",
+                (*values, window.start, window.end),
+            ):
+                if class_of(action) != LIFE:
+                    collector.put(self.subject.aliases.get(key, key) or "", at, outcome)
+        except sqlite3.Error as error:
+            raise reading.unusable(self._path, error) from None
+        self.by, self.lanes, self.loaded = by, collector.lanes(), window
+        self.exact = collector.whole
+
+    def frame(self, window: Window, bins: int, lanes: int = 50) -> Frame:
+        """A window in so many bins: from the counts, or from single events where those count.
+
+        A bin narrower than five minutes, or a lane, needs the single events of ``load``.
+        """
+        edges = window.edges(bins)
+        single = self.exact if self._complete(window) else None
+        found = framed(single or self.whole, edges)
+        if single is None and self.exact is not None:
+            found = found._replace(after=self.exact.after.counts(edges))
+        return Frame(
+            window,
+            bins,
+            found,
+            [framed(lane, edges) for lane in self.lanes[:lanes]],
+            self.unseen(window, bins),
+            [
+                (index, mark)
+                for mark in self.marks
+                if (index := window.bin_of(mark.at, bins)) is not None
+            ],
+            single is not None,
+        )
+
+    def _complete(self, window: Window) -> bool:
+        """Whether all single events of a window are loaded, and none of them was dropped."""
+        if self.exact is None or self.loaded is None or window.start < self.loaded.start:
+            return False
+        if window.end > self.loaded.end and self.loaded.end <= self.now:
+            return False
+        start = -(-window.start // SLOT) * SLOT
+        end = window.end // SLOT * SLOT
+        counted = self.whole.all.between(start, end) if end > start else 0
+        return counted <= self.exact.all.between(start, end)
+
+    def unseen(self, window: Window, bins: int) -> list[str]:
+        """For each bin what kind of hole there is in it; what has not happened yet is none."""
+        found = [""] * bins
+        for hole in self.holes(window):
+            for index in window.bins_of(hole.since, hole.until, bins):
+                found[index] = found[index] or hole.kind
+        return found
+
+    def holes(self, window: Window) -> list[Hole]:
+        """The stretches of a window that the logs do not tell of, up to now."""
+        end = min(window.end, max(self.now, window.start))
+        return self.coverage.holes(window.start, end) if end > window.start else []
+
+
+def _subject(connection: sqlite3.Connection, tokens: Sequence[str], backend: str) -> Subject:
+    if not tokens:
+        known = connection.execute("SELECT name FROM backend ORDER BY name").fetchall()
+        names = tuple(name for (name,) in known if not backend or name == backend)
+        if backend and not names:
+            raise UsageError(f"no backend is called {backend!r}", "See: token-console backends")
+        return Subject((), {}, names, backend or "all backends")
+    some = (json.dumps(list(tokens)),)
+    rows = connection.execute(
+        "SELECT handle, backend, name FROM token WHERE handle IN (SELECT value FROM json_each(?))",
+        some,
+    ).fetchall()
+    aliases = connection.execute(
+        "SELECT alias, handle FROM log_name WHERE handle IN (SELECT value FROM json_each(?))",
+        some,
+    ).fetchall()
+    backends = dict.fromkeys(row[1] for row in rows)
+    label = f"{rows[0][1]}/{rows[0][2]}" if len(rows) == 1 else f"{len(tokens)} tokens"
+    return Subject(tuple(tokens), {row[0]: row[1] for row in aliases}, tuple(backends), label)

@@ -1,0 +1,230 @@
+"""Reads runs off the event loop: each plan's file and the journal's entries of it, folded.
+
+What is handed to the screen is made once and never changes; the boards that it comes from
+stay in the thread, and take in only what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from console.errors import ConsoleError
+from console.journal.read import JournalView
+from console.response import folding, planfile, report
+from console.response.board import Board, Lane, Late
+from console.response.locks import alive
+from console.response.plan import Plan
+from console.settings import Paths
+from console.tui.background import Background
+
+URGENT = {"failed": 0, "late": 1, "unknown": 2, "left": 3, "excepted": 4}
+"""The order of a run's tokens: what somebody has to do something about comes first."""
+
+
+class Line(NamedTuple):
+    """One token of a run. ``number`` 0 is a late arrival, and then ``plan`` is empty."""
+
+    plan: str
+    number: int
+    handle: str
+    name: str
+    backend: str
+    state: str
+    words: str
+    level: int
+    by_hand: bool
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """What it is, wherever it stands."""
+        return self.plan, self.number, self.handle
+
+
+class Shown(NamedTuple):
+    """A run at one moment; see ``Board`` for the words."""
+
+    plan: Plan
+    standing: str
+    working: bool
+    second: str
+    """Why a second person is waited for; empty where none is."""
+    sums: dict[str, int]
+    total: int
+    lanes: list[Lane]
+    evidence: list[int]
+    eta: float | None
+    began: float
+    last: float
+    wave: int
+    waves: int
+    approved: str
+    seconded: str
+    glass: str
+    alarms: list[str]
+    late: list[Late]
+    halted: dict[str, str]
+    closing: str
+    lines: list[Line]
+    excepted: list[tuple[str, str, int]]
+    """Name, owner, and until when in µs (0: for good)."""
+    seq: int
+    report: list[str]
+
+
+class Told(NamedTuple):
+    """One row in the list of runs."""
+
+    plan: str
+    made: float
+    verb: str
+    tokens: int
+    left: int
+    failed: int
+    standing: str
+    why: str
+    alarm: bool
+
+
+def standing(board: Board, working: bool) -> str:
+    """Where a run stands, in a word or two."""
+    if not board.approved:
+        return "not approved"
+    word = report.standing(board)
+    if word in ("running", "not begun") and _waits(board):
+        return "second person"
+    return "stopped" if word == "running" and not working else word
+
+
+def _waits(board: Board) -> str:
+    done = board.second or board.broken_glass
+    return "" if done or not board.approved else board.plan.second_person
+
+
+def snapshot(board: Board, working: bool, now: float) -> Shown:
+    """What there is to show of a board now."""
+    board.tick(now)
+    lines = [
+        Line("", 0, late.handle, late.name or late.handle, late.backend, "late", late.words, 0,
+             by_hand=False)
+        for late in board.late.values()
+    ]  # fmt: skip
+    for row in board.rows.values():
+        item = row.item
+        name = item.token.name or item.token.ref.id
+        state = (
+            "unknown" if row.state == "left" and row.words == "no trustworthy answer" else row.state
+        )
+        lines.append(Line(row.plan.id, item.number, item.token.ref.handle, name, item.backend,
+                          state, row.words, row.level, item.by_hand))  # fmt: skip
+    lines.sort(key=lambda line: URGENT.get(line.state, 9))
+    excepted = [
+        (report.name(row.item), row.owner, row.expires)
+        for row in board.rows.values()
+        if row.state == "excepted"
+    ]
+    waves = max((row.item.wave for row in board.rows.values()), default=0) + 1
+    return Shown(
+        board.plan, standing(board, working), working, _waits(board), board.sums(), board.total,
+        list(board.lanes(now)), board.evidence(), board.eta(now), board.began, board.last,
+        board.wave, waves, board.approved, board.second, board.broken_glass,
+        list(board.alarms), list(board.late.values()), dict(board.halted), board.may_close(),
+        lines, excepted, board.seq, report.situation(board, now),
+    )  # fmt: skip
+
+
+class RunReader(Background[bool]):
+    """Folds one run whenever it is asked to. ``on_shown`` is called from this thread."""
+
+    def __init__(
+        self,
+        plan: str,
+        where: Paths,
+        open_journal: Callable[[], JournalView],
+        now: Callable[[], float],
+        on_shown: Callable[[Shown], None],
+        on_error: Callable[[str], None],
+    ) -> None:
+        super().__init__("run", on_error)
+        self._id = plan
+        self._where = where
+        self._open = open_journal
+        self._now = now
+        self._on_shown = on_shown
+        self._view: JournalView | None = None
+        self._board: Board | None = None
+        self._files: set[str] = set()
+        self._strangers: set[str] = set()
+        """Plans that are known to extend another run, or none."""
+
+    def work(self, question: bool) -> None:
+        if self._view is None:
+            self._view = self._open()
+        files = {path.stem for path in self._where.plans.glob("*.json")}
+        if self._board is None or files != self._files or self._extended():
+            plan = self._board.plan if self._board else planfile.load(self._id, self._where)
+            self._board = folding.fold(plan, self._where, self._view)
+            self._files = files
+        else:
+            folding.refresh(self._board, self._view)
+        working = any(alive(plan, self._where) for plan in self._board.plans)
+        self._on_shown(snapshot(self._board, working, self._now()))
+
+    def _extended(self) -> bool:
+        """Whether a plan that extends this run was approved since it was folded."""
+        board, view = self._board, self._view
+        if board is None or view is None:
+            return False
+        waiting = self._candidates(board)
+        return any(view.get(plan) is not None for plan in waiting)
+
+    def _candidates(self, board: Board) -> list[str]:
+        found = []
+        for name in sorted(self._files):
+            if name > board.plan.id and name not in board.plans and name not in self._strangers:
+                if planfile.load(name, self._where).extends == board.plan.id:
+                    found.append(name)
+                else:
+                    self._strangers.add(name)
+        return found
+
+
+class RunsReader(Background[bool]):
+    """Reads the list of all runs, newest first. ``on_told`` is called from this thread."""
+
+    def __init__(
+        self,
+        where: Paths,
+        open_journal: Callable[[], JournalView],
+        on_told: Callable[[list[Told]], None],
+        on_error: Callable[[str], None],
+    ) -> None:
+        super().__init__("list of runs", on_error)
+        self._where = where
+        self._open = open_journal
+        self._on_told = on_told
+        self._view: JournalView | None = None
+        self._boards: dict[str, Board] = {}
+
+    def work(self, question: bool) -> None:
+        if self._view is None:
+            self._view = self._open()
+        names = sorted((path.stem for path in self._where.plans.glob("*.json")), reverse=True)
+        self._on_told([self._row(name) for name in names])
+
+    def _row(self, name: str) -> Told:
+        board = self._boards.get(name)
+        if board is None:
+            try:
+                board = self._boards[name] = Board(planfile.load(name, self._where))
+            except ConsoleError as error:
+                return Told(name, 0, "", 0, 0, 0, "unreadable", str(error), alarm=False)
+        if self._view is not None and not board.closed:
+            folding.refresh(board, self._view)
+        sums, plan = board.sums(), board.plan
+        about = f"{plan.incident}: " if plan.incident else ""
+        return Told(
+            plan.id, plan.made_at.timestamp(), plan.verb.value, board.total, sums["left"],
+            sums["failed"], standing(board, alive(plan.id, self._where)), about + plan.reason,
+            bool(board.alarms),
+        )  # fmt: skip

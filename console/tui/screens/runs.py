@@ -1,0 +1,108 @@
+"""Every plan that was made, newest first, and how far its run is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from console.tui.draw import OneLine
+from console.tui.pages import run as page
+from console.tui.run_reader import RunsReader, Told
+from console.tui.screens.base import View, bindings
+from console.tui.widgets.page import Page
+
+if TYPE_CHECKING:
+    from console.tui.world import World
+
+
+class RunsView(View, inherit_bindings=False):
+    view = "runs"
+    shows_run = False
+    BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._heads = OneLine()
+        self._list = Page(select=True)
+        self._told: list[Told] | None = None
+        self._reader = RunsReader(
+            world.paths, world.open_journal, self._told_soon, self._trouble_soon
+        )
+
+    def body(self) -> ComposeResult:
+        yield self._heads
+        yield self._list
+
+    def focus_body(self) -> None:
+        self.set_focus(self._list)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._draw()
+        self._reader.start()
+        self._reader.ask(True)
+
+    def on_unmount(self) -> None:
+        self._reader.end()
+
+    def _told_soon(self, told: list[Told]) -> None:
+        self.console_app.from_thread(self._take, told)
+
+    def _trouble_soon(self, message: str) -> None:
+        self.console_app.from_thread(self.note, message, True)
+
+    def _take(self, told: list[Told]) -> None:
+        if not self.is_mounted:
+            return
+        chosen = self._selected()
+        self._told = told
+        if chosen is not None:
+            places = [number for number, each in enumerate(told) if each.plan == chosen.plan]
+            self._list.cursor = places[0] if places else 0
+        self._draw()
+
+    def _draw(self) -> None:
+        width = self.app.size.width
+        self._heads.say(page.runs_heads(width))
+        rows = [page.runs_row(told, width) for told in self._told or ()]
+        nothing = " Reading …" if self._told is None else " No plan has been made yet."
+        self._list.show(rows or [[(nothing, "dim")]])
+        self._tell()
+
+    def _tell(self) -> None:
+        """The whole reason of the run under the cursor; the list has no room for it."""
+        if (told := self._selected()) is not None:
+            self.note(told.why, bad=told.standing == "unreadable")
+
+    def _selected(self) -> Told | None:
+        at = self._list.cursor
+        return self._told[at] if self._told and at < len(self._told) else None
+
+    def on_page_selected(self, event: Page.Selected) -> None:
+        event.stop()
+        self._tell()
+
+    def on_page_resized(self, event: Page.Resized) -> None:
+        event.stop()
+        self._draw()
+
+    def more(self) -> int:
+        return self._list.more
+
+    def move(self, what: str) -> None:
+        self._list.move(what)
+
+    def journal_changed(self) -> None:
+        self._reader.ask(True)
+
+    def tick(self) -> None:
+        super().tick()
+        # Whether a runner still lives is no entry of the journal.
+        self._reader.ask(True)
+
+    async def do_open(self) -> None:
+        """The run's board."""
+        if (told := self._selected()) is not None:
+            await self.console_app.open_run(told.plan)

@@ -1,0 +1,200 @@
+"""What the screen may ask for that ends in an act: plans, approvals, and decisions about runs.
+
+Nothing here makes a call that changes anything: an approved plan is handed to a runner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from backends.contract import Verb
+from console.errors import UsageError
+from console.fleet import Fleet
+from console.inventory.search import Inventory
+from console.journal import opening
+from console.journal.describe import Entry
+from console.journal.log import Journal
+from console.response import approval, control, gathering, planfile, report, runner, second
+from console.response.folding import fold
+from console.response.plan import Mode, Plan
+from console.response.signing import Desk
+
+Answer = dict[str, Any]
+SHOWN = 40
+"""Items of a plan for many whose calls the screen is given to show."""
+
+
+class Acts:
+    """Answers the screen's requests that lead to an act. One responder signs here."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self._desk = Desk(fleet.settings.journal)
+        self.requests: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {
+            "plan": self.plan,
+            "approve": self.approve,
+            "second": self.second,
+            "glass": self.glass,
+            "start": self.start,
+            "decide": self.decide,
+        }
+
+    async def plan(self, request: Mapping[str, Any]) -> Answer:
+        """A plan for the handles, or for a query. It is kept, and waits for its approval."""
+        inventory = Inventory(self.fleet.paths.inventory)
+        try:
+            plan = await gathering.gather(
+                self.fleet.backend,
+                inventory,
+                Verb(str(request["verb"])),
+                query=str(request.get("query", "")),
+                handles=tuple(map(str, request.get("handles", ()))),
+                reason=str(request.get("reason", "")),
+                incident=str(request.get("incident", "")),
+                mode=Mode(str(request.get("mode", "routine"))),
+                sinks=tuple(map(str, request.get("sinks", ()))),
+                settings=self.fleet.settings,
+                extends=str(request.get("extends", "")),
+            )
+        finally:
+            inventory.close()
+        planfile.save(plan, self.fleet.paths)
+        told = {
+            "plan": plan.id,
+            "verb": plan.verb.value,
+            "tokens": len(plan.items),
+            "typed_word": plan.typed_word,
+            "hazards": [
+                {
+                    "code": raised.hazard.code,
+                    "text": raised.hazard.text,
+                    "fatal": raised.hazard.fatal,
+                    "tokens": len(raised.items),
+                }
+                for raised in plan.hazards
+            ],
+            "forbidden": all(item.fatal for item in plan.items),
+            "second_person": plan.second_person,
+            "escrow": len(plan.escrow),
+            "lines": report.plan_lines(plan, SHOWN),
+            # Without calls, and without the line that says so.
+            "head": len(report.plan_lines(plan, 0)) - 1,
+        }
+        if len(plan.items) == 1:
+            told["item"] = msgspec.to_builtins(plan.only)
+        return told
+
+    async def approve(self, request: Mapping[str, Any]) -> Answer:
+        """The responder's approval. The run starts at once where no second person is needed."""
+        plan = self._plan(request)
+        given = {str(code): str(why) for code, why in dict(request.get("answers", {})).items()}
+        broken = str(request.get("break_glass", ""))
+
+        def approve() -> bool:
+            with opening.journal(self.fleet.paths) as journal:
+                if broken:
+                    second.break_glass(plan, journal, broken)
+                typed = str(request.get("typed") or "")
+                approval.approve(plan, journal, self.fleet.paths, typed, given, self._desk)
+            if plan.second_person and not broken:
+                return False
+            runner.start(plan.id, self.fleet.paths, self._desk.current)
+            return True
+
+        # The agent may wait for a touch, and the runner's lock for a recovery.
+        started = await asyncio.to_thread(approve)
+        waits = "" if started else plan.second_person
+        return {"run": plan.id, "signed": self._desk.standing, "waits": waits}
+
+    async def second(self, request: Mapping[str, Any]) -> Answer:
+        """A second person's approval of a plan that somebody else approved."""
+        plan = self._plan(request)
+        if str(request.get("typed", "")).strip() != plan.typed_word:
+            raise UsageError("that is not what was asked for", f"Type: {plan.typed_word}")
+
+        def approve() -> Entry:
+            with opening.journal(self.fleet.paths) as journal:
+                approval.read(plan.id, journal, self.fleet.paths)
+                reason = str(request.get("reason", ""))
+                return second.approve(plan, journal, self.fleet.paths, reason, self._desk)
+
+        return {"says": (await asyncio.to_thread(approve)).sentence}
+
+    async def glass(self, request: Mapping[str, Any]) -> Answer:
+        """Do without the second person of an approved plan, and start its run."""
+        plan = self._plan(request)
+
+        def go_on() -> Entry:
+            with opening.journal(self.fleet.paths) as journal:
+                approval.approved(plan.id, journal, self.fleet.paths)
+                reason = str(request.get("reason", ""))
+                broken = second.break_glass(plan, journal, reason, self._desk)
+                self._desk.session(journal, plan.reason, plan.incident)
+            runner.start(plan.id, self.fleet.paths, self._desk.current)
+            return broken
+
+        return {"says": (await asyncio.to_thread(go_on)).sentence}
+
+    async def start(self, request: Mapping[str, Any]) -> Answer:
+        """Start a run, or go on with one whose runner is gone."""
+        plan = self._plan(request)
+
+        def start() -> None:
+            with opening.journal(self.fleet.paths) as journal:
+                approval.approved(plan.id, journal, self.fleet.paths)
+                second.check(
+                    plan, journal, self.fleet.settings.journal, self.fleet.settings.response
+                )
+                self._desk.session(journal, plan.reason, plan.incident)
+            runner.start(plan.id, self.fleet.paths, self._desk.current)
+
+        await asyncio.to_thread(start)
+        return {"run": plan.id}
+
+    async def decide(self, request: Mapping[str, Any]) -> Answer:
+        """Pause, resume, abort, let a lane go on, waive, except or close, with a reason."""
+        plan = self._plan(request)
+
+        def decide() -> Entry:
+            with opening.journal(self.fleet.paths) as journal:
+                return self._decided(plan, journal, request)
+
+        return {"says": (await asyncio.to_thread(decide)).sentence}
+
+    def _decided(self, plan: Plan, journal: Journal, request: Mapping[str, Any]) -> Entry:
+        why, item = str(request.get("reason", "")), str(request.get("item", ""))
+        match request.get("what"):
+            case "pause":
+                return control.pause(plan, journal, why)
+            case "resume":
+                return control.resume(plan, journal, why)
+            case "abort":
+                return control.abort(plan, journal, why)
+            case "unhalt":
+                return control.unhalt(plan, journal, why, str(request.get("backend", "")))
+            case "waive":
+                return control.waive(
+                    plan, journal, why, int(item), str(request.get("consumer", ""))
+                )
+            case "except":
+                until = datetime.fromisoformat(str(request.get("until", "")))
+                until = until if until.tzinfo else until.replace(tzinfo=UTC)
+                owner = str(request.get("owner", ""))
+                number = int(item) if item.isdigit() else 0
+                late = "" if number else item
+                return control.except_(plan, journal, why, number, owner, until, late=late)
+            case "close":
+                board = fold(plan, self.fleet.paths, journal)
+                return control.close(plan, journal, why, board=board)
+            case what:
+                raise UsageError(f"nothing that can be decided about a run: {what!r}")
+
+    def _plan(self, request: Mapping[str, Any]) -> Plan:
+        if not self.fleet.act:
+            raise UsageError("this console is read-only", "Start it with --act.")
+        return planfile.load(str(request["plan"]), self.fleet.paths)

@@ -1,0 +1,139 @@
+"""What ``journal doctor`` finds on a real PostgreSQL server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from journal_scene import WHY, Databases
+from real_systems import console
+
+from backends.model import Secret
+from console import settings
+from console.journal import doctor_postgres, opening
+from console.journal.doctor import Check
+from console.journal.entry import Kind
+from console.journal.postgres import PostgresStore
+
+pytestmark = pytest.mark.lab
+SCHEMA = "token_console_journal"
+
+
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    made = Databases(tmp_path_factory.mktemp("pg") / "journal")
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def dsn(databases: Databases) -> Secret:
+    return databases.make()
+
+
+def name_of(dsn: Secret) -> str:
+    return dsn.reveal().split("dbname=")[1].split(" ")[0]
+
+
+def alter(databases: Databases, dsn: Secret, *statements: str) -> None:
+    import psycopg
+
+    with psycopg.connect(databases.admin(name_of(dsn)), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def looked(dsn: Secret) -> dict[str, list[Check]]:
+    store = PostgresStore(dsn)
+    try:
+        found: dict[str, list[Check]] = {}
+        for check in doctor_postgres.doctor(store):
+            found.setdefault(check.what, []).append(check)
+        return found
+    finally:
+        store.close()
+
+
+def test_a_server_as_it_should_be_has_nothing_bad(dsn: Secret) -> None:
+    found = looked(dsn)
+    assert not [each for checks in found.values() for each in checks if each.state == "bad"]
+    assert found["role"][0].text == f"{name_of(dsn)} may append and read, and nothing else"
+    assert "synchronous_commit on" in found["commit"][0].text
+    assert found["database"][0].text.startswith("PostgreSQL 1")
+    assert found["clock"][0].state == "ok"
+    assert any("postgres" in each.text for each in found["writers"]), "superusers are named"
+    assert "on this machine" in found["wire"][0].text
+
+
+def test_a_role_that_may_change_entries_is_bad(databases: Databases, dsn: Secret) -> None:
+    name = name_of(dsn)
+    alter(databases, dsn, f"GRANT DELETE ON {SCHEMA}.entry TO {name}")
+    assert looked(dsn)["role"][0].state == "bad"
+    assert looked(Secret(databases.admin(name)))["role"][0].state == "bad"
+
+
+def test_other_roles_rights_are_told_by_name(databases: Databases, dsn: Secret) -> None:
+    name = name_of(dsn)
+    alter(
+        databases,
+        dsn,
+        f"CREATE ROLE {name}_peer LOGIN",
+        f"CREATE ROLE {name}_team",
+        f"CREATE ROLE {name}_thief LOGIN IN ROLE {name}_team",
+        f"GRANT INSERT ON {SCHEMA}.entry TO {name}_peer",
+        f"GRANT UPDATE, INSERT ON {SCHEMA}.entry TO {name}_team",
+    )
+    writers = {each.state: each for each in looked(dsn)["writers"] if "superusers" not in each.text}
+    assert f"{name}_thief" in writers["bad"].text, "a right that comes with a group counts"
+    assert f"{name}_peer" in writers["note"].text
+    assert f"{name}_peer" not in writers["bad"].text
+
+
+def test_a_trigger_that_was_switched_off_is_bad(databases: Databases, dsn: Secret) -> None:
+    alter(databases, dsn, f"ALTER TABLE {SCHEMA}.entry DISABLE TRIGGER entry_append_only")
+    assert looked(dsn)["trigger"][0].state == "bad"
+
+
+def test_a_clock_that_is_off_is_told(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = doctor_postgres.time.time
+    for off, state in ((30.0, "note"), (300.0, "bad")):
+        monkeypatch.setattr(
+            "console.journal.doctor_postgres.time.time", lambda off=off: real() - off
+        )
+        (check,) = looked(dsn)["clock"]
+        assert check.state == state
+        assert f"+{off:.0f}." in check.text or f"+{off - 1:.0f}.9" in check.text
+
+
+def test_an_administrator_makes_a_journal_and_its_role_passes(
+    databases: Databases, tmp_path: Path
+) -> None:
+    name, admin = "team_journal", databases.admin("team_journal")
+    with databases.server.connect() as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'pw'")
+    words = ("journal", "init-postgres", name)
+    assert console(tmp_path, *words).returncode == 2, "no connection string"
+    done = console(tmp_path, *words, text=f"{admin}\n")
+    assert done.returncode == 0, done.stderr
+    again = console(tmp_path, *words, text=admin)
+    assert again.returncode == 1
+    password = admin.split("password=")[1]
+    assert password not in done.stdout + done.stderr + again.stdout + again.stderr
+    secret = tmp_path / "dsn"
+    secret.write_text(
+        f"host=127.0.0.1 port={databases.server.port} dbname={name} user={name} password=pw"
+    )
+    secret.chmod(0o600)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "config.toml").write_text(f'[journal]\nurl = {{ file = "{secret}" }}\n')
+    with opening.journal(settings.paths(tmp_path)) as journal:
+        journal.append(Kind.NOTE, why=WHY)
+    looked_over = console(tmp_path, "journal", "doctor", "--json")
+    assert looked_over.returncode == 0, looked_over.stdout
+    checks = [json.loads(line) for line in looked_over.stdout.splitlines()]
+    found = {each["what"]: each for each in checks}
+    assert found["role"]["state"] == "ok"
+    assert "2 entries" in found["database"]["text"]
