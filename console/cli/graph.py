@@ -25,7 +25,7 @@ from console.settings import GraphSettings, Paths, paths
 from console.store import reading
 from console.text import age, safe
 
-MAX_SECRET = 64 * 1024
+PRINTS = "SELECT DISTINCT fp, handle FROM entry WHERE fp IS NOT NULL AND handle IS NOT NULL"
 
 
 def collected(where: Paths) -> None:
@@ -37,9 +37,13 @@ def collected(where: Paths) -> None:
 
     told = settings.load(where.config).graph if where.config.exists() else GraphSettings()
     pepper = fingerprint.pepper(beside(opening.base(where)).pepper)
+    # Values were in hand when the journal's entries were written: their hashes name files.
+    with opening.view(where) as view:
+        store = view.store
+        prints = [] if store is None else [(fp, handle) for fp, handle in store.rows(PRINTS)]
     engine = open_for_writing(where.inventory)
     try:
-        collect(engine, told, pepper=pepper)
+        collect(engine, told, pepper=pepper, known_prints=prints)
     finally:
         engine.dispose()
 

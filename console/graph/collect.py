@@ -218,9 +218,11 @@ def _configs(
     if not folder.is_dir():
         note(connection, name, "configs", at, 0, "there is no such directory")
         return 0
-    # A short id would be found everywhere: only ids that cannot be an ordinary word count.
+    # A short id would be found everywhere: only ids that are no ordinary word count
+    # (a key id of capitals may happen to have no digit).
     rows = connection.exec_driver_sql(
-        "SELECT ref, handle FROM token WHERE length(ref) >= 16 AND ref GLOB '*[0-9]*'"
+        "SELECT ref, handle FROM token WHERE length(ref) >= 16"
+        " AND (ref GLOB '*[0-9]*' OR ref = upper(ref))"
     )
     ids = {str(ref): str(handle) for ref, handle in rows}
     rows = connection.exec_driver_sql("SELECT print, handle FROM fingerprint")

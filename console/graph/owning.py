@@ -6,6 +6,7 @@ The inventory's list, search and sorting read that column, so that "owner:none" 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 
@@ -74,12 +75,14 @@ def write_back(connection: Connection, nodes: Nodes) -> int:
         raise TypeError("the inventory needs SQLite")
     gone = owners.gone(raw)
     hows = dict(raw.execute("SELECT key, how FROM departed"))
+    named = raw.execute("SELECT DISTINCT owner FROM token WHERE owner IS NOT NULL") if gone else ()
+    departed = [name for (name,) in named if model.identity(name) in gone]
     rows = connection.exec_driver_sql(
         "SELECT t.num, t.handle, t.owner, t.owner_from, t.owner_gone, t.hay, t.grant_text, d.doc"
         " FROM token t JOIN document d USING (num) WHERE t.owner_from <> '' OR t.owner_gone <> ''"
-        " OR t.handle IN (SELECT handle FROM claim) OR t.owner IN ("
-        "  SELECT DISTINCT t2.owner FROM token t2 WHERE t2.owner IS NOT NULL"
-        "  AND EXISTS (SELECT 1 FROM departed))"
+        " OR t.handle IN (SELECT handle FROM claim)"
+        " OR t.owner IN (SELECT value FROM json_each(?))",
+        (json.dumps(departed),),
     ).fetchall()
     changed = 0
     for num, handle, before, before_from, before_gone, old_hay, grants, doc in rows:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from console.inventory.classes import EVERYTHING, SLOT, class_of, outcome_of
+from console.store.classes import EVERYTHING, SLOT, class_of, outcome_of
 
 
 def count(connection: Connection, backend: str, rows: Iterable[Mapping[str, Any]]) -> None:

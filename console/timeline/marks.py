@@ -10,8 +10,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from console.inventory.classes import LIFE, class_of
 from console.journal.read import JournalView
+from console.store.classes import LIFE, class_of
 
 SIGNS = {
     "created": "+", "scope": "~", "owner": "o", "leak": "!", "contained": "c", "restored": "u",

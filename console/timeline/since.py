@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from console.inventory.classes import LIFE, SLOT, class_of
+from console.store.classes import LIFE, SLOT, class_of
 from console.text import age
 from console.timeline.axis import Window
 from console.timeline.coverage import Hole, moment, words

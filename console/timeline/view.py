@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from console.errors import UsageError
-from console.inventory.classes import EVERYTHING, LIFE, SLOT, class_of
 from console.journal.read import JournalView
 from console.store import reading
+from console.store.classes import EVERYTHING, LIFE, SLOT, class_of
 from console.timeline.axis import Window
 from console.timeline.coverage import Coverage, Hole, coverage
 from console.timeline.lanes import Collector, Lane, LaneFrame, Series, framed

@@ -64,6 +64,16 @@ class Worker:
                 pause = max(self.fleet.settings.refresh, RESTRAINT * took)
                 await asyncio.wait_for(self._wake[name].wait(), pause)
 
+    async def keep_ingested(self) -> None:
+        """Read the configured log sources again and again, for ever."""
+        while True:
+            started = time.monotonic()
+            for report in await self.fleet.ingest():
+                if report.message:
+                    self._news(report.backend, "partial", 0, None, report.message, report.hint)
+            took = time.monotonic() - started
+            await asyncio.sleep(max(self.fleet.settings.refresh, RESTRAINT * took))
+
     async def _sync(self, name: str) -> None:
         last = 0.0
 
@@ -165,6 +175,8 @@ async def serve(paths: Paths, settings: Settings, *, act: bool) -> None:
     async with Fleet(settings, paths, act=act) as fleet:
         worker = Worker(fleet, write)
         tasks = {asyncio.create_task(worker.keep_fresh(name)) for name in fleet.names}
+        if settings.sources:
+            tasks.add(asyncio.create_task(worker.keep_ingested()))
         if act:
             tasks.add(asyncio.create_task(worker.recover()))
         try:

@@ -21,6 +21,7 @@ import base64
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -301,6 +302,8 @@ def main() -> None:
     parser.add_argument("--aws-sample", type=int, default=100, help="keys for the loop of aws")
     parser.add_argument("--bao-sample", type=int, default=0, help="tokens for the loop of bao")
     given = parser.parse_args()
+    # However it is ended, the servers end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)

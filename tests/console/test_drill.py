@@ -71,9 +71,7 @@ def test_a_drill_of_five_thousand_ends_in_time_and_forgets_nothing(tmp_path: Pat
     with opening.journal(drill.paths) as journal:
         with pytest.raises(PlanRefused, match="late arrivals"):
             control.close(plan, journal, board=board)
-        control.except_(
-            plan, journal, "it is our own trap", 0, OWNER, late=reminted[0].handle
-        )
+        control.except_(plan, journal, "it is our own trap", 0, OWNER, late=reminted[0].handle)
     more = drill.plan(query="", handles=[late.handle for late in left_out], extends=plan.id)
     with opening.journal(drill.paths) as journal:
         with pytest.raises(PlanRefused, match="not known"):

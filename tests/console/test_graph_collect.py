@@ -140,7 +140,7 @@ def test_an_empty_graph_says_what_is_not_known_and_why(tmp_path: Path) -> None:
 def test_files_and_configs_by_public_id_and_fingerprint(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     aws, vault = (
-        token("AKIAIOSFODNN7EXAMPLE"),
+        token("AKIAIOSFODNNXEXAMPLE"),
         token("v", grants=known((Grant("policy", "ci"),), "")),
     )
     desk.sync(Scripted(listing(aws, vault)))

@@ -110,3 +110,12 @@ def test_the_tree_ends_in_a_circle_and_says_that_it_was_there() -> None:
 def test_an_empty_graph_draws_empty_columns() -> None:
     view = View(Graph([], []))
     assert all(not rows for rows in view.all_edges().columns.values())
+
+
+def test_a_label_never_costs_the_count_its_room() -> None:
+    uses = [node(10 + n, "use", f"w{n}", "workload") for n in range(50)]
+    view = View(Graph(uses, []), opened=[("use", "workload")])
+    assert len(view.rows["use"]) == 50
+    (shown,) = View(Graph(uses, [])).all_edges().columns["use"]
+    for width in range(8):
+        assert shown.text(width)[1] == "50/50"

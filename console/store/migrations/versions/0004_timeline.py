@@ -5,7 +5,7 @@ from collections import Counter
 import sqlalchemy as sa
 from alembic import op
 
-from console.inventory.classes import SLOT, class_of, outcome_of
+from console.store.classes import SLOT, class_of, outcome_of
 
 revision = "timeline"
 down_revision = "graph_links"

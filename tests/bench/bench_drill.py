@@ -1,0 +1,187 @@
+"""A drill of thousands of tokens over eight systems, against its bound; and the journal's cost.
+
+    python tests/bench/bench_drill.py [--tokens N] [--seconds S] [--bare N] [--pairs N]
+
+First the drill itself, as a runner's process: how long after the bound that the plan's rates
+allow the last token was accounted for, the CPU and the journal's bytes of each token, and
+how long the whole run takes to be folded into a board.
+
+Then the same tokens again in this process, without limits, so that nothing but work is left:
+once with the journal, and once with a stand-in that keeps the same entries in memory,
+without a hash, a signature or a disk. What that differs by is the journal's cost. It is told
+for each token, and as a share of a run whose systems answer over HTTP: the estates then take
+so long for each answer as a near server does. Prints figures, decides nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "console"))
+
+from drill_scene import Drill, Watcher
+from msgspec.structs import replace
+
+from backends.contract import Verb
+from backends.estate import set_trouble
+from console import settings
+from console.fleet import Fleet
+from console.inventory.search import Inventory
+from console.journal.describe import Entry, entry_of
+from console.journal.entry import Kind, leaf_of
+from console.journal.log import Journal
+from console.journal.writer import Draft
+from console.response.gathering import gather
+from console.response.plan import Plan
+from console.response.run import Run
+from console.response.steps import End
+
+LATENCY_MS = 20
+"""What a token system on the same network takes to answer over HTTP and TLS."""
+QUERY = "state:active -token-console -console-bootstrap"
+WHY = "the vendor was broken into, and all of it goes"
+
+
+class Memory(Journal):
+    """A journal that keeps its entries in memory: the same fields, and nothing that lasts."""
+
+    def __init__(self, where: Path) -> None:
+        super().__init__(where)
+        self._kept: list[Entry] = []
+
+    def append_each(self, drafts: Sequence[Draft]) -> list[Any]:
+        told = []
+        for draft in drafts:
+            told.append(entry_of(len(self._kept) + 1_000, leaf_of(draft.body)))
+            self._kept.append(told[-1])
+        return told
+
+    def of_plan(self, plan: str, after: int = 0) -> list[Entry]:
+        first = max(after - 999, 0)
+        return [entry for entry in self._kept[first:] if plan in (entry.plan, entry.id)]
+
+
+class Cost(NamedTuple):
+    """What a run took, in seconds."""
+
+    tokens: int
+    wall: float
+    cpu: float
+
+    @property
+    def each(self) -> str:
+        wall, cpu = (1000 * part / self.tokens for part in (self.wall, self.cpu))
+        return f"{wall:.2f} ms and {cpu:.2f} ms of CPU a token"
+
+
+def whole(tmp: Path, tokens: int, seconds: float) -> None:
+    """The drill as it is: limits that bite, and a runner of its own."""
+    drill = Drill(tmp, tokens)
+    drill.sync()
+    drill.limit(seconds)
+    plan = drill.plan()
+    size = len(plan.items)
+    with Watcher(plan, drill.paths) as watcher:
+        began = time.time()
+        pid = drill.start(plan)
+        usage = os.wait4(pid, 0)[2]
+        ended = time.time() - began
+    bound, took = drill.bound(plan), watcher.through() - began
+    cpu = usage.ru_utime + usage.ru_stime
+    print(
+        f"{size:,} tokens over {len(plan.backends)} systems: the bound is {bound:.1f} s, the last"
+        f" one was accounted for after {took:.1f} s: {100 * (took / bound - 1):.1f} % over"
+    )
+    print(f"  its evidence climbed and its systems listed again, it ended after {ended:.1f} s")
+    print(f"  {1000 * cpu / size:.2f} ms of CPU a token, {usage.ru_maxrss / 1024:.0f} MiB at most")
+    bytes_ = sum(path.stat().st_size for path in drill.paths.state.glob("journal.db*"))
+    print(f"  {bytes_ / size:,.0f} bytes of journal a token")
+    began = time.perf_counter()
+    board = drill.board(plan)
+    took = time.perf_counter() - began
+    print(f"  {took:.2f} s to fold its {board.seq:,} entries into a board")
+    assert not watcher.wrong
+    assert drill.breaches() == 0
+    assert drill.working(plan) == []
+    assert set(drill.calls().values()) == {1}
+
+
+def bare(tmp: Path, tokens: int, latency_ms: int, *, durable: bool) -> Cost:
+    """A run in this process with no limits but its systems' own."""
+    tmp.mkdir()
+    drill = Drill(tmp, tokens)
+    drill.sync()
+    for number, system in drill.places.values():
+        if latency_ms:
+            set_trouble(drill.files[number], system, latency_ms=latency_ms)
+    return asyncio.run(_bare(drill, durable=durable))
+
+
+async def _bare(drill: Drill, *, durable: bool) -> Cost:
+    configured = settings.load(drill.paths.config)
+    async with Fleet(configured, drill.paths, act=True) as fleet:
+        inventory = Inventory(drill.paths.inventory)
+        plan: Plan = await gather(
+            fleet.backend, inventory, Verb.REVOKE, query=QUERY, reason=WHY, settings=configured
+        )
+        inventory.close()
+        # The systems that hide their effects for a while would be waited for, and nothing
+        # would be measured but that.
+        items = tuple(item for item in plan.items if not item.backend.startswith("codehost"))
+        plan = replace(plan, items=items, scope=None, rates=dict.fromkeys(plan.backends, 0.0))
+        with (Journal if durable else Memory)(drill.paths.journal) as journal:
+            run = Run(plan, journal, drill.paths, fleet.backend, climb=0)
+            wall, cpu = time.perf_counter(), time.process_time()
+            result = await run.run()
+            cost = Cost(len(items), time.perf_counter() - wall, time.process_time() - cpu)
+    assert result.end is End.DONE, result.words
+    return cost
+
+
+def compare(tmp: Path, tokens: int, pairs: int, latency_ms: int) -> None:
+    """The same run with the journal and with its stand-in, by turns."""
+    found: dict[bool, list[Cost]] = {True: [], False: []}
+    for turn in range(pairs):
+        for durable in (True, False):
+            place = tmp / f"{latency_ms}-{turn}-{durable}"
+            found[durable].append(bare(place, tokens, latency_ms, durable=durable))
+    middle = {
+        durable: sorted(costs, key=lambda cost: cost.wall)[len(costs) // 2]
+        for durable, costs in found.items()
+    }
+    told = f"over HTTP ({latency_ms} ms an answer)" if latency_ms else "with systems at no distance"
+    print(f"{middle[True].tokens:,} tokens {told}, median of {pairs}:")
+    print(f"  with the journal {middle[True].each}")
+    print(f"  without          {middle[False].each}")
+    walls = [a.wall / b.wall - 1 for a, b in zip(found[True], found[False], strict=True)]
+    print(f"  the journal's cost: {100 * statistics.median(walls):.1f} % of the run's time")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A drill against its bound, and the journal.")
+    parser.add_argument("--tokens", type=int, default=5_300, help="about so many, in two estates")
+    parser.add_argument("--seconds", type=float, default=240.0, help="what the calls take")
+    parser.add_argument("--bare", type=int, default=600, help="tokens of the runs without limits")
+    parser.add_argument("--pairs", type=int, default=3, help="how often with, and without")
+    given = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    print(f"{os.cpu_count()} CPUs, the load is {load}")
+    with tempfile.TemporaryDirectory() as directory:
+        home = Path(directory)
+        for latency in (0, LATENCY_MS):
+            compare(home, given.bare, given.pairs, latency)
+        whole(home, given.tokens, given.seconds)
+
+
+if __name__ == "__main__":
+    main()
