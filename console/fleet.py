@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from backends import registry
 from backends.contract import Backend, Match
 from backends.errors import BackendError, TimedOut, Unsupported
 from backends.model import Dependents, Progress, Secret, TokenRef
 from console.errors import ConsoleError, UsageError
+from console.graph import collect
+from console.graph.refresh import refresh
 from console.inventory.sync import Syncer, SyncReport
 from console.response.seals import Sealer
 from console.settings import BackendTable, Paths, Settings
@@ -46,6 +50,8 @@ class Fleet:
         paths.make()
         self.engine = open_for_writing(paths.inventory)
         self.syncer = Syncer(self.engine)
+        self._linked = False
+        self._linking = asyncio.Lock()
         self._sealer = Sealer(self.syncer, paths, act=act)
 
     async def __aenter__(self) -> Self:
@@ -127,7 +133,16 @@ class Fleet:
         elif report.result != "busy":
             await self.syncer.sync_events(backend, days=self.settings.events)
             self._sealer.begin(name)
+            if report.new or report.changed or report.gone or report.back or not self._linked:
+                self._linked = True
+                await self._link()
         return report
+
+    async def _link(self) -> None:
+        """Bring owners and links up to date. They are a cache: no trouble ends a sync."""
+        async with self._linking:
+            with contextlib.suppress(ConsoleError, SQLAlchemyError):
+                await asyncio.to_thread(refresh, self.engine, self.paths, self.settings.graph)
 
     async def ingest(
         self,
@@ -159,7 +174,10 @@ class Fleet:
         await self.syncer.refresh(await self.backend(ref.backend), ref)
 
     async def dependents(self, ref: TokenRef) -> Dependents:
-        return await (await self.backend(ref.backend)).dependents(ref)
+        found = await (await self.backend(ref.backend)).dependents(ref)
+        with contextlib.suppress(SQLAlchemyError):
+            await asyncio.to_thread(collect.answered, self.engine, ref, found)
+        return found
 
     async def identify(
         self, secret: Secret, wanted: Iterable[str] = ()

@@ -25,25 +25,16 @@ from console.settings import GraphSettings, Paths, paths
 from console.store import reading
 from console.text import age, safe
 
-PRINTS = "SELECT DISTINCT fp, handle FROM entry WHERE fp IS NOT NULL AND handle IS NOT NULL"
-
 
 def collected(where: Paths) -> None:
     """Bring the links up to date with the store and the teams' files."""
-    from console.graph.collect import collect
-    from console.journal import fingerprint, opening
-    from console.journal.files import beside
+    from console.graph.refresh import refresh
     from console.store.database import open_for_writing
 
     told = settings.load(where.config).graph if where.config.exists() else GraphSettings()
-    pepper = fingerprint.pepper(beside(opening.base(where)).pepper)
-    # Values were in hand when the journal's entries were written: their hashes name files.
-    with opening.view(where) as view:
-        store = view.store
-        prints = [] if store is None else [(fp, handle) for fp, handle in store.rows(PRINTS)]
     engine = open_for_writing(where.inventory)
     try:
-        collect(engine, told, pepper=pepper, known_prints=prints)
+        refresh(engine, where, told)
     finally:
         engine.dispose()
 

@@ -43,9 +43,11 @@ def from_records(connection: Connection, nodes: Nodes) -> int:
             "INSERT OR REPLACE INTO linked (num, digest) VALUES (?, ?)",
             [(num, digest) for num, _, digest, _ in rows],
         )
+    # A backend that was forgotten takes its tokens' links with it.
+    connection.exec_driver_sql("DELETE FROM linked WHERE num NOT IN (SELECT num FROM token)")
     connection.exec_driver_sql(
-        "DELETE FROM departed WHERE origin = 'principals' AND key NOT IN"
-        " (SELECT key FROM node WHERE side = 'who')"
+        "DELETE FROM link WHERE (origin LIKE 'record %' OR origin LIKE 'asked %')"
+        " AND substr(origin, instr(origin, ' ') + 1) NOT IN (SELECT handle FROM token)"
     )
     return total
 

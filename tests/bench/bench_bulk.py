@@ -252,8 +252,12 @@ def bao_subject(server: OpenBaoServer, tokens: int, sample: int) -> Subject:
     client = server.client()
 
     def make(name: str) -> str:
-        body = {"display_name": name, "policies": ["payments-read"], "ttl": "700h"}
-        body |= {"meta": {"owner": "payments"}}
+        body = {
+            "display_name": name,
+            "policies": ["payments-read"],
+            "ttl": "700h",
+            "meta": {"owner": "payments"},
+        }
         made = client.post("auth/token/create-orphan", json=body).raise_for_status()
         return str(made.json()["auth"]["accessor"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -65,8 +66,6 @@ def test_records_and_events_become_links_with_their_evidence(tmp_path: Path) -> 
         for n in range(1, 4)
     ]  # fmt: skip
     desk.sync(system)
-    import asyncio
-
     asyncio.run(desk.syncer.sync_events(system))
     for _ in range(2):  # A second time changes nothing.
         collect(desk.engine, GraphSettings())
@@ -98,6 +97,15 @@ def test_a_changed_record_takes_its_old_links_away(tmp_path: Path) -> None:
     desk.sync(Scripted(listing(changed)))
     collect(desk.engine, GraphSettings())
     assert links(desk) == {("ledger", "owns", "name of a")}
+
+
+def test_a_forgotten_backend_takes_its_links_away(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.sync(Scripted(listing(token("a"))))
+    collect(desk.engine, GraphSettings())
+    asyncio.run(desk.syncer.forget("vault"))
+    collect(desk.engine, GraphSettings())
+    assert links(desk) == set()
 
 
 def test_an_answer_is_kept_with_its_gaps(tmp_path: Path) -> None:
