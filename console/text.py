@@ -43,7 +43,7 @@ def safe(text: str, limit: int = LIMIT) -> str:
 
 def ascii_only(text: str) -> str:
     """The text for a terminal that draws nothing but ASCII."""
-    return safe(text).replace("…", "~").encode("ascii", "replace").decode()
+    return safe(text).replace("…", "~").replace("·", "-").encode("ascii", "replace").decode()
 
 
 def cell(text: str) -> str:

@@ -146,6 +146,16 @@ async def journal(pilot: Pilot[None], app: ConsoleApp) -> None:
     await until(pilot, app, "newest first")
 
 
+async def timeline(pilot: Pilot[None], app: ConsoleApp) -> None:
+    """What a busy token did, if it leaked six hours ago."""
+    await find(pilot, app, BUSY)
+    await pilot.press("t")
+    await until(pilot, app, "own log scales")
+    await pilot.press("L", *"6h", "enter")
+    await until(pilot, app, "since the leak (")
+    await pilot.press("l")
+
+
 VIEWS: dict[str, Steps] = {
     "inventory": inventory,
     "token": token,
@@ -155,6 +165,7 @@ VIEWS: dict[str, Steps] = {
     "run": run,
     "runs": runs,
     "journal": journal,
+    "timeline": timeline,
 }
 
 

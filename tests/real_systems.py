@@ -65,6 +65,26 @@ class RealBao(RealSystem):
             return client.get("auth/token/lookup-self", headers=headers).status_code == 200
 
 
+class RealSecretId(RealBao):
+    """AppRole secret-ids, whose values the console chooses."""
+
+    mark = b"secret-id-accessor/destroy"
+
+    def issue(self, name: str) -> Issued:
+        path = f"auth/approle/role/{name}"
+        with self.server.client() as client:
+            client.post(path, json={"token_policies": ["default"]}).raise_for_status()
+            made = client.post(f"{path}/secret-id").raise_for_status().json()["data"]
+        return Issued(self.backend, made["secret_id_accessor"], name, made["secret_id"])
+
+    def accepts(self, issued: Issued) -> bool:
+        path = f"auth/approle/role/{issued.name}/role-id"
+        with self.server.client() as client:
+            role = client.get(path).raise_for_status().json()["data"]["role_id"]
+            said = {"role_id": role, "secret_id": issued.value}
+            return client.post("auth/approle/login", json=said).status_code == 200
+
+
 class RealAws(RealSystem):
     backend = "aws-lab"
     mark = b"DeleteAccessKey"
@@ -110,7 +130,7 @@ class RealPostgres(RealSystem):
             ):
                 connection.execute(statement)
             found = connection.execute("SELECT oid FROM pg_roles WHERE rolname = %s", [name])
-            oid = str(found.fetchone()[0])
+            oid = str(found.fetchone()[0])  # type: ignore[index]
         return Issued(self.backend, oid, name, password)
 
     def accepts(self, issued: Issued) -> bool:
@@ -131,8 +151,10 @@ def systems(lab: Lab) -> dict[str, RealSystem]:
     }
 
 
-def console(home: Path, *words: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command line over a home, as a person would."""
+def console(
+    home: Path, *words: str, text: str | None = None, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line over a home, as a person would. ``environ`` is what is added."""
     return subprocess.run(
         [sys.executable, "-m", "console", "--home", str(home), *words],
         capture_output=True,
@@ -140,5 +162,5 @@ def console(home: Path, *words: str, text: str | None = None) -> subprocess.Comp
         input=text,
         stdin=subprocess.DEVNULL if text is None else None,
         timeout=120,
-        env={**os.environ, "LANG": "C.UTF-8"},
+        env={**os.environ, "LANG": "C.UTF-8", **(environ or {})},
     )

@@ -86,7 +86,7 @@ def propose(
     return Proposal(
         steps=(step,),
         hazards=tuple(_hazards(verb, token, user, listed, now)),
-        collateral=(f"whatever signs its requests with {id_}",) if ends else (),
+        collateral=(f"whatever signs its requests with {id_}", SESSIONS) if ends else (),
         takes_effect="within seconds, at a time that AWS does not promise",
         undo={
             Verb.CONTAIN: "restore: the key is set Active again, with the same secret",
@@ -104,7 +104,7 @@ def _hazards(
 ) -> list[Hazard]:
     if listed is None:
         text = f"The keys of {user} may not be listed: whether this is the last one is not known."
-        return [Hazard(code="unseen", text=text), Hazard(code="sessions-outlive", text=SESSIONS)]
+        return [Hazard(code="unseen", text=text)]
     states = {str(key["AccessKeyId"]): str(key.get("Status", "")) for key in listed}
     mine = states.get(token.ref.id)
     if mine is None:
@@ -114,7 +114,7 @@ def _hazards(
         return [Hazard(code="already", text=f"The key is {mine} as it is.")]
     if verb is Verb.RESTORE:
         return []
-    hazards = [Hazard(code="sessions-outlive", text=SESSIONS)]
+    hazards: list[Hazard] = []
     others = [key for key, state in states.items() if state == "Active" and key != token.ref.id]
     if mine == "Active" and not others:
         text = f"It is the last active key of {user}: nothing that runs as this user can sign."

@@ -76,7 +76,7 @@ def propose(token: Token, user: str, taken: Sequence[Slot] | None, now: datetime
     return Proposal(
         steps=(mint, delete) if idle else (mint, disable, delete),
         hazards=tuple(_hazards(token, user, taken, states, now)),
-        collateral=(f"whatever still signs its requests with {id_} when it is retired",),
+        collateral=(f"whatever still signs its requests with {id_} when it is retired", SESSIONS),
         takes_effect="within seconds for the new key and the old, at a time AWS does not promise",
         undo=f"until the deletion: {id_} is set Active again, and the new key is deleted",
     )
@@ -89,14 +89,13 @@ def _hazards(
     states: Mapping[str, str],
     now: datetime,
 ) -> list[Hazard]:
-    sessions = Hazard(code="sessions-outlive", text=SESSIONS)
     if taken is None:
         text = f"The keys of {user} may not be listed: whether a slot is free is not known."
-        return [Hazard(code="unseen", text=text), sessions]
+        return [Hazard(code="unseen", text=text)]
     if token.ref.id not in states:
         text = f"The user {user} does not have this key any more: there is nothing to replace."
         return [Hazard(code="gone", text=text, fatal=True)]
-    hazards = [sessions]
+    hazards: list[Hazard] = []
     if len(taken) >= SLOTS:
         others = [slot for slot in taken if slot.key["AccessKeyId"] != token.ref.id]
         told = " and ".join(_told(slot, now) for slot in others)

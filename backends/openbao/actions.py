@@ -133,12 +133,7 @@ def _destroy_secret_id(token: Token) -> Proposal:
                 expect="gone",
             ),
         ),
-        hazards=(
-            Hazard(
-                code="tokens-live-on",
-                text="Tokens that were issued by logins with it live on; revoke them too.",
-            ),
-        ),
+        collateral=("Tokens that were issued by logins with it live on; revoke them too.",),
         takes_effect="at once for new logins",
     )
 

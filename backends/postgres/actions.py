@@ -314,8 +314,10 @@ def _hazards(verb: Verb, row: Row, found: Uses, who: Acting) -> tuple[Hazard, ..
     if found.subscriptions and ends:
         text = f"{len(found.subscriptions)} subscription(s) run as it and may stop."
         hazards.append(Hazard(code="subscriptions", text=text))
-    if found.members and verb is Verb.REVOKE and not found.dependencies:
-        text = f"{len(found.members)} role(s) have rights through it and lose them."
+    # Whoever made a role with CREATEROLE is a member of it from then on, the console's too.
+    members = [row for row in found.members if row["rolname"] != who.name]
+    if members and verb is Verb.REVOKE and not found.dependencies:
+        text = f"{len(members)} role(s) have rights through it and lose them."
         hazards.append(Hazard(code="members", text=text))
     if missing := _missing(verb, row, who):
         hazards.append(Hazard(code="not-permitted", text=missing))

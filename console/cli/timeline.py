@@ -7,11 +7,9 @@ import asyncio
 import contextlib
 import csv
 import itertools
-import re
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from console import settings
@@ -27,12 +25,12 @@ from console.timeline.coverage import moment
 from console.timeline.events import Event
 from console.timeline.since import Since, since
 from console.timeline.view import Timeline
+from console.timeline.when import moment_of, seconds_of
 
 if TYPE_CHECKING:
     from console.timeline.ingest import IngestReport
 
 PAGE = 1000
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def ingest(chosen: argparse.Namespace) -> int:
@@ -206,24 +204,3 @@ def _hole(hole: dict[str, Any]) -> dict[str, Any]:
     for end in ("since", "until"):
         hole[end] = None if hole[end] is None else moment(hole[end])
     return hole
-
-
-def seconds_of(text: str) -> int:
-    """An age such as 90m, 24h or 7d in seconds. Raises ``UsageError``."""
-    found = re.fullmatch(r"(\d{1,6})([smhdw])", text.strip())
-    if found is None:
-        raise UsageError(f"{text!r} is no age", "Write it as 90m, 24h, 7d or 2w.")
-    return int(found[1]) * UNITS[found[2]]
-
-
-def moment_of(text: str, now: float) -> int:
-    """A point in time, as ISO 8601 or as an age. Raises ``UsageError``."""
-    if re.fullmatch(r"\d{1,6}[smhdw]", text.strip()):
-        return int(now) - seconds_of(text)
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise UsageError(
-            f"{text!r} is no time", "Write it as 2026-11-24T03:12Z, or as an age: 6h."
-        ) from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())

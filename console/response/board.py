@@ -26,7 +26,9 @@ from console.response.rows import Row as Row
 
 WINDOW = 60.0
 """Seconds over which a lane's rate is measured."""
-_TELLING = frozenset({Kind.INTENT, Kind.OUTCOME, Kind.RECOVERY, Kind.EVIDENCE, Kind.OBSERVE})
+_TELLING = frozenset(
+    {Kind.INTENT, Kind.OUTCOME, Kind.RECOVERY, Kind.EVIDENCE, Kind.OBSERVE, Kind.NOTE}
+)
 
 
 class Late(NamedTuple):
@@ -63,6 +65,7 @@ class Board:
         self._counts: dict[str, Counter[str]] = {}
         self._recent: dict[str, deque[float]] = {}
         self._plans: dict[str, Plan] = {}
+        self._handles: set[str] = set()
         self.late: dict[str, Late] = {}
         self.halted: dict[str, str] = {}
         self.alarms: list[str] = []
@@ -82,6 +85,7 @@ class Board:
             row = Row(plan, item)
             self.rows[row.key] = row
             self._counts.setdefault(item.backend, Counter())[row.state] += 1
+            self._handles.add(item.token.ref.handle)
             self.late.pop(item.token.ref.handle, None)
 
     @property
@@ -176,8 +180,7 @@ class Board:
         return True
 
     def _arrived(self, entry: Entry) -> None:
-        known = any(row.item.token.ref.handle == entry.handle for row in self.rows.values())
-        if entry.handle and not known:
+        if entry.handle and entry.handle not in self._handles:
             words = entry.run.detail if entry.run else ""
             name = entry.target_name or entry.target_id
             self.late[entry.handle] = Late(entry.handle, entry.backend, name, words)

@@ -17,6 +17,8 @@ LONGEST = 7200.0
 MOVES = 10.0
 """Seconds that a system is asked who has moved to a new value."""
 AT_ONCE = 32
+CALM = 100.0
+"""Looks a second at what an earlier runner did, as long as there are calls to make."""
 _IDLE = 0.05
 
 
@@ -34,15 +36,24 @@ class Climber:
         self._items: dict[int, tuple[Tools, Item, float]] = {}
         self._looking: set[asyncio.Task[None]] = set()
         self._ending = False
+        self._resumed: set[int] = set()
+        self._calm = 0.0
         self._news = asyncio.Event()
 
-    def add(self, tools: Tools, item: Item) -> None:
-        """Begin to climb with an item, at once."""
+    def add(self, tools: Tools, item: Item, *, resumed: bool = False) -> None:
+        """Begin to climb with an item, at once.
+
+        ``resumed`` is one that an earlier runner was at. There may be thousands of these,
+        and what is still to be done must not wait for them.
+        """
         if item.number in self._items:
             return
-        now = asyncio.get_running_loop().time()
-        self._items[item.number] = (tools, item, now + self._longest)
-        heapq.heappush(self._due, (now, item.number))
+        now = due = asyncio.get_running_loop().time()
+        if resumed and not self._ending:
+            self._resumed.add(item.number)
+            due = self._calm = max(self._calm, now) + 1 / CALM
+        self._items[item.number] = (tools, item, due + self._longest)
+        heapq.heappush(self._due, (due, item.number))
         self._news.set()
 
     def climbing(self, number: int) -> bool:
@@ -57,6 +68,13 @@ class Climber:
     def end(self) -> None:
         """Nothing more will come: ``run`` returns when nothing is worth waiting for."""
         self._ending = True
+        now = asyncio.get_running_loop().time()
+        for number in self._resumed:
+            tools, item, _ = self._items[number]
+            self._items[number] = (tools, item, now + self._longest)
+        self._due = [(now if number in self._resumed else at, number) for at, number in self._due]
+        heapq.heapify(self._due)
+        self._resumed.clear()
         self._news.set()
 
     async def run(self) -> None:
@@ -90,6 +108,7 @@ class Climber:
 
     async def _look(self, number: int) -> None:
         tools, item, until = self._items[number]
+        self._resumed.discard(number)
         again: float | None = None
         try:
             row = tools.board.row(tools.plan.id, number)

@@ -21,6 +21,7 @@ from console.journal.entry import Kind
 from console.journal.parts import RunMark
 from console.response import facts
 from console.response.plan import Item
+from console.response.silence import NEAR
 from console.response.tools import Tools
 
 LOOKBACK = timedelta(days=7)
@@ -63,6 +64,14 @@ class Cutover(NamedTuple):
     def holding(self) -> tuple[Standing, ...]:
         """Those for which a routine rotation waits."""
         return tuple(each for each in self.staying if not each.waived)
+
+    @property
+    def waiting(self) -> str:
+        """For whom a routine rotation waits, in words that change only with that. Raw text."""
+        names = [each.name for each in self.holding]
+        told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        parts = [f"not moved: {told}" if told else "", self.blind]
+        return f"the old one is not retired: {'; '.join(part for part in parts if part)}"
 
     @property
     def words(self) -> str:
@@ -133,10 +142,14 @@ async def survey(tools: Tools, item: Item, new: TokenRef, changed: Entry) -> Cut
     now = await _read(tools, log)
     holders, gaps = await _dependents(tools, old)
     after = holders if new == old else (await _dependents(tools, new))[0]
+    tried = _tried(tools, item, changed, now - tools.now())
+    if new != old:
+        after = tuple(each for each in after if not _by(each, tried))
     # Who has moved is told of with the new token, and was called so with the old one.
     everybody = (*holders, *after)
     uses = _by_user(log.uses.get(old, {}).values(), everybody)
-    later = uses if new == old else _by_user(log.uses.get(new, {}).values(), everybody)
+    fresh = [event for event in log.uses.get(new, {}).values() if event.agent or _at(event) > tried]
+    later = uses if new == old else _by_user(fresh, everybody)
     began = _began(log.uses.get(old, {}).values(), changed, now - tools.now())
     found: list[tuple[str, bool, str]] = []
     if new == old:
@@ -243,6 +256,25 @@ def _began(events: Iterable[AuditEvent], changed: Entry, skew: float) -> float:
     """When the value changed, by the system's clock: as its own log says, where it does."""
     noted = [_at(event) for event in events if changed.id in event.detail]
     return min(noted) if noted else changed.t_us / 1e6 + skew
+
+
+def _tried(tools: Tools, item: Item, changed: Entry, skew: float) -> float:
+    """Until when, by the system's clock, only the console can have used the new value.
+
+    It tries the value before it delivers it. A log that keeps no agent has that as anybody's
+    use, from an address at which a consumer may be at home too.
+    """
+    tries = [
+        entry.t_us / 1e6
+        for entry in tools.history.of(item.number)
+        if entry.step == f"{item.number}.new-value" and entry.ref == changed.id
+    ]
+    return max(tries) + skew + NEAR if tries else 0.0
+
+
+def _by(consumer: Consumer, moment: float) -> bool:
+    seen = consumer.last_seen.value
+    return seen is not None and seen.timestamp() <= moment
 
 
 def _at(event: AuditEvent) -> float:

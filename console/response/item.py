@@ -5,10 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from backends.contract import Phase, Verb
-from backends.model import EvidenceLevel, TokenState
+from backends.model import EvidenceLevel
 from console.journal.entry import Kind, Out
 from console.response import facts, rotation
-from console.response.look import GONE, Seen, look
+from console.response.look import GONE, HELD, Seen, look
 from console.response.plan import Item
 from console.response.steps import Done, End, carry_out, settle
 from console.response.tools import Stage, Tools
@@ -60,7 +60,7 @@ def may_be_tried(tools: Tools, item: Item) -> bool:
 
 async def _by_hand(tools: Tools, item: Item) -> Done:
     """Look whether the person did it. Evidence is kept once, when it is seen."""
-    expect = TokenState.DISABLED.value if item.verb is Verb.CONTAIN else GONE
+    expect = HELD if item.verb is Verb.CONTAIN else GONE
     seen: Seen = await look(tools.backend, item.token.ref, expect)
     if not seen.holds:
         return Done(End.WAITING, f"to be done by hand; {seen.words}", seen=seen)

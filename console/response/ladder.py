@@ -20,7 +20,7 @@ from backends.errors import BackendError, Unsupported
 from backends.model import EvidenceLevel, TokenRef
 from console.journal.entry import Act, Kind, Out, RunMark
 from console.response import facts
-from console.response.look import GONE, look
+from console.response.look import GONE, HELD, look
 from console.response.plan import Item
 from console.response.rows import Row
 from console.response.silence import NEAR, Log, Use
@@ -395,5 +395,5 @@ def _expected(item: Item, rotation: Rotation) -> dict[TokenRef, str]:
     if item.verb is Verb.ROTATE and not found and rotation is Rotation.REPLACE:
         found[item.token.ref] = GONE
     if item.by_hand:
-        found[item.token.ref] = "disabled" if item.verb is Verb.CONTAIN else GONE
+        found[item.token.ref] = HELD if item.verb is Verb.CONTAIN else GONE
     return found

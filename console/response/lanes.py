@@ -45,7 +45,7 @@ class Lane:
         self.reason = ""
         """What went wrong last, for whoever asks why the lane halted."""
         self._clock, self._sleep = clock, sleep
-        self._next = 0.0
+        self._next = self._called = 0.0
         self._me: WhoAmI | None = None
         self._checked = -math.inf
         self._asking = asyncio.Lock()
@@ -62,6 +62,20 @@ class Lane:
         now = self._clock()
         at = max(self._next, now - SLACK)
         self._next = at + 1 / self.rate
+        if at > now:
+            await self._sleep(at - now)
+
+    async def ready(self) -> None:
+        """Wait until the call of a turn may really go out.
+
+        Between the two lies a look. Whatever held several of these up lets them go at once,
+        and a system counts calls, not turns.
+        """
+        if self.rate <= 0:
+            return
+        now = self._clock()
+        at = max(self._called, now - SLACK)
+        self._called = at + 1 / self.rate
         if at > now:
             await self._sleep(at - now)
 

@@ -122,11 +122,10 @@ async def _note(tools: Tools, listed: _Listed) -> None:
 def _known(tools_by_backend: Mapping[str, Tools], plan: Plan) -> set[str]:
     """The handles that the run has to do with: its items, their children, what it minted."""
     found = {item.token.ref.handle for item in plan.items}
-    for tools in tools_by_backend.values():
-        for item in plan.items:
-            found.update(ref.handle for ref in item.proposal.also_ends)
-            if item.backend == tools.backend.name:
-                found.update(entry.handle for entry in tools.history.of(item.number))
+    for item in plan.items:
+        found.update(ref.handle for ref in item.proposal.also_ends)
+        if (tools := tools_by_backend.get(item.backend)) is not None:
+            found.update(entry.handle for entry in tools.history.of(item.number))
     return found
 
 

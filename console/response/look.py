@@ -24,6 +24,8 @@ SESSION = "session"
 """How a consumer is marked that is an open session."""
 GONE = "gone"
 """What a step expects when the system will no longer have the token."""
+HELD = "held back"
+"""What is expected of a contain by hand: a person may as well have ended the token."""
 
 
 class Seen(NamedTuple):
@@ -37,7 +39,9 @@ class Seen(NamedTuple):
 def holds(expect: str, token: Token | None) -> bool:
     """Whether a token (None: the system has none such) is as a step expects it."""
     if token is None:
-        return expect in (GONE, TokenState.REVOKED.value)
+        return expect in (GONE, HELD, TokenState.REVOKED.value)
+    if expect == HELD:
+        return token.state in (TokenState.DISABLED, TokenState.REVOKED)
     if expect == GONE:
         return token.state is TokenState.REVOKED
     return bool(expect) and token.state.value == expect

@@ -6,13 +6,15 @@ import time
 from datetime import UTC, datetime
 
 from backends.contract import Verb
+from backends.model import EvidenceLevel
 from console.response.board import Board
 from console.response.plan import Item, Mode, Plan
 from console.response.rows import STATES
 from console.text import age, safe, stamp
 
 LEVELS = ("asked", "accepted", "recorded", "refused", "silent")
-_ENDING = (Verb.REVOKE, Verb.ROTATE)
+_ENDING = (Verb.CONTAIN, Verb.REVOKE, Verb.ROTATE)
+_PROVED = ("dead", "recorded", "replaced", "done")
 
 
 def equation(board: Board) -> str:
@@ -75,10 +77,12 @@ def situation(board: Board, now: float | None = None) -> list[str]:
     told = ", ".join(f"{level} {word} {reached[level]:,}" for level, word in enumerate(LEVELS))
     lines.append(f"evidence: {told}")
     if plan.verb in _ENDING:
-        sums = board.sums()
-        lines.append(
-            f"refused by the system: {sums['dead']:,}; recorded, not refused: {sums['recorded']:,}"
-        )
+        shown = [row for row in board.rows.values() if row.state in _PROVED]
+        refused = sum(row.refused for row in shown)
+        recorded = sum(not row.refused and row.level >= EvidenceLevel.RECORDED for row in shown)
+        lines.append(f"refused by the system: {refused:,}; recorded, not refused: {recorded:,}")
+        works = [row for row in board.rows.values() if row.works]
+        lines += [f"still accepted: the old value of {name(row.item)}" for row in works[:5]]
     lines += _troubles(board)
     if plan.scope is not None:
         lines += [f"not seen: {safe(name)}: {safe(gap.what, 160)}" for name, gap in plan.scope.gaps]
@@ -160,7 +164,7 @@ def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
 def _title(plan: Plan) -> str:
     production = " (production)" if any(item.production for item in plan.items) else ""
     steps = [step for item in plan.items for step in item.proposal.steps]
-    final = "" if steps and all(step.reversible for step in steps) else "  irreversible"
+    final = "" if all(step.reversible for step in steps) else "  irreversible"
     if len(plan.items) == 1:
         what = f"{safe(plan.items[0].token.name, 60)} on {safe(plan.items[0].backend)}"
     else:

@@ -253,6 +253,7 @@ class _Rotation:
         moved = await cutover.follow(tools, item, made.ref, made.intent, limit)
         if self.retire and not self._retiring():
             if tools.plan.mode is Mode.ROUTINE and (moved.holding or moved.blind):
+                await self._tell(moved.waiting)
                 return Done(
                     End.WAITING,
                     f"the old one is not retired: {moved.words}. To answer for them: token-console "
@@ -263,23 +264,25 @@ class _Rotation:
                 told = f"the old one is not retired, for the new one: {alive.words}"
                 return Done(End.WAITING, told)
             if moved.staying or moved.blind:
-                await self._tell(moved)
+                await self._tell(
+                    f"The old one is retired although not all have moved: {moved.words}"
+                )
         for step in self.retire:
             done = await orphans.finish(tools, item, step)
             if done.end is not End.DONE:
                 return done
         return await self._proved(made, moved)
 
-    async def _tell(self, moved: cutover.Cutover) -> None:
-        """Have it in the journal whom the end of the old value meets unprepared."""
+    async def _tell(self, told: str) -> None:
+        """Have it in the journal for whom the old value is kept, or whom its end meets."""
         tools, item = self.tools, self.item
+        step, told = f"{item.number}.moving", facts.words(told, 600)
+        notes = [e.why for e in tools.history.of(item.number) if e.step == step]
+        if notes and notes[-1] == told:
+            return
         act = facts.act(item.verb.value, item.token, plan=tools.plan.id)
-        told = f"The old one is retired although not all have moved: {moved.words}"
         await tools.record(
-            Kind.NOTE,
-            why=facts.words(told, 600),
-            incident=tools.plan.incident,
-            act=replace(act, step=f"{item.number}.moving"),
+            Kind.NOTE, why=told, incident=tools.plan.incident, act=replace(act, step=step)
         )
 
     async def _proved(self, made: Made, moved: cutover.Cutover) -> Done:

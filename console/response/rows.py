@@ -26,7 +26,7 @@ class Row:
     __slots__ = (
         "alarm", "began", "calls", "ended", "expires", "item", "level", "living", "moved",
         "opened", "owner", "plan", "refused", "state", "steps", "taken", "trouble",
-        "waived", "words", "works",
+        "waits", "waived", "words", "works",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, item: Item) -> None:
@@ -48,6 +48,8 @@ class Row:
         self.taken = ""
         """What another plan is doing, or did, to the token."""
         self.waived = False
+        self.waits = ""
+        """Whom the end of the old value waits for."""
         self.owner = ""
         self.expires = 0
         self.began = self.ended = 0.0
@@ -84,6 +86,8 @@ class Row:
                 self._evidence(entry)
             case Kind.RUN if entry.run is not None:
                 self._decision(entry)
+            case Kind.NOTE if entry.step.endswith(".moving"):
+                self.waits = entry.why
             case _:
                 return
         self._judge(at)
@@ -176,7 +180,7 @@ class Row:
         done = sum(self._made(step) for step in wanted)
         if done < len(wanted):
             if item.verb is Verb.ROTATE and done:
-                return "left", f"{done} of {len(wanted)} steps done"
+                return "left", self.waits or f"{done} of {len(wanted)} steps done"
             return "left", self.taken or "waiting"
         return self._ended(by_hand=not wanted)
 

@@ -180,6 +180,8 @@ class _Attempt:
         if self.look_first:
             async with tools.lane.gate:
                 now = await look(tools.backend, step.token, step.expect)
+        if not now.holds:
+            await tools.lane.ready()
         if tools.stopping() or tools.held():
             return Done(End.WAITING, f"the runner was told to stop before: {step.title}")
         sessions = step.expect == NO_SESSIONS and not now.holds

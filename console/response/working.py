@@ -141,7 +141,7 @@ class Work:
         if may_be_tried(tools, item):
             return True
         if not item.fatal and row.state not in ("failed", "dead"):
-            self.run.climber.add(tools, item)
+            self.run.climber.add(tools, item, resumed=True)
         return False
 
     async def _work(self, tools: Tools, todo: deque[Item]) -> None:
@@ -167,7 +167,7 @@ class Work:
                     if self._to_do(tools, item):
                         await self.run.wave(item.wave)
                         self._begin(tools, item)
-                    await asyncio.sleep(0)
+                        await asyncio.sleep(0)
             if not self._under_way:
                 if todo or self._held_back or self.run.held(self.backend):
                     continue

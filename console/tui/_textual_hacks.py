@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+from rich.console import Console
+from rich.control import Control
 from rich.text import Text
 from textual import events
+from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.keys import _character_to_key
 
@@ -88,3 +91,22 @@ class CarefulApp(App[None]):
         # what happens when the terminal goes away.
         self._return_code = 1
         self._fatal_error()
+
+
+def _only_what_changed(update: ChopsUpdate, console: Console) -> str:
+    """A partial update as what the terminal gets.
+
+    Textual crops what it repaints at the right only: a change at the end of a line sends all
+    of the line before it. Over a slow link the left side matters as much.
+    """
+    sequences: list[str] = []
+    for y, first, last in update.spans:
+        for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+            start, stop = max(x, first), min(end, last)
+            if strip is not None and start < stop:
+                sequences.append(Control.move_to(start, y).segment.text)
+                sequences.append(strip.crop(start - x, stop - x).render(console))
+    return "".join(sequences)
+
+
+ChopsUpdate.render_segments = _only_what_changed  # type: ignore[assignment, method-assign]

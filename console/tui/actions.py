@@ -15,8 +15,12 @@ from console.tui import reasons
 from console.tui.columns import CHANGED_KEY, COLUMNS
 
 VIEWS = (
-    "inventory", "token", "backends", "journal", "runs", "run", "item", "report", "help",
+    "inventory", "token", "backends", "journal", "runs", "run", "item", "report", "timeline",
+    "events", "graph", "xray", "loss", "help",
 )  # fmt: skip
+
+ACTING = ("inventory", "token", "graph")
+"""The views from which a token can be acted on."""
 
 
 class Context(NamedTuple):
@@ -56,6 +60,16 @@ class Context(NamedTuple):
     rotates: bool = False
     closing: str = ""
     """Why the run cannot be closed; empty when it can."""
+    leak: bool = False
+    """It is told when the token leaked."""
+    revoked: bool = False
+    """The timeline knows when the token was revoked."""
+    node: str = ""
+    """What is under the cursor of a graph: its side, ``group``, or nothing."""
+    leaks: bool = False
+    """There is a token whose leak can be shown, or one is shown."""
+    crowded: str = ""
+    """Why not all edges of a graph can be shown at once."""
 
 
 class Action(NamedTuple):
@@ -100,30 +114,33 @@ def _sorts() -> tuple[Action, ...]:
 ACTIONS: tuple[Action, ...] = (
     Action("filter", ("/",), "filter", "Filter as you type; the syntax is in help.",
            ("inventory", "journal"), 1, group="Find"),
+    Action("find", ("/",), "find", "Find a node by its name, and go to it.", ("graph",), 9,
+           group="Find"),
     Action("open", ("enter",), "open", "Open what is under the cursor.",
-           ("inventory", "backends", "journal", "runs", "run"), 1),
+           ("inventory", "backends", "journal", "runs", "run", "events", "graph", "xray", "loss"),
+           1),
     Action("contain", ("c",), "contain",
            "Plan to stop its use; can be undone. Asks before anything is sent.",
-           ("inventory", "token"), 5, danger=True, needs="contain", group="Act",
+           ACTING, 5, danger=True, needs="contain", group="Act",
            why_not=reasons.verb("contain")),
     Action("rotate", ("R",), "rotate",
            "Plan a new value: sealed, delivered, then the old one ends. Asks first.",
-           ("inventory", "token"), 6, danger=True, needs="rotate", group="Act",
+           ACTING, 6, danger=True, needs="rotate", group="Act",
            why_not=reasons.verb("rotate")),
     Action("revoke", ("K",), "revoke",
            "Plan to end it for good. Asks before anything is sent.",
-           ("inventory", "token"), 7, danger=True, needs="revoke", group="Act",
+           ACTING, 7, danger=True, needs="revoke", group="Act",
            why_not=reasons.verb("revoke")),
     Action("restore", ("u",), "restore",
            "Plan the exact undo of contain. Asks before anything is sent.",
-           ("inventory", "token"), danger=True, needs="restore", group="Act",
+           ACTING, danger=True, needs="restore", group="Act",
            why_not=reasons.verb("restore")),
     Action("disconnect", ("d",), "disconnect",
            "Plan to end its open sessions. Asks before anything is sent.",
-           ("inventory", "token"), danger=True, needs="disconnect", group="Act",
+           ACTING, danger=True, needs="disconnect", group="Act",
            why_not=reasons.verb("disconnect")),
     Action("act", ("a",), "act", "Choose what to do with it, or with all that are marked.",
-           ("inventory", "token"), 4, group="Act", why_not=reasons.acting),
+           ACTING, 4, group="Act", why_not=reasons.acting),
     Action("start", ("n",), "start", "Start the run, or go on with one whose runner is gone.",
            ("run",), 2, danger=True, group="Run", why_not=reasons.start),
     Action("pause", ("p",), "pause", "Begin no further call; or let a paused run go on.",
@@ -147,6 +164,58 @@ ACTIONS: tuple[Action, ...] = (
            ("run",), 8, group="Run", why_not=reasons.close),
     Action("abort", ("x",), "abort", "End the run for good, whatever is left.",
            ("run",), danger=True, group="Run", why_not=reasons.going),
+    Action("graph", ("g",), "graph", "Who owns it, what it may do, and what uses it.",
+           ("inventory", "token"), 7, why_not=reasons.needs_token),
+    Action("leak", ("L",), "leak", "What a leak of it reaches, each with its proof; or no longer.",
+           ("graph",), 2, group="Graph", why_not=reasons.leaking),
+    Action("xray", ("x",), "xray", "The tree of what it leads to.", ("graph", "xray"), 3,
+           group="Graph", why_not=reasons.a_node),
+    Action("breaks", ("X",), "above", "The tree of what leads to it, back to its owners.",
+           ("graph", "xray"), 4, group="Graph", why_not=reasons.a_node),
+    Action("dies", ("D",), "if it goes", "What dies, breaks or is orphaned if this one goes.",
+           ("graph",), 5, group="Graph", why_not=reasons.leaving),
+    Action("all_edges", ("m",), "all edges", "All edges at once, or the cursor's only.",
+           ("graph",), 6, group="Graph", why_not=reasons.all_edges),
+    Action("assign", ("o",), "owner", "Make somebody answer for the token; journaled.",
+           ("graph",), 7, group="Graph", why_not=reasons.acting),
+    Action("export", ("E",), "export", "Write it as DOT, Mermaid or JSON.", ("graph",), 8,
+           group="Graph", why_not=reasons.drawn),
+    Action("whole", ("g",), "everything", "The graph of everything; esc goes back.", ("graph",),
+           group="Graph"),
+    Action("timeline", ("t",), "timeline", "What it did and when; of all that are marked.",
+           ("inventory", "token"), 8, why_not=reasons.needs_token),
+    Action("zoom", ("enter",), "zoom, list",
+           "Zoom to what is under the brush; without one, list the bin's events.",
+           ("timeline",), 1, group="Time"),
+    Action("brush", ("v",), "brush", "Begin a brush at the cursor, or take it away.",
+           ("timeline",), 2, group="Time"),
+    Action("out", ("backspace", "ctrl+h"), "out", "Back to the wider window.", ("timeline",), 3,
+           group="Time"),
+    Action("lanes", ("tab",), "lanes", "Lanes by token, actor, address or action.",
+           ("timeline",), 4, group="Time"),
+    Action("set_leak", ("L",), "leak time", "Say when it leaked: 2h, 3d, or a time in UTC.",
+           ("timeline",), 5, group="Time"),
+    Action("follow", ("f",), "follow", "Stay at the newest as it comes in.", ("timeline",), 6,
+           group="Time"),
+    Action("log_scale", ("y",), "log scale", "Bars on a logarithmic scale, or a linear one.",
+           ("timeline",), 7, group="Time"),
+    Action("bin_left", ("left",), "left", "One bin to the left.", ("timeline",), group="Time"),
+    Action("bin_right", ("right",), "right", "One bin to the right.", ("timeline",),
+           group="Time"),
+    Action("bins_left", ("shift+left", "less_than_sign"), "ten left", "Ten bins to the left.",
+           ("timeline",), group="Time"),
+    Action("bins_right", ("shift+right", "greater_than_sign"), "ten right",
+           "Ten bins to the right.", ("timeline",), group="Time"),
+    Action("next_burst", ("n",), "next burst", "To where use begins or jumps.", ("timeline",),
+           group="Time"),
+    Action("previous_burst", ("N",), "last burst", "Back to where use began or jumped.",
+           ("timeline",), group="Time"),
+    Action("to_leak", ("l",), "to leak", "To the time of the leak.", ("timeline",),
+           group="Time", why_not=reasons.leak),
+    Action("to_revoke", ("r",), "to revoke", "To when it was revoked.", ("timeline",),
+           group="Time", why_not=reasons.revoked),
+    Action("reset", ("0",), "reset", "The window that this began with.", ("timeline",),
+           group="Time"),
     Action("mark", ("space",), "mark", "Mark the token, or take the mark away.",
            ("inventory",), 3, group="Mark", why_not=reasons.needs_token),
     Action("mark_range", ("ctrl+space", "ctrl+@"), "mark range",
@@ -164,7 +233,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("journal", ("J",), "journal", "Every action: intent, outcome, evidence.",
            tuple(view for view in VIEWS if view != "journal"), 10),
     Action("runs", ("l",), "runs", "Every plan that was made, and how far its run is.",
-           tuple(view for view in VIEWS if view != "runs"), 8),
+           tuple(view for view in VIEWS if view not in ("runs", "timeline")), 8),
     Action("inventory", ("i",), "inventory", "Back to the list of tokens.", VIEWS[1:]),
     Action("last", ("-",), "last view", "The view before this one.", VIEWS),
     Action("kinds", ("f",), "kinds", "Show one kind of entry only.", ("journal",), 3,
@@ -183,6 +252,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_up", ("pageup", "ctrl+b"), "page up", "One page up.", VIEWS, group="Move"),
     Action("half_down", ("ctrl+d",), "half down", "Half a page down.", VIEWS, group="Move"),
     Action("half_up", ("ctrl+u",), "half up", "Half a page up.", VIEWS, group="Move"),
+    Action("left", ("left", "shift+tab"), "left", "To the column on the left.", ("graph",),
+           group="Move"),
+    Action("right", ("right", "tab"), "right", "To the column on the right.", ("graph",),
+           group="Move"),
     Action("top", ("home",), "first", "To the first line.", VIEWS, group="Move"),
     Action("bottom", ("end",), "last", "To the last line.", VIEWS, group="Move"),
     Action("back", ("escape", "ctrl+c"), "back", "Leave this; clears a filter first.", VIEWS, 12,
@@ -197,6 +270,10 @@ BY_ID = {action.id: action for action in ACTIONS}
 KEY_NAMES = {
     "ctrl+@": "",  # What a terminal sends for ctrl+space; one name is enough for people.
     "ctrl+backslash": "ctrl+\\",
+    "ctrl+h": "",
+    "backspace": "bksp",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
     "pagedown": "pgdn",
     "pageup": "pgup",
     "escape": "esc",

@@ -171,6 +171,18 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
         await self.push_screen(TokenView(self.world, handle))
 
+    async def open_timeline(self, tokens: tuple[str, ...]) -> None:
+        """What these tokens did and when, over the view in front."""
+        from console.tui.screens.timeline import TimelineView
+
+        await self.push_screen(TimelineView(self.world, tokens))
+
+    async def open_graph(self, start: tuple[str, str] | None) -> None:
+        """The graph around a node, by its side and key, over the view in front."""
+        from console.tui.screens.graph import GraphView
+
+        await self.push_screen(GraphView(self.world, start))
+
     async def open_run(self, plan: str) -> None:
         """A run's board over the list of runs."""
         from console.tui.screens.run import RunView

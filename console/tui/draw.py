@@ -31,6 +31,12 @@ STYLES: dict[Role, Style] = {
     "key": Style(bold=True),
     "cursor": Style(reverse=True),
     "fresh": Style(color="green", bold=True),
+    "use": Style(color="bright_blue"),
+    "since": Style(color="yellow"),
+    "late": Style(color="magenta", bold=True),
+    "gap": Style(dim=True),
+    "who": Style(color="blue", bold=True),
+    "place": Style(color="magenta"),
 }
 LIMIT = 4096
 """Characters of one part. No terminal has more columns; a field may not cost more time."""
@@ -107,7 +113,7 @@ def changed(old: Strip, new: Strip) -> tuple[int, int] | None:
     if old == new:
         return None
     width = max(old.cell_length, new.cell_length)
-    before, after = _cells(old), _cells(new)
+    before, after = cells_of(old), cells_of(new)
     if before is None or after is None or len(before) != len(after):
         return (0, width)
     first = next((x for x, pair in enumerate(zip(before, after, strict=True)) if _differ(pair)), -1)
@@ -123,7 +129,7 @@ def _differ(pair: tuple[object, object]) -> bool:
     return pair[0] != pair[1]
 
 
-def _cells(line: Strip) -> list[tuple[str, Style | None]] | None:
+def cells_of(line: Strip) -> list[tuple[str, Style | None]] | None:
     """Cell by cell; None where a character takes more or less than one cell."""
     cells: list[tuple[str, Style | None]] = []
     for text, style, _ in line:

@@ -15,8 +15,9 @@ from rich.cells import cell_len, set_cell_size
 from console.text import LIMIT, safe
 
 Role = Literal[
-    "", "dim", "bold", "title", "head", "good", "warn", "bad", "accent", "key", "cursor", "fresh"
-]
+    "", "dim", "bold", "title", "head", "good", "warn", "bad", "accent", "key", "cursor", "fresh",
+    "use", "since", "late", "gap", "who", "place",
+]  # fmt: skip
 Part = tuple[str, Role]
 Line = Sequence[Part]
 

@@ -27,6 +27,14 @@ def needs_marks(context: Context) -> str:
     return "" if context.marks else "nothing is marked"
 
 
+def leak(context: Context) -> str:
+    return "" if context.leak else "the time of the leak is not told yet; L tells it"
+
+
+def revoked(context: Context) -> str:
+    return "" if context.revoked else "no revocation is known"
+
+
 def back(context: Context) -> str:
     if context.view == "inventory" and not (context.filtered or context.marks or context.run):
         return "there is nothing behind the list of tokens; q leaves"
@@ -153,3 +161,32 @@ def glass(context: Context) -> str:
 
 def close(context: Context) -> str:
     return _not_closed(context) or context.closing
+
+
+# The graph
+
+
+def a_node(context: Context) -> str:
+    if context.view == "xray":
+        return ""
+    if context.node == "group":
+        return "several are folded here; enter unfolds them"
+    return "" if context.node else "nothing is under the cursor"
+
+
+def leaking(context: Context) -> str:
+    return "" if context.leaks else "only a token leaks; put the cursor on one"
+
+
+def leaving(context: Context) -> str:
+    if context.node == "grant":
+        return "a grant does not go; its tokens and owners do"
+    return a_node(context)
+
+
+def all_edges(context: Context) -> str:
+    return context.crowded or drawn(context)
+
+
+def drawn(context: Context) -> str:
+    return "" if context.node else "there is nothing to draw"

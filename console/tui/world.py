@@ -47,6 +47,8 @@ class World:
         self.standing = Standing()
         """What the last check of the journal found."""
         self._journal: JournalView | None = None
+        self.leaks: dict[tuple[str, ...], int] = {}
+        """Since when tokens may be in wrong hands, as the responder told; by their handles."""
         self.backends: list[BackendState] = []
         self.total = 0
         self.store_trouble = ""

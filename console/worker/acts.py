@@ -15,6 +15,7 @@ import msgspec
 from backends.contract import Verb
 from console.errors import UsageError
 from console.fleet import Fleet
+from console.graph import owning
 from console.inventory.search import Inventory
 from console.journal import opening
 from console.journal.describe import Entry
@@ -42,6 +43,7 @@ class Acts:
             "glass": self.glass,
             "start": self.start,
             "decide": self.decide,
+            "owner": self.owner,
         }
 
     async def plan(self, request: Mapping[str, Any]) -> Answer:
@@ -193,6 +195,23 @@ class Acts:
                 return control.close(plan, journal, why, board=board)
             case what:
                 raise UsageError(f"nothing that can be decided about a run: {what!r}")
+
+    async def owner(self, request: Mapping[str, Any]) -> Answer:
+        """Make somebody answer for a token, with a reason and on the record."""
+        if not self.fleet.act:
+            raise UsageError("this console is read-only", "Start it with --act.")
+        handle, name = str(request["handle"]), str(request.get("owner", "")).strip()
+        why = str(request.get("reason", ""))
+
+        def assign() -> str:
+            with opening.journal(self.fleet.paths) as journal:
+                return owning.assign(self.fleet.engine, journal, handle, name, why)
+
+        entry = await asyncio.to_thread(assign)
+        return {
+            "says": f"{name} answers for it now (journal {report.short(entry)}).",
+            "entry": entry,
+        }
 
     def _plan(self, request: Mapping[str, Any]) -> Plan:
         if not self.fleet.act:

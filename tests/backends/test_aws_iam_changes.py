@@ -86,7 +86,7 @@ def test_the_plan_names_what_speaks_against_it(server: MotoServer, made: Made) -
 
     async def go(backend: AwsIam) -> None:
         unused = await backend.read(ref(made))
-        assert await codes(backend, Verb.REVOKE, unused) == {"sessions-outlive", "last-active-key"}
+        assert await codes(backend, Verb.REVOKE, unused) == {"last-active-key"}
         server.client("sts", made).get_caller_identity()
         used = await backend.read(ref(made))
         assert "in-use" in await codes(backend, Verb.REVOKE, used)

@@ -188,7 +188,7 @@ def test_keys_that_may_not_be_listed_leave_the_slot_unknown() -> None:
     replies = {"GetAccessKeyLastUsed": last_used("api"), "ListUsers": users("api")}
     with aws(**replies) as line:
         proposal = with_(on_answers(line.url), lambda b: b.plan(Verb.ROTATE, aws_token()))
-    assert [hazard.code for hazard in proposal.hazards] == ["unseen", "sessions-outlive"]
+    assert [hazard.code for hazard in proposal.hazards] == ["unseen"]
     assert len(proposal.steps) == 3
 
 

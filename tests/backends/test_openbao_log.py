@@ -81,6 +81,34 @@ def test_a_torn_line_waits_for_its_end(tmp_path: Path) -> None:
     assert use.at == START + timedelta(seconds=2)
 
 
+def test_a_look_up_is_joined_whether_its_answer_or_its_entry_comes_first(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+
+    def look_up(number: int, accessor: str) -> bytes:
+        request = {
+            "id": f"look-{number}",
+            "operation": "update",
+            "path": "auth/token/lookup-accessor",
+            "client_token_accessor": "console",
+            "data": {"accessor": f"hmac-sha256:{accessor}"},
+        }
+        return line(number, request=request)
+
+    path.write_bytes(look_up(1, "early"))
+    log = AuditLog(path)
+    log.scan()
+    assert not log.joined(ref("early"))
+    log.expect("look-1", ref("early"))
+    log.expect("look-2", ref("late"))
+    assert log.joined(ref("early"))
+    assert not log.joined(ref("late"))
+    with path.open("ab") as handle:
+        handle.write(look_up(2, "late"))
+    log.scan()
+    assert log.joined(ref("late"))
+    assert log.names() == {f"hmac-sha256:{name}": ref(name) for name in ("early", "late")}
+
+
 def test_bad_lines_are_one_gap_and_the_others_are_read(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     bad = [b"\n", b"{}\n", b'{"time":"x"}\n', b"\xff\xfe\n", b"[" * 5000 + b"\n"]

@@ -28,7 +28,6 @@ from console.inventory import query as queries
 from console.inventory.records import Sort
 from console.inventory.search import Inventory
 from console.journal import opening
-from console.journal.read import JournalView
 from console.response import folding, order, runner
 from console.response.approval import approve
 from console.response.board import Board
@@ -156,6 +155,21 @@ class Drill:
         lags = {name: SYSTEMS[system].record_lag for name, (_, system) in self.places.items()}
         return order.bound(plan, lags)
 
+    def idle(self, plan: Plan) -> tuple[float, float]:
+        """When the run began, and for how many seconds since then it had no runner.
+
+        From the last entry of a killed one, that is, to the first of the next.
+        """
+        with opening.view(self.paths) as view:
+            entries = view.of_plan(plan.id)
+        times = [entry.t_us / 1e6 for entry in entries]
+        starts = [
+            place
+            for place, entry in enumerate(entries)
+            if entry.run is not None and entry.run.what == "start"
+        ]
+        return times[starts[0]], sum(times[at] - times[at - 1] for at in starts[1:])
+
     # -- what is really so
 
     def working(self, plan: Plan) -> list[str]:
@@ -241,7 +255,6 @@ class Terminal:
     """A terminal in which a plan's runner is started, and that can be closed over it."""
 
     def __init__(self, plan: Plan, paths: Paths) -> None:
-        self.began = time.time()
         self._master, slave = os.openpty()
         words = [sys.executable, "-P", __file__, str(paths.config), str(paths.state), plan.id]
         self.starter = subprocess.Popen(

@@ -119,6 +119,8 @@ def test_rates_waves_and_the_bound(scene: Scene) -> None:
     assert plan.rates == {"vault-1": ResponseSettings().default_rate}
     assert gathering.estimate(plan) == {"vault-1": calls / plan.rates["vault-1"]}
     assert order.bound(plan) == pytest.approx(calls / plan.rates["vault-1"])
+    hidden = order.bound(plan, {"vault-1": 3.0})
+    assert hidden == pytest.approx(calls / plan.rates["vault-1"] + 3.0), "the canary is waited for"
     assert plan.second_person.startswith(f"{len(plan.items)} tokens")
 
 

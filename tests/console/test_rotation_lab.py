@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from real_systems import Issued, RealBao, RealSystem, systems
+from real_systems import Issued, RealSecretId, RealSystem, systems
 from rotation_scene import Scene
 
 from backends import registry
@@ -53,24 +53,6 @@ class LabScene(Scene):
 
     def accepts(self, secret: Secret) -> bool:
         return self.real.accepts(self.issued._replace(value=secret.reveal()))
-
-
-class RealSecretId(RealBao):
-    """AppRole secret-ids, whose values the console chooses."""
-
-    def issue(self, name: str) -> Issued:
-        path = f"auth/approle/role/{name}"
-        with self.server.client() as client:
-            client.post(path, json={"token_policies": ["default"]}).raise_for_status()
-            made = client.post(f"{path}/secret-id").raise_for_status().json()["data"]
-        return Issued(self.backend, made["secret_id_accessor"], name, made["secret_id"])
-
-    def accepts(self, issued: Issued) -> bool:
-        path = f"auth/approle/role/{issued.name}/role-id"
-        with self.server.client() as client:
-            role = client.get(path).raise_for_status().json()["data"]["role_id"]
-            said = {"role_id": role, "secret_id": issued.value}
-            return client.post("auth/approle/login", json=said).status_code == 200
 
 
 @pytest.fixture(params=["openbao", "secret-id", "aws_iam", "postgres"])

@@ -14,6 +14,7 @@ from run_scene import Many, until
 from backends.errors import Unreachable
 from console.errors import PlanRefused
 from console.response import control
+from console.response.lanes import SLACK, Lane
 from console.response.run import Run
 from console.response.steps import End
 
@@ -187,4 +188,26 @@ def test_what_another_plan_took_meanwhile_is_not_done_twice(many: Many) -> None:
     assert many.calls("a").count("a0") == 1
     row = many.board(second).items[1]
     assert row.state == "left"
-    assert first.id[-6:] in row.moved[0]
+    assert first.id[-6:] in row.taken
+
+
+def test_calls_that_were_held_up_together_go_out_at_the_rate() -> None:
+    gone: list[float] = []
+
+    async def go() -> None:
+        now = 100.0
+
+        async def sleep(seconds: float) -> None:
+            waits.append(seconds)
+
+        waits: list[float] = []
+        lane = Lane("a", 10.0, clock=lambda: now, sleep=sleep)
+        for _ in range(12):
+            waits.clear()
+            await lane.ready()
+            gone.append(sum(waits))
+
+    asyncio.run(go())
+    slack = int(SLACK * 10.0) + 1
+    assert gone[:slack] == [0.0] * slack, "a little may be made up for"
+    assert gone[-1] == pytest.approx(11 / 10.0 - SLACK)

@@ -22,5 +22,6 @@ def test_nothing_of_textual_before_the_environment_is_scrubbed() -> None:
 
 def test_the_screen_loads_no_client_and_no_database_toolkit() -> None:
     views = ", ".join(f"console.tui.screens.{name}" for name in (
-        "inventory", "token", "backends", "journal", "runs", "run", "text", "help"))  # fmt: skip
+        "inventory", "token", "backends", "journal", "runs", "run", "text", "help",
+        "graph", "graph_text", "timeline", "events"))  # fmt: skip
     assert loaded(f"import console.tui.application, {views}", HEAVY) == "[]"

@@ -94,6 +94,10 @@ def answer(request: dict, mode: str) -> dict:
             return {"error": "the same login acts in both", "hint": "Ask somebody else."}
         case "decide" | "second" | "glass":
             return {"says": f"alice decided: {request.get('what', request['do'])}"}
+        case "owner" if mode == "refuse":
+            return {"error": "the journal is full", "hint": "Make room."}
+        case "owner":
+            return {"says": f"{request['owner']} answers for it now"}
         case "start":
             return {"run": request["plan"]}
         case "dependents":

@@ -132,7 +132,8 @@ def _confirming(made: argparse.ArgumentParser) -> None:
 
 def _running(made: Callable[..., argparse.ArgumentParser], positive: Callable[[str], int]) -> None:
     def about(name: str, help_: str, example: str, why: bool = False) -> argparse.ArgumentParser:
-        parser = made(name, help_, f"token-console run {example}", f"response.running:{name}")
+        function = FUNCTION.get(name, name)
+        parser = made(name, help_, f"token-console run {example}", f"response.running:{function}")
         parser.add_argument("run_id", metavar="RUN", help="the run's id, or its last 8 digits")
         if why:
             parser.add_argument("--reason", required=True, help="why; goes into the journal")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from console.tui.actions import Context, here, key_names
 from console.tui.lines import Line, block, fit
 
-GROUPS = ("Act", "Run", "Go", "Find", "Mark", "Sort", "Move")
+GROUPS = ("Act", "Run", "Graph", "Time", "Go", "Find", "Mark", "Sort", "Move")
 SYNTAX = (
     ("ci deploy", "both words, anywhere: name, id, owner, principal, backend, kind, grant"),
     ("owner:payments", "the owner; owner:a,b either; owner:none nobody"),

@@ -50,6 +50,16 @@ class Acting(View):
     async def do_disconnect(self) -> None:
         await self._act("disconnect")
 
+    async def do_timeline(self) -> None:
+        """Of all that are marked, else of the one under the cursor."""
+        row = self.target()
+        chosen = self.marked() or ((row.handle,) if row is not None else ())
+        await self.console_app.open_timeline(chosen)
+
+    async def do_graph(self) -> None:
+        if (row := self.row()) is not None:
+            await self.console_app.open_graph(("token", row.handle))
+
     async def do_act(self) -> None:
         """Choose among all verbs; what cannot be done says why."""
         context = self.context()

@@ -1,0 +1,156 @@
+"""The graph in lines: the tree below or above a node, and what goes with somebody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from console.graph.graph import Graph
+from console.graph.model import Node
+from console.graph.owners import Loss
+from console.graph.xray import Branch, tree
+from console.tui.draw import OneLine
+from console.tui.graph_scene import Picture
+from console.tui.lines import Line, clip, count, short
+from console.tui.pages import graph as page
+from console.tui.screens.base import View, bindings
+from console.tui.widgets.page import Page
+
+if TYPE_CHECKING:
+    from console.tui.world import World
+
+MOST = 2_000
+"""Rows of a tree; more are for the command line."""
+
+
+class _Text(View):
+    """Lines of which each may stand for a node; enter puts it into the middle of the graph."""
+
+    def __init__(self, world: World, graph: Graph, centre: Callable[[Node], None]) -> None:
+        super().__init__(world)
+        self._graph = graph
+        self._centre = centre
+        self._head = OneLine()
+        self._page = Page(select=True)
+        self._nums: list[int] = []
+
+    def body(self) -> ComposeResult:
+        yield self._head
+        yield self._page
+
+    def focus_body(self) -> None:
+        self.set_focus(self._page)
+
+    def more(self) -> int:
+        return self._page.more
+
+    def move(self, what: str) -> None:
+        self._page.move(what)
+
+    def on_page_selected(self, event: Page.Selected) -> None:
+        event.stop()
+
+    async def do_open(self) -> None:
+        at = self._page.cursor
+        num = self._nums[at] if at < len(self._nums) else 0
+        if num in self._graph.nodes:
+            self.console_app.back()
+            self._centre(self._graph.nodes[num])
+
+
+class XrayView(_Text, inherit_bindings=False):
+    """Everything below a node, or above it, as a tree; each node's branches once."""
+
+    view = "xray"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("xray")
+
+    def __init__(
+        self, world: World, picture: Picture, num: int, reverse: bool,
+        centre: Callable[[Node], None],
+    ) -> None:  # fmt: skip
+        super().__init__(world, picture.graph, centre)
+        self._unknown = picture.unknown
+        self._num, self._reverse = num, reverse
+        self._branches: list[Branch] = []
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._turn(self._reverse)
+
+    def _turn(self, reverse: bool) -> None:
+        self._reverse = reverse
+        self.run_worker(self._read(keep=False), exclusive=True)
+
+    async def _read(self, *, keep: bool) -> None:
+        graph, num, reverse, width = self._graph, self._num, self._reverse, self.app.size.width
+
+        def made() -> tuple[list[Branch], list[Line]]:
+            branches = list(tree(graph, num, reverse=reverse, rows=MOST))
+            lines = page.tree_lines(
+                graph, branches, width, reverse=reverse, ascii_only=self.world.ascii
+            )
+            return branches, [*lines, (), *page.unknown_lines(self._unknown, width)]
+
+        self._branches, lines = await asyncio.to_thread(made)
+        self._nums = [branch.num for branch in self._branches]
+        word = "what leads to it, back to its owners" if reverse else "what it leads to"
+        some = f", the first {MOST:,} rows" if len(self._branches) == MOST else ""
+        self._head.say(
+            clip(
+                [(f" XRAY of {page.name(graph.nodes[num])}", "bold"), (f" · {word}{some}", "dim")],
+                width,
+            )
+        )
+        self._page.show(lines, keep=keep)
+
+    def on_page_resized(self, event: Page.Resized) -> None:
+        event.stop()
+        if self._branches:
+            self.run_worker(self._read(keep=True), exclusive=True)
+
+    def do_xray(self) -> None:
+        self._turn(False)
+
+    def do_breaks(self) -> None:
+        self._turn(True)
+
+
+class LossView(_Text, inherit_bindings=False):
+    """If this one goes, what dies?"""
+
+    view = "loss"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("loss")
+
+    def __init__(
+        self, world: World, graph: Graph, word: str, loss: Loss, centre: Callable[[Node], None]
+    ) -> None:
+        super().__init__(world, graph, centre)
+        self._word, self._loss = word, loss
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._draw()
+
+    def _draw(self) -> None:
+        width = self.app.size.width
+        loss = self._loss
+        told = ", ".join(
+            (
+                f"{count(len(loss.dies), 'token')} die",
+                f"{count(len(loss.breaks), 'consumer')} break",
+                f"{len(loss.orphaned):,} orphaned",
+            )
+        )
+        self._head.say(
+            clip([(f" IF {short(self._word, 40)} GOES", "bold"), (f" · {told}", "")], width)
+        )
+        lines, self._nums = page.loss_lines(self._graph, loss, width, self.world.ascii)
+        self._page.show(lines)
+
+    def on_page_resized(self, event: Page.Resized) -> None:
+        event.stop()
+        self._draw()

@@ -1,0 +1,163 @@
+"""Contain and undo, revoke, disconnect, on the real servers and by the command line.
+
+Whether a value still works is asked at the system itself, past the console.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from lab_scene import ANSWERS, REASON, Desk, known, record
+
+from backends.lab.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+PROBE = ("--probe", "--secret-stdin")
+KINDS = ("openbao", "secret-id", "aws_iam", "postgres")
+
+
+@pytest.fixture
+def desk(lab: Lab, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path, lab)
+    yield made
+    made.close()
+
+
+def words(verb: str, row: dict[str, Any], *more: str) -> tuple[str, ...]:
+    return (verb, row["handle"], "--reason", REASON, "--confirm", row["name"], *ANSWERS, *more)
+
+
+@pytest.mark.parametrize("kind", ["entity", "postgres"])
+def test_contain_is_refused_by_the_system_and_undone_exactly(
+    desk: Desk, lab: Lab, kind: str
+) -> None:
+    real = known(lab)[kind]
+    issued, row = desk.issue(real, "held")
+    before = record(lab, issued)
+    told = desk.must(*words("contain", row, *PROBE), text=issued.value)
+    assert "refused (level 3 of 4)" in told
+    assert not real.accepts(issued)
+    assert record(lab, issued) != before
+    shown = desk.item()
+    assert (shown["state"], shown["refused"]) == ("done", True)
+    assert "refused by the system: 1" in desk.must("run", "report", shown["plan"])
+
+    desk.must(*words("restore", row))
+    assert real.accepts(issued)
+    assert record(lab, issued) == before
+    assert desk.item()["evidence"] == 2
+    assert desk.leaks(issued.value) == []
+
+
+def test_a_system_that_still_accepts_is_said_to_have_recorded_and_not_refused(
+    desk: Desk, lab: Lab
+) -> None:
+    """moto records that a key is Inactive, and goes on accepting it."""
+    real = known(lab)["aws_iam"]
+    issued, row = desk.issue(real, "held")
+    before = record(lab, issued)
+    command = desk.command(*words("contain", row, *PROBE))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as watching:
+        assert watching.stdin is not None
+        watching.stdin.write(issued.value.encode())
+        watching.stdin.close()
+        shown = desk.reaches(lambda item: "still works" in item["says"], issued)
+        # The console goes on hoping for a refusal; leaving changes nothing.
+        watching.send_signal(signal.SIGKILL)
+    assert real.accepts(issued)
+    assert record(lab, issued)[0]["Status"] == "Inactive"
+    assert shown["state"] == "recorded"
+    assert shown["evidence"] == 2
+    assert shown["refused"] is False
+    assert "recorded, not refused" in shown["says"]
+    report = desk.must("run", "report", shown["plan"])
+    assert "refused by the system: 0; recorded, not refused: 1" in report
+    assert f"still accepted: the old value of {issued.name}" in report
+
+    desk.must(*words("restore", row))
+    assert record(lab, issued) == before
+    assert desk.leaks(issued.value) == []
+
+
+def test_what_cannot_be_contained_by_a_call_is_a_card_and_stays_open_until_it_is_seen(
+    desk: Desk, lab: Lab
+) -> None:
+    real = known(lab)["secret-id"]
+    issued, row = desk.issue(real, "held")
+    told = desk.must(*words("contain", row), code=3)
+    assert "secret-id-bound-cidrs" in told
+    assert "irreversible" not in told
+    assert real.accepts(issued)
+    shown = desk.item()
+    assert (shown["state"], shown["calls"]) == ("left", 0)
+    assert "by hand" in shown["says"]
+    close = ("run", "close", shown["plan"], "--reason", "all of it is done")
+    assert "not known to be dealt with" in desk.must(*close, code=1)
+
+    with desk.bao.client() as client:
+        path = f"auth/approle/role/{issued.name}/secret-id-accessor/destroy"
+        client.post(path, json={"secret_id_accessor": issued.id}).raise_for_status()
+    desk.must("run", "start", shown["plan"])
+    shown = desk.item()
+    assert (shown["state"], shown["evidence"], shown["calls"]) == ("done", 2, 0)
+    desk.must(*close)
+
+
+@pytest.mark.parametrize(
+    ("kind", "level"), [("openbao", 4), ("secret-id", 4), ("aws_iam", 3), ("postgres", 4)]
+)
+def test_a_revoked_value_is_dead_when_the_system_has_refused_it(
+    desk: Desk, lab: Lab, kind: str, level: int
+) -> None:
+    real = known(lab)[kind]
+    issued, row = desk.issue(real, "ended")
+    assert real.accepts(issued)
+    told = desk.must(*words("revoke", row, *PROBE), text=issued.value)
+    assert "refused (level 3 of 4)" in told
+    assert not real.accepts(issued)
+    shown = desk.item()
+    assert shown["state"] == "dead"
+    assert shown["refused"] is True
+    report = desk.must("run", "report", shown["plan"])
+    assert "refused by the system: 1; recorded, not refused: 0" in report
+    shown = desk.reaches(lambda item: item["evidence"] >= level, issued)
+    assert shown["evidence"] == level
+    assert shown["state"] == "dead"
+    desk.must("run", "close", shown["plan"], "--reason", "it is dead for good")
+    assert desk.leaks(issued.value) == []
+
+
+def test_open_sessions_are_ended_and_the_role_may_come_back(desk: Desk, lab: Lab) -> None:
+    real = known(lab)["postgres"]
+    issued, row = desk.issue(real, "busy")
+    server = lab.servers["postgres"]
+    session = server.connect(issued.name, password=issued.value)  # type: ignore[attr-defined]
+    with contextlib.closing(session):
+        assert session.execute("SELECT 1").fetchone() == (1,)
+        told = desk.must(*words("disconnect", row))
+        assert "no open sessions" in told
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT 1")
+    with server.connect() as own:  # type: ignore[attr-defined]
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s"
+        assert own.execute(asked, [issued.name]).fetchone() == (0,)
+    assert real.accepts(issued), "to disconnect is not to contain"
+    shown = desk.item()
+    assert (shown["state"], shown["evidence"]) == ("done", 2)
+
+
+@pytest.mark.parametrize("kind", ["openbao", "aws_iam"])
+def test_what_has_no_sessions_is_not_disconnected(desk: Desk, lab: Lab, kind: str) -> None:
+    real = known(lab)[kind]
+    issued, row = desk.issue(real, "busy")
+    assert "Nothing was sent" in desk.must(*words("disconnect", row), code=1)
+    assert real.accepts(issued)
+    assert [entry for entry in desk.journal() if entry["type"] == "intent"] == []

@@ -1,0 +1,110 @@
+"""What can be done from the graph view: trees, what dies with whom, exports, owners by hand."""
+
+import json
+import stat
+
+import pytest
+import tui_graph_scene as scene
+import tui_world as world
+from tui_graph_scene import drawn, open_graph, press
+from tui_world import drive, screen, settled, until
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    return scene.build(world.where(tmp_path_factory.mktemp("graph")))
+
+
+def test_xray_is_a_tree_and_turns_round(paths) -> None:
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await open_graph(pilot, app)
+        await pilot.press("x")
+        await until(pilot, lambda: "XRAY" in screen(app) and "└ used by" in screen(app))
+        assert "├ parent of ● tok_child_a0" in screen(app)
+        assert "shown above" in screen(app)
+        await pilot.press("X")
+        await until(pilot, lambda: "back to its owners" in screen(app))
+        assert "owns & payments" in screen(app)
+        await pilot.press("down", "enter")
+        await settled(pilot)
+        await drawn(pilot, app)
+        assert app.screen.view == "graph"
+        assert app.screen.wanted.start[0] == "who"
+
+    drive(app, steps)
+
+
+def test_what_dies_with_an_account(paths) -> None:
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await open_graph(pilot, app)
+        await press(pilot, app, "left")
+        while app.screen.node().name != "svc-billing-prod":
+            await press(pilot, app, "down")
+        await pilot.press("D")
+        await settled(pilot)
+        text = screen(app)
+        assert "IF svc-billing-prod GOES" in text
+        assert "DIES 3" in text
+        assert "● tok_child_a0" in text
+        assert "BREAKS 19" in text
+
+    drive(app, steps, (100, 50))
+
+
+@pytest.mark.parametrize(("form", "first"), [
+    ("dot", "digraph"), ("mermaid", "flowchart LR"), ("json", "{"),
+])  # fmt: skip
+def test_export_writes_a_private_file_and_says_where(paths, form, first) -> None:
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await open_graph(pilot, app)
+        await pilot.press("E", *form, "enter")
+        await until(pilot, lambda: "Written, for you alone" in screen(app))
+
+    drive(app, steps, (200, 24))
+    ending = {"mermaid": "mmd"}.get(form, form)
+    (path,) = (paths.state / "exports").glob(f"*.{ending}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = path.read_text()
+    assert text.startswith(first)
+    assert "kms" in text
+    if form == "json":
+        assert json.loads(text)["not_known"]
+
+
+def test_an_owner_is_assigned_with_a_reason(paths) -> None:
+    app = world.application(paths, act=True, worker="plan")
+
+    async def steps(pilot):
+        await until(pilot, lambda: app.link.up)
+        await open_graph(pilot, app)
+        await pilot.press("o")
+        await settled(pilot)
+        assert "It is payments's now." in screen(app)
+        await pilot.press("enter")
+        assert "somebody has to answer for it" in screen(app)
+        await pilot.press(*"ledger", "enter", *"agreed with Ana today", "enter")
+        await until(pilot, lambda: "ledger answers for it now" in screen(app))
+
+    drive(app, steps)
+    asked = [json.loads(line) for line in (paths.state / "asked").read_text().splitlines()]
+    assigned = [one for one in asked if one["do"] == "owner"]
+    assert [(one["owner"], one["reason"]) for one in assigned] == [
+        ("ledger", "agreed with Ana today")
+    ]
+
+
+def test_read_only_assigns_nobody(paths) -> None:
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await open_graph(pilot, app)
+        await press(pilot, app, "o")
+        assert "owner: not now, started without --act" in screen(app)
+
+    drive(app, steps)
