@@ -83,6 +83,19 @@ async def token(pilot: Pilot[None], app: ConsoleApp) -> None:
     await until(pilot, app, "consumer")
 
 
+async def graph(pilot: Pilot[None], app: ConsoleApp) -> None:
+    """All that a team answers for, with the cursor on one kind of its tokens."""
+    await find(pilot, app, "backend:vault-prod owner:payments state:active used:<2h")
+    await pilot.press("g")
+    await until(pilot, app, "payments")
+    await pilot.press("slash", *"payments", "enter")
+    await pilot.pause()
+    await pilot.press("enter")
+    await until(pilot, app, "GRAPH of payments")
+    await pilot.press("right", "down", "down")
+    await until(pilot, app, "enter unfolds")
+
+
 async def backends(pilot: Pilot[None], app: ConsoleApp) -> None:
     await pilot.press("b", "down", "down", "down")
 
@@ -147,18 +160,19 @@ async def journal(pilot: Pilot[None], app: ConsoleApp) -> None:
 
 
 async def timeline(pilot: Pilot[None], app: ConsoleApp) -> None:
-    """What a busy token did, if it leaked six hours ago."""
-    await find(pilot, app, BUSY)
-    await pilot.press("t")
+    """What a team's tokens did, if their values leaked six hours ago."""
+    await find(pilot, app, "backend:vault-prod owner:payments used:<2d")
+    await pilot.press(*["space"] * 12, "t")
     await until(pilot, app, "own log scales")
     await pilot.press("L", *"6h", "enter")
     await until(pilot, app, "since the leak (")
-    await pilot.press("l")
+    await pilot.press("N")
 
 
 VIEWS: dict[str, Steps] = {
     "inventory": inventory,
     "token": token,
+    "graph": graph,
     "backends": backends,
     "confirm": confirm,
     "many": many,

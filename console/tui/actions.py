@@ -183,7 +183,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("whole", ("g",), "everything", "The graph of everything; esc goes back.", ("graph",),
            group="Graph"),
     Action("timeline", ("t",), "timeline", "What it did and when; of all that are marked.",
-           ("inventory", "token"), 8, why_not=reasons.needs_token),
+           ACTING, 5, why_not=reasons.needs_token),
     Action("zoom", ("enter",), "zoom, list",
            "Zoom to what is under the brush; without one, list the bin's events.",
            ("timeline",), 1, group="Time"),

@@ -23,6 +23,8 @@ PREFIX: Final = 4
 """A row's mark, its kind's glyph and a blank, and the mark of a folded row."""
 TIMES: Final = 5
 LEAST: Final = 10
+NARROW: Final = 60
+"""Columns of a terminal below which there is no room for how often something was used."""
 LONGEST: Final = 48
 GLYPHS: Final = {
     "person": "@", "team": "&", "service": "%", "on-call": "~", "token": "●", "grant": "◆",
@@ -94,7 +96,7 @@ class Chart:
 
     def _place(self) -> dict[str, Column]:
         naturals = [self._natural(side) for side in SIDES]
-        times = TIMES if self.picture.shape.times else 0
+        times = TIMES if self.picture.shape.times and self.width >= NARROW else 0
         room = self.width - times
         spare = room - sum(naturals) - GUTTER * (len(SIDES) - 1)
         if spare >= 0:
@@ -300,18 +302,23 @@ class Chart:
         elif not lit:
             mark = "." if self._ascii else "·"
         role: Role = role_of(side, row.kind) if lit else "dim"
-        if leak is not None and told:
+        if leaks:
             role = "bad"
         fold = ("+" if self._ascii else "▸") if row.folded else ""
         head = f"{glyph(side, row.kind, self._ascii)} {fold}"
         tail = item.count
         times = self.picture.shape.times.get(Place(side, item.number), 0)
-        if times and not (row.folded and width < 2 + len(head) + len(row.label) + len(tail) + TIMES):
+        roomy = self.width >= NARROW
+        if (
+            times
+            and roomy
+            and not (row.folded and width < 2 + len(head) + len(row.label) + len(tail) + TIMES)
+        ):
             tail += f"{short_count(times):>{TIMES}}"
         label = middle(row.label, max(width - 1 - len(head) - len(tail) - bool(tail), 0))
         if self._is_cursor(side, item):
             return [(fit(f">{head}{label}", width - len(tail)) + tail, "cursor")]
-        parts: list[Part] = [(mark, role), (head + label, role)]
+        parts: list[Part] = [(mark, "bad" if mark == "!" else role), (head + label, role)]
         if tail:
             taken = sum(cell_len(text) for text, _ in parts)
             parts.append((" " * (width - taken - len(tail)) + tail, role))
@@ -333,7 +340,7 @@ def _between(link: Link) -> Sequence[str]:
 
 def _shrunk(widths: Sequence[int], room: int) -> list[int]:
     """The widths with the widest cut down until they fit."""
-    low, high = LEAST, max(widths)
+    low, high = min(LEAST, max(room // len(widths), 1)), max(widths)
     while low < high:
         cap = (low + high + 1) // 2
         if sum(min(width, cap) for width in widths) <= room:

@@ -1,6 +1,7 @@
 """What the README says of keys and commands is what the program has."""
 
 import re
+import shlex
 from pathlib import Path
 
 from console.cli.parser import parse
@@ -25,4 +26,4 @@ def test_every_command_in_the_readme_is_understood() -> None:
     commands = re.findall(r"token-console ?([^#\n]*?)(?:#.*)?$", blocks, re.MULTILINE)
     assert len(commands) > 5
     for command in commands:
-        parse(command.replace("~", "/home/x").split())
+        parse(shlex.split(command.replace("~", "/home/x")))

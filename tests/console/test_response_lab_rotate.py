@@ -48,11 +48,14 @@ def on_a_terminal(command: list[str]) -> tuple[int, str]:
     waiting = select.poll()
     waiting.register(master, select.POLLIN)
     shown = b""
-    with open(master, "rb", buffering=0) as terminal, open(slave, "wb", buffering=0) as given:
-        with subprocess.Popen(command, stdin=given, stdout=given, stderr=given) as running:
-            while running.poll() is None or waiting.poll(0):
-                if waiting.poll(100):
-                    shown += terminal.read(1 << 16)
+    with (
+        open(master, "rb", buffering=0) as terminal,
+        open(slave, "wb", buffering=0) as given,
+        subprocess.Popen(command, stdin=given, stdout=given, stderr=given) as running,
+    ):
+        while running.poll() is None or waiting.poll(0):
+            if waiting.poll(100):
+                shown += terminal.read(1 << 16)
     return running.returncode, shown.decode()
 
 
@@ -120,6 +123,8 @@ def test_a_routine_rotation_waits_for_who_has_not_moved_until_that_is_waived(
         }
         item = desk.reaches(lambda item: "not retired" in item["says"], old, plans[kind])
         assert item["state"] == "left"
+        # The console has tried the new value, from the address of whoever used the old one.
+        assert item["moved"] == []
         assert systems[kind].accepts(old), "the old one is not ended"
     for kind, plan in plans.items():
         assert running[kind][2].poll() is None

@@ -24,6 +24,10 @@ BLANK: Cell = (" ", "")
 DAY = 86_400
 
 
+FEW = 5
+"""The least number of events that fills a bar: one alone must not look like a flood."""
+
+
 class Glyphs(NamedTuple):
     """``ramp`` and ``denied`` from low to high; ``tall`` the ramp of bars of several rows."""
 
@@ -68,8 +72,7 @@ def level(count: int, peak: int, steps: int, *, log: bool) -> int:
     """How high a count is, of ``steps``; nothing only for zero."""
     if count <= 0:
         return 0
-    if peak <= 1:
-        return steps
+    peak = max(peak, FEW)
     share = math.log1p(count) / math.log1p(peak) if log else count / peak
     return min(max(1, round(share * steps)), steps)
 

@@ -61,7 +61,9 @@ def details(picture: Picture | None, now: float, width: int) -> tuple[Line, Line
     graph, row = picture.graph, item.row
     what: list[Part] = [(f" {middle(row.label, max(width // 3, 12))}", "bold")]
     if row.folded:
-        what.append((f" · {len(row.members):,} folded, enter unfolds them", "dim"))
+        what.append(
+            (f" · {item.count} {'reached' if picture.reach else 'near'}, enter unfolds", "dim")
+        )
     else:
         node = graph.nodes[row.members[0]]
         place = f" · {short(node.place, 20)}" if node.place else ""

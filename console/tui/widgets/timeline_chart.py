@@ -31,7 +31,7 @@ WIDE = 110
 """Columns from which lanes have longer names."""
 
 
-LEAST_BARS, MOST_BARS = 4, 20
+LEAST_BARS, MOST_BARS = 4, 16
 MOST_LANES = 14
 MOST_BELOW = 10
 """Events of the cursor's bin; each costs bytes with every key."""
@@ -176,11 +176,11 @@ class TimelineChart(Lines, can_focus=True):
         if y == self.bars - 1:
             name = self.name_of(lane) if scene.chosen >= 0 else "all"
             return [*lane_label(name, lane.total, width, here=scene.chosen < 0), (" ", "")]
-        text = ""
+        text, top = "", max(lane.peak, density.FEW)
         if y == 0:
-            text = f"{lane.peak:,}" if lane.peak else ""
-        elif y == self.bars // 2 and lane.peak > 1 and not scene.log:
-            text = f"{lane.peak // 2:,}"
+            text = f"{top:,}" if lane.peak else ""
+        elif y == self.bars // 2 and lane.peak and not scene.log:
+            text = f"{top // 2:,}"
         elif y == 1 and scene.log and lane.peak:
             text = "log scale"
         return [(text.rjust(width) + " ", "dim")]
