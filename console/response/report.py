@@ -138,7 +138,8 @@ def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
         ]
     for raised in plan.hazards:
         word = "! NO  " if raised.hazard.fatal else "! STOP"
-        many = f" ({len(raised.items):,} tokens)" if len(plan.items) > 1 else ""
+        count = len(raised.items)
+        many = f" ({count:,} token{'s'[: count != 1]})" if len(plan.items) > 1 else ""
         code = safe(raised.hazard.code, 40)
         lines.append(f"  {word}        {code}{many}: {safe(raised.hazard.text, 400)}")
     if plan.second_person:
@@ -153,7 +154,7 @@ def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
             count = sum(item.backend == backend for item in plan.items)
             rate = plan.rates.get(backend)
             told = f", at most {rate:g} calls a second" if rate else ""
-            lines.append(f"  {safe(backend):<13} {count:,} tokens{told}")
+            lines.append(f"  {safe(backend):<13} {count:,} token{'s'[: count != 1]}{told}")
     for item in plan.items[:calls]:
         lines += _item_lines(item, many=len(plan.items) > 1)
     if len(plan.items) > calls:

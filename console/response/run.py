@@ -54,7 +54,8 @@ class Run:
     """A run. ``stop`` asks it to end after the calls that are under way.
 
     ``person`` is for how many seconds a held lane waits for somebody, ``climb`` for how
-    many an item's evidence is climbed after. ``patience`` is for tests: see ``Tools``.
+    many an item's evidence is climbed after. ``called`` is awaited once, when the last call
+    was made and the evidence is still climbed. ``patience`` is for tests: see ``Tools``.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Run:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         person: float = PERSON,
         climb: float = LONGEST,
+        called: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.plan, self.journal, self.paths = plan, journal, paths
         self.board = Board(plan)
@@ -84,7 +86,7 @@ class Run:
             "secrets": secrets, "sinks": sinks, "sign": sign, "witnesses": witnesses,
             "patience": patience, "sleep": sleep,
         }  # fmt: skip
-        self._person = person
+        self._person, self._called = person, called
         self._stopping = False
         self._error: BaseException | None = None
         self._group = Group(journal)
@@ -121,6 +123,8 @@ class Run:
             climbing = asyncio.create_task(self.climber.run())
             try:
                 await self._lanes()
+                if self._called is not None and self._error is None:
+                    await self._called()
                 await self._climbed(climbing)
             finally:
                 self._stopping = self._stopping or self._error is not None

@@ -224,6 +224,14 @@ async def _locked(
             told = f"a sink cannot be opened: {error} {getattr(error, 'hint', '')}"
             _tell(journal, plan_id, f"Nothing was sent: {told}")
             return Result(End.STOPPED, told)
+
+        async def show_it() -> None:
+            """A list that is asked for while the evidence is climbed tells of the change."""
+            if not going.stopping and len(plan.items) <= MOST_REFRESHED:
+                for item in plan.items:
+                    if (tools := going.tools.get(item.backend)) is not None:
+                        await _refresh(tools.backend, item.token.ref, paths)
+
         going = Run(
             plan,
             journal,
@@ -234,6 +242,7 @@ async def _locked(
             sign=session.sign_intent,
             witnesses=witnesses,
             climb=LONGEST if climb is None else climb,
+            called=show_it,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -248,10 +257,6 @@ async def _locked(
             # The outcomes are worth a witness too; they are written whether or not one comes.
             with contextlib.suppress(JournalError):
                 await witnesses.ask()
-        if not going.stopping and len(plan.items) <= MOST_REFRESHED:
-            for item in plan.items:
-                if (tools := going.tools.get(item.backend)) is not None:
-                    await _refresh(tools.backend, item.token.ref, paths)
     return result
 
 

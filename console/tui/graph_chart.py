@@ -104,7 +104,14 @@ class Chart:
             gutter = min(GUTTER + spare // (len(SIDES) - 1), most)
             widths = naturals
         else:
-            gutter, widths = GUTTER, _shrunk(naturals, room - GUTTER * (len(SIDES) - 1))
+            gutter, widths = (
+                GUTTER,
+                _shrunk(
+                    naturals,
+                    [self._least(side) for side in SIDES],
+                    room - GUTTER * (len(SIDES) - 1),
+                ),
+            )
         columns, x = {}, 0
         for side, width in zip(SIDES, widths, strict=True):
             columns[side] = Column(x, width + (times if side == "use" else 0))
@@ -114,6 +121,11 @@ class Chart:
     def _natural(self, side: str) -> int:
         longest = min(self.picture.shape.naturals[side], LONGEST) + PREFIX
         return max(longest, len(TITLES[side]) + 8, LEAST)
+
+    def _least(self, side: str) -> int:
+        """The width below which a count would be cut, which then reads as another one."""
+        share = self.picture.shape.shares[side]
+        return share + PREFIX + 2 if share else PREFIX + 1
 
     def _make_lanes(self) -> dict[str, list[tuple[str, int]]]:
         """The rows that stay free for edges that pass a column, by whose edges they are."""
@@ -274,12 +286,14 @@ class Chart:
             column = self.columns[side]
             line += self._ink.span(x, column.x, y)
             x = column.x
-            if (item := self._rows[side].get(y)) is not None:
+            parts: list[Part] = []
+            if column.end > self.width:
+                # Half a count would read as another number.
+                parts = [] if y else [(ELLIPSIS, "dim")]
+            elif (item := self._rows[side].get(y)) is not None:
                 parts = self._row(side, item)
             elif (note := self._notes.get((side, y))) is not None:
                 parts = [("  " + fit(note[0], column.width - 2).rstrip(" "), note[1])]
-            else:
-                parts = []
             line += parts
             x += sum(cell_len(text) for text, _ in parts)
             line += self._ink.span(x, column.end, y)
@@ -306,7 +320,7 @@ class Chart:
             role = "bad"
         fold = ("+" if self._ascii else "▸") if row.folded else ""
         head = f"{glyph(side, row.kind, self._ascii)} {fold}"
-        tail = item.count
+        tail = item.share
         times = self.picture.shape.times.get(Place(side, item.number), 0)
         roomy = self.width >= NARROW
         if (
@@ -338,18 +352,21 @@ def _between(link: Link) -> Sequence[str]:
     return SIDES[SIDES.index(link.left[0]) + 1 : SIDES.index(link.right[0])]
 
 
-def _shrunk(widths: Sequence[int], room: int) -> list[int]:
-    """The widths with the widest cut down until they fit."""
-    low, high = min(LEAST, max(room // len(widths), 1)), max(widths)
+def _shrunk(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """The widths with the widest cut down until they fit, but none below its least."""
+
+    def capped(cap: int) -> list[int]:
+        return [max(min(width, cap), low) for width, low in zip(widths, least, strict=True)]
+
+    low, high = 1, max(widths)
     while low < high:
         cap = (low + high + 1) // 2
-        if sum(min(width, cap) for width in widths) <= room:
+        if sum(capped(cap)) <= room:
             low = cap
         else:
             high = cap - 1
-    made = [min(width, low) for width in widths]
+    made = capped(low)
     for number, width in enumerate(widths):
-        spare = room - sum(made)
-        if spare > 0 and width > made[number]:
-            made[number] += min(spare, 1)
+        if sum(made) < room and width > made[number]:
+            made[number] += 1
     return made

@@ -45,7 +45,7 @@ class Item(NamedTuple):
     row: Row
     number: int
     related: bool
-    count: str
+    share: str
     """k/n of a folded row, never to be cut; empty for a single node."""
     reached: bool = False
     """Whether the leak gets to it, or to one of its members."""
@@ -68,6 +68,8 @@ class Shape(NamedTuple):
 
     naturals: dict[str, int]
     """The longest row of each column, in characters."""
+    shares: dict[str, int]
+    """The longest k/n of each column, in characters."""
     nodes: dict[str, int]
     """How many nodes each column stands for."""
     skips: frozenset[str]
@@ -180,6 +182,7 @@ def shape(view: View, seen: Mapping[tuple[int, int], int]) -> Shape:
             times[Place("use", number)] = total
     return Shape(
         {side: max((_length(row) for row in view.rows[side]), default=0) for side in SIDES},
+        {side: max((_share(row) for row in view.rows[side]), default=0) for side in SIDES},
         {side: sum(len(row.members) for row in view.rows[side]) for side in SIDES},
         frozenset(skips),
         times,
@@ -187,7 +190,11 @@ def shape(view: View, seen: Mapping[tuple[int, int], int]) -> Shape:
 
 
 def _length(row: Row) -> int:
-    return len(row.label) + (2 * len(str(len(row.members))) + 3 if row.folded else 0)
+    return len(row.label) + _share(row) + (2 if row.folded else 0)
+
+
+def _share(row: Row) -> int:
+    return 2 * len(str(len(row.members))) + 1 if row.folded else 0
 
 
 def totals(graph: Graph) -> dict[str, int]:

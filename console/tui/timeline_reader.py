@@ -62,12 +62,6 @@ class Listed(NamedTuple):
     events: Sequence[Event]
 
 
-class Whole(NamedTuple):
-    """One event, with everything that is known of it."""
-
-    event: Event
-
-
 class Told(NamedTuple):
     """An event whole."""
 
@@ -81,7 +75,7 @@ class Wanted(NamedTuple):
     load: Load | None = None
     preview: Listing | None = None
     page: Listing | None = None
-    whole: Whole | None = None
+    whole: Event | None = None
 
 
 class TimelineReader(Background[Wanted]):
@@ -110,6 +104,22 @@ class TimelineReader(Background[Wanted]):
         self.rests_until = 0.0
         """Before this moment of the machine's clock nobody should ask to read it again."""
 
+    def load(self, load: Load) -> None:
+        """Read a timeline, or read it again."""
+        self.ask(Wanted(load))
+
+    def preview(self, listing: Listing) -> None:
+        """Read the events to show below the picture."""
+        self.ask(Wanted(preview=listing))
+
+    def page(self, listing: Listing) -> None:
+        """Read some of a list of events."""
+        self.ask(Wanted(page=listing))
+
+    def whole(self, event: Event) -> None:
+        """Read all that is known of an event."""
+        self.ask(Wanted(whole=event))
+
     def merged(self, waiting: Wanted, question: Wanted) -> Wanted:
         return Wanted(
             question.load or waiting.load,
@@ -134,8 +144,7 @@ class TimelineReader(Background[Wanted]):
         if question.page is not None:
             self._list(timeline, question.page)
         if question.whole is not None:
-            event = question.whole.event
-            self._on_told(Told(event, events.facts(timeline, event)))
+            self._on_told(Told(question.whole, events.facts(timeline, question.whole)))
 
     def _list(self, timeline: Timeline, listing: Listing) -> None:
         lane = listing.lane

@@ -14,8 +14,6 @@ from pty_screen import Terminal
 
 pytestmark = pytest.mark.pty
 
-RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
-"""A public key from age's own documentation; nobody here can open what is sealed to it."""
 REASON = "INC-7: leaked in a public repo"
 
 
@@ -39,10 +37,6 @@ def console(home: Path, *words: str) -> str:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("acting")
     console(place, "demo", "--prepare", "--tokens", "300", "--seed", "7")
-    config = place / "demo" / "config.toml"
-    drop = f'\n[sink.drop]\ntype = "file"\npath = "{place}/dropped"\n'
-    escrow = f'\n[response]\nescrow = ["{RECIPIENT}"]\n'
-    config.write_text(config.read_text() + drop + escrow)
     return place
 
 
@@ -98,14 +92,15 @@ def test_contain_restore_and_rotate_by_keys(screen: Demo, home: Path) -> None:
     screen.press(b"R" + REASON.encode() + b"\r")
     screen.shown("sealed in escrow only")
     screen.press(b"\x1b[B ")
-    screen.shown("[x] sink drop")
+    screen.shown("[x] sink handed-over")
     screen.press(b"\r")
     screen.shown("and enter to rotate")
     assert "sealed to 1 public key first" in screen.text()
     screen.press(name.encode() + b"\r")
     screen.until(lambda: any(entry["type"] == "evidence" for entry in ran(home, "rotate")))
-    value = (home / "dropped").read_text().strip()
-    assert os.stat(home / "dropped").st_mode & 0o777 == 0o600
+    (dropped,) = (home / "demo" / "handed-over").iterdir()
+    value = dropped.read_text().strip()
+    assert os.stat(dropped).st_mode & 0o777 == 0o600
     assert value
     assert value.encode() not in screen.out, "the new value never reaches the terminal"
     assert value not in json.dumps(entries(home))

@@ -18,6 +18,7 @@ from backends.lab.lab import Lab
 pytestmark = [pytest.mark.lab, pytest.mark.pty]
 
 TYPES = ("openbao", "aws_iam", "postgres")
+ASKING = ("Read to the end", "why go on?")
 
 
 class WholeProgram(Terminal):
@@ -67,6 +68,26 @@ def unfiltered(screen: WholeProgram) -> None:
     screen.quiet(0.6)
 
 
+def answered(screen: WholeProgram, then: str) -> None:
+    """Read the plan to its end and answer what it asks, until it says ``then``."""
+    for _ in range(20):
+        screen.until(lambda: any(text in screen.text() for text in (*ASKING, then)))
+        said = screen.text()
+        if then in said:
+            return
+        if "Read to the end" in said:
+            screen.press(b"\x1b[6~")
+        else:
+            number = next(line for line in said.splitlines() if ASKING[1] in line).strip()[:6]
+            screen.press(b"\r")
+            screen.quiet(0.3)
+            assert number in screen.text(), "enter alone answers nothing"
+            screen.press(b"agreed with its owner by phone\r")
+        screen.until(lambda said=said: screen.text() != said)  # type: ignore[misc]
+        screen.quiet(0.3)
+    raise AssertionError(screen.text())
+
+
 def test_a_token_made_while_it_is_open_is_revoked_by_keys(
     screen: WholeProgram, home: Path, real: RealSystem
 ) -> None:
@@ -78,7 +99,10 @@ def test_a_token_made_while_it_is_open_is_revoked_by_keys(
     screen.press(b"K")
     screen.shown("reason")
     screen.press(b"leaked in a public repository\r")
+    screen.shown("[ ] leak")
+    screen.press(b"\r")
     screen.shown(real.mark.decode().removeprefix("POST "))
+    answered(screen, "and enter to revoke")
     screen.press(b"\r")
     screen.quiet(0.3)
     assert real.accepts(issued), "enter alone confirms nothing"

@@ -62,7 +62,7 @@ def details(picture: Picture | None, now: float, width: int) -> tuple[Line, Line
     what: list[Part] = [(f" {middle(row.label, max(width // 3, 12))}", "bold")]
     if row.folded:
         what.append(
-            (f" · {item.count} {'reached' if picture.reach else 'near'}, enter unfolds", "dim")
+            (f" · {item.share} {'reached' if picture.reach else 'near'}, enter unfolds", "dim")
         )
     else:
         node = graph.nodes[row.members[0]]
@@ -90,7 +90,7 @@ def _why(picture: Picture, now: float) -> list[Part]:
             return [("this is what leaked" if start else "the leak does not get here", "dim")]
         path = picture.graph.proof(picture.reach, picture.proof[-1])
         steps = " > ".join(f"{kind} {name(node, 28)}" for kind, node in path[1:])
-        some = f"{item.count} reached, one by " if item.count else "reached: "
+        some = f"{item.share} reached, one by " if item.share else "reached: "
         because = _because(picture, now)
         return [(some, "bad"), (steps, "bold"), (f" ({because})" if because else "", "dim")]
     if picture.evidence and picture.start is not None:

@@ -12,7 +12,7 @@ from console.errors import UsageError
 from console.inventory.search import Row
 from console.timeline.axis import Window, next_burst
 from console.timeline.events import Event
-from console.timeline.view import BY, Frame
+from console.timeline.view import BY
 from console.timeline.when import moment_of
 from console.tui.actions import Context
 from console.tui.draw import OneLine
@@ -20,19 +20,10 @@ from console.tui.lines import Line
 from console.tui.pages.timeline import Shown, answered, event_row, heading
 from console.tui.screens.base import View, bindings
 from console.tui.timeline_eye import Eye
-from console.tui.timeline_reader import (
-    Listed,
-    Listing,
-    Load,
-    Loaded,
-    TimelineReader,
-    Told,
-    Wanted,
-    Whole,
-)
+from console.tui.timeline_reader import Listed, Listing, Load, Loaded, TimelineReader, Told
 from console.tui.widgets.asked_line import AskedLine
 from console.tui.widgets.page import Page
-from console.tui.widgets.timeline_chart import FIXED, Scene, TimelineChart, shared
+from console.tui.widgets.timeline_chart import FIXED, MOST_BELOW, Scene, TimelineChart, shared
 from console.tui.worker_link import sentences
 
 if TYPE_CHECKING:
@@ -46,6 +37,7 @@ TEN = 10
 
 class TimelineView(View, inherit_bindings=False):
     view = "timeline"
+    shows_run = False
     kept: ClassVar[int] = 8
     BINDINGS: ClassVar[list[BindingType]] = bindings("timeline")
 
@@ -59,11 +51,11 @@ class TimelineView(View, inherit_bindings=False):
         self._chart = TimelineChart(self._eye, ascii_only=world.ascii)
         self._below = Page()
         self._loaded: Loaded | None = None
-        self._frame: Frame | None = None
         self._by = "address" if len(tokens) == 1 else "token"
         self._log = False
-        self._first = 0
-        self._chosen = -1
+        self._first, self._chosen = 0, -1
+        self._around = (0, False)
+        """How many alarms there are, and whether something is asked for."""
         self._stale = False
         """Whether the store has news that are not read yet."""
         self._list: EventsView | None = None
@@ -119,7 +111,7 @@ class TimelineView(View, inherit_bindings=False):
 
     def _load(self) -> None:
         self._stale = False
-        self._reader.ask(Wanted(Load(self.tokens, self._by, self.leak)))
+        self._reader.load(Load(self.tokens, self._by, self.leak))
 
     def _catch_up(self) -> None:
         """Read again what changed, but not without end where that takes long."""
@@ -161,11 +153,21 @@ class TimelineView(View, inherit_bindings=False):
             words = max(len(said), 2)
         self._words.styles.height = words
         lanes = len(loaded.timeline.lanes) if loaded is not None else 3
-        share = shared(height - FRAME - words, lanes)
-        self._chart.bars, self._chart.rows = share.bars, share.rows
-        self._chart.styles.height = share.bars + share.rows + FIXED
-        self._below.display = share.below > 0
-        self._below.styles.height = max(share.below, 1)
+        alarms = int(bool(self._alarm.display)) + int(bool(self._after.display))
+        share = shared(height - FRAME - words - alarms, lanes)
+        chart, asked = self._chart, self.open_bar is not None
+        chart.bars, chart.rows = share.bars, share.rows
+        # What is asked for takes its lines from the picture's end.
+        chart.styles.height = "1fr" if asked else share.bars + share.rows + FIXED
+        self._below.display = share.below > 0 and not asked
+        self._around = (alarms, asked)
+
+    def frame(self) -> None:
+        super().frame()
+        alarms = int(bool(self._alarm.display)) + int(bool(self._after.display))
+        if self.is_mounted and self._around != (alarms, self.open_bar is not None):
+            self._lay_out()
+            self.call_after_refresh(self._draw)
 
     def _shown(self, loaded: Loaded) -> Shown:
         return Shown(loaded.timeline, loaded.answer, loaded.whole, self.world.backends)
@@ -180,7 +182,6 @@ class TimelineView(View, inherit_bindings=False):
         total = len(timeline.lanes)
         self._chosen = min(self._chosen, total - self._first - 1)
         frame = timeline.frame(eye.window, eye.bins, self._first + max(chart.rows - 1, 0))
-        self._frame = frame
         scene = Scene(
             frame, loaded.names, timeline.by, timeline.now, timeline.leak, self._log,
             self._first, total, self._chosen, loaded.whole,
@@ -218,10 +219,10 @@ class TimelineView(View, inherit_bindings=False):
         if not self._chart.lane.total:
             self._below.show([], keep=False)
             return
-        rows = max(self._below.size.height, 1)
+        rows = min(max(self._below.size.height, 1), MOST_BELOW)
         key = self._chart.lane.key if self._chosen >= 0 else None
         listing = Listing("preview", self._eye.bin, key, rows)
-        self._reader.ask(Wanted(preview=listing))
+        self._reader.preview(listing)
 
     def _take_events(self, listed: Listed) -> None:
         if listed.listing.slot != "preview":
@@ -240,11 +241,11 @@ class TimelineView(View, inherit_bindings=False):
 
     def ask(self, listing: Listing) -> None:
         """Have events read, for the list over this view."""
-        self._reader.ask(Wanted(page=listing))
+        self._reader.page(listing)
 
     def ask_whole(self, event: Event) -> None:
         """Have one event read whole."""
-        self._reader.ask(Wanted(whole=Whole(event)))
+        self._reader.whole(event)
 
     def forget_list(self) -> None:
         """The list over this view is closed."""
@@ -341,18 +342,17 @@ class TimelineView(View, inherit_bindings=False):
         self._eye.put(found)
         self._moved()
 
-    def _jump(self, at: int) -> None:
+    def _jump(self, at: int | None) -> None:
         window = self._eye.window
-        self._eye.jump(at)
-        self._looked(window)
+        if at is not None:
+            self._eye.jump(at)
+            self._looked(window)
 
     def do_to_leak(self) -> None:
-        if self.leak is not None:
-            self._jump(self.leak)
+        self._jump(self.leak)
 
     def do_to_revoke(self) -> None:
-        if self._loaded is not None and self._loaded.timeline.revoked is not None:
-            self._jump(self._loaded.timeline.revoked)
+        self._jump(self._loaded.timeline.revoked if self._loaded is not None else None)
 
     def do_lanes(self) -> None:
         known = list(BY)
@@ -374,7 +374,11 @@ class TimelineView(View, inherit_bindings=False):
                 return
             self.note("")
             self.close_bar()
-            self._set_leak(at)
+            if at is None:
+                self.world.leaks.pop(self.tokens, None)
+            else:
+                self.world.leaks[self.tokens] = at
+            self._load()
 
         line = AskedLine(
             [(" leaked at: ", "key")],
@@ -383,13 +387,6 @@ class TimelineView(View, inherit_bindings=False):
         )
         line.on_leave = self.close_bar
         await self.show_bar(line, line)
-
-    def _set_leak(self, at: int | None) -> None:
-        if at is None:
-            self.world.leaks.pop(self.tokens, None)
-        else:
-            self.world.leaks[self.tokens] = at
-        self._load()
 
     def do_back(self) -> None:
         if self._eye.anchor is not None:
