@@ -153,7 +153,7 @@ def test_a_full_slot_stops_the_plan_and_names_the_other_key(server: MotoServer, 
         assert "revoke it first" in full.text
         assert made.id not in full.text
         unused = await backend.plan(Verb.ROTATE, await backend.read(ref(other)))
-        assert f"{made.id}, Active, 0 days old, never used" in unused.hazards[1].text
+        assert f"{made.id}, Active, 0 days old, never used" in unused.hazards[0].text
 
         outcome, permit = await minted(backend, proposal.steps[0])
         assert (outcome.state, outcome.status) == (OutcomeState.REJECTED, "409 LimitExceeded")

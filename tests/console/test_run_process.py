@@ -126,7 +126,7 @@ def test_killed_again_and_again_a_run_ends_with_no_token_called_about_twice(
         return len(estates.journal.of_plan(plan.id))
 
     for kills in range(7):
-        pid = runner.start(plan.id, estates.paths, climb=3)
+        pid = runner.start(plan.id, estates.paths, climb=8)
         if kills < 6:
             wanted = written() + chance.randrange(2, 40)
             wait_for(lambda: written() >= wanted, "the run to go on")  # noqa: B023
@@ -138,7 +138,13 @@ def test_killed_again_and_again_a_run_ends_with_no_token_called_about_twice(
     assert estates.twice() == []
     assert estates.reached() == len(plan.items)
     assert estates.journal.open_intents() == []
-    assert estates.board(plan).sums()["recorded"] == len(plan.items)
+    # A session that was open before its role was dropped goes on, which is an alarm.
+    ended = {
+        row.item.token.name: row.words
+        for row in estates.board(plan).rows.values()
+        if row.state != "recorded" and "in a session opened before" not in row.alarm
+    }
+    assert ended == {}
     assert estates.journal.check() == (True, "")
 
 
