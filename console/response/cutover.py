@@ -143,8 +143,8 @@ async def survey(tools: Tools, item: Item, new: TokenRef, changed: Entry) -> Cut
     holders, gaps = await _dependents(tools, old)
     after = holders if new == old else (await _dependents(tools, new))[0]
     # Where the log keeps agents, our own tries are told by theirs, whatever a clock says.
-    named = any(event.agent for event in log.uses.get(new, {}).values())
-    tried = 0.0 if named else _tried(tools, item, changed, now - tools.now())
+    told = any(event.agent for event in log.uses.get(new, {}).values())
+    tried = 0.0 if told else _tried(tools, item, changed, now - tools.now())
     if new != old:
         after = tuple(each for each in after if not _by(each, tried))
     # Who has moved is told of with the new token, and was called so with the old one.
