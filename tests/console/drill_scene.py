@@ -273,6 +273,8 @@ class Terminal:
 
 
 def main() -> None:
+    # Whatever started the tests may have had SIGHUP ignored, as nohup does.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config, state, plan_id = sys.argv[1:]
     paths = Paths(config=Path(config), state=Path(state))
     print(runner.start(plan_id, paths, climb=CLIMB), flush=True)
