@@ -68,8 +68,8 @@ class Lane:
     async def ready(self) -> None:
         """Wait until the call of a turn may really go out.
 
-        Between the two lies a look. Whatever held several of these up lets them go at once,
-        and a system counts calls, not turns.
+        Between the two lie a look and a durable intent. Whatever held several of these up lets
+        them go at once, and a system counts calls, not turns.
         """
         if self.rate <= 0:
             return

@@ -180,8 +180,6 @@ class _Attempt:
         if self.look_first:
             async with tools.lane.gate:
                 now = await look(tools.backend, step.token, step.expect)
-        if not now.holds:
-            await tools.lane.ready()
         if tools.stopping() or tools.held():
             return Done(End.WAITING, f"the runner was told to stop before: {step.title}")
         sessions = step.expect == NO_SESSIONS and not now.holds
@@ -266,6 +264,8 @@ class _Attempt:
     async def _call(self, intent: Entry) -> tuple[Outcome, tuple[tuple[TokenRef, Secret], ...]]:
         permit = Permit(intent.id, self.step, value=self.value)
         try:
+            # After the intent: what held several of these up would let their calls go at once.
+            await self.tools.lane.ready()
             async with self.tools.lane.gate, asyncio.timeout(CALL_TIMEOUT):
                 with permit.active():
                     outcome = await self.perform(self.step)
