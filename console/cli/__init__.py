@@ -14,7 +14,6 @@ from console.cli.parser import parse
 from console.errors import ConsoleError, Exit
 from console.settings import paths
 
-
 BROKEN_PIPE = 141
 """As a shell reports a program that SIGPIPE ended: not all was said, nor perhaps done."""
 
@@ -43,8 +42,6 @@ def _run(arguments: Sequence[str]) -> int:
     chosen = parse(arguments)
     try:
         return int(chosen.run(chosen))
-    except BrokenPipeError:
-        raise
     except (ConsoleError, BackendError) as error:
         output.error(str(error), error.hint)
         return int(error.code if isinstance(error, ConsoleError) else Exit.FAILED)
@@ -53,7 +50,9 @@ def _run(arguments: Sequence[str]) -> int:
             "interrupted", "A run that was started goes on; see: token-console journal list"
         )
         return 130
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and output.closed():
+            raise  # It is our own output that nobody reads, and no system's connection.
         from console import crash
 
         written = crash.report(error, paths(chosen.home).state)

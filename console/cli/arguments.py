@@ -21,7 +21,7 @@ def ordered(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
     What looks like an option and is none stays where argparse refuses it, and so does an
     option without its value: the next option is never taken for one.
     """
-    known = parser._option_string_actions  # noqa: SLF001  (argparse has no public name for it)
+    known = parser._option_string_actions
     options: list[str] = []
     others: list[str] = []
     rest = iter(words)
