@@ -115,6 +115,13 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     covers: Covers = Covers.PART
     notes: tuple[str, ...] = ()
 
+    @property
+    def reach(self) -> EvidenceLevel:
+        """The highest level that can be reached: no silence where no log has every use."""
+        if self.covers.all_uses:
+            return self.ceiling
+        return min(self.ceiling, EvidenceLevel.REFUSED)
+
     def can_read(self, what: Readable) -> Support:
         return self.reads.get(what, Support.UNKNOWN)
 

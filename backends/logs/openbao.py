@@ -51,6 +51,7 @@ class OpenBaoFile(Lined):
     title: ClassVar[str] = "OpenBao's or Vault's file audit device"
     by_name: ClassVar[bool] = True
     kind: ClassVar[str] = SERVICE
+    asks: ClassVar[bool] = True
     usually: ClassVar[Covers] = Covers.BOTH
     """A device has every request of its server, which answers none that it could not write."""
     options: ClassVar[tuple[Option, ...]] = (PATH, COVERS)

@@ -82,6 +82,8 @@ class Source(ABC):
     """Whether its events name tokens in the log's own way, which has to be looked up."""
     kind: ClassVar[str] = ""
     """The kind under which its events name tokens, where that is always the same."""
+    asks: ClassVar[bool] = False
+    """Whether nobody but the backend can say what it calls a token."""
     delay: ClassVar[timedelta] = timedelta(0)
     """How late lines may arrive after what they tell of."""
     usually: ClassVar[Covers] = Covers.PART

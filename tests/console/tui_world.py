@@ -29,6 +29,8 @@ from backends.contract import (
 from backends.errors import Forbidden, NotFound
 from backends.model import (
     AuditEvent,
+    Covers,
+    EventClass,
     EvidenceLevel,
     Found,
     Gap,
@@ -43,6 +45,7 @@ from backends.model import (
     never,
     not_permitted,
     not_tracked,
+    use,
 )
 from console.inventory.sync import Syncer
 from console.settings import BackendTable, Paths, Settings
@@ -98,6 +101,7 @@ class Still(Backend):
                     rotation=Rotation.CREATE_RETIRE,
                     propagation=timedelta(seconds=0),
                     ceiling=EvidenceLevel.REFUSED,
+                    covers=Covers.BOTH,
                 ),
             ),
             unlistable=("batch tokens",),
@@ -179,6 +183,7 @@ def vault() -> Still:
             id=f"e{number}",
             at=ago(minutes=3 + 47 * number),
             action="GET secret/data/ci/npm",
+            sort=use("denied" if number == 4 else "ok"),
             outcome="denied" if number == 4 else "ok",
             token=ref,
             actor="jenkins-ci",
@@ -192,6 +197,7 @@ def vault() -> Still:
             id="h",
             at=ago(minutes=1),
             action=HOSTILE,
+            sort=EventClass.USE,
             token=tokens[3].ref,
             actor=HOSTILE,
             source=HOSTILE,
