@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from patience import HANG
 from textual.pilot import Pilot
 
 from backends.contract import (
@@ -297,7 +298,7 @@ async def settled(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
-async def until(pilot: Pilot[None], true: Callable[[], bool], seconds: float = 8.0) -> None:
+async def until(pilot: Pilot[None], true: Callable[[], bool], seconds: float = HANG) -> None:
     """Wait for a condition; the time only bounds a failure."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
