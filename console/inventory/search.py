@@ -183,9 +183,9 @@ class Inventory:
         return {num: tuple(hours) for num, hours in found.items()}
 
     def find(self, text: str) -> list[Row]:
-        """The tokens that a text names: handle (four digits or more), backend/id, id, or name.
+        """The tokens that a text names; several mean that it does not name one.
 
-        Several rows mean that the text does not name one token.
+        See :mod:`console.inventory.naming` for what is understood.
         """
         with self._snapshot():
             return self._rows(naming.numbers(self._connection, encodable(text)))
@@ -273,8 +273,10 @@ class Inventory:
             self._results.clear()
             raise
         finally:
-            if not inside and self._connection.in_transaction:
-                self._connection.execute("COMMIT")
+            # A walk that nobody ended may outlive the inventory.
+            with contextlib.suppress(sqlite3.ProgrammingError):
+                if not inside and self._connection.in_transaction:
+                    self._connection.execute("COMMIT")
 
     def _check(self) -> None:
         if self._stopped:
