@@ -25,6 +25,7 @@ from console.inventory.planning import Planner
 from console.inventory.query import Query
 from console.inventory.records import ROW, BackendState, Change, Detail, Event, Row, Sort
 from console.store import reading
+from console.store.classes import ABOUT
 
 __all__ = [
     "COLUMNS",
@@ -228,11 +229,16 @@ class Inventory:
             found.append(Change(first_seen, "first seen", "presence", "", "", "first look"))
         return found
 
-    def events(self, handle: str, limit: int = 200) -> list[Event]:
-        """A token's audit events, newest first."""
+    def events(self, handle: str, limit: int = 200, *, uses: bool = False) -> list[Event]:
+        """A token's audit events, newest first.
+
+        With ``uses`` those are left out that were done to it. What may be a use is in it: its
+        callers look for reasons to stop.
+        """
+        which = f" AND class NOT IN {ABOUT}" if uses else ""
         rows = self._connection.execute(
-            "SELECT at, action, outcome, actor, target, source, agent, origin, detail"
-            " FROM event WHERE handle = ? ORDER BY at DESC, key LIMIT ?",
+            "SELECT at, action, outcome, actor, target, source, agent, origin, detail, class"  # noqa: S608
+            f" FROM event WHERE handle = ?{which} ORDER BY at DESC, key LIMIT ?",
             (handle, limit),
         )
         return [Event(*row) for row in rows]

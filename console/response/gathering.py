@@ -231,7 +231,7 @@ def _unplanned(token: Token, verb: Verb, backend: Backend | None, words: str) ->
         kind_title=declared.title,
         production=backend is not None and backend.config.production,
         proposal=Proposal(steps=(), hazards=(not_planned(words),)),
-        ceiling=declared.ceiling,
+        ceiling=declared.reach,
         propagation=declared.propagation,
     )
     return _Asked(making.written(item), declared)
@@ -275,7 +275,7 @@ async def _gate(
         handle = item.token.ref.handle
         view = View(ending=ending, shares=shared.get(handle, ()), here=here, now=now)
         if found.living:
-            view = view._replace(events=tuple(inventory.events(handle, making.EVENTS)))
+            view = view._replace(events=tuple(inventory.events(handle, making.EVENTS, uses=True)))
         if rules(item.token, declared) and item.token.state in ALIVE:
             key = item.backend, declared.kind
             if key not in rulers:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import HANG
 from scripted import NOW, Clock, Desk, Scripted, listing, token
 
 from backends.model import (
@@ -321,7 +322,7 @@ def test_a_count_can_be_interrupted(inventory: Inventory) -> None:
 
     thread = threading.Thread(target=count)
     thread.start()
-    started.wait(10)
+    started.wait(HANG)
     inventory.interrupt()
     thread.join(10)
     assert len(stopped) == 1
