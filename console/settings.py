@@ -152,6 +152,10 @@ class Settings(NamedTuple):
         """The line of a backend's (or sink's) option, or of its header, from 1; 0 if not found."""
         return _line_of(self.lines, f"{section}.{name}", option)
 
+    def line_in(self, section: str, option: str) -> int:
+        """The line of an option of a section without a name, from 1; 0 if not found."""
+        return _line_of(self.lines, section, option)
+
 
 EXAMPLE = """\
 [backend.vault-prod]

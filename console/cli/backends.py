@@ -16,6 +16,7 @@ from console.cli import output
 from console.errors import Exit
 from console.inventory import export
 from console.inventory.search import Inventory
+from console.response import escrow
 from console.settings import paths
 from console.text import age
 
@@ -59,6 +60,10 @@ def run(chosen: argparse.Namespace) -> int:
     else:
         for backend in told:
             _print(backend)
+        ready = escrow.readiness(loaded.response.escrow)
+        output.line(ready.words)
+        if ready.hint:
+            output.line(f"  next: {ready.hint}")
     broken = sum("error" in backend for backend in told)
     if not broken:
         return Exit.OK

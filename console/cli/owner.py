@@ -35,8 +35,8 @@ def show(chosen: argparse.Namespace) -> int:
         output.line("disputed: claims of the same standing name different owners")
     for claim in found.claims:
         entry = f", journal {claim.entry}" if claim.entry else ""
-        told = f"  {claim.how}: {claim.owner} ({claim.origin}{entry}) {claim.reason}"
-        output.line(told.rstrip())
+        line = f"  {claim.how}: {claim.owner} ({claim.origin}{entry}) {claim.reason}"
+        output.line(line.rstrip())
     return Exit.OK
 
 

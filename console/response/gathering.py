@@ -19,7 +19,7 @@ from console.errors import ConsoleError
 from console.inventory.search import Inventory
 from console.journal import scan
 from console.journal.entry import uuid7
-from console.response import making, order, scope, second, traps
+from console.response import making, order, places, scope, second, traps
 from console.response.escrow import recipients
 from console.response.hazards import ALIVE, View, not_planned, rules
 from console.response.plan import Item, Mode, Plan, Scope
@@ -86,7 +86,8 @@ async def gather(
     Raises:
         ReasonRefused: the reason is too short, or holds what looks like a secret.
         QueryError: a term of the query means nothing, or not yet.
-        PlanRefused: there is no such token, none at all, or too many for one plan.
+        PlanRefused: there is no such token, none at all, or too many for one plan; or no such
+            sink.
         EscrowError: a rotation has nobody's key to seal the new values to.
         StoreError: the inventory cannot be read.
     """
@@ -96,6 +97,7 @@ async def gather(
         # The ssh-agent may be asked, and may be slow.
         escrow = (await asyncio.to_thread(recipients, ours.escrow)).keys
     frozen_at = datetime.now(UTC)
+    to = places.opened(settings, sinks if verb is Verb.ROTATE else ())
     wanted = scope.find(inventory, query, handles)
     lanes = await _open(fleet_backend, dict.fromkeys(token.ref.backend for token in wanted.tokens))
     own = {ref for lane in lanes.values() for ref in lane.me.own}
@@ -114,6 +116,8 @@ async def gather(
 
     gates = {name: asyncio.Semaphore(AT_ONCE) for name in lanes}
     asked = await asyncio.gather(*(ask(token, gates[token.ref.backend]) for token in tokens))
+    placed = places.checked([each.item for each in asked], to)
+    asked = [each._replace(item=item) for each, item in zip(asked, placed, strict=True)]
     values = dict(secrets or {})
     if secret is not None and len(tokens) == 1:
         values[tokens[0].ref.handle] = secret

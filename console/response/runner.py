@@ -39,6 +39,7 @@ from console.response.approval import approved
 from console.response.climbing import LONGEST
 from console.response.locks import alive as alive
 from console.response.locks import take
+from console.response.places import SHOW
 from console.response.planfile import file_of
 from console.response.run import Result as Result
 from console.response.run import Run, backends
@@ -54,7 +55,6 @@ _BUSY = ("another runner is at work on this plan", "Watch it: token-console jour
 REFRESH_TIMEOUT = 60.0
 MOST_REFRESHED = 20
 """Tokens of one plan that are read into the inventory by the runner; more are for a sync."""
-SHOW = "show"
 """The sink that shows a value once; it is there without any configuration."""
 UNUSED = 1_000_000
 """A descriptor that no process has."""

@@ -20,7 +20,7 @@ from console.inventory.search import Inventory
 from console.journal import opening
 from console.journal.describe import Entry
 from console.journal.log import Journal
-from console.response import approval, control, gathering, planfile, report, runner, second
+from console.response import approval, control, escrow, gathering, planfile, report, runner, second
 from console.response.folding import fold
 from console.response.plan import Mode, Plan
 from console.response.signing import Desk
@@ -44,6 +44,7 @@ class Acts:
             "start": self.start,
             "decide": self.decide,
             "owner": self.owner,
+            "escrow": self.escrow,
         }
 
     async def plan(self, request: Mapping[str, Any]) -> Answer:
@@ -211,6 +212,12 @@ class Acts:
             "says": f"{name} answers for it now (journal {report.short(entry)}).",
             "entry": entry,
         }
+
+    async def escrow(self, request: Mapping[str, Any]) -> Answer:
+        """Whether a rotation could seal its new values, told before one is wanted."""
+        configured = self.fleet.settings.response.escrow
+        ready = await asyncio.to_thread(escrow.readiness, configured)
+        return {"keys": ready.keys, "says": ready.words, "hint": ready.hint}
 
     def _plan(self, request: Mapping[str, Any]) -> Plan:
         if not self.fleet.act:

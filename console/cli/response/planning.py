@@ -25,7 +25,7 @@ from console.errors import Exit, PlanRefused, UsageError
 from console.inventory import export
 from console.inventory import query as queries
 from console.journal import opening
-from console.response import approval, gathering, planfile, report, runner, second
+from console.response import approval, gathering, places, planfile, report, second
 from console.response.plan import Mode, Plan, refuse_fatal
 from console.response.recover import recover
 from console.response.signing import Desk
@@ -51,7 +51,7 @@ class Wanted(NamedTuple):
     def of(cls, chosen: argparse.Namespace, handles: tuple[str, ...], query: str = "") -> Self:
         sinks = tuple(getattr(chosen, "to", ()))
         if getattr(chosen, "show", False):
-            sinks = (*sinks, runner.SHOW)
+            sinks = (*sinks, places.SHOW)
         return cls(
             verb=Verb(chosen.verb),
             handles=handles,

@@ -98,9 +98,15 @@ def row(
 
 
 def detail(
-    state: BackendState, now: float, width: int, *, act: bool, production: bool
+    state: BackendState,
+    now: float,
+    width: int,
+    *,
+    act: bool,
+    production: bool,
+    escrow: Line = (),
 ) -> list[Line]:
-    """Everything about one backend."""
+    """Everything about one backend. ``escrow`` says whether new values could be sealed."""
     seen = health(state, now)
     lines: list[Line] = []
     title = f" {state.name}" + (" (production)" if production else "")
@@ -124,6 +130,8 @@ def detail(
         skew = f"its clock is {abs(state.skew_ms) / 1000:.0f} s {ahead} ours: ages may be off"
         lines += block("CLOCK", [(skew, "warn")], width)
     lines += block("WE ARE", _whoami(state, act), width)
+    if escrow:
+        lines += block("ESCROW", escrow, width)
     lines.append(())
     return lines + _matrix(state.capabilities, width)
 
