@@ -98,6 +98,12 @@ def answer(request: dict, mode: str) -> dict:
             return {"error": "the journal is full", "hint": "Make room."}
         case "owner":
             return {"says": f"{request['owner']} answers for it now"}
+        case "escrow" if mode == "refuse":
+            told = "no rotation can be planned: there is no key"
+            return {"keys": 0, "says": told, "hint": "ssh-keygen -t ed25519; ssh-add"}
+        case "escrow":
+            told = "a rotation seals its new values to 2 public keys, from the ssh-agent"
+            return {"keys": 2, "says": told, "hint": ""}
         case "start":
             return {"run": request["plan"]}
         case "dependents":
