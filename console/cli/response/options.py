@@ -51,7 +51,11 @@ def add(
         "response.planning:run",
     )
     plan.add_argument("verb", choices=list(VERBS))
-    plan.add_argument("query", nargs="*", help="as for list; quote < and > for the shell")
+    plan.add_argument(
+        "query",
+        nargs="*",
+        help="as for list, with free words in name, id, owner and principal only; quote < and >",
+    )
     plan.add_argument(
         "--token", action="append", default=[], metavar="ID", help="this token too; repeat it"
     )
