@@ -88,6 +88,7 @@ from wrong_tellings import (
     KeepsItForAll,
     KnowsNobody,
     LogsTheSecret,
+    MakingIsUse,
     MintsFreely,
     NaiveEvents,
     NamesNobody,
@@ -100,6 +101,7 @@ from wrong_tellings import (
     Reversed,
     SpinsForEver,
     UrlEncoded,
+    UseIsNothing,
     YesToEveryAnswer,
 )
 
@@ -188,6 +190,8 @@ WRONG: list[tuple[type[Estate], str, str]] = [
     (HoursOff, "cloud", "a_use_is_never_denied"),
     (NewestFirst, "vault", "events_are_in_order"),
     (NamesNobody, "vault", "events_name_what_there_is"),
+    (MakingIsUse, "vault", "events_say_what_they_are"),
+    (UseIsNothing, "vault", "events_say_what_they_are"),
     (NaiveEvents, "vault", "events_are_typed"),
     (NewWords, "vault", "events_are_typed"),
     (KnowsNobody, "vault", "identify_finds_the_token"),

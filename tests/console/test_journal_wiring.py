@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from patience import HANG
+from planned import planned
 from ssh_tools import NAMESPACE, fingerprint, keygen, must, needs_openssh, public, ssh_agent
 
 from backends import registry
@@ -36,7 +37,7 @@ from console.journal.tlog.cosign import Cosigner
 from console.journal.tlog.note import open_note
 from console.journal.tlog.witness import Witness, WitnessServer
 from console.journal.verify import Code, verify
-from console.response import approval, making, runner
+from console.response import approval, runner
 from console.response.plan import Plan
 from console.response.runner import Result
 from console.response.sealed import check_seals
@@ -91,7 +92,7 @@ class Bastion:
                 ]
                 made = []
                 for token in found:
-                    plan = await making.make(backend, Verb.REVOKE, token, WHY, "INC-7")
+                    plan = await planned(backend, Verb.REVOKE, token, WHY, "INC-7")
                     if not plan.only.proposal.hazards:
                         made.append(plan)
                 return made[nth]

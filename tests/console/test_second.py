@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import scripted_system
 from msgspec.structs import replace
+from planned import planned
 
 from backends.contract import BackendConfig, Verb
 from backends.model import TokenRef
@@ -17,7 +18,7 @@ from console.journal.entry import Body, Claimed, Host, Kernel, Kind, Who
 from console.journal.log import Journal
 from console.journal.parts import Sig, Sshd
 from console.journal.scan import ReasonRefused
-from console.response import approval, making, planfile, second
+from console.response import approval, planfile, second
 from console.response.plan import Plan, digest
 from console.response.signing import Desk
 from console.settings import JournalSettings, Paths, ResponseSettings
@@ -43,7 +44,7 @@ def plan(tmp_path: Path) -> Plan:
 
     async def ask() -> Plan:
         token = await system.read(TokenRef("sys", scripted_system.KIND, "payments-deploy"))
-        return await making.make(system, Verb.REVOKE, token, WHY)
+        return await planned(system, Verb.REVOKE, token, WHY)
 
     return asyncio.run(ask())
 
