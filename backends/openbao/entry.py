@@ -86,7 +86,11 @@ def entry_of(line: bytes) -> Entry | None:
         return None
     if entry.time.tzinfo is None:
         return None
-    entry.time = entry.time.astimezone(UTC)
+    try:
+        entry.time = entry.time.astimezone(UTC)
+    except OverflowError:
+        # A date at either end of the calendar.
+        return None
     return entry
 
 

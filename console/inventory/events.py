@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection
 
 from backends.contract import Backend
+from backends.logs import source
 from backends.model import AuditEvent, EventClass, Gap, GapKind, TokenRef
 from console.inventory import coverage, rollups
 from console.inventory.coverage import Gaps, clean, trouble
@@ -34,6 +35,8 @@ OVERLAP = timedelta(minutes=15)
 """How far each reading goes back behind the one before: logs deliver late."""
 FUTURE = timedelta(days=1)
 """An event further ahead of our clock than this is not believed."""
+EARLIEST = source.EARLIEST
+"""Nor one from before this."""
 PRUNE = 5_000
 """Old events that one transaction drops."""
 
@@ -83,8 +86,8 @@ async def take_in(
                 break
             if isinstance(found, Gap):
                 gaps.add(found.scope, found.kind, found.what, found.hint)
-                if found.until is not None:
-                    holes.append(found)
+                # One without a time of its own is about all that was asked for.
+                holes.append(found)
                 continue
             try:
                 rows.append(row_of(found, name, now + FUTURE))
@@ -101,6 +104,8 @@ async def take_in(
     taken += await syncer.write(write, name, rows)
     for what, times in garbage.items():
         gaps.add(name, GapKind.FAILED, f"{what} ({times} times)", coverage.FAULT_HINT)
+        # What cannot be placed in time may have been at any.
+        holes.append(Gap(name, GapKind.FAILED, what, coverage.FAULT_HINT))
     if why is not None:
         gaps.add(name, why.kind, f"audit events: {why.message}", why.hint)
     found_gaps = gaps.all(name)
@@ -108,7 +113,8 @@ async def take_in(
     unread = any(gap.kind is GapKind.UNLISTABLE for gap in found_gaps) and not taken
     covered = None if why is not None or (unread and before is None) else (seconds(since), reached)
     await syncer.write(_end, name, found_gaps, covered)
-    await syncer.write(_keep_holes, name, holes, since)
+    if covered is not None:
+        await syncer.write(_keep_holes, name, holes, covered)
     while await syncer.write(prune, seconds(oldest)):
         pass
     message, hint = (why.message, why.hint) if why is not None else ("", "")
@@ -136,6 +142,8 @@ def row_of(found: object, backend: str, latest: datetime) -> dict[str, Any]:
         raise Garbage("an event without a time and its zone")
     if at > latest:
         raise Garbage("an event from the future")
+    if at < EARLIEST:
+        raise Garbage("an event from before there were such logs")
     ref: object = found.token
     if ref is not None and not isinstance(ref, TokenRef):
         raise Garbage("an event with a wrong reference")
@@ -233,21 +241,27 @@ def _end(
     touch(connection)
 
 
-def _keep_holes(connection: Connection, backend: str, holes: list[Gap], since: datetime) -> None:
-    """Keep the stretches of time that the system's own log does not tell of, each once."""
+def _keep_holes(
+    connection: Connection, backend: str, holes: list[Gap], covered: tuple[int, int]
+) -> None:
+    """Keep the stretches of time that the system's own log does not tell of, each once.
+
+    One that goes on from look to look is one that grows.
+    """
     for gap in holes:
-        start = seconds(gap.since or since)
-        until = None if gap.until is None else seconds(gap.until)
-        known = connection.exec_driver_sql(
-            "SELECT 1 FROM log_hole WHERE source = ? AND kind = 'missing'"
-            " AND since <= ? AND until >= ?",
-            (backend, start, until),
-        ).first()
-        if known is None:
+        start = covered[0] if gap.since is None else seconds(gap.since)
+        until = covered[1] if gap.until is None else seconds(gap.until)
+        what, hint = clean(gap.what), clean(gap.hint)
+        grown = connection.exec_driver_sql(
+            "UPDATE log_hole SET since = min(since, ?), until = max(until, ?) WHERE source = ?"
+            " AND kind = 'missing' AND what = ? AND since <= ? AND until >= ?",
+            (start, until, backend, what, until, start),
+        )
+        if not grown.rowcount:
             connection.exec_driver_sql(
                 "INSERT INTO log_hole (source, backend, since, until, kind, what, hint)"
                 " VALUES (?, ?, ?, ?, 'missing', ?, ?)",
-                (backend, backend, start, until, clean(gap.what), clean(gap.hint)),
+                (backend, backend, start, until, what, hint),
             )
 
 
