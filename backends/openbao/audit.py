@@ -75,12 +75,15 @@ class AuditLog:
         self.began: datetime | None = None
         self.read_at: datetime | None = None
         self.bad = 0
+        self.lost: list[tuple[datetime | None, datetime | None]] = []
+        """Stretches in which lines may have been lost, between the entries around them."""
+        self._newest: datetime | None = None
         self._tail = Tail(path)
         self._uses: dict[str, Use] = {}
         self._births: dict[str, Birth] = {}
         self._children: dict[str, list[str]] = {}
         self._by_secret: dict[str, str] = {}
-        self._keys: dict[TokenRef, str] = {}
+        self._keys: dict[TokenRef, tuple[str, ...]] = {}
         self._refs: dict[str, TokenRef] = {}
         self._expected: dict[str, TokenRef] = {}
         self._unclaimed: dict[str, str] = {}
@@ -110,8 +113,9 @@ class AuditLog:
             del self._own[next(iter(self._own))]
 
     def join(self, ref: TokenRef, key: str) -> None:
-        """Say which HMAC is a token's, as ``sys/audit-hash`` told."""
-        self._keys[ref] = key
+        """Say which HMAC is a token's, as ``sys/audit-hash`` told: one by each device asked."""
+        if key not in self._keys.get(ref, ()):
+            self._keys[ref] = (*self._keys.get(ref, ()), key)
         self._refs[key] = ref
 
     def joined(self, ref: TokenRef) -> bool:
@@ -130,6 +134,8 @@ class AuditLog:
         now = datetime.now(UTC)
         answered = list(self._expected)
         for line in self._tail.lines():
+            if len(self.lost) < self._tail.holes:
+                self.lost.append((self._newest, None))
             if is_request(line):
                 continue
             entry = entry_of(line)
@@ -138,12 +144,17 @@ class AuditLog:
                 continue
             if self.began is None:
                 self.began = entry.time
+            if self.lost and self.lost[-1][1] is None:
+                self.lost[-1] = (self.lost[-1][0], entry.time)
+            self._newest = entry.time
             if entry.type != "request":
                 self.take(entry)
         # An entry is written before its answer is sent. Whatever was answered before this
         # scan and not found in it stands in another log, and has to be asked for instead.
         for request_id in answered:
             self._expected.pop(request_id, None)
+        if len(self.lost) < self._tail.holes:
+            self.lost.append((self._newest, None))
         self.read_at = now
 
     def close(self) -> None:
@@ -230,9 +241,7 @@ class AuditLog:
             self._children.setdefault(parent, []).append(key)
 
     def _names(self, ref: TokenRef) -> Iterator[str]:
-        key = self._keys.get(ref)
-        if key is not None:
-            yield key
+        yield from self._keys.get(ref, ())
         # A device with hmac_accessor=false writes accessors as they are.
         yield _accessor(ref)
 
@@ -275,7 +284,11 @@ class AuditLog:
 
     def names(self) -> dict[str, TokenRef]:
         """The log's names for tokens, as far as they are known."""
-        return {key: ref for ref, key in self._keys.items()}
+        return {key: ref for ref, keys in self._keys.items() for key in keys}
+
+    def known(self) -> set[TokenRef]:
+        """The tokens that the console has looked up."""
+        return set(self._refs.values())
 
     def events_of(self, entry: Entry, origin: str) -> Iterable[AuditEvent]:
         """What an entry says, once for the token that acted and once for one it acted on."""

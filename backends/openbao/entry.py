@@ -5,11 +5,14 @@ Source: OpenBao ``audit/format.go``, whose entries are JSON objects, one on a li
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=1)
+"""How far a server's clock may be ahead of ours for an entry to be believed."""
 REQUEST_MARK = b'"type":"request"'
 MARK_WITHIN = 96
 """Bytes: an entry begins with its time and its type."""
@@ -90,6 +93,9 @@ def entry_of(line: bytes) -> Entry | None:
         entry.time = entry.time.astimezone(UTC)
     except OverflowError:
         # A date at either end of the calendar.
+        return None
+    if not EARLIEST <= entry.time <= datetime.now(UTC) + AHEAD:
+        # It cannot be placed, and would make a last use of its own.
         return None
     return entry
 
