@@ -6,6 +6,7 @@ place back at the next start. Then every event is taken once, whenever the proce
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -107,6 +108,8 @@ class Source(ABC):
         self.name = config.name
         self.backend = config.backend
         self.config = config
+        self.key = secrets.token_bytes(32)
+        """For the hashes that stand for values; whoever keeps what is read gives a lasting one."""
         said = config.options.get("covers") or self.usually.value
         try:
             self.covers = Covers(said)

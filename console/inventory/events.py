@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection
 
 from backends.contract import Backend
+from backends.hiding import has_form, hidden, keyed
 from backends.logs import source
 from backends.model import AuditEvent, EventClass, Gap, GapKind, TokenRef
 from console.inventory import coverage, rollups
@@ -21,6 +23,7 @@ from console.inventory.folding import encodable
 from console.inventory.shape import Garbage, seconds
 from console.store.classes import OTHER, USE
 from console.store.database import touch
+from console.store.hash_key import hash_key
 from console.store.tables import table
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ async def take_in(
     started = syncer.time()
     now = datetime.fromtimestamp(started, UTC)
     oldest = now - timedelta(days=days)
+    key = await asyncio.to_thread(hash_key, syncer.path)
     before = await syncer.write(_covered_until, backend)
     if since is None:
         since = datetime.fromtimestamp(before, UTC) - OVERLAP if before is not None else oldest
@@ -90,7 +94,7 @@ async def take_in(
                 holes.append(found)
                 continue
             try:
-                rows.append(row_of(found, name, now + FUTURE))
+                rows.append(row_of(found, name, now + FUTURE, key))
             except Garbage as error:
                 garbage[str(error)] += 1
             if len(rows) >= BATCH:
@@ -129,8 +133,10 @@ def _covered_until(connection: Connection, backend: Backend) -> int | None:
     return None if found is None else int(found)
 
 
-def row_of(found: object, backend: str, latest: datetime) -> dict[str, Any]:
-    """An event as it is stored.
+def row_of(found: object, backend: str, latest: datetime, key: bytes) -> dict[str, Any]:
+    """An event as it is stored, without what looks like a secret.
+
+    ``key`` is for the hash that stands for one where it names a token or a line.
 
     Raises:
         Garbage: it is none, or from after ``latest``.
@@ -147,14 +153,13 @@ def row_of(found: object, backend: str, latest: datetime) -> dict[str, Any]:
     ref: object = found.token
     if ref is not None and not isinstance(ref, TokenRef):
         raise Garbage("an event with a wrong reference")
-    handle, kind, id_ = (None, None, None) if ref is None else _named(ref)
-    digest = hashlib.blake2b(
-        f"{backend}\0{found.id}".encode("utf-8", "surrogatepass"), digest_size=8
-    )
+    handle, kind, id_ = (None, None, None) if ref is None else _named(ref, key)
+    name = _name(str(found.id), key)
+    digest = hashlib.blake2b(f"{backend}\0{name}".encode("utf-8", "surrogatepass"), digest_size=8)
     return {
         "key": int.from_bytes(digest.digest(), "big") >> 1,
         "backend": backend,
-        "event_id": clean(found.id),
+        "event_id": clean(name),
         "at": seconds(at),
         "action": _word(found.action),
         "outcome": _word(found.outcome),
@@ -162,11 +167,11 @@ def row_of(found: object, backend: str, latest: datetime) -> dict[str, Any]:
         "ref_kind": kind,
         "ref_id": id_,
         "actor": _word(found.actor),
-        "target": clean(found.target) if found.target else "",
+        "target": hidden(clean(found.target)) if found.target else "",
         "source": _word(found.source),
         "agent": _word(found.agent),
         "origin": _word(found.origin),
-        "detail": clean(found.detail) if found.detail else "",
+        "detail": hidden(clean(found.detail)) if found.detail else "",
         "class": _class(found),
         "effect": _word(found.effect),
     }
@@ -179,19 +184,25 @@ def _class(found: AuditEvent) -> str:
 
 def _word(text: object) -> str:
     # A third party's backend may put anything here.
-    return _often(text) if type(text) is str else clean(text)
+    return _often(text) if type(text) is str else hidden(clean(text))
 
 
 @lru_cache(maxsize=4096)
 def _often(text: str) -> str:
-    """``clean`` for texts that stand in many events."""
-    return clean(text)
+    """The same for texts that stand in many events."""
+    return hidden(clean(text))
+
+
+def _name(id_: str, key: bytes) -> str:
+    """A name as it is kept: a hash of it, where somebody's log has a value for a name."""
+    return keyed(id_, key) if has_form(id_) else id_
 
 
 @lru_cache(maxsize=4096)
-def _named(ref: TokenRef) -> tuple[str, str, str]:
+def _named(ref: TokenRef, key: bytes) -> tuple[str, str, str]:
     # As in `shape`: the token is stored under the escaped form of a wrong text.
-    known = TokenRef(*(encodable(part) for part in (ref.backend, ref.kind, ref.id)))
+    parts = ref.backend, ref.kind, _name(ref.id, key)
+    known = TokenRef(*(encodable(part) for part in parts))
     return known.handle, known.kind, known.id
 
 

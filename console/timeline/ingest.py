@@ -22,6 +22,7 @@ from console.inventory.shape import Garbage, seconds
 from console.inventory.sync import Syncer, off_loop
 from console.settings import Settings
 from console.store.database import touch
+from console.store.hash_key import hash_key
 from console.timeline import names
 
 Opened = Callable[[str], Awaitable[Backend]]
@@ -97,6 +98,7 @@ class Ingester:
         places, learned = await write(_begin, source)
         if source.by_name:
             await self._ask_names(source)
+        source.key = await asyncio.to_thread(hash_key, self._syncer.path)
         source.latest = datetime.fromtimestamp(began, UTC) + events.FUTURE
         stream = source.read(places, learned)
         taken = lines = bad = holes = 0
@@ -167,7 +169,7 @@ def _keep(connection: Connection, source: Source, batch: Batch, now: int) -> int
     garbage: Counter[str] = Counter()
     for event in batch.events:
         try:
-            rows.append(events.row_of(event, source.backend, latest))
+            rows.append(events.row_of(event, source.backend, latest, source.key))
         except (Garbage, OverflowError) as error:
             garbage[str(error)] += 1
     if source.by_name:
