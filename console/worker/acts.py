@@ -20,8 +20,16 @@ from console.inventory.search import Inventory
 from console.journal import opening
 from console.journal.describe import Entry
 from console.journal.log import Journal
-from console.response import approval, control, gathering, planfile, report, runner, second
-from console.response.folding import fold
+from console.response import (
+    approval,
+    control,
+    gathering,
+    planfile,
+    report,
+    runner,
+    second,
+    service,
+)
 from console.response.plan import Mode, Plan
 from console.response.signing import Desk
 
@@ -162,11 +170,15 @@ class Acts:
         """Pause, resume, abort, let a lane go on, waive, except or close, with a reason."""
         plan = self._plan(request)
 
-        def decide() -> Entry:
+        def decide() -> tuple[Entry, tuple[str, ...]]:
             with opening.journal(self.fleet.paths) as journal:
-                return self._decided(plan, journal, request)
+                if request.get("what") == "close":
+                    why = str(request.get("reason", ""))
+                    return service.close(plan, self.fleet.paths, journal, why)
+                return self._decided(plan, journal, request), ()
 
-        return {"says": (await asyncio.to_thread(decide)).sentence}
+        entry, also = await asyncio.to_thread(decide)
+        return {"says": entry.sentence, "also": list(also)}
 
     def _decided(self, plan: Plan, journal: Journal, request: Mapping[str, Any]) -> Entry:
         why, item = str(request.get("reason", "")), str(request.get("item", ""))
@@ -190,9 +202,6 @@ class Acts:
                 number = int(item) if item.isdigit() else 0
                 late = "" if number else item
                 return control.except_(plan, journal, why, number, owner, until, late=late)
-            case "close":
-                board = fold(plan, self.fleet.paths, journal)
-                return control.close(plan, journal, why, board=board)
             case what:
                 raise UsageError(f"nothing that can be decided about a run: {what!r}")
 
