@@ -7,12 +7,16 @@ that is not dealt with: none is dropped in silence.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, TypeVar
 
-from backends.contract import Backend, KindCapabilities, Proposal, Verb, WhoAmI
+from msgspec.structs import replace
+
+from backends.contract import Backend, KindCapabilities, Proposal, Support, Verb, WhoAmI
 from backends.errors import BackendError, NotFound, RateLimited, Unsupported
 from backends.model import EvidenceLevel, Gap, GapKind, Secret, Token, TokenRef
 from console.errors import ConsoleError, PlanRefused
@@ -24,7 +28,8 @@ from console.journal.entry import uuid7
 from console.response import making, order, second, traps
 from console.response.escrow import recipients
 from console.response.hazards import ALIVE, View, not_planned, rules
-from console.response.plan import Item, Mode, Plan, Scope
+from console.response.not_done import OTHERS
+from console.response.plan import GONE_ALREADY, Item, Mode, Plan, Scope
 from console.settings import ResponseSettings, Settings
 
 AT_ONCE = 8
@@ -35,7 +40,7 @@ LONGEST_PAUSE = 30.0
 """Seconds."""
 MOST = 100_000
 """Tokens of one plan: what is beyond is another run."""
-UNASKED = "nothing to do: the system has no such token any more"
+UNASKED = GONE_ALREADY
 
 T = TypeVar("T")
 OpenBackend = Callable[[str], Awaitable[Backend]]
@@ -230,7 +235,31 @@ async def _propose(
     if not living and verb in (Verb.RESTORE, Verb.ROTATE):
         return _unplanned(token, verb, backend, f"nothing to {verb.value}: it is gone")
     item = making.assembled(backend, verb, token, lane.me, proposal, mode, 1, declared)
+    if living and item.by_hand and not item.fatal:
+        item = replace(item, instead=await _instead(lane, backend, verb, token, mode, declared))
     return _Asked(item, declared, living)
+
+
+async def _instead(
+    lane: _Lane,
+    backend: Backend,
+    verb: Verb,
+    token: Token,
+    mode: Mode,
+    declared: KindCapabilities,
+) -> tuple[Verb, ...]:
+    """The other verbs for which there is a call: asked for, since a declaration is of a kind."""
+    found = []
+    for other in OTHERS:
+        support = declared.ability(other).support
+        if other is verb or support not in (Support.FULL, Support.PARTIAL):
+            continue
+        with contextlib.suppress(BackendError):
+            proposal = await _patiently(partial(backend.plan, other, token))
+            item = making.assembled(backend, other, token, lane.me, proposal, mode, 1, declared)
+            if item.proposal.steps and not item.fatal:
+                found.append(other)
+    return tuple(found)
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:

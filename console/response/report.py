@@ -202,6 +202,7 @@ def _title(plan: Plan) -> str:
     production = " (production)" if any(item.production for item in plan.items) else ""
     steps = [step for item in plan.items for step in item.proposal.steps]
     final = "" if all(step.reversible for step in steps) else "  irreversible"
+    final = final if steps else "  no call"
     if len(plan.items) == 1:
         what = f"{safe(plan.items[0].token.name, 60)} on {safe(plan.items[0].backend)}"
     else:

@@ -24,6 +24,7 @@ from console.response import (
     approval,
     control,
     gathering,
+    not_done,
     planfile,
     report,
     runner,
@@ -73,7 +74,10 @@ class Acts:
             )
         finally:
             inventory.close()
-        planfile.save(plan, self.fleet.paths)
+        card = not_done.not_done(plan)
+        forbidden = all(item.fatal for item in plan.items)
+        if card is None and not forbidden:
+            planfile.save(plan, self.fleet.paths)
         told = {
             "plan": plan.id,
             "verb": plan.verb.value,
@@ -88,7 +92,11 @@ class Acts:
                 }
                 for raised in plan.hazards
             ],
-            "forbidden": all(item.fatal for item in plan.items),
+            "forbidden": forbidden,
+            # There is no call at all, and so nothing to approve.
+            "not_done": None
+            if card is None
+            else {"title": card.title, "why": card.why, "instead": list(card.instead)},
             "second_person": plan.second_person,
             "escrow": len(plan.escrow),
             "lines": report.plan_lines(plan, SHOWN),

@@ -39,12 +39,18 @@ def plan_lines(
         bool(steps) and all(step.get("reversible") for step in steps)
     )
     where = f"{plan['verb'].upper()} 1 token on {row.backend}"
+    ends = "reversible" if reversible else "irreversible" if steps else "no call"
     rotates = plan["verb"] == "rotate"
     production = " (production)" if plan.get("production") else ""
     lines: list[Line] = [
         spread(
             [(f" {where}", "bad"), (production, "bad")],
-            [("reversible " if reversible else "irreversible ", "bold")],
+            [
+                (
+                    f"{'reversible' if reversible else 'irreversible' if steps else 'no call'} ",
+                    "bold",
+                )
+            ],
             width,
         ),
         *_target(row, consumers, now, width),
