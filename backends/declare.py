@@ -98,6 +98,8 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     lets anyone reach. ``admin_grants`` names the grants with which one rules the system
     (the last token with one is not ended lightly). ``reuse_detection`` says that the system
     takes the second use of a replaced value for theft, and ends the successor too.
+    ``ends_children`` says whether the tokens that have one of the kind as parent end with
+    it; undeclared, they are taken to.
     """
 
     kind: str
@@ -111,6 +113,7 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     ceiling: EvidenceLevel = EvidenceLevel.ACCEPTED
     admin_grants: tuple[str, ...] = ()
     reuse_detection: bool = False
+    ends_children: bool = True
     notes: tuple[str, ...] = ()
 
     def can_read(self, what: Readable) -> Support:

@@ -21,11 +21,12 @@ from backends.errors import BackendError, NotFound, RateLimited, Unsupported
 from backends.model import EvidenceLevel, Gap, GapKind, Secret, Token, TokenRef
 from console.errors import ConsoleError, PlanRefused
 from console.inventory import query as queries
+from console.inventory.lineage import Below
 from console.inventory.records import Sort
 from console.inventory.search import Inventory
 from console.journal import scan
 from console.journal.entry import uuid7
-from console.response import making, order, second, traps
+from console.response import cascade, making, order, second, traps
 from console.response.escrow import recipients
 from console.response.hazards import ALIVE, View, not_planned, rules
 from console.response.not_done import OTHERS
@@ -111,7 +112,8 @@ async def gather(
     async def ask(token: Token, gate: asyncio.Semaphore) -> _Asked:
         nonlocal done
         async with gate:
-            found = await _ask(lanes[token.ref.backend], verb, token, mode)
+            below = inventory.below(token.ref.handle) if verb in cascade.VERBS else ()
+            found = await _ask(lanes[token.ref.backend], verb, token, mode, below)
         done += 1
         if progress is not None:
             progress(done, len(tokens))
@@ -197,7 +199,7 @@ async def _open(fleet_backend: OpenBackend, names: Iterable[str]) -> dict[str, _
     return dict(zip(wanted, lanes, strict=True))
 
 
-async def _ask(lane: _Lane, verb: Verb, token: Token, mode: Mode) -> _Asked:
+async def _ask(lane: _Lane, verb: Verb, token: Token, mode: Mode, below: Sequence[Below]) -> _Asked:
     if lane.backend is None:
         return _unplanned(token, verb, None, f"{token.ref.backend} cannot be asked: {lane.trouble}")
     backend = lane.backend
@@ -207,7 +209,9 @@ async def _ask(lane: _Lane, verb: Verb, token: Token, mode: Mode) -> _Asked:
             token, living = await _patiently(lambda: backend.read(token.ref)), True
         except NotFound:
             living = False
-        return await _propose(lane, backend, verb, token, mode, declared, living=living)
+        # Before the plan: a backend's own log may know them by other names until then.
+        ends = await cascade.known(backend, verb, declared, below if living else ())
+        return await _propose(lane, backend, verb, token, mode, declared, ends, living=living)
     except BackendError as error:
         return _unplanned(token, verb, backend, error.message)
     except Exception as error:  # noqa: BLE001
@@ -222,11 +226,13 @@ async def _propose(
     token: Token,
     mode: Mode,
     declared: KindCapabilities,
+    ends: cascade.Cascade,
     *,
     living: bool,
 ) -> _Asked:
     try:
         proposal = await _patiently(lambda: backend.plan(verb, token))
+        proposal = cascade.joined(proposal, ends)
     except NotFound:
         proposal, living = Proposal(steps=(), manual=UNASKED), False
     except Unsupported as error:

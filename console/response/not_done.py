@@ -40,9 +40,7 @@ class NotDone(NamedTuple):
         """What to type instead, on the command line."""
         about = self.handle or "QUERY"
         before = "token-console " if self.handle else "token-console plan "
-        return tuple(
-            f"{before}{verb.value} {about} --reason '...'   {DOES[verb]}" for verb in self.instead
-        )
+        return tuple(f"{before}{verb.value} {about} --reason '...'" for verb in self.instead)
 
     def lines(self) -> list[str]:
         """The whole for a terminal, safe, no line longer than it is wide."""
@@ -54,7 +52,9 @@ class NotDone(NamedTuple):
             told.append("  Nothing else can be done here by a call either.")
             return told
         told.append("  What can be done here instead:")
-        return [*told, *(f"    {command}" for command in self.commands)]
+        for verb, command in zip(self.instead, self.commands, strict=True):
+            told += [f"    {verb.value} {DOES[verb]}:", f"      {command}"]
+        return told
 
 
 def not_done(plan: Plan) -> NotDone | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from datetime import UTC, datetime
 
-from backends.contract import Verb
+from backends.contract import Phase, Verb
 from backends.model import EvidenceLevel
 from console.response import verdict
 from console.response.board import Board
 from console.response.plan import Item, Mode, Plan
-from console.response.rows import STATES
+from console.response.rows import ENDING, STATES
 from console.text import age, safe, stamp
 
 LEVELS = ("asked", "accepted", "recorded", "refused", "silent")
@@ -178,6 +179,10 @@ def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
         many = f" ({count:,} token{'s'[: count != 1]})" if len(plan.items) > 1 else ""
         code = safe(raised.hazard.code, 40)
         lines.append(f"  {word}        {code}{many}: {safe(raised.hazard.text, 400)}")
+    unknown = Counter(text for item in plan.items for text in item.proposal.not_known)
+    for text, times in unknown.most_common(MOST_TOLD):
+        many = f" ({times:,} token{'s'[: times != 1]})" if len(plan.items) > 1 else ""
+        lines.append(f"  ! not known   {safe(text, 400)}{many}")
     if plan.second_person:
         lines.append(f"  second person needed: {safe(plan.second_person, 200)}")
     for sink in plan.sinks:
@@ -192,7 +197,7 @@ def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
             told = f", at most {rate:g} calls a second" if rate else ""
             lines.append(f"  {safe(backend):<13} {count:,} token{'s'[: count != 1]}{told}")
     for item in plan.items[:calls]:
-        lines += _item_lines(item, many=len(plan.items) > 1)
+        lines += _item_lines(item, plan.mode, many=len(plan.items) > 1)
     if len(plan.items) > calls:
         lines.append(f"  and {len(plan.items) - calls:,} more: --calls shows every call")
     return lines
@@ -211,7 +216,33 @@ def _title(plan: Plan) -> str:
     return f"{plan.verb.upper()} {what}{production}{final}"
 
 
-def _item_lines(item: Item, *, many: bool) -> list[str]:
+def takes_effect(item: Item, mode: Mode) -> str:
+    """When the old value ends, as far as that can be promised. Raw text.
+
+    A backend tells of its own calls only: whom a rotation waits for before it makes them,
+    and for how long a value may work on after them, belongs to the same question.
+    """
+    told = item.proposal.takes_effect or "not known"
+    if not item.proposal.steps:
+        return "nothing is sent"
+    if item.verb is Verb.ROTATE:
+        retires = any(step.phase is Phase.RETIRE for step in item.proposal.steps)
+        if retires and mode is Mode.ROUTINE:
+            told = (
+                "the old value works until every consumer was seen with the new one, or somebody"
+                f" waives that; only then its end is called for; {told}"
+            )
+        elif retires:
+            told = f"the old value is ended right after the new one was delivered; {told}"
+    spread = item.propagation
+    if item.verb in ENDING and spread is not None and spread.total_seconds() > 0:
+        told += f"; it may work on for {verdict.span(spread.total_seconds())} after that (declared)"
+    elif item.verb in ENDING and spread is None:
+        told += "; for how long it may work on after that is not declared"
+    return told
+
+
+def _item_lines(item: Item, plan_mode: Mode, *, many: bool) -> list[str]:
     proposal, lines = item.proposal, []
     owner = safe(item.token.owner.or_else("none known"), 60)
     if many:
@@ -229,7 +260,7 @@ def _item_lines(item: Item, *, many: bool) -> list[str]:
     if len(proposal.collateral) > 20:
         lines.append(f"{indent}goes with it  and {len(proposal.collateral) - 20:,} more")
     if not many:
-        lines.append(f"{indent}takes effect  {safe(proposal.takes_effect or 'not known', 200)}")
+        lines.append(f"{indent}takes effect  {safe(takes_effect(item, plan_mode), 600)}")
         lines.append(f"{indent}undo          {safe(proposal.undo or 'none', 300)}")
     return lines
 

@@ -181,7 +181,7 @@ def pending_words(row: Row, now: float) -> str:
     """``propagation not over until 14:03:10 (70 s declared)``; empty where it is over."""
     if not row.window or now >= row.over:
         return ""
-    return f"propagation not over until {_clock_s(row.over, now)} ({_span(row.window)} declared)"
+    return f"propagation not over until {_clock_s(row.over, now)} ({span(row.window)} declared)"
 
 
 def waiting(rows: Iterable[Row], now: float) -> str:
@@ -245,6 +245,6 @@ def _clock_s(at: float, now: float) -> str:
     return f"{moment:%H:%M:%S}" if same else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """A declared time as it was declared: 70 s, 12m, 3h."""
     return f"{seconds:.0f} s" if seconds < 600 else age(seconds)

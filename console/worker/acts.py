@@ -105,6 +105,7 @@ class Acts:
         }
         if len(plan.items) == 1:
             told["item"] = msgspec.to_builtins(plan.only)
+            told["takes_effect"] = report.takes_effect(plan.only, plan.mode)
         return told
 
     async def approve(self, request: Mapping[str, Any]) -> Answer:

@@ -45,12 +45,7 @@ def plan_lines(
     lines: list[Line] = [
         spread(
             [(f" {where}", "bad"), (production, "bad")],
-            [
-                (
-                    f"{'reversible' if reversible else 'irreversible' if steps else 'no call'} ",
-                    "bold",
-                )
-            ],
+            [(f"{ends} ", "bold")],
             width,
         ),
         *_target(row, consumers, now, width),
@@ -58,7 +53,9 @@ def plan_lines(
     for hazard in sorted(hazards, key=lambda hazard: not hazard.get("fatal")):
         word = "! NO  " if hazard.get("fatal") else "! STOP"
         lines += block(word, [(hazard["text"], "bad")], width, 8)
-    if hazards:
+    for text in proposal.get("not_known", ()):
+        lines += block("! not known", [(text, "warn")], width, 12)
+    if hazards or proposal.get("not_known"):
         lines.append(())
     for number, step in enumerate(steps):
         call = msgspec.convert(step["call"], Call).line
@@ -72,7 +69,7 @@ def plan_lines(
     dies = ", ".join(proposal.get("collateral", ())) or "nothing that the system tells of"
     also = "  goes with it" if plan["verb"] in ("contain", "restore") else "  dies with it"
     lines += block(also, [(dies, "")], width, 15)
-    takes = proposal.get("takes_effect") or "not known"
+    takes = plan.get("takes_effect") or proposal.get("takes_effect") or "not known"
     lines += block("  takes effect", [(takes, "")], width, 15)
     undo = proposal.get("undo") or "none"
     lines += block("  undo", [(undo, "" if reversible else "bold")], width, 15)

@@ -227,7 +227,8 @@ class ActBar(Bar):
         if row is not None and "item" in plan:
             shown = {**plan["item"], "reason": self.reason, "incident": self.incident,
                      "mode": self.mode, "sinks": self.sinks, "escrow": plan.get("escrow", 0),
-                     "second_person": plan.get("second_person", "")}  # fmt: skip
+                     "second_person": plan.get("second_person", ""),
+                     "takes_effect": plan.get("takes_effect", "")}  # fmt: skip
             lines = plan_lines(shown, row, self._consumers, self._now, width)
             self._must_see = len(lines)
         else:
