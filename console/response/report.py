@@ -15,7 +15,6 @@ from console.response.rows import ENDING, STATES
 from console.text import age, safe, stamp
 
 LEVELS = ("asked", "accepted", "recorded", "refused", "silent")
-_ENDING = (Verb.CONTAIN, Verb.REVOKE, Verb.ROTATE)
 _PROVED = ("dead", "recorded", "replaced", "done")
 _WORST = tuple(verdict.What)
 MOST_TOLD = 20
@@ -99,7 +98,7 @@ def situation(board: Board, now: float | None = None, *, working: bool) -> list[
     reached = board.evidence()
     told = ", ".join(f"{level} {word} {reached[level]:,}" for level, word in enumerate(LEVELS))
     lines.append(f"evidence: {told}")
-    if plan.verb in _ENDING:
+    if plan.verb in ENDING:
         shown = [row for row in board.rows.values() if row.state in _PROVED]
         refused = sum(row.refused for row in shown)
         recorded = sum(not row.refused and row.level >= EvidenceLevel.RECORDED for row in shown)
