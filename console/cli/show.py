@@ -77,7 +77,7 @@ def response(about: About) -> Iterator[str]:
     if about.ended is not None:
         yield from _labelled("ENDED", about.ended.words)
     if about.verdict is not None:
-        yield from _labelled("OLD VALUE", f"{about.verdict.line} (run {about.run[-8:]})")
+        yield from _labelled("OLD VALUE", f"{about.verdict.labelled} (run {about.run[-8:]})")
 
 
 def _labelled(label: str, text: str) -> Iterator[str]:

@@ -108,7 +108,7 @@ class Row:
         """
         if self.item.verb not in ENDING or self.state not in CLAIMED or self.refused:
             return False
-        return now < self.over
+        return bool(self.window) and now < self.over
 
     def feed(self, entry: Entry) -> None:
         """Take in one entry about this token."""

@@ -75,6 +75,11 @@ class Verdict(NamedTuple):
         """The headline on one line, safe to show, to be wrapped and never cut."""
         return safe(f"{self.title}: {self.why}" if self.why else self.title, 1000)
 
+    @property
+    def labelled(self) -> str:
+        """The same beside a label that says OLD VALUE already."""
+        return self.line.removeprefix("OLD VALUE ")
+
     def told(self) -> dict[str, object]:
         """The headline for a script."""
         return {

@@ -197,7 +197,7 @@ def old_values(run: Shown, width: int) -> list[Line]:
     if not run.approved or not known:
         return []
     if len(known) == 1:
-        return list(block("OLD VALUE", [(known[0].line, VERDICTS[known[0].what])], width))
+        return list(block("OLD VALUE", [(known[0].labelled, VERDICTS[known[0].what])], width))
     pieces: list[Part] = [(" OLD VALUES", "title")]
     for what in What:
         if number := sum(each.what is what for each in known):

@@ -23,7 +23,7 @@ def item_lines(
     one that another plan takes in."""
     lines: list[Line] = []
     known = where.verdict
-    lines += block("OLD VALUE", [(known.line, VERDICTS[known.what])], width)
+    lines += block("OLD VALUE", [(known.labelled, VERDICTS[known.what])], width)
     said: list[Part] = [(f"level {where.level}, {LEVELS[where.level]}", "")]
     lines += block("EVIDENCE", said, width)
     if item is not None:

@@ -90,7 +90,7 @@ def _response(about: About | None, width: int) -> list[Line]:
         lines += block("ENDED", [(ended.words, "")], width)
     if (known := about.verdict) is not None:
         run = f"  (run {short_id(about.run)})"
-        lines += block("OLD VALUE", [(known.line, VERDICTS[known.what]), (run, "dim")], width)
+        lines += block("OLD VALUE", [(known.labelled, VERDICTS[known.what]), (run, "dim")], width)
     return lines
 
 
