@@ -121,7 +121,8 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     system whose "disable" forgets it (policies, roles, a CIDR list). ``also_ends`` names
     the tokens that the system ends along with this one (children): each is read again
     afterwards, and one that lives on is reported. ``manual`` without steps makes the plan
-    a card for a person, who shows by evidence that it was done.
+    a card for a person: there is nothing to approve then. ``not_known`` says, for people,
+    what bears on the plan and could not be found out (children, where no log tells them).
     """
 
     steps: tuple[Step, ...]
@@ -132,6 +133,7 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     undo_steps: tuple[Step, ...] = ()
     manual: str = ""
     also_ends: tuple[TokenRef, ...] = ()
+    not_known: tuple[str, ...] = ()
 
 
 class OutcomeState(StrEnum):

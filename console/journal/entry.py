@@ -166,7 +166,7 @@ OUT_STATES: Mapping[Kind, frozenset[str]] = {
     Kind.EVIDENCE: frozenset({"seen", "not_seen"}),
     Kind.RECOVERY_CLAIM: frozenset({"claimed"}),
     Kind.RECOVERY: frozenset({"applied", "not_applied", "acknowledged"}),
-    Kind.OBSERVE: frozenset({"seen", "not_seen"}),
+    Kind.OBSERVE: frozenset({"seen", "not_seen", "unclear"}),
     Kind.SESSION_CLOSE: frozenset({"closed"}),
 }
 """What may have come of an entry, by the kind of the answer; no other kind has ``out``."""

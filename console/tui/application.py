@@ -13,6 +13,8 @@ from textual.screen import Screen
 from console import crash
 from console.errors import ConsoleError
 from console.journal.read import Entry
+from console.response import folding, planfile, verdict
+from console.response.board import Board
 from console.settings import Paths, Settings
 from console.tui import status
 from console.tui._textual_hacks import CarefulApp
@@ -74,6 +76,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.run_id = ""
         self._run_title = ""
         self._run_entries: list[Entry] = []
+        self._run_board: Board | None = None
         self._last = "backends"
         self._words = worker
         self.link = WorkerLink(
@@ -261,6 +264,9 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     def _tick(self) -> None:
         if (front := self.front) is not None:
             front.tick()
+            if self.run_id:
+                # What is known of a value changes by the time alone, too.
+                self.show_run(front)
 
     # The worker
 
@@ -301,12 +307,20 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     def watch_run(self, run: str, title: str) -> None:
         """Show what the journal says about a run, as it happens."""
         self.run_id, self._run_title = run, title
+        try:
+            self._run_board = Board(planfile.load(run, self.world.paths))
+        except ConsoleError as error:
+            self._run_board = None
+            if (front := self.front) is not None:
+                front.note(sentences(str(error), error.hint), bad=True)
         self._follow_run()
 
     def _follow_run(self) -> None:
         if self.run_id:
             try:
                 self._run_entries = self.world.journal.entries(RUN_ENTRIES, plan=self.run_id)
+                if self._run_board is not None:
+                    folding.refresh(self._run_board, self.world.journal)
             except ConsoleError as error:
                 if (front := self.front) is not None:
                     front.note(sentences(str(error), error.hint), bad=True)
@@ -316,13 +330,18 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
     def show_run(self, view: View) -> None:
         """Show on a view what is known of the run, or that there is none."""
-        view.show_run(self._run_title, self._run_entries)
+        known, handle = None, ""
+        if self._run_board is not None and self._run_board.began:
+            row = next(iter(self._run_board.rows.values()))
+            known, handle = verdict.of(row, self.world.now()), row.item.token.ref.handle
+        view.show_run(self._run_title, known, self._run_entries, handle)
 
     def forget_run(self) -> bool:
         """Watch the run no more; it goes on. False where none was watched."""
         if not self.run_id:
             return False
         self.run_id, self._run_title, self._run_entries = "", "", []
+        self._run_board = None
         self._follow_run()
         return True
 

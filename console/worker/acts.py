@@ -20,8 +20,18 @@ from console.inventory.search import Inventory
 from console.journal import opening
 from console.journal.describe import Entry
 from console.journal.log import Journal
-from console.response import approval, control, escrow, gathering, planfile, report, runner, second
-from console.response.folding import fold
+from console.response import (
+    approval,
+    control,
+    escrow,
+    gathering,
+    not_done,
+    planfile,
+    report,
+    runner,
+    second,
+    service,
+)
 from console.response.plan import Mode, Plan
 from console.response.signing import Desk
 
@@ -66,7 +76,10 @@ class Acts:
             )
         finally:
             inventory.close()
-        planfile.save(plan, self.fleet.paths)
+        card = not_done.not_done(plan)
+        forbidden = all(item.fatal for item in plan.items)
+        if card is None and not forbidden:
+            planfile.save(plan, self.fleet.paths)
         told = {
             "plan": plan.id,
             "verb": plan.verb.value,
@@ -81,7 +94,11 @@ class Acts:
                 }
                 for raised in plan.hazards
             ],
-            "forbidden": all(item.fatal for item in plan.items),
+            "forbidden": forbidden,
+            # There is no call at all, and so nothing to approve.
+            "not_done": None
+            if card is None
+            else {"title": card.title, "why": card.why, "instead": list(card.instead)},
             "second_person": plan.second_person,
             "escrow": len(plan.escrow),
             "lines": report.plan_lines(plan, SHOWN),
@@ -90,6 +107,7 @@ class Acts:
         }
         if len(plan.items) == 1:
             told["item"] = msgspec.to_builtins(plan.only)
+            told["takes_effect"] = report.takes_effect(plan.only, plan.mode)
         return told
 
     async def approve(self, request: Mapping[str, Any]) -> Answer:
@@ -163,11 +181,15 @@ class Acts:
         """Pause, resume, abort, let a lane go on, waive, except or close, with a reason."""
         plan = self._plan(request)
 
-        def decide() -> Entry:
+        def decide() -> tuple[Entry, tuple[str, ...]]:
             with opening.journal(self.fleet.paths) as journal:
-                return self._decided(plan, journal, request)
+                if request.get("what") == "close":
+                    why = str(request.get("reason", ""))
+                    return service.close(plan, self.fleet.paths, journal, why)
+                return self._decided(plan, journal, request), ()
 
-        return {"says": (await asyncio.to_thread(decide)).sentence}
+        entry, also = await asyncio.to_thread(decide)
+        return {"says": entry.sentence, "also": list(also)}
 
     def _decided(self, plan: Plan, journal: Journal, request: Mapping[str, Any]) -> Entry:
         why, item = str(request.get("reason", "")), str(request.get("item", ""))
@@ -190,9 +212,6 @@ class Acts:
                 owner = str(request.get("owner", ""))
                 number, late = control.which(plan, item)
                 return control.except_(plan, journal, why, number, owner, until, late=late)
-            case "close":
-                board = fold(plan, self.fleet.paths, journal)
-                return control.close(plan, journal, why, board=board)
             case what:
                 raise UsageError(f"nothing that can be decided about a run: {what!r}")
 

@@ -37,7 +37,7 @@ async def opened(pilot, app, worker: bool = True) -> None:
     if worker:
         await until(pilot, lambda: app.link.up)
     await pilot.press("l")
-    await until(pilot, lambda: "WHY" in screen(app) and "INC-7" in screen(app))
+    await until(pilot, lambda: "OLD VALUES" in screen(app) and "INC-7" in screen(app))
     await pilot.press("enter")
     await until(pilot, lambda: "in scope" in screen(app))
 
@@ -52,8 +52,8 @@ def test_the_list_has_every_plan_newest_first(paths) -> None:
         await pilot.press("l")
         await until(pilot, lambda: "not approved" in screen(app))
         first, second = (line for line in screen(app).splitlines() if "revoke" in line)
-        assert " 1      1      0  not approved" in first
-        assert " 2      0      0  through" in second
+        assert " 1     1     0  not approved" in first
+        assert " 2     0     0  through" in second
         assert "INC-7: leaked in a public repo" in screen(app), "the whole reason, below"
 
     drive(app, steps)
@@ -88,7 +88,7 @@ def test_recorded_is_never_called_dead(paths) -> None:
 
     async def steps(pilot):
         await opened(pilot, app, worker=False)
-        assert "recorded, not refused" in flat(app)
+        assert "OLD VALUE RECORDED REVOKED, NOT TRIED" in flat(app)
         assert "dead" not in screen(app)
 
     drive(app, steps, (120, 24))

@@ -25,8 +25,16 @@ from console.errors import Exit, PlanRefused, UsageError
 from console.inventory import export
 from console.inventory import query as queries
 from console.journal import opening
-from console.response import approval, gathering, places, planfile, report, second
-from console.response.plan import Mode, Plan, refuse_fatal
+from console.response import (
+    approval,
+    gathering,
+    not_done,
+    places,
+    planfile,
+    report,
+    second,
+)
+from console.response.plan import Mode, Plan
 from console.response.recover import recover
 from console.response.signing import Desk
 
@@ -76,14 +84,21 @@ def run(chosen: argparse.Namespace) -> int:
         handles = tuple(one(inventory, wanted).handle for wanted in chosen.token)
     old = secret_from_stdin() if chosen.secret_stdin else None
     plan = make(Wanted.of(chosen, handles, query), here, old, settle=not chosen.dry_run)
-    if not chosen.dry_run:
+    card = not_done.not_done(plan)
+    refused = card is not None or all(item.fatal for item in plan.items)
+    if not chosen.dry_run and not refused:
         planfile.save(plan, here.paths)
     if chosen.json:
         print(as_json(plan))
-        return Exit.OK
-    for line in report.call_lines(plan) if chosen.calls else report.plan_lines(plan):
+        return Exit.FAILED if refused and not chosen.dry_run else Exit.OK
+    lines = report.call_lines(plan) if chosen.calls else report.plan_lines(plan)
+    for line in lines if card is None else card.lines():
         output.line(line)
+    if card is not None and not chosen.dry_run:
+        return Exit.FAILED
     if not chosen.dry_run:
+        # A plan of which nothing may be done is not kept: nobody can approve it.
+        not_done.refuse(plan)
         name = report.short(plan.id)
         output.note(f"kept as {plan.id}; nothing was sent")
         output.note(f"to go on: token-console approve {name} --confirm '{plan.typed_word}'")
@@ -153,7 +168,7 @@ def approve(chosen: argparse.Namespace) -> int:
             for line in report.plan_lines(plan):
                 output.line(line)
         if first:
-            refuse_fatal(plan)
+            not_done.refuse(plan)
             if chosen.break_glass:
                 second.break_glass(plan, journal, chosen.break_glass)
             given = ask_answers(plan, chosen.answer)
@@ -186,4 +201,7 @@ def approve(chosen: argparse.Namespace) -> int:
 def as_json(plan: Plan) -> str:
     """The plan for a script: the same bytes mean the same plan."""
     told = msgspec.to_builtins(plan, builtin_types=(), str_keys=True)
-    return export.dumps({**told, "typed_word": plan.typed_word})
+    card = not_done.not_done(plan)
+    word = "" if card is not None else plan.typed_word
+    more = {"title": card.title, "why": card.why, "instead": card.commands} if card else None
+    return export.dumps({**told, "typed_word": word, "not_done": more})

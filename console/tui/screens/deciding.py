@@ -84,8 +84,12 @@ class Deciding(Acting):
                 bar.refuse("NOT DONE", title, str(error), error.hint)
             return
         if bar is self.open_bar:
-            self.close_bar()
-            self.note(str(reply.get("says") or "The runner has been started."))
+            said = str(reply.get("says") or "The runner has been started.")
+            if also := [str(words) for words in reply.get("also", ())]:
+                bar.told(title, [said, *also], self.close_bar)
+            else:
+                self.close_bar()
+                self.note(said)
             self.journal_changed()
 
     def _unasked(self) -> None:
