@@ -99,6 +99,12 @@ class BadAnswer(BackendError):
     hint = "Check that the address leads to the right kind of system, not to a proxy's login page."
 
 
+class BentPath(BackendError):
+    """An id that an address would bend into another path; nothing was asked."""
+
+    hint = "Look for it in the system itself: its id cannot be written into an address."
+
+
 class Refused(BackendError):
     """The system understood a change and declined it; nothing was changed."""
 

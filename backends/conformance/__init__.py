@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from unittest import SkipTest
 
-from backends.conformance import effects, permits, reading, rotating, telling
+from backends.conformance import addresses, effects, permits, reading, rotating, telling
 from backends.conformance.fixture import Failure, Fixture, Made
 
 Check = Callable[[Fixture], None]
@@ -31,6 +31,7 @@ checks: tuple[Check, ...] = (
     *reading.CHECKS,
     *telling.CHECKS,
     *permits.CHECKS,
+    *addresses.CHECKS,
     *effects.CHECKS,
     *rotating.CHECKS,
 )

@@ -55,7 +55,7 @@ from backends.model import (
 from backends.openbao import actions, events, mapping, naming, rotate
 from backends.openbao.audit import AuditLog
 from backends.openbao.capabilities import declare
-from backends.openbao.client import Client, unknown_token
+from backends.openbao.client import Client, roles_path, unknown_token
 from backends.openbao.inventory import Survey
 from backends.openbao.mapping import APPROLE, SERVICE, Place
 from backends.openbao.reader import NO_AUDIT_FILE, Reader, concurrently
@@ -269,7 +269,7 @@ class OpenBao(Backend):
         for ns in spaces:
             for mount in self._mounts:
                 try:
-                    roles = await self._client.keys(ns, f"auth/{mount}/role")
+                    roles = await self._client.keys(ns, roles_path(mount))
                 except (NotFound, Forbidden):
                     continue
                 places += [Place(ns, mount, role) for role in roles]
