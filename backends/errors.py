@@ -47,6 +47,15 @@ class MissingLibrary(BackendError):
     hint = "Install the backend's extra, for example: pip install 'token-console[aws]'."
 
 
+class BrokenBackend(BackendError):
+    """A backend that somebody wrote does not keep the contract, or cannot be loaded.
+
+    The message names the distribution that brought it, the hint whom to tell.
+    """
+
+    hint = "This is a fault of the backend, not of the system: tell who wrote it."
+
+
 class AuthFailed(BackendError):
     """The system does not accept the console's own credential."""
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from backends.contract import (
+    VERSION,
     Backend,
     BackendConfig,
     Capabilities,
@@ -69,6 +70,7 @@ TOKEN_PREFIXES = ("hvs.", "hvb.", "hvr.", "s.", "b.", "r.")
 class OpenBao(Backend):
     """One OpenBao or Vault cluster."""
 
+    contract = VERSION
     type_name: ClassVar[str] = "openbao"
     title: ClassVar[str] = "OpenBao / Vault"
     options: ClassVar[tuple[Option, ...]] = (
