@@ -174,6 +174,8 @@ def _answers(contact: Contact, now: float) -> list[Part]:
         said: Part = (f"no answer for {age(waited)}", "bad")
     elif waited:
         said = (f"asked {age(waited)} ago, no answer yet", "warn")
+    elif not contact.state and contact.answered_at:
+        said = (f"not asked now; answered {readings.ago(contact.answered_at, now)} ago", "dim")
     elif not contact.state:
         return [("not asked yet by this console", "dim")]
     else:
