@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import msgspec
 
@@ -35,6 +35,10 @@ from backends.model import (
     Token,
     TokenRef,
 )
+
+VERSION: Final = 1
+"""The contract of this module. It grows by one with every change that a backend written for
+the one before would break."""
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -235,6 +239,9 @@ class Backend(ABC):
     Every method may raise the errors in ``backends.errors``.
     """
 
+    contract: ClassVar[int] = 1
+    """The ``VERSION`` that the class was written for. One that does not say so was written
+    for the first: this number stays 1 when ``VERSION`` grows."""
     type_name: ClassVar[str]
     """The name of its entry point, and the ``type`` in the configuration file."""
     title: ClassVar[str]

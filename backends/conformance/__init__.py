@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from unittest import SkipTest
 
-from backends.conformance import effects, events, permits, reading, rotating, telling
+from backends.conformance import addresses, effects, events, permits, reading, rotating, telling
 from backends.conformance.checking import Check
 from backends.conformance.fixture import Failure, Fixture, FixtureFault, Made
 from backends.conformance.relay import Relay, Relayed
@@ -33,6 +33,7 @@ checks: tuple[Check, ...] = (
     *telling.CHECKS,
     *events.CHECKS,
     *permits.CHECKS,
+    *addresses.CHECKS,
     *effects.CHECKS,
     *rotating.CHECKS,
 )

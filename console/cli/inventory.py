@@ -26,6 +26,7 @@ from console.text import age
 
 if TYPE_CHECKING:
     from backends.model import Token
+    from console.inventory.sync import SyncReport
     from console.response.about import About
 
 PAGE = 1000
@@ -75,6 +76,7 @@ def one(inventory: Inventory, wanted: str) -> Row:
 
 def sync(chosen: argparse.Namespace) -> int:
     """Read the backends; exit 3 where one was not read whole, 1 where none was read."""
+    from backends import registry
     from console.fleet import Fleet
 
     where = paths(chosen.home)
@@ -89,27 +91,41 @@ def sync(chosen: argparse.Namespace) -> int:
             def progress(name: str, done: int, total: int | None) -> None:
                 output.progress(f"{name}: {done:,}" + (f" of {total:,}" if total else ""))
 
-            reports = await asyncio.gather(
-                *(fleet.sync(name, progress, wait=True) for name in names)
-            )
-            return [(name, report._asdict()) for name, report in zip(names, reports, strict=True)]
+            async def look(name: str) -> tuple[str, SyncReport]:
+                return name, await fleet.sync(name, progress, wait=True)
+
+            found = {}
+            # Each as it ends: one that hangs must not keep the others' rows back.
+            for ended in asyncio.as_completed([look(name) for name in names]):
+                name, report = await ended
+                found[name] = report._asdict()
+                output.progress_done()
+                _tell(name, report, chosen.json)
+            return [(name, found[name]) for name in names]
 
     reports = asyncio.run(read())
-    output.progress_done()
-    for name, report in reports:
-        if not chosen.json:
-            told = f"{name}: {report['result']}, {report['tokens']:,} tokens"
-            for word in ("new", "changed", "gone", "back", "gaps"):
-                told += f", {report[word]:,} {word}" if report.get(word) else ""
-            output.line(told)
-        if report["message"]:
-            output.error(f"{name}: {report['message']}", str(report["hint"]))
+    for table in loaded.backends:
+        if table.name in dict(reports) and (told := registry.clash(str(table.table.get("type")))):
+            output.error(f"{table.name}: {told}", registry.CLASH_HINT)
     if chosen.json:
         print(export.dumps(dict(reports)))
     results = {str(report["result"]) for _, report in reports}
     if results == {"ok"} and not loaded.problems:
         return Exit.OK
     return Exit.FAILED if results <= {"failed"} else Exit.PARTIAL
+
+
+def _tell(name: str, report: SyncReport, json: bool) -> None:
+    """How one look ended, as soon as it has."""
+    if not json:
+        told = f"{name}: {report.result}, {report.tokens:,} tokens"
+        for word in ("new", "changed", "gone", "back", "gaps"):
+            number = getattr(report, word)
+            told += f", {number:,} {word}" if number else ""
+        output.line(told)
+        sys.stdout.flush()
+    if report.message:
+        output.error(f"{name}: {report.message}", report.hint)
 
 
 def list_(chosen: argparse.Namespace) -> int:

@@ -36,8 +36,8 @@ class Context(NamedTuple):
     ended: str = ""
     """The token's state where it is over: revoked or expired."""
     backend: str = ""
-    can_act: bool = False
-    """The token's backend has a credential to act with."""
+    can_act: bool | None = False
+    """Whether we may act on the token's backend; None while our own worker was not told."""
     verbs: Mapping[str, str] = MappingProxyType({})
     """The backend's declared support for each verb on this kind, by the verb's name."""
     kind: str = ""

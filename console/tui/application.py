@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from textual import events
 from textual.screen import Screen
 
 from console import crash
@@ -32,6 +33,9 @@ from console.tui.world import World
 
 LOOK_EVERY = 1.0
 """Seconds between two cheap looks at the store and the journal."""
+
+NUDGE_EVERY = 2.0
+"""Seconds between two times that keys make the worker ask a silent backend again."""
 
 TICK_EVERY = 10.0
 """Seconds after which ages may be drawn anew."""
@@ -79,6 +83,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self._run_board: Board | None = None
         self._last = "backends"
         self._words = worker
+        self._nudged = 0.0
         self.link = WorkerLink(
             worker or (), paths, on_news=self._news, on_state=self._worker_changed
         )
@@ -232,6 +237,8 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
             if isinstance(screen, View) and screen is not self.screen:
                 screen.outdated = screen.outdated or store or journal
         front = self.front
+        if front is not None and self.world.waits:
+            front.contacts_changed()
         if front is None or not (store or journal):
             return
         if store:
@@ -274,6 +281,23 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         """Ask the worker. Raises ``WorkerError``."""
         return await self.link.ask(what, **fields)
 
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key):
+            self._nudge()
+        await super().on_event(event)
+
+    def _nudge(self) -> None:
+        """Somebody is there: have what is silent or broken asked again, now and not later."""
+        now = self.world.now()
+        ill = any(not self.world.mine(name).well for name in self.world.contacts)
+        if ill and self.link.up and now - self._nudged >= NUDGE_EVERY:
+            self._nudged = now
+            self.run_worker(self._ask_again())
+
+    async def _ask_again(self) -> None:
+        with contextlib.suppress(WorkerError):
+            await self.ask("nudge")
+
     def refresh_backends(self, name: str | None) -> None:
         """Have one backend read again, or all of them."""
         self.run_worker(self._refresh(name))
@@ -289,8 +313,9 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
     def _news(self, message: Mapping[str, Any]) -> None:
         front = self.front
-        if message.get("event") == "sync":
-            self.world.news[str(message.get("backend"))] = message
+        if self.world.heard(message):
+            if front is not None and self.is_running:
+                front.contacts_changed()
         elif message.get("event") == "recovered" and front is not None:
             front.note(str(message.get("sentence", "")))
 

@@ -104,6 +104,10 @@ class View(Screen[None], inherit_bindings=False):
         self.console_app.show_run(self)
         self.frame()
 
+    def contacts_changed(self) -> None:
+        """A backend answered, or is being waited for: once a second, while it is."""
+        self.frame()
+
     def on_resize(self) -> None:
         self.call_after_refresh(self.frame)
 
