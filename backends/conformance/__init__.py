@@ -13,7 +13,7 @@ Write a :class:`Fixture` for your system, and let pytest run each check with it:
 
 A check raises :class:`Failure` with what to mend, skips (``unittest.SkipTest``) where the
 backend declares no such ability, or returns. Its docstring is the line of the contract
-that it holds the backend to. Without pytest: ``python -m backends.conformance
+that it holds the backend to. Without pytest: ``python -m backends.conformance [--path DIR]
 my_package.my_module:MySystem``.
 """
 

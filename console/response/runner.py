@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from backends import registry
+from backends import child, registry
 from backends.contract import Backend
 from backends.errors import BackendError
 from backends.model import Secret, TokenRef
@@ -87,8 +87,7 @@ def start(
     """
     file_of(plan_id, paths)
     _started[:] = [process for process in _started if process.poll() is None]
-    # Without -P the current directory could bring modules of its own.
-    command = [sys.executable, "-P", "-m", "console.response.runner", plan_id]
+    command = child.python("console.response.runner", plan_id)
     command += ["--config", str(paths.config), "--state", str(paths.state)]
     if climb is not None:
         command += ["--climb", str(climb)]
