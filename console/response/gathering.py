@@ -21,7 +21,7 @@ from console.inventory.records import Sort
 from console.inventory.search import Inventory
 from console.journal import scan
 from console.journal.entry import uuid7
-from console.response import making, order, second, traps
+from console.response import making, order, traps
 from console.response.escrow import recipients
 from console.response.hazards import ALIVE, View, not_planned, rules
 from console.response.plan import Item, Mode, Plan, Scope
@@ -142,7 +142,6 @@ async def gather(
             for name, lane in lanes.items()
         },
         budget=ours.budget,
-        second_person=second.needed(ours, items),
         extends=extends,
         probe=probe,
     )

@@ -22,7 +22,7 @@ from console.inventory.search import Inventory
 from console.inventory.terms import Term
 from console.journal import scan
 from console.journal.entry import uuid7
-from console.response import facts, order, second, traps
+from console.response import facts, order, traps
 from console.response.hazards import (
     ALIVE,
     ENDING,
@@ -95,7 +95,6 @@ async def make(
         escrow=tuple(escrow),
         rates={backend.name: rate(backend, settings)},
         budget=settings.budget,
-        second_person=second.needed(settings, (item,)),
         probe=probe,
     )
 

@@ -64,6 +64,7 @@ def situation(board: Board, now: float | None = None) -> list[str]:
         headline(board, now),
         f"as of {stamp(datetime.fromtimestamp(now, UTC))}, from the journal's entry {board.seq:,}",
         f"why: {safe(plan.reason, 300)}",
+        *_people(board),
         equation(board),
     ]
     for lane in board.lanes(now):
@@ -90,6 +91,14 @@ def situation(board: Board, now: float | None = None) -> list[str]:
     if not board.closed:
         lines.append(f"cannot be closed: {why_not}" if why_not else "may be closed")
     return lines
+
+
+def _people(board: Board) -> list[str]:
+    """Who let it be done: by the listed name of the key, where there was a signature."""
+    told = f"approved by {safe(board.approved, 160)}" if board.approved else "not approved"
+    if board.second:
+        told += f"; second person: {safe(board.second, 160)}"
+    return [told]
 
 
 def _troubles(board: Board) -> list[str]:
@@ -121,8 +130,11 @@ def name(item: Item) -> str:
     return f"{safe(item.token.name or item.token.ref.id, 60)} on {safe(item.backend)}"
 
 
-def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
-    """A plan for people to review: every hazard, and the exact calls of so many tokens."""
+def plan_lines(plan: Plan, calls: int = 20, second: str = "") -> list[str]:
+    """A plan for people to review: every hazard, and the exact calls of so many tokens.
+
+    ``second`` says why a second person is needed: see ``rules``.
+    """
     lines = [_title(plan), f"  reason        {safe(plan.reason, 300)}"]
     if plan.incident:
         lines.append(f"  incident      {safe(plan.incident, 60)}")
@@ -142,8 +154,8 @@ def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
         many = f" ({count:,} token{'s'[: count != 1]})" if len(plan.items) > 1 else ""
         code = safe(raised.hazard.code, 40)
         lines.append(f"  {word}        {code}{many}: {safe(raised.hazard.text, 400)}")
-    if plan.second_person:
-        lines.append(f"  second person needed: {safe(plan.second_person, 200)}")
+    if second:
+        lines.append(f"  second person needed: {safe(second, 300)}")
     for sink in plan.sinks:
         lines.append(f"  deliver to    {safe(sink, 80)}")
     if plan.verb is Verb.ROTATE:

@@ -40,12 +40,13 @@ from console.response.climbing import LONGEST
 from console.response.locks import alive as alive
 from console.response.locks import take
 from console.response.planfile import file_of
+from console.response.rules import Rules
 from console.response.run import Result as Result
 from console.response.run import Run, backends
 from console.response.signing import check_approval, taken_over
 from console.response.steps import End
 from console.response.witnessing import Witnesses
-from console.settings import JournalSettings, Paths, Settings, load
+from console.settings import Paths, Settings
 from console.text import safe
 
 LOCK_PATIENCE = 3.0
@@ -200,11 +201,12 @@ async def _locked(
     show: int | None,
 ) -> Result:
     try:
-        settings = load(paths.config) if paths.config.exists() else None
-        signing = settings.journal if settings is not None else JournalSettings()
+        rules = Rules.now(paths)
+        settings, signing = rules.settings, rules.journal
         plan = approved(plan_id, journal, paths)
         check_approval(plan_id, journal, signing)
-        second.check(plan, journal, signing, settings.response if settings is not None else None)
+        second.check(plan, journal, rules)
+        rules.tell(journal)
         session = taken_over(session, journal, signing)
         witnesses = Witnesses.of(signing, journal)
     except (PlanRefused, UsageError) as refusal:

@@ -15,6 +15,7 @@ from console.response import folding, planfile, report
 from console.response.board import Board, Lane, Late
 from console.response.locks import alive
 from console.response.plan import Plan
+from console.response.rules import Rules
 from console.settings import Paths
 from console.tui.background import Background
 
@@ -86,22 +87,22 @@ class Told(NamedTuple):
     alarm: bool
 
 
-def standing(board: Board, working: bool) -> str:
-    """Where a run stands, in a word or two."""
+def standing(board: Board, working: bool, rules: Rules) -> str:
+    """Where a run stands, in a word or two, under the rules of now."""
     if not board.approved:
         return "not approved"
     word = report.standing(board)
-    if word in ("running", "not begun") and _waits(board):
+    if word in ("running", "not begun") and _waits(board, rules):
         return "second person"
     return "stopped" if word == "running" and not working else word
 
 
-def _waits(board: Board) -> str:
+def _waits(board: Board, rules: Rules) -> str:
     done = board.second or board.broken_glass
-    return "" if done or not board.approved else board.plan.second_person
+    return "" if done or not board.approved else rules.second_person(board.plan)
 
 
-def snapshot(board: Board, working: bool, now: float) -> Shown:
+def snapshot(board: Board, working: bool, now: float, rules: Rules) -> Shown:
     """What there is to show of a board now."""
     board.tick(now)
     lines = [
@@ -125,7 +126,8 @@ def snapshot(board: Board, working: bool, now: float) -> Shown:
     ]
     waves = max((row.item.wave for row in board.rows.values()), default=0) + 1
     return Shown(
-        board.plan, standing(board, working), working, _waits(board), board.sums(), board.total,
+        board.plan, standing(board, working, rules), working, _waits(board, rules), board.sums(),
+        board.total,
         list(board.lanes(now)), board.evidence(), board.eta(now), board.began, board.last,
         board.wave, waves, board.approved, board.second, board.broken_glass,
         list(board.alarms), list(board.late.values()), dict(board.halted), board.may_close(),
@@ -168,7 +170,8 @@ class RunReader(Background[bool]):
         else:
             folding.refresh(self._board, self._view)
         working = any(alive(plan, self._where) for plan in self._board.plans)
-        self._on_shown(snapshot(self._board, working, self._now()))
+        rules = Rules.now(self._where)
+        self._on_shown(snapshot(self._board, working, self._now(), rules))
 
     def _extended(self) -> bool:
         """Whether a plan that extends this run was approved since it was folded."""
@@ -210,9 +213,10 @@ class RunsReader(Background[bool]):
         if self._view is None:
             self._view = self._open()
         names = sorted((path.stem for path in self._where.plans.glob("*.json")), reverse=True)
-        self._on_told([self._row(name) for name in names])
+        rules = Rules.now(self._where)
+        self._on_told([self._row(name, rules) for name in names])
 
-    def _row(self, name: str) -> Told:
+    def _row(self, name: str, rules: Rules) -> Told:
         board = self._boards.get(name)
         if board is None:
             try:
@@ -225,6 +229,6 @@ class RunsReader(Background[bool]):
         about = f"{plan.incident}: " if plan.incident else ""
         return Told(
             plan.id, plan.made_at.timestamp(), plan.verb.value, board.total, sums["left"],
-            sums["failed"], standing(board, alive(plan.id, self._where)), about + plan.reason,
-            bool(board.alarms),
+            sums["failed"], standing(board, alive(plan.id, self._where), rules),
+            about + plan.reason, bool(board.alarms),
         )  # fmt: skip

@@ -28,6 +28,7 @@ from console.response.board import Board
 from console.response.folding import fold
 from console.response.locks import alive
 from console.response.plan import Plan
+from console.response.rules import Rules
 from console.response.signing import Desk
 
 MAX_SECRETS = 16 * 1024 * 1024
@@ -97,8 +98,9 @@ def start(chosen: argparse.Namespace) -> int:
     desk = Desk(here.settings.journal)
     with opening.journal(here.paths) as journal:
         approval.approved(plan.id, journal, here.paths)
-        second.check(plan, journal, here.settings.journal, here.settings.response)
-        desk.session(journal, plan.reason, plan.incident)
+        rules = Rules.now(here.paths)
+        second.check(plan, journal, rules)
+        desk.session(journal, rules, plan.reason, plan.incident)
         told_signature(desk, here.settings)
     runner.start(plan.id, here.paths, desk.current, secrets)
     if chosen.no_watch:
@@ -253,11 +255,11 @@ def extend(chosen: argparse.Namespace) -> int:
         extends=plan.id,
     )
     more = planning.make(wanted, here)
-    planfile.save(more, here.paths)
+    planning.keep(more, here)
     if chosen.json:
         print(planning.as_json(more))
         return Exit.OK
-    for line in report.plan_lines(more):
+    for line in report.plan_lines(more, second=Rules(here.settings).second_person(more)):
         output.line(line)
     output.note(f"kept as {more.id}; to go on: token-console approve {report.short(more.id)}")
     return Exit.OK

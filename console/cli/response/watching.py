@@ -100,6 +100,8 @@ def summary(board: Board, view: JournalView, now: float) -> dict[str, object]:
         "verb": board.plan.verb.value,
         "incident": board.plan.incident,
         "standing": report.standing(board),
+        "approved_by": board.approved,
+        "second_person": board.second,
         "total": board.total,
         "states": board.sums(),
         "evidence": board.evidence(),

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from console.errors import UsageError
 from console.inventory.search import Row
 from console.journal import scan
-from console.tui.lines import Line, count, fit
+from console.tui.lines import Line, block, count, fit
 from console.tui.pages.plan import Consumers, many_lines, plan_lines
 from console.tui.widgets.bar import Bar
 from console.tui.widgets.page import Page
@@ -263,7 +263,12 @@ class ActBar(Bar):
             [
                 (),
                 [(" APPROVED, NOT STARTED ", "warn"), (self.target.name, "bold")],
-                [("   A second person has to approve: ", ""), (why, "bold")],
+                *block(
+                    "",
+                    [("A second person has to approve: ", ""), (why, "bold")],
+                    self.app.size.width,
+                    3,
+                ),
                 [("   They run  ", ""), (command, "bold")],
                 [("   or, in their own console: l runs, enter on this one, y.", "")],
             ]
