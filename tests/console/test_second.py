@@ -23,7 +23,6 @@ from console.response import approval, making, planfile, second
 from console.response.plan import Plan, digest
 from console.response.rules import Rules
 from console.response.signing import Desk
-from console.settings import Paths
 
 WHY = "leaked in a public repository"
 ALICE, BOB = "alice@example.com", "bob@example.com"
