@@ -14,8 +14,8 @@ Write a :class:`Fixture` for your system, and let pytest run each check with it:
 A check raises :class:`Failure` with what to mend, skips (``unittest.SkipTest``) where the
 backend declares no such ability, or returns. :class:`FixtureFault` says that the fixture is
 to be mended first. No check runs longer than ``Fixture.limit``. A check's docstring is the
-line of the contract that it holds the backend to. Without pytest: ``python -m backends.conformance
-my_package.my_module:MySystem``.
+line of the contract that it holds the backend to. Without pytest:
+``python -m backends.conformance [--path DIR] my_package.my_module:MySystem``.
 """
 
 from __future__ import annotations

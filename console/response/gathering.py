@@ -24,7 +24,7 @@ from console.inventory.lineage import Below
 from console.inventory.search import Inventory
 from console.journal import scan
 from console.journal.entry import uuid7
-from console.response import cascade, making, order, places, scope, second, traps
+from console.response import cascade, making, order, places, scope, traps
 from console.response.escrow import recipients
 from console.response.hazards import ALIVE, View, not_planned, rules
 from console.response.not_done import OTHERS
@@ -157,7 +157,6 @@ async def gather(
             for name, lane in lanes.items()
         },
         budget=ours.budget,
-        second_person=second.needed(ours, items),
         extends=extends,
         probe=probe,
     )

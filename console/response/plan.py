@@ -123,9 +123,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
 
     ``sinks`` names where a rotation delivers the new values, ``escrow`` the public keys
     that each is sealed to first. ``rates`` is in changing calls a second for each backend;
-    ``budget`` so many failures halt a backend's lane. ``second_person`` says why one is
-    needed, "" where none is. ``extends`` is the plan whose late arrivals this one takes in.
-    ``probe`` says that the responder agreed to have the old values tried.
+    ``budget`` so many failures halt a backend's lane. ``extends`` is the plan whose late
+    arrivals this one takes in. ``probe`` says that the responder agreed to have the old
+    values tried. Whether a second person is needed is not in here: see ``rules``.
     """
 
     id: str
@@ -140,7 +140,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
     escrow: tuple[str, ...] = ()
     rates: Mapping[str, float] = {}
     budget: int = 3
-    second_person: str = ""
     extends: str = ""
     probe: bool = False
     version: int = VERSION

@@ -31,10 +31,11 @@ def equation(board: Board) -> str:
     return f"{board.total:,} = {' + '.join(parts)}"
 
 
-def standing(board: Board, *, working: bool) -> str:
+def standing(board: Board, *, working: bool, needed: str = "") -> str:
     """Where the whole run stands, in a word or two, for everybody who shows it.
 
     ``working`` is whether its runner lives: what is not being done is not running.
+    ``needed`` is why it takes a second person, by the rules of now (``Rules.second_person``).
     """
     if not board.approved:
         return "not approved"
@@ -46,27 +47,27 @@ def standing(board: Board, *, working: bool) -> str:
         return "through, not closed"
     if board.paused:
         return "paused"
-    if waits(board):
+    if waits(board, needed):
         return "second person"
     if board.began:
         return "running" if working else "stopped"
     return "not begun"
 
 
-def waits(board: Board) -> str:
+def waits(board: Board, needed: str) -> str:
     """Why a second person is waited for; empty where none is."""
     done = board.second or board.broken_glass
-    return "" if done or not board.approved else board.plan.second_person
+    return "" if done or not board.approved else needed
 
 
-def headline(board: Board, now: float, *, working: bool) -> str:
+def headline(board: Board, now: float, *, working: bool, needed: str = "") -> str:
     """What the run is, how far, for how long, and until when."""
     plan = board.plan
     ran = age(max(0.0, now - board.began)) if board.began else "not begun"
     eta = board.eta(now) if working else None
     until = f", about {age(eta)} left" if eta and not board.closed else ""
     about = f" · {safe(plan.incident, 40)}" if plan.incident else ""
-    word = standing(board, working=working)
+    word = standing(board, working=working, needed=needed)
     stopped = " (its runner is gone; run start goes on)" if word == "stopped" else ""
     return f"RUN {short(plan.id)} {plan.verb}{about} · {word}{stopped} · {ran}{until}"
 
@@ -76,15 +77,18 @@ def short(plan_id: str) -> str:
     return plan_id[-8:]
 
 
-def situation(board: Board, now: float | None = None, *, working: bool) -> list[str]:
+def situation(
+    board: Board, now: float | None = None, *, working: bool, needed: str = ""
+) -> list[str]:
     """The situation report: plain lines for a chat or a ticket. Safe to show."""
     now = time.time() if now is None else now
     board.tick(now)
     plan = board.plan
     lines = [
-        headline(board, now, working=working),
+        headline(board, now, working=working, needed=needed),
         f"as of {stamp(datetime.fromtimestamp(now, UTC))}, from the journal's entry {board.seq:,}",
         f"why: {safe(plan.reason, 300)}",
+        *_people(board),
         equation(board),
         *old_values(board, now),
     ]
@@ -128,6 +132,14 @@ def old_values(board: Board, now: float) -> list[str]:
     return lines
 
 
+def _people(board: Board) -> list[str]:
+    """Who let it be done: by the listed name of the key, where there was a signature."""
+    told = f"approved by {safe(board.approved, 160)}" if board.approved else "not approved"
+    if board.second:
+        told += f"; second person: {safe(board.second, 160)}"
+    return [told]
+
+
 def _troubles(board: Board) -> list[str]:
     lines = [f"ALARM {safe(alarm, 300)}" for alarm in board.alarms[:5]]
     failed = [row for row in board.rows.values() if row.state == "failed"]
@@ -157,8 +169,11 @@ def name(item: Item) -> str:
     return f"{safe(item.token.name or item.token.ref.id, 60)} on {safe(item.backend)}"
 
 
-def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
-    """A plan for people to review: every hazard, and the exact calls of so many tokens."""
+def plan_lines(plan: Plan, calls: int = 20, second: str = "") -> list[str]:
+    """A plan for people to review: every hazard, and the exact calls of so many tokens.
+
+    ``second`` says why a second person is needed: see ``rules``.
+    """
     lines = [_title(plan), f"  reason        {safe(plan.reason, 300)}"]
     if plan.incident:
         lines.append(f"  incident      {safe(plan.incident, 60)}")
@@ -184,8 +199,8 @@ def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
     for text, times in unknown.most_common(MOST_TOLD):
         many = f" ({times:,} token{'s'[: times != 1]})" if len(plan.items) > 1 else ""
         lines.append(f"  ! not known   {safe(text, 400)}{many}")
-    if plan.second_person:
-        lines.append(f"  second person needed: {safe(plan.second_person, 200)}")
+    if second:
+        lines.append(f"  second person needed: {safe(second, 300)}")
     for sink in plan.sinks:
         lines.append(f"  deliver to    {safe(sink, 80)}")
     if plan.verb is Verb.ROTATE:

@@ -16,6 +16,7 @@ from console.response.board import Board, Lane, Late
 from console.response.listing import Wanted
 from console.response.locks import alive
 from console.response.plan import Plan
+from console.response.rules import Rules
 from console.response.verdict import UNDONE, Verdict, What
 from console.settings import Paths
 from console.tui.background import Background
@@ -94,9 +95,10 @@ class Told(NamedTuple):
     """The worst that is known of the old values."""
 
 
-def snapshot(board: Board, working: bool, now: float) -> Shown:
-    """What there is to show of a board now."""
+def snapshot(board: Board, working: bool, now: float, rules: Rules) -> Shown:
+    """What there is to show of a board now, under the rules of now."""
     board.tick(now)
+    needed = rules.second_person(board.plan)
     lines = [
         Line("", 0, late.handle, late.name or late.handle, late.backend, "late", late.words, 0,
              by_hand=False, verdict=Verdict(What.UNDONE, UNDONE[board.plan.verb], late.words))
@@ -119,13 +121,15 @@ def snapshot(board: Board, working: bool, now: float) -> Shown:
     ]
     waves = max((row.item.wave for row in board.rows.values()), default=0) + 1
     return Shown(
-        board.plan, report.standing(board, working=working), working, report.waits(board),
+        board.plan, report.standing(board, working=working, needed=needed), working,
+        report.waits(board, needed),
         board.sums(), board.total, list(board.lanes(now, working=working)), board.evidence(),
         board.eta(now), board.began, board.last,
         board.wave, waves, board.approved, board.second, board.broken_glass,
         list(board.alarms), list(board.late.values()), dict(board.halted),
         board.may_close(now), lines, excepted, board.seq,
-        report.situation(board, now, working=working), verdict.waiting(board.rows.values(), now),
+        report.situation(board, now, working=working, needed=needed),
+        verdict.waiting(board.rows.values(), now),
     )  # fmt: skip
 
 
@@ -164,7 +168,8 @@ class RunReader(Background[bool]):
         else:
             folding.refresh(self._board, self._view)
         working = any(alive(plan, self._where) for plan in self._board.plans)
-        self._on_shown(snapshot(self._board, working, self._now()))
+        rules = Rules.now(self._where)
+        self._on_shown(snapshot(self._board, working, self._now(), rules))
 
     def _extended(self) -> bool:
         """Whether a plan that extends this run was approved since it was folded."""
@@ -210,11 +215,12 @@ class RunsReader(Background[bool]):
         if self._view is None:
             self._view = self._open()
         names = sorted((path.stem for path in self._where.plans.glob("*.json")), reverse=True)
-        rows = [self._row(name) for name in names]
+        rules = Rules.now(self._where)
+        rows = [self._row(name, rules) for name in names]
         shown = [row for row in rows if row is not None]
         self._on_told(shown, len(rows) - len(shown))
 
-    def _row(self, name: str) -> Told | None:
+    def _row(self, name: str, rules: Rules) -> Told | None:
         board = self._boards.get(name)
         if board is None:
             try:
@@ -229,7 +235,12 @@ class RunsReader(Background[bool]):
         about = f"{plan.incident}: " if plan.incident else ""
         return Told(
             plan.id, plan.made_at.timestamp(), plan.verb.value, board.total, sums["left"],
-            sums["failed"], report.standing(board, working=alive(plan.id, self._where)),
+            sums["failed"],
+            report.standing(
+                board,
+                working=alive(plan.id, self._where),
+                needed=rules.second_person(plan),
+            ),
             about + plan.reason, bool(board.alarms),
             verdict.worst(board.rows.values(), self._now()) if board.approved else "",
         )  # fmt: skip

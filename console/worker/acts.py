@@ -33,6 +33,7 @@ from console.response import (
     service,
 )
 from console.response.plan import Mode, Plan
+from console.response.rules import Rules
 from console.response.signing import Desk
 
 Answer = dict[str, Any]
@@ -78,8 +79,7 @@ class Acts:
             inventory.close()
         card = not_done.not_done(plan)
         forbidden = all(item.fatal for item in plan.items)
-        if card is None and not forbidden:
-            planfile.save(plan, self.fleet.paths)
+        needed = await asyncio.to_thread(self._kept, plan, keep=card is None and not forbidden)
         told = {
             "plan": plan.id,
             "verb": plan.verb.value,
@@ -99,11 +99,11 @@ class Acts:
             "not_done": None
             if card is None
             else {"title": card.title, "why": card.why, "instead": list(card.instead)},
-            "second_person": plan.second_person,
+            "second_person": needed,
             "escrow": len(plan.escrow),
-            "lines": report.plan_lines(plan, SHOWN),
+            "lines": report.plan_lines(plan, SHOWN, needed),
             # Without calls, and without the line that says so.
-            "head": len(report.plan_lines(plan, 0)) - 1,
+            "head": len(report.plan_lines(plan, 0, needed)) - 1,
         }
         if len(plan.items) == 1:
             told["item"] = msgspec.to_builtins(plan.only)
@@ -112,67 +112,72 @@ class Acts:
 
     async def approve(self, request: Mapping[str, Any]) -> Answer:
         """The responder's approval. The run starts at once where no second person is needed."""
-        plan = self._plan(request)
+        plan, paths = self._plan(request), self.fleet.paths
         given = {str(code): str(why) for code, why in dict(request.get("answers", {})).items()}
         broken = str(request.get("break_glass", ""))
 
-        def approve() -> bool:
-            with opening.journal(self.fleet.paths) as journal:
+        def approve() -> str:
+            with opening.journal(paths) as journal:
                 if broken:
-                    second.break_glass(plan, journal, broken)
+                    second.break_glass(plan, journal, paths, broken, self._desk)
                 typed = str(request.get("typed") or "")
-                approval.approve(plan, journal, self.fleet.paths, typed, given, self._desk)
-            if plan.second_person and not broken:
-                return False
-            runner.start(plan.id, self.fleet.paths, self._desk.current)
-            return True
+                approval.approve(plan, journal, paths, typed, given, self._desk)
+            if not broken and (needed := Rules.now(paths).second_person(plan)):
+                return needed
+            runner.start(plan.id, paths, self._desk.current)
+            return ""
 
         # The agent may wait for a touch, and the runner's lock for a recovery.
-        started = await asyncio.to_thread(approve)
-        waits = "" if started else plan.second_person
+        waits = await asyncio.to_thread(approve)
         return {"run": plan.id, "signed": self._desk.standing, "waits": waits}
+
+    def _kept(self, plan: Plan, *, keep: bool) -> str:
+        """Keep a plan for its approval; why that takes a second person too, if it does.
+
+        One that nobody can approve is not kept.
+        """
+        if keep:
+            with opening.journal(self.fleet.paths) as journal:
+                approval.keep(plan, journal, self.fleet.paths)
+        return Rules.now(self.fleet.paths).second_person(plan)
 
     async def second(self, request: Mapping[str, Any]) -> Answer:
         """A second person's approval of a plan that somebody else approved."""
-        plan = self._plan(request)
-        if str(request.get("typed", "")).strip() != plan.typed_word:
-            raise UsageError("that is not what was asked for", f"Type: {plan.typed_word}")
+        plan, paths = self._plan(request), self.fleet.paths
+        typed, reason = str(request.get("typed", "")), str(request.get("reason", ""))
 
         def approve() -> Entry:
-            with opening.journal(self.fleet.paths) as journal:
-                approval.read(plan.id, journal, self.fleet.paths)
-                reason = str(request.get("reason", ""))
-                return second.approve(plan, journal, self.fleet.paths, reason, self._desk)
+            with opening.journal(paths) as journal:
+                return second.approve(plan, journal, paths, typed, reason, self._desk)
 
         return {"says": (await asyncio.to_thread(approve)).sentence}
 
     async def glass(self, request: Mapping[str, Any]) -> Answer:
         """Do without the second person of an approved plan, and start its run."""
-        plan = self._plan(request)
+        plan, paths = self._plan(request), self.fleet.paths
 
         def go_on() -> Entry:
-            with opening.journal(self.fleet.paths) as journal:
-                approval.approved(plan.id, journal, self.fleet.paths)
+            with opening.journal(paths) as journal:
+                approval.approved(plan.id, journal, paths)
                 reason = str(request.get("reason", ""))
-                broken = second.break_glass(plan, journal, reason, self._desk)
-                self._desk.session(journal, plan.reason, plan.incident)
-            runner.start(plan.id, self.fleet.paths, self._desk.current)
+                broken = second.break_glass(plan, journal, paths, reason, self._desk)
+                self._desk.session(journal, Rules.now(paths), plan.reason, plan.incident)
+            runner.start(plan.id, paths, self._desk.current)
             return broken
 
         return {"says": (await asyncio.to_thread(go_on)).sentence}
 
     async def start(self, request: Mapping[str, Any]) -> Answer:
         """Start a run, or go on with one whose runner is gone."""
-        plan = self._plan(request)
+        plan, paths = self._plan(request), self.fleet.paths
 
         def start() -> None:
-            with opening.journal(self.fleet.paths) as journal:
-                approval.approved(plan.id, journal, self.fleet.paths)
-                second.check(
-                    plan, journal, self.fleet.settings.journal, self.fleet.settings.response
-                )
-                self._desk.session(journal, plan.reason, plan.incident)
-            runner.start(plan.id, self.fleet.paths, self._desk.current)
+            with opening.journal(paths) as journal:
+                rules = Rules.now(paths)
+                approval.approved(plan.id, journal, paths)
+                second.check(plan, journal, rules)
+                self._desk.session(journal, rules, plan.reason, plan.incident)
+            runner.start(plan.id, paths, self._desk.current)
 
         await asyncio.to_thread(start)
         return {"run": plan.id}

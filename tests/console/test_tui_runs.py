@@ -24,6 +24,14 @@ def paths(tmp_path):
     return made
 
 
+def production(paths) -> None:
+    """Let the configuration ask for a second person at vault-prod."""
+    paths.config.write_text(
+        '[backend.vault-prod]\ntype = "estate"\nproduction = true\n'
+        '[journal]\nallowed_signers = "signers"\n'
+    )
+
+
 def asked(paths) -> list[dict]:
     file = paths.state / "asked"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
@@ -95,7 +103,8 @@ def test_recorded_is_never_called_dead(paths) -> None:
 
 
 def test_the_board_says_what_needs_a_person(paths) -> None:
-    run = revoke(paths, [f"job-{n}" for n in range(1, 7)], second_person="vault-prod is production")
+    production(paths)
+    run = revoke(paths, [f"job-{n}" for n in range(1, 7)])
     run.decide("breakglass", why="nobody else is awake")
     run.end([1, 2])
     run.decide("halt", backend="vault-prod", detail="3 failures")
@@ -185,7 +194,8 @@ DECISIONS = {
 @pytest.mark.parametrize("key", DECISIONS)
 def test_a_decision_takes_a_typed_reason_and_where_it_is_grave_a_word(paths, key) -> None:
     items = [item(n, Verb.ROTATE, f"job-{n}", "vault-prod") for n in (1, 2)]
-    run = Run(paths, items, second_person="vault-prod is production")
+    production(paths)
+    run = Run(paths, items)
     run.decide("halt", backend="vault-prod", detail="3 failures")
     app = world.application(paths, act=True, worker="plan")
     wanted, words = DECISIONS[key]
@@ -295,7 +305,8 @@ def test_late_arrivals_are_planned_for_under_the_run(paths) -> None:
 
 
 def test_what_is_refused_is_said_and_changes_nothing(paths) -> None:
-    revoke(paths, ["one", "two"], second_person="vault-prod is production")
+    production(paths)
+    revoke(paths, ["one", "two"])
     app = world.application(paths, act=True, worker="refuse")
 
     async def steps(pilot):

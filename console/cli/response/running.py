@@ -37,6 +37,7 @@ from console.response.board import Board
 from console.response.listing import Wanted
 from console.response.locks import alive
 from console.response.plan import Plan
+from console.response.rules import Rules
 from console.response.signing import Desk
 
 MAX_SECRETS = 16 * 1024 * 1024
@@ -56,6 +57,7 @@ def list_(chosen: argparse.Namespace) -> int:
                 hidden += 1
                 continue
             told.append((plan, board, alive(plan.id, here.paths)))
+    rules = Rules.now(here.paths)
     if words := listing.hidden_words(hidden, "run list --all"):
         output.note(words)
     if chosen.json:
@@ -68,7 +70,9 @@ def list_(chosen: argparse.Namespace) -> int:
                 "states": board.sums(),
                 "approved": bool(board.approved),
                 "running": living,
-                "standing": report.standing(board, working=living),
+                "standing": report.standing(
+                    board, working=living, needed=rules.second_person(plan)
+                ),
                 "old_values": _counts(board, now),
                 "cannot_close": board.may_close(now),
             }
@@ -86,7 +90,7 @@ def list_(chosen: argparse.Namespace) -> int:
                 f"{board.total:,}",
                 f"{board.sums()['left']:,}",
                 f"{board.sums()['failed']:,}",
-                _state(board, living=living),
+                _state(board, living=living, needed=rules.second_person(plan)),
                 verdict.summary(plan, board.rows.values(), now) if board.approved else "",
                 plan.reason,
             ]
@@ -97,8 +101,8 @@ def list_(chosen: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _state(board: Board, *, living: bool) -> str:
-    standing = report.standing(board, working=living)
+def _state(board: Board, *, living: bool, needed: str) -> str:
+    standing = report.standing(board, working=living, needed=needed)
     return {"stopped": "stopped: run start", "second person": "waits for a second"}.get(
         standing, standing
     )
@@ -117,8 +121,9 @@ def start(chosen: argparse.Namespace) -> int:
     desk = Desk(here.settings.journal)
     with opening.journal(here.paths) as journal:
         approval.approved(plan.id, journal, here.paths)
-        second.check(plan, journal, here.settings.journal, here.settings.response)
-        desk.session(journal, plan.reason, plan.incident)
+        rules = Rules.now(here.paths)
+        second.check(plan, journal, rules)
+        desk.session(journal, rules, plan.reason, plan.incident)
         told_signature(desk, here.settings)
     runner.start(plan.id, here.paths, desk.current, secrets)
     if chosen.no_watch:
@@ -173,7 +178,8 @@ def report_(chosen: argparse.Namespace) -> int:
             print(export.dumps(watching.summary(board, view, here.paths, time.time())))
         else:
             living = listing.working(board.plans, here.paths)
-            for line in report.situation(board, working=living):
+            needed = Rules.now(here.paths).second_person(plan)
+            for line in report.situation(board, working=living, needed=needed):
                 watching.say(line)
     return Exit.OK
 
@@ -262,11 +268,11 @@ def extend(chosen: argparse.Namespace) -> int:
         extends=plan.id,
     )
     more = planning.make(wanted, here)
-    planfile.save(more, here.paths)
+    planning.keep(more, here)
     if chosen.json:
         print(planning.as_json(more))
         return Exit.OK
-    for line in report.plan_lines(more):
+    for line in report.plan_lines(more, second=Rules(here.settings).second_person(more)):
         output.line(line)
     output.note(f"kept as {more.id}; to go on: token-console approve {report.short(more.id)}")
     return Exit.OK

@@ -16,6 +16,7 @@ from console.response.board import Board
 from console.response.folding import refresh
 from console.response.locks import alive
 from console.response.plan import Item
+from console.response.rules import Rules
 from console.settings import Paths
 
 PAUSE = 0.1
@@ -117,11 +118,14 @@ def summary(board: Board, view: JournalView, where: Paths, now: float) -> dict[s
     """The whole board for a script."""
     working = listing.working(board.plans, where)
     rows = board.rows.values()
+    needed = Rules.now(where).second_person(board.plan)
     return {
         "plan": board.plan.id,
         "verb": board.plan.verb.value,
         "incident": board.plan.incident,
-        "standing": report.standing(board, working=working),
+        "standing": report.standing(board, working=working, needed=needed),
+        "approved_by": board.approved,
+        "second_person": board.second,
         "old_values": {what.value: n for what, n in verdicts.counts(rows, now).items()},
         "total": board.total,
         "states": board.sums(),
@@ -187,7 +191,8 @@ def _many(board: Board, where: Paths) -> Callable[[bool], None]:
             told = now
             output.progress_done()
             living = listing.working(board.plans, where)
-            ends = report.situation(board, now, working=living) if ended else []
+            needed = Rules.now(where).second_person(board.plan)
+            ends = report.situation(board, now, working=living, needed=needed) if ended else []
             for line in ends or [report.equation(board)]:
                 say(line)
 

@@ -197,10 +197,10 @@ class Deciding(Acting):
         """Show the plan that somebody else approved, and have it approved."""
         if self.shown is None:
             return
-        plan, by = self.shown.plan, self.shown.approved
+        plan, by, second = self.shown.plan, self.shown.approved, self.shown.second
 
         def lines(width: int) -> Sequence[Drawn]:
-            said = plan_lines(plan, CALLS)
+            said = plan_lines(plan, CALLS, second)
             return [[(f" APPROVE AS SECOND PERSON what {by} approved", "bad")],
                     *many_lines(said, width)]  # fmt: skip
 

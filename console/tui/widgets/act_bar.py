@@ -292,7 +292,12 @@ class ActBar(Bar):
             [
                 (),
                 [(" APPROVED, NOT STARTED ", "warn"), (self.target.name, "bold")],
-                [("   A second person has to approve: ", ""), (why, "bold")],
+                *block(
+                    "",
+                    [("A second person has to approve: ", ""), (why, "bold")],
+                    self.app.size.width,
+                    3,
+                ),
                 [("   They run  ", ""), (command, "bold")],
                 [("   or, in their own console: l runs, enter on this one, y.", "")],
             ]
