@@ -37,6 +37,13 @@ _COLUMN["plan"] = (
     f"json_extract({_TEXT}, '$.act.plan_ref'), json_extract({_TEXT}, '$.run.plan'))) VIRTUAL"
 )
 _COLUMNS = ",\n".join(f"  {column}" for column in _COLUMN.values())
+_REF = (
+    f"ref TEXT GENERATED ALWAYS AS (coalesce(json_extract({_TEXT}, '$.out.ref'),"
+    f" json_extract({_TEXT}, '$.act.plan_ref'))) VIRTUAL"
+)
+_STEP = f"step TEXT GENERATED ALWAYS AS (coalesce(json_extract({_TEXT}, '$.act.step'), '')) VIRTUAL"
+COLUMNS = (*_COLUMN.values(), _REF, _STEP)
+"""How each column beside the leaf is computed from it."""
 _TREE = """
 CREATE TABLE node (level INTEGER, idx INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, idx))
   WITHOUT ROWID;
@@ -69,9 +76,8 @@ CREATE TABLE entry (
   seq INTEGER PRIMARY KEY CHECK (seq > 0 AND seq = json_extract({_TEXT}, '$.seq')),
   leaf BLOB NOT NULL CHECK (typeof(leaf) = 'blob'),
 {_COLUMNS},
-  ref TEXT GENERATED ALWAYS AS
-    (coalesce(json_extract({_TEXT}, '$.out.ref'), json_extract({_TEXT}, '$.act.plan_ref'))) VIRTUAL,
-  step TEXT GENERATED ALWAYS AS (coalesce(json_extract({_TEXT}, '$.act.step'), '')) VIRTUAL,
+  {_REF},
+  {_STEP},
   CHECK (id IS NOT NULL AND kind IS NOT NULL AND prev IS NOT NULL)
 );
 CREATE UNIQUE INDEX entry_id ON entry (id);

@@ -1,4 +1,4 @@
-"""The format of one journal entry, version 3: a closed schema and its exact bytes.
+"""The format of one journal entry, version 4: a closed schema and its exact bytes.
 
 An entry's leaf is RFC 8785 JSON (JCS) in UTF-8. The stored bytes are what counts:
 whoever checks the journal hashes them and never writes them anew. There are no floats,
@@ -30,9 +30,11 @@ from console.journal.parts import RunMark as RunMark
 from console.journal.parts import Target as Target
 from console.journal.parts import Who as Who
 
-VERSION = 3
-READS = (1, 2, 3)
+VERSION = 4
+READS = (1, 2, 3, 4)
 """Older versions had fewer kinds and parts; their entries stay as they are and are read as such."""
+ANSWERS_SIGNED = 4
+"""The version from which on a session's key signs what came of its calls too."""
 MAX_LEAF = 32 * 1024
 """Bytes of one entry. The tile format for publishing the log ends at 65,535."""
 GENESIS = "0" * 64
@@ -148,6 +150,9 @@ ONLY: Mapping[str, frozenset[Kind]] = {
             Kind.APPROVAL,
             Kind.RUN,
             Kind.INTENT,
+            Kind.OUTCOME,
+            Kind.EVIDENCE,
+            Kind.OBSERVE,
             Kind.BREAKGLASS,
             Kind.RECOVERY,
         }

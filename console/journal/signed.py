@@ -1,25 +1,33 @@
-"""Whether the responders' signatures in a journal hold: openings and plans, and intents.
+"""Whether the responders' signatures in a journal hold: openings, plans, intents, answers.
 
 Every signature is an SSHSIG over ``entry.statement``. Openings and plans are signed by the
-responder's own key, in the namespace of entries; intents by the key that a signed opening
-names, in the namespace of intents. The time at which a key had to be valid is the entry's
-own, by the writing machine's clock, unless a witness's is at hand.
+responder's own key, in the namespace of entries; intents, and what came of them, by the key
+that a signed opening names, in the namespace of intents. An outcome bears the signature of
+the same session as its intent: whoever holds the log's key alone can change neither. The
+time at which a key had to be valid is the entry's own, by the writing machine's clock,
+unless a witness's is at hand.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+from collections import OrderedDict
 from datetime import UTC, datetime
 
 from console.journal import operator
-from console.journal.entry import Body, Kind, parse, statement
+from console.journal.entry import ANSWERS_SIGNED, Body, Kind, SchemaError, parse, statement
 from console.journal.parts import Sig
 from console.journal.ssh import sshsig
 from console.journal.ssh.allowed import AllowedSigners
 from console.journal.ssh.errors import SignatureRefused
 from console.journal.ssh.mark import ENTRY, INTENT, SessionMark
 from console.journal.store import Reader, raw
+
+_ANSWERS = (Kind.OUTCOME, Kind.EVIDENCE, Kind.RECOVERY, Kind.OBSERVE)
+"""What came of a call, or was seen of it later."""
+_REMEMBERED = 4096
 
 
 class NotAllowed(SignatureRefused):
@@ -49,11 +57,24 @@ def check_responder(body: Body, allowed: AllowedSigners | None) -> None:
 
 
 class Checker:
-    """Fed with every entry in order. Remembers the sessions that were opened."""
+    """Fed with every entry in order. Remembers the sessions that were opened.
 
-    def __init__(self, allowed: AllowedSigners | None) -> None:
+    ``store`` is asked for the calls that later entries answer, where they were long ago.
+    """
+
+    def __init__(self, allowed: AllowedSigners | None, store: Reader | None = None) -> None:
         self._allowed = allowed
+        self._store = store
         self._sessions: dict[bytes, tuple[SessionMark, NotAllowed | None]] = {}
+        self._calls: OrderedDict[str, bytes] = OrderedDict()
+        self.good = 0
+        """Signatures that hold; whose keys they are is another question."""
+        self.unbound = 0
+        """Outcomes of signed calls that bear no signature; their runner never leaves it out."""
+        self.first_unbound = 0
+        self.later = 0
+        """Later answers to signed calls (evidence, recoveries) that bear none: another process
+        than the call's has no session."""
 
     def begin(self, store: Reader, upto: int) -> None:
         """Learn the sessions that were opened before, where the walk begins in the middle."""
@@ -62,19 +83,34 @@ class Checker:
         )
         for (leaf,) in found:
             self.step(parse(raw(leaf)))
+        self.good = 0
 
     def step(self, body: Body) -> SignatureRefused | None:
         """What is wrong with the entry's signature; None where it has none, or a good one."""
+        if body.type is Kind.INTENT:
+            self._remember(body)
         if body.sig is None:
+            if body.type in _ANSWERS and body.v >= ANSWERS_SIGNED and self._caller(body):
+                self._count(body)
             return None
         try:
-            # Whoever decides about a run may do so with the session's key, or their own.
-            decided = body.type is Kind.RUN and body.sig.namespace == INTENT
-            if body.type is Kind.INTENT or decided:
-                return self._intent(body, body.sig)
-            return self._responder(body)
+            # A session's key signs its calls, what came of them, and what is decided about
+            # a run; for all but the calls the responder's own key may stand too.
+            by_session = body.type is Kind.INTENT or (
+                body.type in (Kind.RUN, *_ANSWERS) and body.sig.namespace == INTENT
+            )
+            refused = self._by_session(body, body.sig) if by_session else self._responder(body)
         except SignatureRefused as error:
             return error
+        self.good += 1
+        return refused
+
+    def _count(self, body: Body) -> None:
+        if body.type is Kind.OUTCOME:
+            self.unbound += 1
+            self.first_unbound = self.first_unbound or body.seq
+        else:
+            self.later += 1
 
     def _responder(self, body: Body) -> NotAllowed | None:
         refusal = None
@@ -87,12 +123,39 @@ class Checker:
             self._sessions[operator.session_key_blob(mark)] = mark, refusal
         return refusal
 
-    def _intent(self, body: Body, sig: Sig) -> NotAllowed | None:
-        session, refusal = self._sessions.get(sshsig.parse(_blob(sig)).key.blob, (None, None))
+    def _by_session(self, body: Body, sig: Sig) -> NotAllowed | None:
+        key = sshsig.parse(_blob(sig)).key.blob
+        session, refusal = self._sessions.get(key, (None, None))
         if session is None:
             raise SignatureRefused("signed by a key that no signed session names")
-        operator.check_intent(sig, statement(body), session, _moment(body))
+        if body.type not in _ANSWERS:
+            operator.check_intent(sig, statement(body), session, _moment(body))
+            return refusal
+        operator.check_answer(sig, statement(body), session)
+        caller = self._caller(body)
+        if body.type is Kind.OUTCOME and caller and caller != key:
+            raise SignatureRefused("signed in another session than the call that it answers")
         return refusal
+
+    def _caller(self, body: Body) -> bytes:
+        """The key that signed the call which an entry answers; empty where none did."""
+        ref = body.out.ref if body.out is not None else ""
+        if ref and ref not in self._calls and self._store is not None:
+            found = self._store.rows("SELECT leaf FROM entry WHERE id = ?", (ref,))
+            with contextlib.suppress(SchemaError):
+                for (leaf,) in found:
+                    if (answered := parse(raw(leaf))).type is Kind.INTENT:
+                        self._remember(answered)
+        return self._calls.get(ref, b"")
+
+    def _remember(self, call: Body) -> None:
+        key = b""
+        if call.sig is not None:
+            with contextlib.suppress(SignatureRefused):
+                key = sshsig.parse(_blob(call.sig)).key.blob
+        self._calls[call.id] = key
+        if len(self._calls) > _REMEMBERED:
+            self._calls.popitem(last=False)
 
 
 def _session(body: Body) -> SessionMark:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from console.errors import JournalError
+from console.journal import guards
 from console.journal.database import connect_to_read, connect_to_write, wal
 from console.journal.lock import Busy, locked, open_lock
-from console.journal.store import AlreadyRecorded, Full, Trouble
+from console.journal.store import AlreadyRecorded, Full, Odd, Trouble
 
 LOCK_PATIENCE = 30.0
 """Seconds that a writer waits for the others before it gives up."""
@@ -68,6 +69,13 @@ class SqliteReader:
                 return str(error)
         return "" if ill == "ok" else str(ill)
 
+    def guards(self) -> list[Odd]:
+        with self._threads:
+            try:
+                return guards.sqlite_odd(self.connection)
+            except sqlite3.Error as error:
+                raise trouble(self.path, error, "read") from None
+
     def close(self) -> None:
         with self._threads:
             self.connection.close()
@@ -120,6 +128,12 @@ class SqliteStore(SqliteReader):
 
     def add_entry(self, seq: int, leaf: bytes) -> None:
         self.insert("INSERT INTO entry (seq, leaf) VALUES (?, ?)", [(seq, leaf)])
+
+    def mend(self) -> list[Odd]:
+        try:
+            return guards.sqlite_mend(self.connection)
+        except sqlite3.Error as error:
+            raise trouble(self.path, error, "write") from None
 
     def reopen(self) -> None:
         with self._alone():

@@ -11,7 +11,7 @@ from console.journal.files import Files
 from console.journal.store import Reader, extent
 from console.journal.tlog.checkpoint import Checkpoint
 from console.journal.tlog.note import NoteError, Signer, Verifier, open_note
-from console.journal.verify import Code, Report, verify
+from console.journal.verify import Report, verify
 
 WHOLE = 4000
 """Entries up to which a journal is verified whole at every start: less than a tenth of a second."""
@@ -28,8 +28,7 @@ def problem(store: Reader, files: Files, signer: Signer) -> str:
         report = _verify(store, files, signer)
     except ConsoleError as error:
         return str(error)
-    grave = [finding for finding in report.findings if finding.code is not Code.INCOMPLETE]
-    if grave:
+    if grave := [finding for finding in report.findings if finding.grave]:
         return grave[0].text
     remember(files, report)
     return ""
@@ -37,7 +36,7 @@ def problem(store: Reader, files: Files, signer: Signer) -> str:
 
 def remember(files: Files, report: Report) -> None:
     """Keep how far everything was verified. Losing that only costs time."""
-    if report.newest and report.code in (Code.VERIFIED, Code.INCOMPLETE):
+    if report.newest and not any(finding.grave for finding in report.findings):
         with contextlib.suppress(ConsoleError):
             if _before(files) != report.newest:
                 pins.write(files.verified, report.newest)

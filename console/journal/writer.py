@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -26,7 +26,7 @@ from console.journal.entry import (
 )
 from console.journal.files import Files
 from console.journal.guard import Guard
-from console.journal.parts import ClockStep, KeyMark
+from console.journal.parts import ClockStep, KeyMark, Sig
 from console.journal.store import AlreadyRecorded, Store, Trouble, last_checkpoint, leaf_at, newest
 from console.journal.tlog import note
 from console.journal.tlog.note import Signer
@@ -42,6 +42,10 @@ SELECT (SELECT kind FROM entry WHERE id = ?),
 """
 
 
+Signing = Callable[[bytes], Sig | None]
+"""Gives the signature over an entry's statement; None where there is none to be had."""
+
+
 class Draft(NamedTuple):
     """An entry that does not know its place yet, and what it asks of the journal."""
 
@@ -49,6 +53,8 @@ class Draft(NamedTuple):
     guard: Guard | None = None
     named: bool = False
     """Whether its id was given, and could have been used before."""
+    answer: Signing | None = None
+    """For an intent: what signs the answer, where the journal itself has to close it."""
 
 
 class Writer:

@@ -240,6 +240,7 @@ async def _locked(
             secrets=secrets,
             sinks=sinks,
             sign=session.sign_intent,
+            answer=session.sign_answer,
             witnesses=witnesses,
             climb=LONGEST if climb is None else climb,
             called=show_it,

@@ -81,8 +81,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         )
         self.keeper = Keeper(
             self.world.open_journal,
-            self.world.journal_base,
-            self.world.asked,
+            self.world.own_journal,
             now,
             lambda standing: self.from_thread(self._stands, standing),
         )
