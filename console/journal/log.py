@@ -260,8 +260,8 @@ class Journal:
             if self.problem:
                 raise JournalError(
                     f"the journal is not whole: {self.problem}",
-                    "Nothing is sent on it. Keep the file as evidence; "
-                    "then: token-console journal verify.",
+                    "Nothing is sent on it. See what is wrong, and what to do about it: "
+                    "token-console journal verify.",
                 )
             try:
                 told = self._commit(drafts, more)

@@ -341,17 +341,6 @@ def check_intent(mark: SignatureMark, leaf: bytes, session: SessionMark, at: dat
     Raises:
         SignatureRefused: it is not.
     """
-    check_answer(mark, leaf, session)
-    if at >= datetime.fromtimestamp(session.expires + LEEWAY, UTC):
-        raise SignatureRefused("signed after the session had expired")
-
-
-def check_answer(mark: SignatureMark, leaf: bytes, session: SessionMark) -> None:
-    """Whether what came of a call is signed by its session's key, at whatever time.
-
-    Raises:
-        SignatureRefused: it is not.
-    """
     data = _blob(mark)
     parsed = sshsig.parse(data)
     sshsig.check(parsed, leaf, INTENT)
@@ -361,6 +350,13 @@ def check_answer(mark: SignatureMark, leaf: bytes, session: SessionMark) -> None
         raise SignatureRefused(
             f"signed by {parsed.key.fingerprint}, and the session's key is {fingerprint(known)}"
         )
+    in_time(session, at)
+
+
+def in_time(session: SessionMark, at: datetime) -> None:
+    """Whether a session's key could still sign an intent then. Raises ``SignatureRefused``."""
+    if at >= datetime.fromtimestamp(session.expires + LEEWAY, UTC):
+        raise SignatureRefused("signed after the session had expired")
 
 
 def session_key_blob(session: SessionMark) -> bytes:

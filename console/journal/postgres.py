@@ -217,7 +217,8 @@ class PostgresStore:
             after = page[-1][0]
         return ""
 
-    def guards(self) -> list[Odd]:
+    def guards(self, *, deep: bool = False) -> list[Odd]:
+        """Of its columns ``damage`` tells, and its indexes are the server's own."""
         odd: list[Odd] = []
         triggers = self.rows(_TRIGGERS, (SCHEMA,))
         for table, name, on, definition in triggers:

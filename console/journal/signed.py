@@ -15,9 +15,20 @@ import binascii
 import contextlib
 from collections import OrderedDict
 from datetime import UTC, datetime
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from console.journal import operator
-from console.journal.entry import ANSWERS_SIGNED, Body, Kind, SchemaError, parse, statement
+from console.journal.entry import (
+    ANSWERS_SIGNED,
+    Body,
+    Kind,
+    SchemaError,
+    parse,
+    statement,
+    statement_in,
+)
 from console.journal.parts import Sig
 from console.journal.ssh import sshsig
 from console.journal.ssh.allowed import AllowedSigners
@@ -28,6 +39,8 @@ from console.journal.store import Reader, raw
 _ANSWERS = (Kind.OUTCOME, Kind.EVIDENCE, Kind.RECOVERY, Kind.OBSERVE)
 """What came of a call, or was seen of it later."""
 _REMEMBERED = 4096
+_RAW = 64
+"""Bytes of an Ed25519 signature, with which a blob ends."""
 
 
 class NotAllowed(SignatureRefused):
@@ -56,6 +69,24 @@ def check_responder(body: Body, allowed: AllowedSigners | None) -> None:
             raise NotAllowed(str(error), error.hint) from None
 
 
+class _Seal(NamedTuple):
+    """What all signatures of one session's key have in common, read once."""
+
+    session: SessionMark
+    refusal: NotAllowed | None
+    parsed: sshsig.Parsed
+    mark: Sig
+
+    def check(self, sig: Sig, data: bytes, said: bytes) -> None:
+        """Whether this is one over a statement. Raises ``SignatureRefused``."""
+        if replace(self.mark, sig=sig.sig) != sig:
+            raise SignatureRefused(
+                "the entry says something else about its signature than is in it"
+            )
+        own = self.parsed.signature[:-_RAW] + data[-_RAW:]
+        sshsig.check(self.parsed._replace(signature=own), said, INTENT)
+
+
 class Checker:
     """Fed with every entry in order. Remembers the sessions that were opened.
 
@@ -67,6 +98,7 @@ class Checker:
         self._store = store
         self._sessions: dict[bytes, tuple[SessionMark, NotAllowed | None]] = {}
         self._calls: OrderedDict[str, bytes] = OrderedDict()
+        self._seals: dict[bytes, _Seal] = {}
         self.good = 0
         """Signatures that hold; whose keys they are is another question."""
         self.unbound = 0
@@ -85,8 +117,11 @@ class Checker:
             self.step(parse(raw(leaf)))
         self.good = 0
 
-    def step(self, body: Body) -> SignatureRefused | None:
-        """What is wrong with the entry's signature; None where it has none, or a good one."""
+    def step(self, body: Body, leaf: bytes | None = None) -> SignatureRefused | None:
+        """What is wrong with the entry's signature; None where it has none, or a good one.
+
+        ``leaf`` is the entry's bytes, where they are at hand: what was signed is cut from them.
+        """
         if body.type is Kind.INTENT:
             self._remember(body)
         if body.sig is None:
@@ -99,7 +134,11 @@ class Checker:
             by_session = body.type is Kind.INTENT or (
                 body.type in (Kind.RUN, *_ANSWERS) and body.sig.namespace == INTENT
             )
-            refused = self._by_session(body, body.sig) if by_session else self._responder(body)
+            if by_session:
+                said = statement(body) if leaf is None else statement_in(leaf)
+                refused = self._by_session(body, body.sig, said)
+            else:
+                refused = self._responder(body)
         except SignatureRefused as error:
             return error
         self.good += 1
@@ -123,19 +162,27 @@ class Checker:
             self._sessions[operator.session_key_blob(mark)] = mark, refusal
         return refusal
 
-    def _by_session(self, body: Body, sig: Sig) -> NotAllowed | None:
-        key = sshsig.parse(_blob(sig)).key.blob
-        session, refusal = self._sessions.get(key, (None, None))
-        if session is None:
-            raise SignatureRefused("signed by a key that no signed session names")
+    def _by_session(self, body: Body, sig: Sig, said: bytes) -> NotAllowed | None:
+        data = _blob(sig)
+        seal = self._seals.get(data[:-_RAW]) or self._sealed_by(data)
+        seal.check(sig, data, said)
         if body.type not in _ANSWERS:
-            operator.check_intent(sig, statement(body), session, _moment(body))
-            return refusal
-        operator.check_answer(sig, statement(body), session)
-        caller = self._caller(body)
-        if body.type is Kind.OUTCOME and caller and caller != key:
-            raise SignatureRefused("signed in another session than the call that it answers")
-        return refusal
+            operator.in_time(seal.session, _moment(body))
+        elif body.type is Kind.OUTCOME:
+            caller = self._caller(body)
+            if caller and caller != seal.parsed.key.blob:
+                raise SignatureRefused("signed in another session than the call that it answers")
+        return seal.refusal
+
+    def _sealed_by(self, data: bytes) -> _Seal:
+        """The session whose key signed; all but a signature's last bytes are the same in each."""
+        parsed = sshsig.parse(data)
+        session, refusal = self._sessions.get(parsed.key.blob, (None, None))
+        if session is None or parsed.key.certificate is not None:
+            raise SignatureRefused("signed by a key that no signed session names")
+        seal = _Seal(session, refusal, parsed, operator.mark_of(data))
+        self._seals[data[:-_RAW]] = seal
+        return seal
 
     def _caller(self, body: Body) -> bytes:
         """The key that signed the call which an entry answers; empty where none did."""
@@ -152,7 +199,9 @@ class Checker:
         key = b""
         if call.sig is not None:
             with contextlib.suppress(SignatureRefused):
-                key = sshsig.parse(_blob(call.sig)).key.blob
+                data = _blob(call.sig)
+                seal = self._seals.get(data[:-_RAW])
+                key = (sshsig.parse(data) if seal is None else seal.parsed).key.blob
         self._calls[call.id] = key
         if len(self._calls) > _REMEMBERED:
             self._calls.popitem(last=False)

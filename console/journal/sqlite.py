@@ -61,7 +61,7 @@ class SqliteReader:
                 raise trouble(self.path, error, "read") from None
 
     def damage(self) -> str:
-        """SQLite's own check of its pages. It does not read the indexes, which decide nothing."""
+        """SQLite's own check of its pages. What is in the indexes is for ``guards``."""
         with self._threads:
             try:
                 ill = self.connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -69,10 +69,11 @@ class SqliteReader:
                 return str(error)
         return "" if ill == "ok" else str(ill)
 
-    def guards(self) -> list[Odd]:
+    def guards(self, *, deep: bool = False) -> list[Odd]:
         with self._threads:
             try:
-                return guards.sqlite_odd(self.connection)
+                odd = guards.sqlite_odd(self.connection)
+                return odd + (guards.sqlite_indexes(self.connection) if deep else [])
             except sqlite3.Error as error:
                 raise trouble(self.path, error, "read") from None
 

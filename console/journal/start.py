@@ -49,14 +49,15 @@ def _before(files: Files) -> bytes:
 def _verify(store: Reader, files: Files, signer: Signer) -> Report:
     before = _before(files)
     count = extent(store)[0]
-    if count <= WHOLE or not before:
-        return verify(store, vkeys=[signer.vkey], pins=[before] if before else [])
     try:
-        text = open_note(before, [Verifier.parse(signer.vkey)]).text
+        known = Checkpoint.parse(open_note(before, [Verifier.parse(signer.vkey)]).text)
     except NoteError:
-        # An older key's, or damaged: then the long way.
-        return verify(store, vkeys=[signer.vkey])
-    return verify(store, vkeys=[signer.vkey], since=Checkpoint.parse(text))
+        # None, an older key's, or damaged: then the long way.
+        pinned = [before] if before and count <= WHOLE else []
+        return verify(store, vkeys=[signer.vkey], pins=pinned)
+    if count <= WHOLE:
+        return verify(store, vkeys=[signer.vkey], pins=[before], signed=known.size)
+    return verify(store, vkeys=[signer.vkey], since=known)
 
 
 def may_upgrade(store: Reader, files: Files, first: bytes) -> None:

@@ -56,8 +56,12 @@ class Reader(Protocol):
     def damage(self) -> str:
         """What the database itself finds wrong with its files; empty if nothing."""
 
-    def guards(self) -> list[Odd]:
-        """What is missing or strange about the tables' triggers, columns and indexes."""
+    def guards(self, *, deep: bool = False) -> list[Odd]:
+        """What is missing or strange about the tables' triggers, columns and indexes.
+
+        ``deep`` also compares what is derived from the entries with them, as long as that
+        takes.
+        """
 
     def close(self) -> None:
         """Let go of the database."""

@@ -126,6 +126,7 @@ def verify(
     require_signed: bool = False,
     allowed_signers: str | None = None,
     since: Checkpoint | None = None,
+    signed: int = 0,
 ) -> Report:
     """Verify a journal.
 
@@ -144,6 +145,8 @@ def verify(
             whose the keys are by which the responders signed.
         since: a checkpoint up to which everything was verified before. Older entries are
             then represented by the tree alone: an edit there is not seen.
+        signed: up to this entry the responders' signatures were checked before. For whoever
+            has a pin of that size: while it fits, these entries are the same as then.
 
     Raises:
         UsageError: the policy, the signers, a key or a pin cannot be read.
@@ -158,9 +161,12 @@ def verify(
         trusted.remember(cosigned(store))
         if since is None and (ill := store.damage()):
             report.add(Code.TAMPERED, "damage", f"the database is damaged: {ill}")
-        for odd in store.guards():
+        for odd in store.guards(deep=since is None):
             report.add(Code.TAMPERED if odd.foreign else Code.INCOMPLETE, "guard", odd.text)
-        _Pass(store, trusted, report, allowed_signers, every_signature=every_signature).run(since)
+        walk = _Pass(
+            store, trusted, report, allowed_signers, signed, every_signature=every_signature
+        )
+        walk.run(since)
     except Broken as error:
         report.add(Code.TAMPERED, "chain", str(error), report.entries + 1)
     except Trouble as error:
@@ -184,6 +190,7 @@ class _Pass:
         trusted: trust.Trust,
         report: Report,
         signers: str | None,
+        signed: int,
         *,
         every_signature: bool,
     ) -> None:
@@ -192,7 +199,7 @@ class _Pass:
         self._report = report
         self._signers = signers
         self._checker: Checker | None = None
-        self._skipped = 0
+        self._skipped = signed
         self._nodes: tree.Digests | None = tree.Digests()
         self._every = every_signature
         self._tally = Tally(store)
@@ -216,7 +223,7 @@ class _Pass:
             if self._nodes is not None:
                 self._nodes.add(made)
             self._tally.add(body)
-            self._signature(body)
+            self._signature(body, leaf)
             self._report.entries, self._last = seq, leaf
             if size == seq:
                 self._checkpoint(size, note, rotated=body.type is Kind.KEY_ROTATE)
@@ -225,13 +232,15 @@ class _Pass:
                 self._trust.compare(seq, self._tree.root())
         self._end(signed)
 
-    def _signature(self, body: Body) -> None:
+    def _signature(self, body: Body, leaf: bytes) -> None:
         """Check whatever signature is there. A journal without any needs nothing of SSH."""
+        if body.seq <= self._skipped:
+            return
         if self._checker is None:
             if body.sig is None and not (self._skipped and body.type is Kind.OUTCOME):
                 return
             self._checker = self._made_checker()
-        if (refused := self._checker.step(body)) is not None:
+        if (refused := self._checker.step(body, leaf)) is not None:
             self._responder(body.seq, refused)
 
     def _made_checker(self) -> Checker:

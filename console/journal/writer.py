@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from console.errors import JournalError
 from console.journal import guard, keys, scan, start, tree
+from console.journal.advice import REBUILD
 from console.journal.describe import Entry, entry_of
 from console.journal.entry import (
     ANSWERS,
@@ -232,7 +233,7 @@ class Writer:
         if found is None or grown is None or not found[1].startswith(f"{body}\n".encode()):
             raise JournalError(
                 "the journal's tree does not fit its newest signed checkpoint",
-                "Nothing is sent on it. See what is wrong: token-console journal verify.",
+                f"Nothing is sent on it. Make the tree anew: {REBUILD}.",
             )
         if found[1] != self.note and self.given is None:
             # Another process wrote it, and may have rotated the key.

@@ -21,8 +21,8 @@ from console.journal.tlog.checkpoint import Checkpoint
 from console.journal.tlog.note import NoteError
 from console.journal.verify import Code, Finding, Report, verify
 
-_KEPT = frozenset({"signer", "events", "unbound", "tree"})
-"""Findings about older entries, which a check of what is new cannot find again."""
+_NOT_LOOKED_AT = frozenset({"signer", "events", "unbound"})
+"""Findings that a check with an earlier verdict in hand does not make again."""
 
 BELIEVED = "believed: it is its own first"
 
@@ -76,6 +76,7 @@ def assess(
     own: Own | None = None,
     *,
     before: Report | None = None,
+    whole: bool = True,
     every_signature: bool = False,
     require_signed: bool = False,
     store: Reader | None = None,
@@ -83,8 +84,9 @@ def assess(
     """The verdict on a journal, and a note beside it of how far everything was verified.
 
     ``own`` is absent for a copy, of which this console knows nothing but what is ``known``.
-    With ``before``, an earlier verdict on the same journal, only what is new is read; what
-    was found about the rest is kept. ``store`` is read from in the view's place.
+    With ``before``, an earlier verdict on the same journal, older signatures and audit
+    events are not looked at again, and what was found about them is kept; not ``whole``
+    reads only what is new. ``store`` is read from in the view's place.
 
     Raises:
         UsageError: the policy, the signers, a key or a pin cannot be read.
@@ -98,11 +100,12 @@ def assess(
         vkeys=known.vkeys or ((before.key,) if before is not None and before.key else ()),
         policy=known.policy or _witnesses(own, known, store),
         # What is new is compared with what was verified before: older pins were, then.
-        pins=known.pins if before is None else (),
+        pins=known.pins if before is None else (before.newest,) if whole else (),
         every_signature=every_signature,
         require_signed=require_signed,
         allowed_signers=known.allowed_signers,
-        since=None if before is None else _point(before),
+        since=None if before is None or whole else _point(before),
+        signed=before.entries if before is not None else 0,
     )
     if known.trouble:
         text = f"whose journal it is was not checked: {known.trouble}"
@@ -126,13 +129,15 @@ def _point(before: Report) -> Checkpoint:
 
 
 def _carry_over(before: Report, report: Report) -> None:
+    kept = _NOT_LOOKED_AT if report.whole else _NOT_LOOKED_AT | {"tree"}
     for each in before.findings:
-        if each.what in _KEPT and each not in report.findings:
+        if each.what in kept and each not in report.findings:
             report.findings.append(each)
-    report.unsigned += before.unsigned
     report.signatures += before.signatures
     report.unbound += before.unbound
-    report.checkpoints = before.checkpoints + report.checkpoints
+    if not report.whole:
+        report.unsigned += before.unsigned
+        report.checkpoints += before.checkpoints
 
 
 def _events(own: Own, view: JournalView, report: Report) -> None:

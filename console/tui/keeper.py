@@ -106,10 +106,12 @@ class Keeper(Background[bool]):
         store = view.store
         watched = Watched(store, self._progress(entries), lambda: self.ending) if store else None
         known = assess.known(self._own)
-        before = None if full or entries <= WHOLE else self._good
+        before = None if full else self._good
         if before is None and self._pin:
             known = known._replace(pins=(*known.pins, self._pin))
-        return assess.assess(view, known, self._own, before=before, store=watched)
+        return assess.assess(
+            view, known, self._own, before=before, whole=entries <= WHOLE, store=watched
+        )
 
     def _conclude(self, report: Report) -> None:
         from console.journal.verify import Code
@@ -203,8 +205,8 @@ class Watched:
     def damage(self) -> str:
         return self._store.damage()
 
-    def guards(self) -> list[Odd]:
-        return self._store.guards()
+    def guards(self, *, deep: bool = False) -> list[Odd]:
+        return self._store.guards(deep=deep)
 
     def close(self) -> None:
         self._store.close()

@@ -37,7 +37,7 @@ REASON = "leaked in a public repository"
 CANARY = "tk_live_Zq81mVnC4yXs07RtBwKd"
 COMMANDS = (
     "list", "show", "verify", "prove", "export", "find-secret", "doctor", "recover", "witness",
-    "key", "pin", "acknowledge", "init-postgres",
+    "key", "pin", "acknowledge", "init-postgres", "rebuild",
 )  # fmt: skip
 
 

@@ -265,7 +265,7 @@ def test_changed_entries_are_never_signed_over(scene: Scene, tmp_path: Path) -> 
         crime.done()
         store = SqliteStore(path)
         with pytest.raises(JournalError, match=told):
-            rebuild(store, scene.key, [scene.key.vkey], known=scene.newest)
+            rebuild(store, [scene.key.vkey], known=[scene.newest])
         store.close()
     crime = Crime(path)
     crime.db.execute("DELETE FROM checkpoint")
