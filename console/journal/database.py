@@ -8,6 +8,7 @@ are off, and both appends and checkpoints happen only under one exclusive file l
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -218,7 +219,13 @@ def _sync_directory(path: Path) -> None:
 
 
 def _trouble(path: Path, error: Exception) -> JournalError:
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        hint = f"Another program has it open and holds it. See who: fuser {path}."
+    elif code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC:
+        hint = "Free space on its disk."
+    else:
+        hint = "Look it over: token-console journal doctor."
     return JournalError(
-        f"cannot use the journal {path}: {error}",
-        "Nothing is sent while that is so. Check the disk's space and the file's owner and mode.",
+        f"cannot use the journal {path}: {error}", f"Nothing is sent while that is so. {hint}"
     )

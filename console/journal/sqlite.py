@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from console import ownership
 from console.errors import JournalError
 from console.journal import guards
 from console.journal.database import connect_to_read, connect_to_write, wal
@@ -23,16 +24,24 @@ WAL_LIMIT = 16 * 1024 * 1024
 
 def trouble(where: object, error: sqlite3.Error, doing: str) -> Trouble:
     """SQLite's error as one that tells the responder what to do."""
-    code = getattr(error, "sqlite_errorcode", None) or 0
-    kind = Full if code & 0xFF == sqlite3.SQLITE_FULL else Trouble
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    kind = Full if code == sqlite3.SQLITE_FULL else Trouble
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return kind(f"cannot {doing} the journal {where}: {error}", held(where))
     if doing == "read":
         return kind(
             f"cannot read the journal {where}: {error}", "Check it: token-console journal verify."
         )
+    hint = "Free space on its disk." if kind is Full else "Look: token-console journal doctor."
     return kind(
         f"cannot write to the journal {where}: {error}",
-        "Nothing is sent while that is so. Free space on its disk, or mend its permissions.",
+        f"Nothing is sent while that is so. {hint}",
     )
+
+
+def held(path: object) -> str:
+    """What to do where another program holds the database."""
+    return f"Another program has it open and holds it. See who: fuser {path}. Nothing was sent."
 
 
 class SqliteReader:
@@ -93,6 +102,7 @@ class SqliteStore(SqliteReader):
         self._checkpoint_at = WAL_LIMIT
         self._threads = threading.RLock()
         self.path = path
+        ownership.must_be_ours(path)
         try:
             self._lock = open_lock(path.with_name(path.name + ".lock"))
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from console import ownership
 from console.errors import ConsoleError, JournalError
 from console.journal import chain, pins
 from console.journal.entry import Kind, parse
@@ -27,6 +28,8 @@ def problem(store: Reader, files: Files, signer: Signer) -> str:
     try:
         report = _verify(store, files, signer)
     except ConsoleError as error:
+        if ownership.denied(error):
+            raise  # Somebody else's file says nothing about the journal.
         return str(error)
     if grave := [finding for finding in report.findings if finding.grave]:
         return grave[0].text
@@ -36,6 +39,8 @@ def problem(store: Reader, files: Files, signer: Signer) -> str:
 
 def remember(files: Files, report: Report) -> None:
     """Keep how far everything was verified. Losing that only costs time."""
+    if ownership.foreign(files.verified):
+        return  # What root leaves there, its owner could not read.
     if report.newest and not any(finding.grave for finding in report.findings):
         with contextlib.suppress(ConsoleError):
             if _before(files) != report.newest:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from console import ownership
 from console.errors import ConsoleError, JournalError, UsageError
 from console.journal import files, keys, pins, start, trust
 from console.journal.files import Files
@@ -179,7 +180,7 @@ def _own_key(beside: Files) -> tuple[str, str]:
     try:
         signer = keys.load(beside.key)
     except ConsoleError as error:
-        return "", str(error)
+        return "", ". ".join(filter(None, (str(error), ownership.hint(error))))
     return (signer.vkey, "") if signer else ("", "")
 
 

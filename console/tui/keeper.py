@@ -57,6 +57,7 @@ class Keeper(Background[bool]):
         super().__init__("check of the journal", self._unreadable)
         self._open = open_journal
         self._own = own
+        self.places = (own.base.parent,)
         self._remote = own.asked.url is not None
         self._now = now
         self._on_standing = on_standing

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from console import ownership
 from console.cli import output
 from console.cli.journal import place
 from console.errors import ConsoleError, Exit
@@ -30,7 +31,10 @@ def verify(chosen: argparse.Namespace) -> int:
     except ConsoleError as error:
         if chosen.json:
             print(json.dumps({"code": int(Code.UNUSABLE), "result": str(error)}))
-        output.error(str(error), error.hint)
+        where = paths(chosen.home)
+        output.error(
+            str(error), ownership.hint(error, (where.state, where.config.parent)) or error.hint
+        )
         return int(Code.UNUSABLE)
     if chosen.json:
         _print_json(report, known)
