@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from textual import events
 from textual.screen import Screen
 
-from console import crash
+from console import crash, ownership
 from console.errors import ConsoleError
 from console.journal.read import Entry
 from console.response import folding, planfile, verdict
@@ -89,8 +89,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         )
         self.keeper = Keeper(
             self.world.open_journal,
-            self.world.journal_base,
-            self.world.asked,
+            self.world.own_journal,
             now,
             lambda standing: self.from_thread(self._stands, standing),
         )
@@ -126,6 +125,8 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.call_later(self.exit, None, code)
 
     def crash_line(self, error: BaseException | None) -> str:
+        if error is not None and (whose := ownership.hint(error, (self.world.paths.state,))):
+            return f"token-console had to end: {whose}"
         name = type(error).__name__ if error is not None else "unknown error"
         where = crash.report(error, self.world.paths.state) if error is not None else None
         report = f" A report without any data is in {where}." if where else ""
