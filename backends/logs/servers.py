@@ -82,6 +82,7 @@ class PostgresLog(Lined):
         if settled := self._sessions.settle(datetime.now(UTC)):
             last = last or Batch("", b"")
             last.events += [self._event(one) for one in settled]
+            last.events.sort(key=lambda event: event.at)
             last.learned |= self.learned()
         if last is not None:
             yield last
