@@ -168,7 +168,7 @@ def load(path: Path) -> Settings:
         SettingsError: there is no file, or it is not TOML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise SettingsError(
             f"there is no configuration at {path}",

@@ -209,7 +209,9 @@ def test_a_log_of_postgresql_that_begins_today_covers_no_week(lab: Lab, tmp_path
     assert system.accepts(issued)
     live = tmp_path / "postgresql.json"
     text = lab.config.read_text()
-    kept = re.sub(r"^log_file = .*postgresql\.json.*$", f'log_file = "{live}"', text, flags=re.M)
+    kept = re.sub(
+        r"^log_file = .*postgresql\.json.*$", f'log_file = "{live}"', text, flags=re.MULTILINE
+    )
     assert kept != text
     (tmp_path / "config.toml").write_text(kept)
 

@@ -89,7 +89,7 @@ def text_of(path: Path) -> str:
     if len(data) > MAX_TEXT:
         raise UsageError(f"{path} is too large")
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not text") from None
 
