@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -41,6 +41,8 @@ class View(Screen[None], inherit_bindings=False):
 
     view: ClassVar[str]
     shows_run: ClassVar[bool] = True
+    leans: ClassVar[bool] = False
+    """Whether it reads through the view below it, and is nothing without that."""
     kept: ClassVar[int] = 6
     """Lines that stay in sight beside an open bar."""
     AUTO_FOCUS = ""
@@ -114,7 +116,16 @@ class View(Screen[None], inherit_bindings=False):
 
     def context(self) -> Context:
         """What is true here now."""
-        return self.world.context(self.view, self.row(), run=self.console_app.run_id != "")
+        return self.world.context(self.view, self.row(), **self.around())
+
+    def around(self) -> dict[str, Any]:
+        """What every view's context says of the application around it."""
+        app = self.console_app
+        return {
+            "run": self.shows_run and app.run_id != "",
+            "behind": app.way.behind,
+            "before": app.way.before,
+        }
 
     def frame(self) -> None:
         """Bring the lines around the body up to date; cheap when nothing changed."""
@@ -247,8 +258,8 @@ class View(Screen[None], inherit_bindings=False):
         raise NotImplementedError
 
     def do_back(self) -> None:
-        """One thing back: the strip of a run first, then the view."""
-        if not self.console_app.forget_run():
+        """One thing back: the strip of a run first where it is in sight, then the view."""
+        if not (self.shows_run and self.console_app.forget_run()):
             self.console_app.back()
 
     def do_quit(self) -> None:

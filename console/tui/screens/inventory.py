@@ -235,7 +235,7 @@ class InventoryView(Acting, inherit_bindings=False):
             self.target(),
             marks=len(self.table.marks),
             filtered=bool(self._filter.value) or self._filter.has_focus,
-            run=self.console_app.run_id != "",
+            **self.around(),
         )
 
     def on_token_table_moved(self) -> None:

@@ -250,12 +250,13 @@ class JournalScreen(View, inherit_bindings=False):
         self.set_focus(self._input)
 
     def do_back(self) -> None:
-        if self._input.value or self._input.has_focus:
-            self._input.set_value("")
-            self.focus_body()
-        elif self._verification:
+        if self._verification:
+            # What came last goes first.
             self._verification = False
             self._draw_detail(keep=False)
+        elif self._input.value or self._input.has_focus:
+            self._input.set_value("")
+            self.focus_body()
         elif self._kind:
             self._kind = ""
             self._from_the_top()

@@ -15,6 +15,7 @@ from textual.binding import Binding, BindingType
 from console.errors import UsageError
 from console.inventory.search import Row
 from console.journal import scan
+from console.tui.actions import key
 from console.tui.lines import Line, count, fit
 from console.tui.pages.plan import Consumers, many_lines, plan_lines
 from console.tui.widgets.bar import Bar
@@ -265,10 +266,19 @@ class ActBar(Bar):
                 [(" APPROVED, NOT STARTED ", "warn"), (self.target.name, "bold")],
                 [("   A second person has to approve: ", ""), (why, "bold")],
                 [("   They run  ", ""), (command, "bold")],
-                [("   or, in their own console: l runs, enter on this one, y.", "")],
+                [
+                    (
+                        f"   or, in their own console: {key('runs')} runs, enter on this one, "
+                        f"{key('second')}.",
+                        "",
+                    )
+                ],
             ]
         )
-        self.hint("Enter opens the run: n starts it then; B there breaks the glass. Esc leaves.")
+        self.hint(
+            f"Enter opens the run: {key('start')} starts it then; {key('glass')} there breaks the "
+            "glass. Esc leaves."
+        )
 
     def _pasted(self) -> None:
         self.hint("Pasting does nothing here: type it by hand, or esc.", bad=True)
