@@ -294,7 +294,7 @@ class Backend(ABC):
     async def events(
         self, since: datetime, until: datetime | None = None
     ) -> AsyncIterator[AuditEvent | Gap]:
-        """Stream audit events from ``since`` (inclusive), oldest first where the system can."""
+        """Stream audit events from ``since`` (inclusive), those of one log oldest first."""
         yield Gap(self.name, GapKind.UNLISTABLE, "audit events", "This system offers none.")
 
     async def log_names(self, refs: Iterable[TokenRef]) -> Mapping[str, TokenRef]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from backends.model import EvidenceLevel
+from backends.model import Covers, EvidenceLevel
 
 
 class Support(StrEnum):
@@ -98,6 +98,7 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     lets anyone reach. ``admin_grants`` names the grants with which one rules the system
     (the last token with one is not ended lightly). ``reuse_detection`` says that the system
     takes the second use of a replaced value for theft, and ends the successor too.
+    ``covers`` is what ``events`` tells of such tokens: undeclared, its silence shows nothing.
     """
 
     kind: str
@@ -111,7 +112,15 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     ceiling: EvidenceLevel = EvidenceLevel.ACCEPTED
     admin_grants: tuple[str, ...] = ()
     reuse_detection: bool = False
+    covers: Covers = Covers.PART
     notes: tuple[str, ...] = ()
+
+    @property
+    def reach(self) -> EvidenceLevel:
+        """The highest level that can be reached: no silence where no log has every use."""
+        if self.covers.all_uses:
+            return self.ceiling
+        return min(self.ceiling, EvidenceLevel.REFUSED)
 
     def can_read(self, what: Readable) -> Support:
         return self.reads.get(what, Support.UNKNOWN)

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from backends.contract import Option
 from backends.errors import BackendError, ConfigError, Forbidden, NotFound, ServerFault
 from backends.logs import cloudtrail
-from backends.logs.source import Batch, Clock, Hole, Source, SourceConfig
+from backends.logs.source import COVERS, Batch, Clock, Hole, Source, SourceConfig
 from backends.model import AuditEvent
 
 MAX_FILE = 512 << 20
@@ -116,14 +116,16 @@ class CloudTrailShelf(Source):
                 batch.bad += 1
                 continue
             clock.see(known.at)
-            batch.events.append(self._event(record, known, origin))
+            batch.events.extend(self._events(record, known, origin))
         clock.give(batch)
         # The order within a file is none that CloudTrail promises.
         batch.back = timedelta(0)
         return batch
 
-    def _event(self, record: dict[str, Any], known: cloudtrail.Known, origin: str) -> AuditEvent:
-        return cloudtrail.event_of(
+    def _events(
+        self, record: dict[str, Any], known: cloudtrail.Known, origin: str
+    ) -> tuple[AuditEvent, ...]:
+        return cloudtrail.events_of(
             record, known, backend=self.backend, kind=cloudtrail.KIND, region="", origin=origin
         )
 
@@ -160,6 +162,7 @@ class CloudTrailFiles(CloudTrailShelf):
     title: ClassVar[str] = "CloudTrail log files in a folder"
     options: ClassVar[tuple[Option, ...]] = (
         Option("path", "The folder; what is below it is read too.", required=True),
+        COVERS,
     )
 
     def shelf(self) -> Shelf:
@@ -177,6 +180,7 @@ class CloudTrailS3(CloudTrailShelf):
         Option("region", "The bucket's region.", str, "us-east-1"),
         Option("endpoint_url", "Another address than AWS's own."),
         Option("profile", "A profile of ~/.aws, where no credential is named in read."),
+        COVERS,
     )
 
     def __init__(self, config: SourceConfig) -> None:

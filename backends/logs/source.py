@@ -14,7 +14,8 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from backends.contract import Option
-from backends.model import AuditEvent, Secret
+from backends.errors import ConfigError
+from backends.model import AuditEvent, Covers, Secret
 
 STEP_BACK = timedelta(seconds=10)
 """Lines of requests under way at the same time may stand out of order by so much."""
@@ -61,8 +62,18 @@ class SourceConfig(NamedTuple):
     read: Secret | None = None
 
 
+COVERS = Option(
+    "covers",
+    "What is in it: changes, uses, both, or part (then its silence shows nothing).",
+)
+
+
 class Source(ABC):
-    """One log, of one backend. Blocking: it is read in a thread."""
+    """One log, of one backend. Blocking: it is read in a thread.
+
+    Raises:
+        ConfigError: ``covers`` is none of its words.
+    """
 
     type_name: ClassVar[str]
     title: ClassVar[str]
@@ -71,13 +82,25 @@ class Source(ABC):
     """Whether its events name tokens in the log's own way, which has to be looked up."""
     kind: ClassVar[str] = ""
     """The kind under which its events name tokens, where that is always the same."""
+    asks: ClassVar[bool] = False
+    """Whether nobody but the backend can say what it calls a token."""
     delay: ClassVar[timedelta] = timedelta(0)
     """How late lines may arrive after what they tell of."""
+    usually: ClassVar[Covers] = Covers.PART
+    """What such a log covers, where the configuration does not say."""
 
     def __init__(self, config: SourceConfig) -> None:
         self.name = config.name
         self.backend = config.backend
         self.config = config
+        said = config.options.get("covers") or self.usually.value
+        try:
+            self.covers = Covers(said)
+        except ValueError:
+            known = ", ".join(Covers)
+            raise ConfigError(
+                f"a log cannot cover {said!r}", f"One of: {known}.", "covers"
+            ) from None
 
     @abstractmethod
     def read(self, places: Mapping[str, bytes], learned: Mapping[str, str]) -> Iterator[Batch]:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from backends.model import AuditEvent, TokenRef
+from backends.model import AuditEvent, Effect, EventClass, TokenRef, use
 from backends.openbao.entry import Entry, Request, entry_of, is_login, is_request, outcome_of
 from backends.openbao.logfile import Tail
 
@@ -290,12 +290,16 @@ class AuditLog:
         # A dead token has no accessor in the log any more, but its HMAC is still known.
         key = key or self._by_secret.get(shown, "")
 
-        def event(mark: str, action: str, about: str) -> AuditEvent:
+        outcome = outcome_of(entry.error)
+
+        def event(mark: str, action: str, about: str, effect: Effect) -> AuditEvent:
             return AuditEvent(
                 id=request.id + mark,
                 at=entry.time,
                 action=action,
-                outcome=outcome_of(entry.error),
+                sort=EventClass.LIFE if effect else use(outcome),
+                effect=effect,
+                outcome=outcome,
                 token=self.ref_of(about),
                 actor=actor,
                 target=request.full_path,
@@ -304,7 +308,7 @@ class AuditLog:
                 detail=" ".join(entry.error.split())[:300],
             )
 
-        yield event("", "login" if login else request.operation, key)
+        yield event("", "login" if login else request.operation, key, Effect.UNSAID)
         response = entry.response
         if entry.error or response is None:
             return
@@ -312,10 +316,10 @@ class AuditLog:
         if response.data is not None and response.data.secret_id is not None:
             made = str(response.data.secret_id_accessor or "")
         if made and made in self._births and not request.path.startswith("auth/token/renew"):
-            yield event("/created", "created", made)
+            yield event("/created", "created", made, Effect.CREATED)
         ended = self._ended(request)
         if ended:
-            yield event("/revoked", "revoked", ended)
+            yield event("/revoked", "revoked", ended, Effect.REVOKED)
 
     def _ended(self, request: Request) -> str:
         asked = request.data

@@ -42,6 +42,7 @@ from backends.model import (
     Secret,
     Token,
     TokenRef,
+    use,
 )
 from backends.postgres import actions, consumers, identify, log, roles, scram, wire
 from backends.postgres.declared import OPTIONS, SSL_MODES, capabilities
@@ -196,6 +197,7 @@ class Postgres(Backend):
                     id=line.id,
                     at=line.at,
                     action=line.action,
+                    sort=use(line.outcome),
                     outcome=line.outcome,
                     token=refs.get(line.role),
                     actor=line.role,

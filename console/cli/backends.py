@@ -139,6 +139,6 @@ def _matrix(capabilities: dict[str, Any]) -> None:
             ),
         ]
     )
-    output.table(header, rows, [22] + [28] * len(kinds))
+    output.table(header, rows, [22] + [28] * len(kinds), key=1)
     for what in capabilities.get("unlistable", []):
         output.line(f"  cannot be listed: {what}")

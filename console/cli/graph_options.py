@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-ID = "handle, BACKEND/ID, id or unique name"
+from console.cli.words import ID
 
 
 def add(

@@ -17,6 +17,7 @@ from console.cli import output
 from console.cli.show import describe
 from console.errors import Exit, UsageError
 from console.inventory import export, query
+from console.inventory.naming import LIMIT, told_apart
 from console.inventory.search import COLUMNS, Inventory, Row, Sort
 from console.settings import Paths, paths
 from console.store import reading
@@ -26,6 +27,8 @@ PAGE = 1000
 HISTORY = 1000
 """Lines of a history that are read at least, to say how many there are."""
 MAX_SECRET = 64 * 1024
+AMBIGUOUS = 10
+"""Tokens that are listed where a text means several."""
 
 
 @contextlib.contextmanager
@@ -55,8 +58,13 @@ def one(inventory: Inventory, wanted: str) -> Row:
     if not found:
         raise UsageError(f"no token is called {wanted!r}", "Look for it: token-console list WORDS")
     if len(found) > 1:
-        names = "\n".join(f"{row.handle}  {row.backend}/{row.name}" for row in found[:10])
-        raise UsageError(f"{len(found)} tokens match {wanted!r}; name one by its handle", names)
+        told = told_apart(found[:AMBIGUOUS], time.time())
+        if len(found) > AMBIGUOUS:
+            told.append(f"and {'more' if len(found) == LIMIT else len(found) - AMBIGUOUS}")
+        many = f"{len(found)} or more" if len(found) == LIMIT else str(len(found))
+        raise UsageError(
+            f"{many} tokens are meant by {wanted!r}; name one by its handle", "\n".join(told)
+        )
     return found[0]
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from backends.model import Dependents, Token, TokenRef, decode
 from console.graph import model
 from console.graph.writing import Fact, Nodes, add, clear, note
+from console.store.classes import USE
 
 BATCH = 2_000
 CONSUMER_KINDS = {
@@ -100,7 +101,7 @@ def from_events(connection: Connection, nodes: Nodes, at: int) -> int:
         rows = connection.exec_driver_sql(
             f"SELECT handle, {column}, max(at), count(*), max(origin) FROM event"  # noqa: S608
             f" WHERE handle IS NOT NULL AND {column} <> '' AND outcome = 'ok'"
-            " GROUP BY 1, 2"
+            f" AND class = '{USE}' GROUP BY 1, 2"
         )
         for handle, name, seen, times, origin in rows.fetchall():
             use = nodes.use(kind, name)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection
 
 from backends.contract import Backend
-from backends.model import AuditEvent, Gap, GapKind, TokenRef
+from backends.model import AuditEvent, EventClass, Gap, GapKind, TokenRef
 from console.inventory import coverage, rollups
 from console.inventory.coverage import Gaps, clean, trouble
 from console.inventory.folding import encodable
 from console.inventory.shape import Garbage, seconds
+from console.store.classes import OTHER, USE
 from console.store.database import touch
 from console.store.tables import table
 
@@ -158,7 +159,14 @@ def row_of(found: object, backend: str, latest: datetime) -> dict[str, Any]:
         "agent": _word(found.agent),
         "origin": _word(found.origin),
         "detail": clean(found.detail) if found.detail else "",
+        "class": _class(found),
+        "effect": _word(found.effect),
     }
+
+
+def _class(found: AuditEvent) -> str:
+    # A third party's backend may put anything here too.
+    return found.settled.value if isinstance(found.sort, EventClass) else OTHER
 
 
 def _word(text: object) -> str:
@@ -193,7 +201,9 @@ def write(connection: Connection, backend: str, rows: list[dict[str, Any]]) -> i
     connection.exec_driver_sql(INSERT, [tuple(row.values()) for row in fresh.values()])
     rollups.count(connection, backend, fresh.values())
     hours: Counter[tuple[str, int]] = Counter(
-        (row["handle"], row["at"] // 3600) for row in fresh.values() if row["handle"]
+        (row["handle"], row["at"] // 3600)
+        for row in fresh.values()
+        if row["handle"] and row["class"] == USE
     )
     if hours:
         connection.exec_driver_sql(

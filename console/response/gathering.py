@@ -15,13 +15,11 @@ from typing import NamedTuple, TypeVar
 from backends.contract import Backend, KindCapabilities, Proposal, Verb, WhoAmI
 from backends.errors import BackendError, NotFound, RateLimited, Unsupported
 from backends.model import EvidenceLevel, Gap, GapKind, Secret, Token, TokenRef
-from console.errors import ConsoleError, PlanRefused
-from console.inventory import query as queries
-from console.inventory.records import Sort
+from console.errors import ConsoleError
 from console.inventory.search import Inventory
 from console.journal import scan
 from console.journal.entry import uuid7
-from console.response import making, order, second, traps
+from console.response import making, order, scope, second, traps
 from console.response.escrow import recipients
 from console.response.hazards import ALIVE, View, not_planned, rules
 from console.response.plan import Item, Mode, Plan, Scope
@@ -33,8 +31,6 @@ PATIENCE = 4
 """How often a system that asks for patience while planning is asked again."""
 LONGEST_PAUSE = 30.0
 """Seconds."""
-MOST = 100_000
-"""Tokens of one plan: what is beyond is another run."""
 UNASKED = "nothing to do: the system has no such token any more"
 
 T = TypeVar("T")
@@ -80,15 +76,16 @@ async def gather(
 ) -> Plan:
     """A plan for every token that the query finds and every one that is listed.
 
-    A query leaves out what was gone already when it was asked; a listed token that is gone
-    becomes an item without a call. ``secrets`` are values in hand, by their tokens' handles,
-    ``secret`` that of the one token; they are asked about and not kept. ``escrow`` is, for a
-    rotation and where none is given, as the configuration says. ``extends`` is the plan
-    whose late arrivals these are.
+    A query leaves out what was gone already when it was asked, and the console's own
+    credentials, which the plan names; its free words are looked for in name, id, owner and
+    principal. A listed token that is gone becomes an item without a call. ``secrets`` are
+    values in hand, by their tokens' handles, ``secret`` that of the one token; they are asked
+    about and not kept. ``escrow`` is, for a rotation and where none is given, as the
+    configuration says. ``extends`` is the plan whose late arrivals these are.
 
     Raises:
         ReasonRefused: the reason is too short, or holds what looks like a secret.
-        QueryError: the query means nothing.
+        QueryError: a term of the query means nothing, or not yet.
         PlanRefused: there is no such token, none at all, or too many for one plan.
         EscrowError: a rotation has nobody's key to seal the new values to.
         StoreError: the inventory cannot be read.
@@ -99,8 +96,11 @@ async def gather(
         # The ssh-agent may be asked, and may be slow.
         escrow = (await asyncio.to_thread(recipients, ours.escrow)).keys
     frozen_at = datetime.now(UTC)
-    tokens = find(inventory, query, handles)
-    lanes = await _open(fleet_backend, dict.fromkeys(token.ref.backend for token in tokens))
+    wanted = scope.find(inventory, query, handles)
+    lanes = await _open(fleet_backend, dict.fromkeys(token.ref.backend for token in wanted.tokens))
+    own = {ref for lane in lanes.values() for ref in lane.me.own}
+    wanted, left_out = scope.without_own(wanted, own)
+    tokens = wanted.tokens
     done = 0
 
     async def ask(token: Token, gate: asyncio.Semaphore) -> _Asked:
@@ -118,7 +118,9 @@ async def gather(
     if secret is not None and len(tokens) == 1:
         values[tokens[0].ref.handle] = secret
     shared = await _shares(lanes, tokens, values)
-    items = await _gate(inventory, lanes, asked, shared, ours)
+    items = tuple(
+        scope.explained(item, wanted) for item in await _gate(inventory, lanes, asked, shared, ours)
+    )
     return Plan(
         id=uuid7(),
         verb=verb,
@@ -130,9 +132,11 @@ async def gather(
         scope=Scope(
             frozen_at=frozen_at,
             total=len(items),
-            query=str(queries.parse(query)),
+            query=str(wanted.query),
             listed=tuple(handles),
-            gaps=_gaps(inventory, None if query else set(lanes)),
+            left_out=left_out,
+            beside=wanted.beside,
+            gaps=_gaps(inventory, None if wanted.query.terms else set(lanes)),
             principals=_principals(items),
         ),
         sinks=tuple(sinks),
@@ -148,34 +152,6 @@ async def gather(
     )
 
 
-def find(inventory: Inventory, query: str, handles: Iterable[str]) -> list[Token]:
-    """The tokens of a scope as the store has them, listed ones first, each once.
-
-    Raises: as ``gather``.
-    """
-    found: dict[str, Token] = {}
-    for handle in handles:
-        detail = inventory.detail(handle)
-        if detail is None:
-            raise PlanRefused(
-                f"the inventory has no token with the handle {handle[:40]}",
-                "Sync, then look again.",
-            )
-        found[handle] = detail.token
-    if query.strip():
-        wanted = queries.parse(query)
-        if not wanted.terms:
-            raise PlanRefused("the query says nothing yet", "It would mean every token there is.")
-        for row, token in inventory.each(wanted, Sort()):
-            if row.presence == "present":
-                found.setdefault(row.handle, token)
-            if len(found) > MOST:
-                raise PlanRefused(f"more than {MOST:,} tokens", "Narrow the query.")
-    if not found:
-        raise PlanRefused("no token is in that scope", "Nothing was sent. Widen the query.")
-    return list(found.values())
-
-
 async def _open(fleet_backend: OpenBackend, names: Iterable[str]) -> dict[str, _Lane]:
     async def one(name: str) -> _Lane:
         try:
@@ -187,9 +163,9 @@ async def _open(fleet_backend: OpenBackend, names: Iterable[str]) -> dict[str, _
             # One backend's defect must not keep the others' tokens from being planned.
             return _Lane(None, WhoAmI(name=name), f"its backend failed with {type(error).__name__}")
 
-    wanted = list(names)
-    lanes = await asyncio.gather(*map(one, wanted))
-    return dict(zip(wanted, lanes, strict=True))
+    names = list(names)
+    lanes = await asyncio.gather(*map(one, names))
+    return dict(zip(names, lanes, strict=True))
 
 
 async def _ask(lane: _Lane, verb: Verb, token: Token, mode: Mode) -> _Asked:
@@ -255,7 +231,7 @@ def _unplanned(token: Token, verb: Verb, backend: Backend | None, words: str) ->
         kind_title=declared.title,
         production=backend is not None and backend.config.production,
         proposal=Proposal(steps=(), hazards=(not_planned(words),)),
-        ceiling=declared.ceiling,
+        ceiling=declared.reach,
         propagation=declared.propagation,
     )
     return _Asked(making.written(item), declared)
@@ -299,7 +275,7 @@ async def _gate(
         handle = item.token.ref.handle
         view = View(ending=ending, shares=shared.get(handle, ()), here=here, now=now)
         if found.living:
-            view = view._replace(events=tuple(inventory.events(handle, making.EVENTS)))
+            view = view._replace(events=tuple(inventory.events(handle, making.EVENTS, uses=True)))
         if rules(item.token, declared) and item.token.state in ALIVE:
             key = item.backend, declared.kind
             if key not in rulers:

@@ -343,7 +343,7 @@ class _Look:
         end = start + max(self.spread, LEAST_SILENCE)
         if self.now < end:
             return end - self.now + NEAR
-        if self.log.covers(self.acted, end):
+        if self.log.covers(self.handle, self.acted, end):
             words = f"no use in the log for {end - start:.0f} s"
             await self._tell("seen", EvidenceLevel.SILENT, "log", words)
             return None

@@ -78,7 +78,7 @@ async def make(
         now=now,
     )
     if inventory is not None:
-        view = view._replace(events=tuple(inventory.events(token.ref.handle, EVENTS)))
+        view = view._replace(events=tuple(inventory.events(token.ref.handle, EVENTS, uses=True)))
         if rules(token, declared):
             view = view._replace(admins=admins(inventory, backend.name, declared, me))
     item = guarded(item, declared, view)
@@ -152,7 +152,7 @@ def assembled(
                 steps=numbered(steps, number),
                 undo_steps=numbered(proposal.undo_steps, number, "undo-"),
             ),
-            ceiling=declared.ceiling,
+            ceiling=declared.reach,
             propagation=declared.propagation,
             probe_effects=declared.probe_effects,
         )

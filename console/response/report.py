@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from backends.contract import Verb
 from backends.model import EvidenceLevel
 from console.response.board import Board
-from console.response.plan import Item, Mode, Plan
+from console.response.plan import Item, Mode, Plan, Scope
 from console.response.rows import STATES
 from console.text import age, safe, stamp
 
@@ -129,9 +129,11 @@ def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
     if plan.mode is Mode.LEAK:
         lines.append("  mode          leak: nothing waits; predecessors and grace values end too")
     if plan.scope is not None and (plan.scope.query or len(plan.items) > 1):
-        asked = f"query {safe(plan.scope.query, 120)}" if plan.scope.query else "named one by one"
+        asked = f"query {safe(plan.scope.query, 2000)}" if plan.scope.query else "named one by one"
         frozen = stamp(plan.scope.frozen_at)
-        lines.append(f"  scope         {asked}: {plan.scope.total:,} tokens, frozen {frozen}")
+        many = f"{plan.scope.total:,} token{'s'[: plan.scope.total != 1]}"
+        lines.append(f"  scope         {asked}: {many}, frozen {frozen}")
+        lines += _left_out(plan.scope)
         lines += [
             f"  not seen      {safe(where)}: {safe(gap.what, 160)}"
             for where, gap in plan.scope.gaps
@@ -162,6 +164,23 @@ def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
     return lines
 
 
+def _left_out(scope: Scope) -> list[str]:
+    """What the words of the query find and the plan does not have, in so many lines."""
+    lines = [
+        f"  left out      {safe(one.name, 60)} on {safe(one.ref.backend)},"
+        f" handle {one.ref.handle}: {safe(one.why, 120)}"
+        for one in scope.left_out[:20]
+    ]
+    if len(scope.left_out) > 20:
+        lines.append(f"  left out      and {len(scope.left_out) - 20:,} more of the same")
+    if scope.beside:
+        lines.append(
+            f"  not in it     {scope.beside:,} more hold the words only in backend, kind, scope or"
+            " grants; to take them in: backend:WORD, kind:WORD, scope:WORD, grant:WORD"
+        )
+    return lines
+
+
 def _title(plan: Plan) -> str:
     production = " (production)" if any(item.production for item in plan.items) else ""
     steps = [step for item in plan.items for step in item.proposal.steps]
@@ -179,10 +198,14 @@ def _item_lines(item: Item, *, many: bool) -> list[str]:
     owner = safe(item.token.owner.or_else("none known"), 60)
     if many:
         lines.append(f"  {item.number:>4}. {name(item)}, owner {owner}, wave {item.wave}")
+        if item.matched:
+            lines.append(f"        matched      {safe(item.matched, 300)}")
         if item.why:
             lines.append(f"        why here     {safe(item.why, 160)}")
     else:
         lines.append(f"  owner         {owner}")
+        if item.matched:
+            lines.append(f"  matched       {safe(item.matched, 300)}")
     indent = "        " if many else "  "
     for step in proposal.steps:
         lines.append(f"{indent}will call     {safe(step.call.line, 2000)}")

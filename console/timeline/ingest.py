@@ -145,9 +145,10 @@ class Ingester:
 def _begin(connection: Connection, source: Source) -> tuple[dict[str, bytes], dict[str, str]]:
     coverage.ensure(connection, source.backend, "")
     connection.exec_driver_sql(
-        "INSERT OR IGNORE INTO log_source (name, backend, type, events, bad, ahead_ms, back_ms,"
-        " error, hint) VALUES (?, ?, ?, 0, 0, 0, 0, '', '')",
-        (source.name, source.backend, source.type_name),
+        "INSERT INTO log_source (name, backend, type, events, bad, ahead_ms, back_ms, error, hint,"
+        " covers, named) VALUES (?, ?, ?, 0, 0, 0, 0, '', '', ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET covers = excluded.covers, named = excluded.named",
+        (source.name, source.backend, source.type_name, source.covers.value, int(source.asks)),
     )
     places = connection.exec_driver_sql(
         "SELECT file, state FROM log_position WHERE source = ?", (source.name,)

@@ -187,8 +187,7 @@ class Acts:
                 until = datetime.fromisoformat(str(request.get("until", "")))
                 until = until if until.tzinfo else until.replace(tzinfo=UTC)
                 owner = str(request.get("owner", ""))
-                number = int(item) if item.isdigit() else 0
-                late = "" if number else item
+                number, late = control.which(plan, item)
                 return control.except_(plan, journal, why, number, owner, until, late=late)
             case "close":
                 board = fold(plan, self.fleet.paths, journal)

@@ -10,6 +10,7 @@ from typing import Any
 
 import scripted_system
 from msgspec.structs import replace
+from patience import HANG
 
 from backends.contract import Backend, Verb
 from backends.model import Token
@@ -147,7 +148,7 @@ class Many:
         return [line.rpartition("/")[2] for line in path.read_text().splitlines()]
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = HANG) -> None:
     """Wait in a running loop, however slow the machine is."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

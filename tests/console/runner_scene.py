@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import scripted_system
+from patience import HANG
 from scripted_system import KIND
 
 from backends.contract import Verb
@@ -26,7 +27,7 @@ from console.response import making, runner
 from console.response.approval import approve
 from console.response.plan import Plan
 
-PATIENCE = 60.0
+PATIENCE = HANG
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

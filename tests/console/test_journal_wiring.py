@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from patience import HANG
 from ssh_tools import NAMESPACE, fingerprint, keygen, must, needs_openssh, public, ssh_agent
 
 from backends import registry
@@ -103,7 +104,7 @@ class Bastion:
     def start(self, plan: Plan, desk: Desk) -> None:
         """Carry it out in a process of its own, and wait for its end."""
         runner.start(plan.id, self.paths, desk.current, climb=0)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANG
         while runner.alive(plan.id, self.paths):
             assert time.monotonic() < deadline, "the runner did not end"
             time.sleep(0.02)

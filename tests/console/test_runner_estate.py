@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import HANG
 
 from backends import registry
 from backends.contract import Backend, Verb
@@ -132,7 +133,7 @@ def test_a_runner_process_revokes_in_each_system_and_the_value_is_refused(
     assert estate.works(token)
     plan = estate.approve(token)
     runner.start(plan.id, estate.paths, climb=0)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANG
     while runner.alive(plan.id, estate.paths):
         assert time.monotonic() < deadline, "the runner did not end"
         time.sleep(0.02)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from console.cli.words import ID
+
 VERBS = {
     "contain": "make one token useless, so that it can be undone",
     "restore": "undo a contain: put back exactly what was there",
@@ -32,7 +34,11 @@ def add(
             "response.acting:run",
         )
         made.set_defaults(verb=verb)
-        made.add_argument("token", metavar="ID", help="handle, BACKEND/ID, id or unique name")
+        made.add_argument(
+            "token",
+            metavar="ID",
+            help=ID,
+        )
         _planning(made, rotates=verb == "rotate")
         made.add_argument("--dry-run", action="store_true", help="show the exact calls, send none")
         _confirming(made)

@@ -23,6 +23,7 @@ from console.cli.response.place import (
 )
 from console.errors import Exit, PlanRefused, UsageError
 from console.inventory import export
+from console.inventory import query as queries
 from console.journal import opening
 from console.response import approval, gathering, planfile, report, runner, second
 from console.response.plan import Mode, Plan, refuse_fatal
@@ -69,6 +70,8 @@ def run(chosen: argparse.Namespace) -> int:
     query = " ".join(chosen.query)
     if not query and not chosen.token:
         raise UsageError("no tokens are named", "Give a query, or --token ID.")
+    # Refused before a value is asked for, or any system.
+    queries.scope(query)
     with opened(here.paths) as inventory:
         handles = tuple(one(inventory, wanted).handle for wanted in chosen.token)
     old = secret_from_stdin() if chosen.secret_stdin else None

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backends.model import Secret
-from console.cli import output
+from console.cli import asking, output
 from console.cli.response import planning, watching
 from console.cli.response.place import Place, find, place, told_signature
 from console.cli.response.place import watching as watched
@@ -210,8 +210,7 @@ def except_(chosen: argparse.Namespace) -> int:
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
 
     def act(plan: Plan, journal: Journal) -> Entry:
-        number = int(chosen.item) if chosen.item.isdigit() else 0
-        late = "" if number else chosen.item
+        number, late = control.which(plan, chosen.item)
         return control.except_(plan, journal, chosen.reason, number, chosen.owner, until, late=late)
 
     return _decide(chosen, act)
@@ -275,7 +274,7 @@ def escrow(chosen: argparse.Namespace) -> int:
         )
     identity = Path(chosen.identity).expanduser()
     passphrase = None
-    if sys.stdin.isatty() and sys.stderr.isatty():
+    if asking.somebody():
         typed = getpass.getpass("passphrase of the key (nothing if it has none): ")
         passphrase = Secret(typed) if typed else None
     value = sealed.unseal(kept[-1], identity, passphrase)

@@ -49,6 +49,8 @@ def plan_lines(
         ),
         *_target(row, consumers, now, width),
     ]
+    if matched := plan.get("matched"):
+        lines[-1:] = [*block("  matched", [(matched, "")], width, 15), ()]
     for hazard in sorted(hazards, key=lambda hazard: not hazard.get("fatal")):
         word = "! NO  " if hazard.get("fatal") else "! STOP"
         lines += block(word, [(hazard["text"], "bad")], width, 8)

@@ -250,11 +250,17 @@ class GraphView(Acting, inherit_bindings=False):
         nodes = picture.graph.nodes
 
         def items(text: str) -> list[Item]:
+            named = self._named(text.strip())
             wanted = text.strip().casefold()
             found: list[Item] = []
-            for node in nodes.values():
-                if wanted in (node.name or node.key).casefold():
+            # What the text names is offered before what only holds it.
+            for node in sorted(nodes.values(), key=lambda node: node.key not in named):
+                whole = node.name or node.key
+                if "/" in wanted:
+                    whole = f"{node.place}/{whole}"
+                if (node.side == "token" and node.key in named) or wanted in whole.casefold():
                     place = f"{node.kind} {node.place}"
+                    place += f" {node.key}" if node.side == "token" else ""
                     found.append(Item(str(node.num), page.name(node, 20), place))
                     if len(found) == FOUND:
                         break
@@ -270,6 +276,13 @@ class GraphView(Acting, inherit_bindings=False):
                 self._centre(nodes[num])
 
         await self.pick("/", items, chosen)
+
+    def _named(self, text: str) -> set[str]:
+        """The handles of the tokens that a text names, as on the command line."""
+        try:
+            return {row.handle for row in self.world.inventory.find(text)} if text else set()
+        except (sqlite3.Error, ConsoleError):
+            return set()
 
     async def do_xray(self) -> None:
         await self._tree(reverse=False)
