@@ -161,6 +161,14 @@ class View(Screen[None], inherit_bindings=False):
         """How many lines are below what is seen of the view's page."""
         return 0
 
+    def knows(self, word: str) -> bool:
+        """Whether a word is an id or a name that the store has."""
+        return self.world.knows(word)
+
+    def secret_typed(self, what: str) -> None:
+        """A secret was typed somewhere: say what it is, and where it may be given."""
+        self.note(f"{what}: masked, not searched for. Pipe it into: token-console identify", True)
+
     def on_page_scrolled(self, event: Page.Scrolled) -> None:
         event.stop()
         self._say_note()

@@ -133,9 +133,9 @@ class JournalScreen(View, inherit_bindings=False):
         self._draw()
 
     def _filter_changed(self) -> None:
-        self._input.set_marks(unapplied(self._input.value))
+        self._input.set_marks(unapplied(self._input.searched))
         try:
-            self._filter = parse(self._input.value)
+            self._filter = parse(self._input.searched)
         except FilterError as error:
             # What was understood last stays, and the words say what is wrong.
             self._trouble = sentences(str(error), error.hint)

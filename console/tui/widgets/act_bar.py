@@ -18,7 +18,7 @@ from console.journal import scan
 from console.tui.actions import key
 from console.tui.lines import Line, count, fit
 from console.tui.pages.plan import Consumers, many_lines, plan_lines
-from console.tui.widgets.bar import Bar
+from console.tui.widgets.bar import MASKED, Bar
 from console.tui.widgets.page import Page
 from console.tui.worker_link import sentences
 
@@ -215,7 +215,7 @@ class ActBar(Bar):
             self.ask(f"{number}, why go on?  ")
         else:
             self.phase = "confirm"
-            self.ask("")
+            self.ask("", word=True)
         self.call_after_refresh(self.tell)
 
     def tell(self) -> None:
@@ -234,7 +234,9 @@ class ActBar(Bar):
 
     async def _entered(self) -> None:
         typed = self.input.value
-        if self.phase == "reason":
+        if self.input.masked:
+            self.hint(MASKED, bad=True)
+        elif self.phase == "reason":
             self._reasoned(typed)
         elif self.phase in ("answers", "confirm") and self._page.seen < self._must_see:
             self.hint("Read to the end of the plan first: down or pgdn.", bad=True)
