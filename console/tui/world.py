@@ -164,6 +164,13 @@ class World:
         now = self.now()
         return any(self.mine(state.name).waited(now) for state in self.backends)
 
+    def knows(self, word: str) -> bool:
+        """Whether the store has a token with this id or name, or with an id that begins so."""
+        try:
+            return self.inventory.knows(word)
+        except (sqlite3.Error, ConsoleError):
+            return False
+
     def context(self, view: str, row: Row | None, **more: Any) -> Context:
         """What an action has to know, with this row as the one to act on."""
         state = self.backend(row.backend) if row is not None else None

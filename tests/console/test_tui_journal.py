@@ -199,7 +199,7 @@ def test_raw_shows_every_byte_with_its_hash_and_place(paths) -> None:
     app = world.application(paths)
 
     async def steps(pilot):
-        await pilot.press("J", "x")
+        await pilot.press("J", "number_sign")
         await until(pilot, lambda: "Exactly as stored" in screen(app))
         await until(pilot, lambda: "entry 3 of a tree of 3" in screen(app))
         text = screen(app)
