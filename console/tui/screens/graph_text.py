@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from console.graph.graph import Graph, Node
+from console.graph.graph import Graph
+from console.graph.model import Node
 from console.graph.owners import Loss
 from console.graph.xray import Branch, tree
 from console.tui.draw import OneLine
