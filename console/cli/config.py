@@ -8,6 +8,7 @@ import contextlib
 from backends import registry
 from backends.errors import BackendError, ConfigError
 from backends.logs import registry as logs
+from backends.origin import OURS
 from backends.sinks import registry as sinks
 from console import settings
 from console.cli import output
@@ -15,7 +16,7 @@ from console.cli.inventory import opened
 from console.errors import Exit, StoreError
 from console.response import escrow, places
 from console.response.places import Misfit
-from console.settings import Paths, Problem, Settings, paths
+from console.settings import BackendTable, Paths, Problem, Settings, paths
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -36,8 +37,7 @@ def run(chosen: argparse.Namespace) -> int:
     for name, source in loaded.sources.items():
         output.line(f"source {name}: {source.table.get('type', '?')}")
     for table in loaded.backends:
-        act = ", with a credential to act" if "act" in table.table else ""
-        output.line(f"{table.name}: {table.table.get('type', '?')}{act}")
+        output.line(f"{table.name}: {_row(table, found)}")
     output.line(ready.words)
     if not ready.keys and ready.hint:
         output.line(f"  {ready.hint}")
@@ -94,6 +94,18 @@ def _unkept(loaded: Settings, ready: escrow.Readiness) -> list[Problem]:
     return [Problem(loaded.line_in("response", "escrow"), f"escrow: {ready.why}", ready.hint)]
 
 
+def _row(table: BackendTable, found: list[Problem]) -> str:
+    """What a backend's table is, and what is wrong with it."""
+    type_ = str(table.table.get("type", "?"))
+    whose = registry.origin_of(type_)
+    if whose.distribution not in ("", OURS):
+        type_ += f" of {whose.name}"
+    wrong = [problem for problem in found if problem.message.startswith(f"{table.name}: ")]
+    if wrong:
+        return f"{type_}, CANNOT BE USED: {wrong[0].message.removeprefix(f'{table.name}: ')}"
+    return f"{type_}, with a credential to act" if "act" in table.table else type_
+
+
 def problems(loaded: Settings) -> list[Problem]:
     """Everything wrong in the file, its backends' options and credentials included."""
     found = list(loaded.problems)
@@ -124,6 +136,9 @@ def problems(loaded: Settings) -> list[Problem]:
             found.append(Problem(line, f"source {name}: {error}", error.hint))
         except BackendError as error:
             found.append(Problem(source.line, f"source {name}: {error}", error.hint))
+    for type_ in registry.names():
+        if told := registry.clash(type_):
+            found.append(Problem(0, told, registry.CLASH_HINT))
     if not loaded.backends and not found:
         found.append(Problem(0, "no backend is configured", settings.EXAMPLE))
     return found

@@ -115,6 +115,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     backends.add_argument("--json", action="store_true")
     backends.add_argument("--offline", action="store_true", help="contact nobody")
+    backends.add_argument(
+        "--wait",
+        type=_positive,
+        default=15,
+        metavar="SECONDS",
+        help="say of a backend that it does not answer after so long (default 15)",
+    )
 
     config = command(
         "config", "check the configuration", "token-console config check", "config:run"

@@ -19,6 +19,7 @@ from console.errors import ConsoleError
 from console.inventory import naming, standing
 from console.inventory.everything import Everything
 from console.inventory.folding import encodable, fold
+from console.inventory.lineage import Below, below
 from console.inventory.narrowed import Narrowed
 from console.inventory.ordering import COLUMNS
 from console.inventory.planning import Planner
@@ -189,6 +190,24 @@ class Inventory:
         """
         with self._snapshot():
             return self._rows(naming.numbers(self._connection, encodable(text)))
+
+    def below(self, handle: str) -> list[Below]:
+        """The living tokens that descend from a token, as any process has learned it."""
+        with self._snapshot():
+            return below(self._connection, handle)
+
+    def knows(self, word: str) -> bool:
+        """Whether a word names a token, or is the beginning of some token's id."""
+        if not word:
+            return False
+        if self.find(word):
+            return True
+        word = encodable(word)
+        with self._snapshot():
+            found = self._connection.execute(
+                "SELECT 1 FROM token WHERE substr(ref, 1, ?) = ? LIMIT 1", (len(word), word)
+            )
+            return found.fetchone() is not None
 
     def detail(self, handle: str) -> Detail | None:
         """Everything about one token, by its whole handle."""

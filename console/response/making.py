@@ -25,6 +25,7 @@ from console.response.hazards import (
     ENDING,
     View,
     around,
+    misdirected,
     rules,
     self_harm,
     undeclared,
@@ -49,7 +50,8 @@ def assembled(
 ) -> Item:
     """The item of a proposal, with the hazards that need nothing but the two."""
     own = self_harm(me, token, proposal.steps, proposal.also_ends)
-    hazards = (*own, *undeclared(declared, verb, proposal), *proposal.hazards)
+    doubts = (*undeclared(declared, verb, proposal), *misdirected(proposal))
+    hazards = (*own, *doubts, *proposal.hazards)
     steps = [step for step in proposal.steps if mode is Mode.LEAK or not step.leak_only]
     return written(
         Item(

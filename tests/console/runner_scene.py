@@ -1,13 +1,13 @@
 """What the tests of the runner's process share: a home, a system in a directory, a plan.
 
 The child process finds the scripted backend as it would find a third party's: by the entry
-point of a distribution on its path.
+point of a distribution in its environment.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 import scripted_system
 from patience import HANG
 from planned import planned
+from python_environment import environment
 from scripted_system import KIND
 
 from backends.contract import Verb
@@ -60,8 +61,8 @@ class Scene:
         (info / "entry_points.txt").write_text(
             "[token_console.backends]\nscripted = scripted_system:Scripted\n"
         )
-        here = str(Path(__file__).parent)
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp / "site"), here]))
+        python = environment(tmp / "environment", tmp / "site", Path(__file__).parent)
+        monkeypatch.setattr(sys, "executable", python)
 
     def approve(self) -> str:
         """Approve a plan to revoke ``k``; its id."""

@@ -197,7 +197,7 @@ def test_an_altered_plan_with_a_fatal_hazard_is_not_carried_out_even_if_journale
     plan = msgspec.structs.replace(plan, items=(item,))
     with Journal(paths.journal) as journal:
         with monkeypatch.context() as altered:
-            altered.setattr(approval, "refuse_fatal", lambda plan: None)
+            altered.setattr(approval, "refuse", lambda plan: None)
             approve(plan, journal, paths, plan.typed_word)
         with pytest.raises(PlanRefused, match="ours"):
             approved(plan.id, journal, paths)

@@ -74,7 +74,7 @@ class BackendsView(View, inherit_bindings=False):
                 width,
                 act=world.act,
                 production=state.name in world.production,
-                news=world.news.get(state.name),
+                mine=world.mine(state.name),
             )
             for state in world.backends
         ]
@@ -82,8 +82,15 @@ class BackendsView(View, inherit_bindings=False):
         state = self._selected()
         if state is not None:
             production = state.name in world.production
+            mine = world.mine(state.name)
             lines = page.detail(
-                state, now, width, act=world.act, production=production, escrow=self._escrow
+                state,
+                now,
+                width,
+                act=world.act,
+                production=production,
+                mine=mine,
+                escrow=self._escrow,
             )
             self._detail.show(lines, keep=keep)
 
@@ -107,6 +114,10 @@ class BackendsView(View, inherit_bindings=False):
         (self._list if what in ("up", "down") else self._detail).move(what)
 
     def store_changed(self) -> None:
+        self._draw()
+
+    def contacts_changed(self) -> None:
+        super().contacts_changed()
         self._draw()
 
     def tick(self) -> None:
