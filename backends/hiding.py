@@ -35,7 +35,8 @@ _FORMS = re.compile(
             r"eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?",  # A JWT.
             r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)",  # user:password in an address.
             r"(?i:\bpass(?:word|wd)\s*(?:[=:]\s*|(?=['\"]))\S+)",
-            r"(?<![\w.-])(?:hv[sbr]|[sbr])\.[A-Za-z0-9_-]{20,}",  # OpenBao, Vault.
+            # OpenBao, Vault: the older, short form is also how many a host's name begins.
+            r"\bhv[sbr]\.[A-Za-z0-9_-]{20,}|(?<![\w.-])[sbr]\.[A-Za-z0-9_-]{20,}",
             r"\bABSK[A-Za-z0-9+/]{40,}={0,2}",
             r"\b(?:gh[pousr]_|github_pat_)[0-9A-Za-z._]{20,}",
             r"\bgl[a-z]{2,6}-[\w.-]{16,}",
