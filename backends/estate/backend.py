@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from backends.contract import (
+    VERSION,
     Backend,
     BackendConfig,
     Capabilities,
@@ -103,6 +104,7 @@ def _plain(text: str) -> str:
 class Estate(Backend):
     """One of the four simulated systems in an estate's file."""
 
+    contract = VERSION
     type_name: ClassVar[str] = "estate"
     title: ClassVar[str] = "embedded estate"
     needs_credential: ClassVar[bool] = False

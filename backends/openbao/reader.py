@@ -34,7 +34,7 @@ from backends.model import (
 )
 from backends.openbao import mapping
 from backends.openbao.audit import AuditLog
-from backends.openbao.client import Client, Record, elsewhere
+from backends.openbao.client import Client, Record, elsewhere, entity_path
 from backends.openbao.mapping import APPROLE, SERVICE, Entity, Place
 
 Item = TypeVar("Item")
@@ -312,7 +312,7 @@ class Reader:
         async def read(key: tuple[str, str]) -> None:
             ns, id_ = key
             try:
-                record = await self.client.get(ns, f"identity/entity/id/{id_}")
+                record = await self.client.get(ns, entity_path(id_))
             except NotFound:
                 book.entities[key] = not_tracked("its entity was deleted")
             else:

@@ -16,6 +16,7 @@ import psycopg
 
 from backends import permit
 from backends.contract import (
+    VERSION,
     Backend,
     BackendConfig,
     Capabilities,
@@ -61,6 +62,7 @@ class Postgres(Backend):
     ``pg_signal_backend``.
     """
 
+    contract = VERSION
     type_name = "postgres"
     title = "PostgreSQL"
     options: ClassVar[tuple[Option, ...]] = OPTIONS

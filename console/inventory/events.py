@@ -86,7 +86,7 @@ async def take_in(
                 break
             except Exception as error:  # noqa: BLE001
                 # A third party's backend may fail in any way; what it gave so far counts.
-                why = trouble(error)
+                why = trouble(error, backend)
                 break
             if isinstance(found, Gap):
                 gaps.add(found.scope, found.kind, found.what, found.hint)
@@ -117,6 +117,7 @@ async def take_in(
     unread = any(gap.kind is GapKind.UNLISTABLE for gap in found_gaps) and not taken
     covered = None if why is not None or (unread and before is None) else (seconds(since), reached)
     await syncer.write(_end, name, found_gaps, covered)
+    await syncer.write(coverage.note_skew, name, syncer.skew(name))
     if covered is not None:
         await syncer.write(_keep_holes, name, holes, covered)
     while await syncer.write(prune, seconds(oldest)):

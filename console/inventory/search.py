@@ -19,6 +19,7 @@ from console.errors import ConsoleError
 from console.inventory import naming, standing
 from console.inventory.everything import Everything
 from console.inventory.folding import encodable, fold
+from console.inventory.lineage import Below, below
 from console.inventory.narrowed import Narrowed
 from console.inventory.ordering import COLUMNS
 from console.inventory.planning import Planner
@@ -183,12 +184,17 @@ class Inventory:
         return {num: tuple(hours) for num, hours in found.items()}
 
     def find(self, text: str) -> list[Row]:
-        """The tokens that a text names: handle (four digits or more), backend/id, id, or name.
+        """The tokens that a text names; several mean that it does not name one.
 
-        Several rows mean that the text does not name one token.
+        See :mod:`console.inventory.naming` for what is understood.
         """
         with self._snapshot():
             return self._rows(naming.numbers(self._connection, encodable(text)))
+
+    def below(self, handle: str) -> list[Below]:
+        """The living tokens that descend from a token, as any process has learned it."""
+        with self._snapshot():
+            return below(self._connection, handle)
 
     def detail(self, handle: str) -> Detail | None:
         """Everything about one token, by its whole handle."""
@@ -273,8 +279,10 @@ class Inventory:
             self._results.clear()
             raise
         finally:
-            if not inside and self._connection.in_transaction:
-                self._connection.execute("COMMIT")
+            # A walk that nobody ended may outlive the inventory.
+            with contextlib.suppress(sqlite3.ProgrammingError):
+                if not inside and self._connection.in_transaction:
+                    self._connection.execute("COMMIT")
 
     def _check(self) -> None:
         if self._stopped:

@@ -39,13 +39,34 @@ def check_responder(body: Body, allowed: AllowedSigners | None) -> None:
         raise SignatureRefused("there is no signature")
     said, data = statement(body), _blob(body.sig)
     sshsig.check(sshsig.parse(data), said, ENTRY)
-    if operator.mark_of(data) != body.sig:
-        raise SignatureRefused("the entry says something else about its signature than is in it")
+    operator.same(body.sig, data)
     if allowed is not None:
         try:
-            operator.check(body.sig, said, allowed, _moment(body))
+            found = operator.check(body.sig, said, allowed, _moment(body))
         except SignatureRefused as error:
             raise NotAllowed(str(error), error.hint) from None
+        if body.sig.principal not in ("", found.principal):
+            raise NotAllowed(
+                f"the entry names {body.sig.principal}, and the list has the key "
+                f"{found.key_fp} for {found.principal}",
+                "The list may have changed since: look at its older versions.",
+            )
+
+
+def people(body: Body, allowed: AllowedSigners) -> frozenset[str]:
+    """Whose signature an entry bears, by every name that the list has for its key.
+
+    Raises: as ``check_responder``; ``SignatureRefused`` too, where the list names nobody.
+    """
+    check_responder(body, allowed)
+    return owners(body.sig, allowed, _moment(body))
+
+
+def owners(sig: Sig | None, allowed: AllowedSigners, at: datetime) -> frozenset[str]:
+    """Whose key made a signature. Whether it holds is for ``check_responder`` to say."""
+    if sig is None:
+        raise SignatureRefused("there is no signature")
+    return allowed.people(sshsig.parse(_blob(sig)).key, ENTRY, at)
 
 
 class Checker:
@@ -92,6 +113,8 @@ class Checker:
         if session is None:
             raise SignatureRefused("signed by a key that no signed session names")
         operator.check_intent(sig, statement(body), session, _moment(body))
+        if sig.principal != (session.sig.principal if session.sig is not None else ""):
+            raise SignatureRefused("the entry names somebody else than its session's opening")
         return refusal
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from patience import HANG
 from scripted import NOW, token
 from timeline_world import T0, World, append, line
 
@@ -190,7 +191,7 @@ def test_killed_in_the_middle_and_started_again(tmp_path: Path) -> None:
         truth += len(entries)
         child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
         before = world.rows("SELECT count(*) FROM event")[0][0]
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANG
         while child.poll() is None and time.monotonic() < deadline:
             if world.rows("SELECT count(*) FROM event")[0][0] > before + dice.randrange(500):
                 break

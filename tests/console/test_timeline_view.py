@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import HANG
 from scripted import NOW, token
 from timeline_world import T0, World, append, line
 
@@ -279,7 +280,7 @@ def test_the_command(tmp_path: Path, form: str) -> None:
 
     def console(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "console", "--home", str(tmp_path), *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, timeout=HANG)
 
     done = console("ingest")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr

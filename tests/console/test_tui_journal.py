@@ -178,6 +178,8 @@ def test_a_filter_finds_entries_and_escape_brings_all_back(paths) -> None:
         await pilot.press("escape", "slash", *"state:open", "enter")
         await until(pilot, lambda: "1 entry" in screen(app))
         assert lines_with(app, " OPEN ")
+        await pilot.press("escape", "slash", *"verb:")
+        await until(pilot, lambda: "not applied: verb:" in screen(app))
         await pilot.press("escape", "slash", *"colour:red")
         await settled(pilot)
         assert "there is no colour:" in screen(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,9 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from console.errors import ConsoleError, UsageError
+from console.graph import graph as graphs
 from console.graph import owners
 from console.graph.model import Node
 from console.inventory.search import Row
+from console.store import reading
 from console.tui import graph_export
 from console.tui.actions import Context
 from console.tui.draw import OneLine
@@ -247,11 +250,17 @@ class GraphView(Acting, inherit_bindings=False):
         nodes = picture.graph.nodes
 
         def items(text: str) -> list[Item]:
+            named = self._named(text.strip())
             wanted = text.strip().casefold()
             found: list[Item] = []
-            for node in nodes.values():
-                if wanted in (node.name or node.key).casefold():
+            # What the text names is offered before what only holds it.
+            for node in sorted(nodes.values(), key=lambda node: node.key not in named):
+                whole = node.name or node.key
+                if "/" in wanted:
+                    whole = f"{node.place}/{whole}"
+                if (node.side == "token" and node.key in named) or wanted in whole.casefold():
                     place = f"{node.kind} {node.place}"
+                    place += f" {node.key}" if node.side == "token" else ""
                     found.append(Item(str(node.num), page.name(node, 20), place))
                     if len(found) == FOUND:
                         break
@@ -267,6 +276,13 @@ class GraphView(Acting, inherit_bindings=False):
                 self.centre(nodes[num])
 
         await self.pick("/", items, chosen)
+
+    def _named(self, text: str) -> set[str]:
+        """The handles of the tokens that a text names, as on the command line."""
+        try:
+            return {row.handle for row in self.world.inventory.find(text)} if text else set()
+        except (sqlite3.Error, ConsoleError):
+            return set()
 
     async def do_xray(self) -> None:
         await self._tree(reverse=False)
@@ -287,9 +303,20 @@ class GraphView(Acting, inherit_bindings=False):
 
         picture, node = self.picture, self.node()
         if picture is not None and node is not None:
-            word = node.place if node.side == "token" else node.name
-            loss = owners.leaves(picture.graph, word)
-            await self.app.push_screen(LossView(self.world, picture.graph, word, loss, self.centre))
+            loss = owners.loss(picture.graph, [node.num])
+            view = LossView(
+                self.world, picture.graph, node, loss, self._unknown_of(node), self.centre
+            )
+            await self.app.push_screen(view)
+
+    def _unknown_of(self, node: Node) -> list[str]:
+        """What nobody can say of what goes with a node."""
+        handle = node.key if node.side == "token" else ""
+        try:
+            with contextlib.closing(reading.connect(self.world.paths.inventory)) as connection:
+                return graphs.unknowns(connection, handle)
+        except (sqlite3.Error, ConsoleError) as error:
+            return [f"The store cannot be read: {error}"]
 
     async def do_export(self) -> None:
         """Choose a form; it is written into the state directory."""

@@ -8,6 +8,7 @@ changed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import groupby
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -15,7 +16,7 @@ from textual.binding import Binding, BindingType
 
 from console.text import safe
 from console.tui.draw import Lines
-from console.tui.lines import Line, Part, clip, width_of
+from console.tui.lines import Line, Part, Role, clip, width_of
 
 MOST = 400
 """Characters that can be typed."""
@@ -30,7 +31,8 @@ async def _nothing_later() -> None:
 
 
 class LineInput(Lines, can_focus=True):
-    """``prefix`` stands before what is typed and ``suffix`` at the right end.
+    """``prefix`` stands before what is typed and ``suffix`` at the right end. ``marks`` are
+    the places, from and to, of what is typed and not taken.
 
     ``on_change`` and ``on_enter`` are called at once, so that the next key already finds
     what they did. With ``refuse_paste`` set, pasted text is dropped and that is called.
@@ -64,6 +66,7 @@ class LineInput(Lines, can_focus=True):
         super().__init__()
         self.prefix = prefix
         self.suffix: Sequence[Part] = ()
+        self.marks: Sequence[tuple[int, int]] = ()
         self.placeholder = placeholder
         self.value = value
         self.on_change = on_change
@@ -82,6 +85,12 @@ class LineInput(Lines, can_focus=True):
             self.suffix = suffix
             self.redraw()
 
+    def set_marks(self, marks: Sequence[tuple[int, int]]) -> None:
+        """What of the text is not taken, drawn as such."""
+        if marks != self.marks:
+            self.marks = marks
+            self.redraw()
+
     def line(self, y: int) -> Line:
         room = self.size.width - width_of(self.prefix) - width_of(self.suffix) - 1
         # A suffix that leaves no room to type in has to give way.
@@ -96,12 +105,16 @@ class LineInput(Lines, can_focus=True):
         start = 0
         while cell_len(self.value[start : self._at]) >= room:
             start += 1
-        under = self.value[self._at : self._at + 1] or " "
-        after = self.value[self._at + 1 :]
-        before = self.value[start : self._at]
-        if not self.has_focus:
-            return clip([(before + self.value[self._at :], "")], room)
-        return clip([(before, ""), (under, "cursor"), (after, "")], room)
+        shown = self.value[start:]
+        if self.has_focus and self._at == len(self.value):
+            shown += " "
+        roles = groupby(enumerate(shown, start), lambda placed: self._role(placed[0]))
+        return clip([("".join(letter for _, letter in run), role) for role, run in roles], room)
+
+    def _role(self, at: int) -> Role:
+        if at == self._at and self.has_focus:
+            return "cursor"
+        return "bad" if any(first <= at < last for first, last in self.marks) else ""
 
     def take(self, text: str) -> None:
         """One typed character."""
