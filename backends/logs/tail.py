@@ -345,6 +345,24 @@ def _ordered(path: Path, *, pattern: bool) -> list[tuple[Path, int | None]]:
     return [(one, number) for _, one, number in sorted(keyed, key=lambda item: item[0])]
 
 
+def generations(path: Path) -> list[tuple[Path, int | None]]:
+    """The files of a log, oldest first: itself with what was rotated away, or a pattern's.
+
+    With each its number, where files are numbered: 0 is the live one, and neighbours are
+    one apart unless some are missing.
+
+    Raises:
+        BackendError: its folder cannot be looked into.
+    """
+    pattern = any(sign in path.name for sign in "*?[")
+    return _ordered(path, pattern=pattern)
+
+
+def opened(path: Path) -> IO[bytes]:
+    """One file of a log, whichever way it is packed. Raises what :data:`BROKEN` says."""
+    return _open(path)
+
+
 def _open(path: Path) -> IO[bytes]:
     opener = OPENERS.get(path.suffix)
     return opener(path) if opener else path.open("rb")

@@ -196,6 +196,19 @@ class Inventory:
         with self._snapshot():
             return below(self._connection, handle)
 
+    def knows(self, word: str) -> bool:
+        """Whether a word names a token, or is the beginning of some token's id."""
+        if not word:
+            return False
+        if self.find(word):
+            return True
+        word = encodable(word)
+        with self._snapshot():
+            found = self._connection.execute(
+                "SELECT 1 FROM token WHERE substr(ref, 1, ?) = ? LIMIT 1", (len(word), word)
+            )
+            return found.fetchone() is not None
+
     def detail(self, handle: str) -> Detail | None:
         """Everything about one token, by its whole handle."""
         with self._snapshot():

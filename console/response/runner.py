@@ -28,6 +28,7 @@ from backends.errors import BackendError
 from backends.model import Secret, TokenRef
 from backends.sinks import registry as sinks_registry
 from backends.sinks.contract import Sink
+from console import ownership
 from console.errors import ConsoleError, Exit, JournalError, PlanRefused, UsageError
 from console.journal import opening
 from console.journal.entry import Kind, SchemaError
@@ -241,6 +242,7 @@ async def _locked(
             secrets=secrets,
             sinks=sinks,
             sign=session.sign_intent,
+            answer=session.sign_answer,
             witnesses=witnesses,
             climb=LONGEST if climb is None else climb,
             called=show_it,
@@ -336,7 +338,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         work = run(given.plan, paths, given.lock, session, secrets, given.climb, given.show)
         result = asyncio.run(work)
     except ConsoleError as error:
-        _say(f"{error} {error.hint}")
+        whose = ownership.hint(error, (paths.state, paths.config.parent))
+        _say(f"{error} {whose or error.hint}")
         return error.code
     except Exception as error:  # noqa: BLE001
         # The message and the locals of an unforeseen error may hold anything; places do not.

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from textual import events
 from textual.screen import Screen
 
-from console import crash
+from console import crash, ownership
 from console.errors import ConsoleError
 from console.journal.read import Entry
 from console.response import folding, planfile, verdict
@@ -23,6 +23,7 @@ from console.tui.actions import Context
 from console.tui.alarms import Alarms
 from console.tui.draw import Lines
 from console.tui.keeper import Keeper
+from console.tui.navigation import Way
 from console.tui.run_reader import Line, Shown
 from console.tui.screens.base import View
 from console.tui.screens.inventory import InventoryView
@@ -41,12 +42,10 @@ TICK_EVERY = 10.0
 """Seconds after which ages may be drawn anew."""
 
 RUN_ENTRIES = 50
-LASTING = ("inventory", "backends", "journal", "runs")
-"""Views that one can go back to with the key for the last one."""
 
 
 class ConsoleApp(CarefulApp, inherit_bindings=False):
-    """Holds one inventory view for good, and at most one view of each other kind over it."""
+    """Holds one inventory view for good; ``way`` knows what was opened from where."""
 
     ENABLE_COMMAND_PALETTE = False
     CSS = """
@@ -81,7 +80,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self._run_title = ""
         self._run_entries: list[Entry] = []
         self._run_board: Board | None = None
-        self._last = "backends"
+        self.way = Way(self, self.inventory_view)
         self._words = worker
         self._nudged = 0.0
         self.link = WorkerLink(
@@ -89,8 +88,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         )
         self.keeper = Keeper(
             self.world.open_journal,
-            self.world.journal_base,
-            self.world.asked,
+            self.world.own_journal,
             now,
             lambda standing: self.from_thread(self._stands, standing),
         )
@@ -126,10 +124,22 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.call_later(self.exit, None, code)
 
     def crash_line(self, error: BaseException | None) -> str:
+        if error is not None and (whose := ownership.hint(error, (self.world.paths.state,))):
+            return f"token-console had to end: {whose}"
         name = type(error).__name__ if error is not None else "unknown error"
         where = crash.report(error, self.world.paths.state) if error is not None else None
         report = f" A report without any data is in {where}." if where else ""
         return f"token-console met a defect and had to end ({name}).{report}"
+
+    # Keys
+
+    def unreadable(self) -> None:
+        if (front := self.front) is not None:
+            front.note("A key was dropped: it is no UTF-8. Set the terminal to UTF-8.", bad=True)
+
+    def keeps_keys(self) -> bool:
+        front = self.front
+        return front is not None and front.open_bar is not None
 
     # What is in front
 
@@ -141,74 +151,63 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         return stack[-1] if stack and isinstance(stack[-1], View) else None
 
     async def go(self, name: str) -> None:
-        """Bring a view to the front; the list of tokens is always the one below."""
+        """Bring one of the lists to the front; escape goes back to where one is now."""
         from console.tui.screens.backends import BackendsView
         from console.tui.screens.journal import JournalScreen
         from console.tui.screens.runs import RunsView
 
-        front = self.front
-        if front is None or front.view == name:
-            return
-        self._last = front.view if front.view in LASTING else self._last
-        self._to_bottom()
-        if name == "backends":
-            await self.push_screen(BackendsView(self.world))
-        elif name == "journal":
-            await self.push_screen(JournalScreen(self.world))
-        elif name == "runs":
-            await self.push_screen(RunsView(self.world))
-
-    def _to_bottom(self) -> None:
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
+        lists: dict[str, type[View]] = {
+            "backends": BackendsView, "journal": JournalScreen, "runs": RunsView
+        }  # fmt: skip
+        if name == "inventory":
+            await self.way.down()
+        else:
+            await self.way.go(name, lambda: lists[name](self.world))
 
     async def go_last(self) -> None:
         """The view before this one."""
-        await self.go(self._last)
+        await self.way.last()
 
     def back(self) -> None:
-        """One view back; from the list of tokens there is no further back."""
-        if len(self.screen_stack) > 1:
-            self.pop_screen()
-        else:
+        """Where one came from; where the way begins there is no further back."""
+        if not self.way.back():
             self.inventory_view.note("q leaves")
 
     async def open_token(self, handle: str) -> None:
         """A token's page over the view in front."""
         from console.tui.screens.token import TokenView
 
-        await self.push_screen(TokenView(self.world, handle))
+        await self.way.open(lambda: TokenView(self.world, handle))
 
     async def open_timeline(self, tokens: tuple[str, ...]) -> None:
         """What these tokens did and when, over the view in front."""
         from console.tui.screens.timeline import TimelineView
 
-        await self.push_screen(TimelineView(self.world, tokens))
+        await self.way.open(lambda: TimelineView(self.world, tokens))
 
     async def open_graph(self, start: tuple[str, str] | None) -> None:
         """The graph around a node, by its side and key, over the view in front."""
         from console.tui.screens.graph import GraphView
 
-        await self.push_screen(GraphView(self.world, start))
+        await self.way.open(lambda: GraphView(self.world, start))
 
     async def open_run(self, plan: str) -> None:
-        """A run's board over the list of runs."""
+        """A run's board, over the view in front."""
         from console.tui.screens.run import RunView
 
-        await self.go("runs")
-        await self.push_screen(RunView(self.world, plan))
+        await self.way.open(lambda: RunView(self.world, plan))
 
     async def open_item(self, line: Line, shown: Shown) -> None:
         """One token's part of a run, over its board."""
         from console.tui.screens.text import ItemView
 
-        await self.push_screen(ItemView(self.world, line, shown))
+        await self.way.open(lambda: ItemView(self.world, line, shown), again=False)
 
     async def open_report(self, shown: Shown) -> None:
         """A run's situation report, over its board."""
         from console.tui.screens.text import ReportView
 
-        await self.push_screen(ReportView(self.world, shown))
+        await self.way.open(lambda: ReportView(self.world, shown), again=False)
 
     def run_shown(self, shown: Shown) -> None:
         """A board has news: it was looked at, and a page over it may have to follow."""
@@ -221,7 +220,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         """Help for a view."""
         from console.tui.screens.help import HelpView
 
-        await self.push_screen(HelpView(self.world, context))
+        await self.way.open(lambda: HelpView(self.world, context), again=False)
 
     # What is new
 

@@ -153,7 +153,13 @@ def entry(number: int, **fields: Any) -> dict[str, Any]:
 
 POSTGRES = (
     entry(1),
-    entry(2, error_severity="FATAL", state_code="28P01", message="password authentication failed"),
+    entry(
+        2,
+        session_id="6743.12",
+        error_severity="FATAL",
+        state_code="28P01",
+        message="password authentication failed",
+    ),
     entry(3, message="statement: ALTER ROLE x PASSWORD 'hunter2'\n, y", user='odd "name,\n'),
     entry(4, message="checkpoint starting"),
 )

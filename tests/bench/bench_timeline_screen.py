@@ -31,7 +31,7 @@ from console.timeline.view import Timeline  # noqa: E402
 SIZES = ((80, 24), (250, 60))
 SPAN = 20 * 86_400
 KEYS = {
-    "left": b"\x1b[D", "ten left": b"<", "last burst": b"N", "log scale": b"y", "brush": b"v",
+    "left": b"\x1b[D", "ten left": b"<", "last burst": b"[", "log scale": b"Y", "brush": b"v",
     "brush left": b"\x1b[D", "zoom": b"\r", "out": b"\x7f",
 }  # fmt: skip
 

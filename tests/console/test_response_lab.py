@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -156,3 +157,37 @@ def test_what_has_no_sessions_is_not_disconnected(desk: Desk, lab: Lab, kind: st
     assert "Nothing was sent" in desk.must(*words("disconnect", row), code=1)
     assert real.accepts(issued)
     assert [entry for entry in desk.journal() if entry["type"] == "intent"] == []
+
+
+def test_a_client_that_goes_on_trying_its_password_raises_no_alarm_and_the_run_closes(
+    desk: Desk, lab: Lab
+) -> None:
+    """The server writes that it authorised the log-in, and then that the role may not log in."""
+    real = known(lab)["postgres"]
+    issued, row = desk.issue(real, "held")
+    tries: list[bool] = []
+    enough, stop = threading.Event(), threading.Event()
+
+    def client() -> None:
+        while not stop.is_set():
+            tries.append(real.accepts(issued))
+            if tries[-6:].count(False) == 6:
+                enough.set()
+            stop.wait(1.0)
+
+    trying = threading.Thread(target=client)
+    trying.start()
+    try:
+        command = desk.command(*words("contain", row))
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as run:
+            # By then refused attempts have come in from well after the containment.
+            assert enough.wait(60)
+            shown = desk.reaches(lambda item: item["state"] in ("done", "failed"), issued)
+            run.wait(60)
+    finally:
+        stop.set()
+        trying.join()
+    assert (shown["state"], shown["says"]) == ("done", "refused, then silent")
+    assert "used after its end" not in desk.must("run", "report", shown["plan"])
+    desk.must("run", "close", shown["plan"], "--reason", "contained and silent")
+    assert not real.accepts(issued)

@@ -124,7 +124,7 @@ def test_raw_shows_the_stored_bytes(paths) -> None:
     app = world.application(paths)
 
     async def steps(pilot):
-        await pilot.press("J", "x")
+        await pilot.press("J", "number_sign")
         await until(pilot, lambda: "Exactly as stored" in screen(app))
         assert '"evidence":2' in "".join(screen(app).split())
 
@@ -221,7 +221,7 @@ def test_a_hostile_name_is_harmless_on_every_view(paths) -> None:
         await pilot.press("J")
         await until(pilot, lambda: "4 entries" in screen(app))
         harmless()
-        await pilot.press("x")
+        await pilot.press("number_sign")
         await settled(pilot)
         harmless()
         await pilot.press("b")

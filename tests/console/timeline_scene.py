@@ -75,5 +75,5 @@ async def open_timeline(pilot: Any, app: ConsoleApp, name: str = "ci-deploy") ->
 
 async def leaked(pilot: Any, app: ConsoleApp, text: str = "20h") -> None:
     """Tell when it leaked."""
-    await pilot.press("L", *text, "enter")
+    await pilot.press("at", *text, "enter")
     await until(pilot, lambda: "since the leak (" in screen(app))

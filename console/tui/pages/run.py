@@ -9,6 +9,7 @@ from console.response.report import short as short_id
 from console.response.verdict import What
 from console.text import age
 from console.tui import readings
+from console.tui.actions import key
 from console.tui.lines import Line, Part, Role, block, clip, count, fit, short, spread, width_of
 from console.tui.run_reader import Line as Item
 from console.tui.run_reader import Shown, Told
@@ -41,7 +42,8 @@ STATES: dict[str, Role] = {
     "closed": "dim", "aborted": "bad", "stopped": "bad", "paused": "warn", "running": "",
     "second person": "warn", "not approved": "dim", "unreadable": "bad",
 }  # fmt: skip
-SAID = {"stopped": "STOPPED: n starts it", "through, not closed": "through: c closes it",
+SAID = {"stopped": f"STOPPED: {key('start')} starts it",
+        "through, not closed": f"through: {key('close')} closes it",
         "second person": "waits for a second person"}  # fmt: skip
 VERDICTS: dict[What, Role] = {
     What.WORKS: "bad", What.UNDONE: "warn", What.UNKNOWN: "warn", What.RECORDED: "",
@@ -91,7 +93,10 @@ def board(run: Shown, now: float, width: int, room: int, *, plain: bool) -> list
     lines = [*head, *lanes(run, width, lanes_room), *proof, *troubles]
     if len(lines) > room:
         hidden = len(lines) - room + 1
-        lines = [*lines[: room - 1], [(f" and {hidden} more: s has all of it", "warn")]]
+        lines = [
+            *lines[: room - 1],
+            [(f" and {hidden} more: {key('report')} has all of it", "warn")],
+        ]
     return lines
 
 
@@ -230,14 +235,19 @@ def trouble_lines(run: Shown, now: float, width: int) -> list[Line]:
         why = rest.partition(f"{run.plan.id}: ")[2]
         say("BREAK GLASS", "bad", [f"{who}: {why}" if why else run.glass])
     if run.second:
-        say("WAITS FOR", "warn", [f"a second person: {run.second} (y there, or B)"])
+        say(
+            "WAITS FOR",
+            "warn",
+            [f"a second person: {run.second} ({key('second')} there, or {key('glass')})"],
+        )
     elif run.seconded:
         say("SEEN BY", "dim", [f"{run.seconded}, as second person"])
     for state, label in (("failed", "STUCK"), ("unknown", "UNKNOWN")):
         found = [f"{line.name} on {line.backend}: {line.verdict.line}"
                  for line in run.lines if line.state == state]  # fmt: skip
         say(label, "bad", found)
-    say("LATE", "warn", [f"{late.name} on {late.backend}: {late.words} (t takes it in)"
+    takes = f"{key('take_in')} takes it in"
+    say("LATE", "warn", [f"{late.name} on {late.backend}: {late.words} ({takes})"
                          for late in run.late])  # fmt: skip
     waiting = [line.name for line in run.lines if line.by_hand and line.state == "left"]
     if waiting:

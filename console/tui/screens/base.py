@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -42,6 +42,8 @@ class View(Screen[None], inherit_bindings=False):
 
     view: ClassVar[str]
     shows_run: ClassVar[bool] = True
+    leans: ClassVar[bool] = False
+    """Whether it reads through the view below it, and is nothing without that."""
     kept: ClassVar[int] = 6
     """Lines that stay in sight beside an open bar."""
     AUTO_FOCUS = ""
@@ -119,7 +121,16 @@ class View(Screen[None], inherit_bindings=False):
 
     def context(self) -> Context:
         """What is true here now."""
-        return self.world.context(self.view, self.row(), run=self.console_app.run_id != "")
+        return self.world.context(self.view, self.row(), **self.around())
+
+    def around(self) -> dict[str, Any]:
+        """What every view's context says of the application around it."""
+        app = self.console_app
+        return {
+            "run": self.shows_run and app.run_id != "",
+            "behind": app.way.behind,
+            "before": app.way.before,
+        }
 
     def frame(self) -> None:
         """Bring the lines around the body up to date; cheap when nothing changed."""
@@ -154,6 +165,14 @@ class View(Screen[None], inherit_bindings=False):
     def more(self) -> int:
         """How many lines are below what is seen of the view's page."""
         return 0
+
+    def knows(self, word: str) -> bool:
+        """Whether a word is an id or a name that the store has."""
+        return self.world.knows(word)
+
+    def secret_typed(self, what: str) -> None:
+        """A secret was typed somewhere: say what it is, and where it may be given."""
+        self.note(f"{what}: masked, not searched for. Pipe it into: token-console identify", True)
 
     def on_page_scrolled(self, event: Page.Scrolled) -> None:
         event.stop()
@@ -258,8 +277,8 @@ class View(Screen[None], inherit_bindings=False):
         raise NotImplementedError
 
     def do_back(self) -> None:
-        """One thing back: the strip of a run first, then the view."""
-        if not self.console_app.forget_run():
+        """One thing back: the strip of a run first where it is in sight, then the view."""
+        if not (self.shows_run and self.console_app.forget_run()):
             self.console_app.back()
 
     def do_quit(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from console.errors import UsageError
 from console.response.report import plan_lines, short
+from console.tui.actions import key
 from console.tui.lines import Line as Drawn
 from console.tui.lines import block, count
 from console.tui.pages.plan import many_lines
@@ -105,10 +106,15 @@ class Deciding(Acting):
         if self.shown is None:
             return
         if self.shown.standing == "paused":
-            says = ["The runner goes on where it stopped. Is it gone, then n starts another."]
+            says = [
+                "The runner goes on where it stopped. "
+                f"Is it gone, then {key('start')} starts another."
+            ]
             await self._ask(f"RESUME {self._which()}", says, [REASON], what="resume")
         else:
-            says = ["No further call is begun; what is under way ends. p lets it go on."]
+            says = [
+                f"No further call is begun; what is under way ends. {key('pause')} lets it go on."
+            ]
             await self._ask(f"PAUSE {self._which()}", says, [REASON], what="pause")
 
     async def do_abort(self) -> None:

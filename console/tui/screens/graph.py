@@ -53,7 +53,7 @@ class GraphView(Acting, inherit_bindings=False):
         super().__init__(world)
         self.wanted = Wanted(start)
         self._behind: list[Wanted] = []
-        """What was in the middle before."""
+        """What was shown before: something else in the middle, or a leak."""
         self._head = OneLine()
         self._map = GraphMap(ascii_only=world.ascii)
         self._what = OneLine()
@@ -150,7 +150,7 @@ class GraphView(Acting, inherit_bindings=False):
         return self.world.context(
             self.view,
             self.row(),
-            run=self.console_app.run_id != "",
+            **self.around(),
             node=side,
             leaks=self._leakable() is not None or self.wanted.leak is not None,
             crowded=why,
@@ -201,8 +201,6 @@ class GraphView(Acting, inherit_bindings=False):
         if self._behind:
             self.wanted = self._behind.pop()
             self._ask()
-        elif self.wanted.leak is not None:
-            self._ask(leak=None)
         else:
             super().do_back()
 
@@ -220,9 +218,9 @@ class GraphView(Acting, inherit_bindings=False):
         elif picture.num == picture.start:
             self.note("It is in the middle already; only a token has a page of its own.")
         else:
-            self.centre(node)
+            self._centre(node)
 
-    def centre(self, node: Node) -> None:
+    def _centre(self, node: Node) -> None:
         """Put a node into the middle; esc goes back."""
         self._behind.append(self.wanted)
         self._ask(start=(node.side, node.key), at=None, order=(), opened=frozenset())
@@ -239,8 +237,13 @@ class GraphView(Acting, inherit_bindings=False):
         self._ask(all_edges=not self.wanted.all_edges, order=())
 
     def do_leak(self) -> None:
-        """Show what a leak of the token gets to, or no longer."""
-        self._ask(leak=self._leakable() if self.wanted.leak is None else None)
+        """Show what a leak of the token gets to, or no longer; esc ends it too."""
+        shown = self.wanted
+        if shown.leak is None:
+            self._behind.append(shown)
+        elif self._behind and self._behind[-1].start == shown.start:
+            self._behind.pop()
+        self._ask(leak=self._leakable() if shown.leak is None else None)
 
     async def do_find(self) -> None:
         """Find a node by its name, and go to it."""
@@ -273,7 +276,7 @@ class GraphView(Acting, inherit_bindings=False):
                 place = Place(*(shown.view.find(num) or ("", 0)))
                 self._ask(at=place, order=shown.order(place.side))
             elif num in nodes:
-                self.centre(nodes[num])
+                self._centre(nodes[num])
 
         await self.pick("/", items, chosen)
 
@@ -295,8 +298,8 @@ class GraphView(Acting, inherit_bindings=False):
 
         picture = self.picture
         if picture is not None and picture.num is not None:
-            view = XrayView(self.world, picture, picture.num, reverse, self.centre)
-            await self.app.push_screen(view)
+            view = XrayView(self.world, picture, picture.num, reverse)
+            await self.console_app.way.open(lambda: view, again=False)
 
     async def do_dies(self) -> None:
         from console.tui.screens.graph_text import LossView
@@ -304,10 +307,8 @@ class GraphView(Acting, inherit_bindings=False):
         picture, node = self.picture, self.node()
         if picture is not None and node is not None:
             loss = owners.loss(picture.graph, [node.num])
-            view = LossView(
-                self.world, picture.graph, node, loss, self._unknown_of(node), self.centre
-            )
-            await self.app.push_screen(view)
+            view = LossView(self.world, picture.graph, node, loss, self._unknown_of(node))
+            await self.console_app.way.open(lambda: view, again=False)
 
     def _unknown_of(self, node: Node) -> list[str]:
         """What nobody can say of what goes with a node."""

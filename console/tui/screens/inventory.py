@@ -67,6 +67,8 @@ class InventoryView(Acting, inherit_bindings=False):
         self._faults: tuple[Fault, ...] = ()
         self._current = asyncio.Event()
         self._current.set()
+        self._secret = False
+        """Whether the filter has the mask of a secret, which the note is about."""
         self._row_note = ""
         self._told_about = ""
         self._shown: Question | None = None
@@ -164,7 +166,7 @@ class InventoryView(Acting, inherit_bindings=False):
         self._current.set()
 
     def _nothing(self) -> str:
-        if self._filter.value.strip():
+        if self._filter.searched.strip():
             return "   No token matches. Esc clears the filter."
         if not self.world.total:
             return "   No token is known yet: the backends are being read."
@@ -175,7 +177,7 @@ class InventoryView(Acting, inherit_bindings=False):
             self._filter.set_suffix([("not understood ", "bad")])
             return
         total = f"{self.world.total:,}"
-        if not self._filter.value.strip():
+        if not self._filter.searched.strip():
             text = f"{total} "
         elif self._counted is None:
             text = f"counting of {total} "
@@ -194,15 +196,16 @@ class InventoryView(Acting, inherit_bindings=False):
 
     def _filter_changed(self) -> None:
         """Show what the terms find that are whole; each that is not is marked and named."""
-        understood = read(self._filter.value)
+        understood = read(self._filter.searched)
         before, self._faults = self._faults, understood.faults
         self._filter.set_marks([(fault.start, fault.end) for fault in self._faults])
         if self._faults:
             worst = min(self._faults, key=lambda fault: fault.unfinished)
             hint = "" if worst.unfinished else worst.hint
             self.note(sentences(f"Not applied: {worst}", hint), bad=True)
-        elif before:
+        elif before or (self._secret and not self._filter.masked):
             self.note("")
+        self._secret = self._filter.masked
         if self._lost:
             # The last list that was understood stays, and the words say what is wrong.
             self._say_count()
@@ -246,12 +249,12 @@ class InventoryView(Acting, inherit_bindings=False):
             self.target(),
             marks=len(self.table.marks),
             filtered=bool(self._filter.value) or self._filter.has_focus,
-            run=self.console_app.run_id != "",
+            **self.around(),
         )
 
     def on_token_table_moved(self) -> None:
         self.frame()
-        if self._faults:
+        if self._faults or self._secret:
             return
         row = self.table.row
         handle = row.handle if row is not None else ""

@@ -133,9 +133,9 @@ class JournalScreen(View, inherit_bindings=False):
         self._draw()
 
     def _filter_changed(self) -> None:
-        self._input.set_marks(unapplied(self._input.value))
+        self._input.set_marks(unapplied(self._input.searched))
         try:
-            self._filter = parse(self._input.value)
+            self._filter = parse(self._input.searched)
         except FilterError as error:
             # What was understood last stays, and the words say what is wrong.
             self._trouble = sentences(str(error), error.hint)
@@ -255,12 +255,13 @@ class JournalScreen(View, inherit_bindings=False):
         self.set_focus(self._input)
 
     def do_back(self) -> None:
-        if self._input.value or self._input.has_focus:
-            self._input.set_value("")
-            self.focus_body()
-        elif self._verification:
+        if self._verification:
+            # What came last goes first.
             self._verification = False
             self._draw_detail(keep=False)
+        elif self._input.value or self._input.has_focus:
+            self._input.set_value("")
+            self.focus_body()
         elif self._kind:
             self._kind = ""
             self._from_the_top()

@@ -72,6 +72,7 @@ class ItemView(Deciding, inherit_bindings=False):
 
     view = "item"
     shows_run = False
+    leans = True
     BINDINGS: ClassVar[list[BindingType]] = bindings("item")
 
     def __init__(self, world: World, line: Line, shown: Shown) -> None:
@@ -98,7 +99,7 @@ class ItemView(Deciding, inherit_bindings=False):
 
     def context(self) -> Context:
         shown = self.shown
-        context = self.world.context(self.view, None)
+        context = self.world.context(self.view, None, **self.around())
         if shown is None:
             return context
         return context._replace(

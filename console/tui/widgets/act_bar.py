@@ -18,10 +18,10 @@ from console.inventory.search import Row
 from console.journal import scan
 from console.response.not_done import DOES
 from console.response.verdict import UNDONE
-from console.tui.actions import BY_ID
+from console.tui.actions import key
 from console.tui.lines import Line, Part, block, count, fit
 from console.tui.pages.plan import Consumers, many_lines, plan_lines
-from console.tui.widgets.bar import Bar
+from console.tui.widgets.bar import MASKED, Bar
 from console.tui.widgets.page import Page
 from console.tui.worker_link import sentences
 
@@ -190,8 +190,7 @@ class ActBar(Bar):
         if not instead:
             lines += block("", [("Nothing else can be done here by a call either.", "bold")], width)
         for number, verb in enumerate(instead):
-            key = BY_ID[verb.value].keys[0]
-            said: list[Part] = [(f" {key} ", "key"), (f" {verb.value}", "bold")]
+            said: list[Part] = [(f" {key(verb.value)} ", "key"), (f" {verb.value}", "bold")]
             said.append((f": {DOES[verb]}", ""))
             lines += block("  instead" if not number else "", said, width, 11)
         self.fill(lines)
@@ -243,7 +242,7 @@ class ActBar(Bar):
             self.ask(f"{number}, why go on?  ")
         else:
             self.phase = "confirm"
-            self.ask("")
+            self.ask("", word=True)
         self.call_after_refresh(self.tell)
 
     def tell(self) -> None:
@@ -262,7 +261,9 @@ class ActBar(Bar):
 
     async def _entered(self) -> None:
         typed = self.input.value
-        if self.phase == "reason":
+        if self.input.masked:
+            self.hint(MASKED, bad=True)
+        elif self.phase == "reason":
             self._reasoned(typed)
         elif self.phase in ("answers", "confirm") and self._page.seen < self._must_see:
             self.hint("Read to the end of the plan first: down or pgdn.", bad=True)
@@ -299,10 +300,19 @@ class ActBar(Bar):
                     3,
                 ),
                 [("   They run  ", ""), (command, "bold")],
-                [("   or, in their own console: l runs, enter on this one, y.", "")],
+                [
+                    (
+                        f"   or, in their own console: {key('runs')} runs, enter on this one, "
+                        f"{key('second')}.",
+                        "",
+                    )
+                ],
             ]
         )
-        self.hint("Enter opens the run: n starts it then; B there breaks the glass. Esc leaves.")
+        self.hint(
+            f"Enter opens the run: {key('start')} starts it then; {key('glass')} there breaks the "
+            "glass. Esc leaves."
+        )
 
     def _pasted(self) -> None:
         self.hint("Pasting does nothing here: type it by hand, or esc.", bad=True)
