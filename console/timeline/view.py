@@ -171,7 +171,7 @@ class Timeline:
             " AND handle IN (SELECT value FROM json_each(?)) GROUP BY slot ORDER BY slot",
             (OTHER, json.dumps(self.subject.handles)),
         ):
-            what = f"{times:,} entries whose class no log tells"
+            what = f"{'an entry' if times == 1 else f'{times:,} entries'} whose class no log tells"
             hole = Hole(slot * SLOT, slot * SLOT + SLOT, "unclear", what, "")
             if found and len(found) >= UNCLEAR:
                 hole = found.pop()._replace(until=hole.until, what=MANY_UNCLEAR)
