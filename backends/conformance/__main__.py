@@ -37,8 +37,8 @@ def main(arguments: list[str]) -> int:
         return 2
     bad = 0
     for check, result, why in run(made):
-        bad += result in ("fail", "error")
-        sys.stdout.write(f"{result:5}  {check}" + ("" if result == "pass" else f": {why}") + "\n")
+        bad += result not in ("pass", "skip")
+        sys.stdout.write(f"{result:7}  {check}" + ("" if result == "pass" else f": {why}") + "\n")
     return 1 if bad else 0
 
 

@@ -221,7 +221,7 @@ def _sentence(body: Body) -> str:
             told = "it was done" if out.state == "applied" else "it was not done"
             return f"{_capital(what(body))}, left open: {told}{_said(out)}"
         case Kind.OBSERVE, _, out if out and out.how == "probe":
-            told = "refused" if out.state == "seen" else "not refused"
+            told = {"seen": "refused", "not_seen": "accepted"}.get(out.state, "no clear answer")
             return f"The value of {_token(body)} was tried: {told}{_said(out)}"
         case Kind.OBSERVE, _, out:
             return f"{who} looks: {what(body)}{_said(out)}"

@@ -1,4 +1,4 @@
-"""The format of one journal entry, version 3: a closed schema and its exact bytes.
+"""The format of one journal entry, version 4: a closed schema and its exact bytes.
 
 An entry's leaf is RFC 8785 JSON (JCS) in UTF-8. The stored bytes are what counts:
 whoever checks the journal hashes them and never writes them anew. There are no floats,
@@ -31,9 +31,11 @@ from console.journal.parts import RunMark as RunMark
 from console.journal.parts import Target as Target
 from console.journal.parts import Who as Who
 
-VERSION = 3
-READS = (1, 2, 3)
+VERSION = 4
+READS = (1, 2, 3, 4)
 """Older versions had fewer kinds and parts; their entries stay as they are and are read as such."""
+ANSWERS_SIGNED = 4
+"""The version from which on a session's key signs what came of its calls too."""
 MAX_LEAF = 32 * 1024
 """Bytes of one entry. The tile format for publishing the log ends at 65,535."""
 GENESIS = "0" * 64
@@ -166,6 +168,9 @@ ONLY: Mapping[str, frozenset[Kind]] = {
             Kind.APPROVAL,
             Kind.RUN,
             Kind.INTENT,
+            Kind.OUTCOME,
+            Kind.EVIDENCE,
+            Kind.OBSERVE,
             Kind.BREAKGLASS,
             Kind.RECOVERY,
         }
@@ -184,7 +189,7 @@ OUT_STATES: Mapping[Kind, frozenset[str]] = {
     Kind.EVIDENCE: frozenset({"seen", "not_seen"}),
     Kind.RECOVERY_CLAIM: frozenset({"claimed"}),
     Kind.RECOVERY: frozenset({"applied", "not_applied", "acknowledged"}),
-    Kind.OBSERVE: frozenset({"seen", "not_seen"}),
+    Kind.OBSERVE: frozenset({"seen", "not_seen", "unclear"}),
     Kind.SESSION_CLOSE: frozenset({"closed"}),
 }
 """What may have come of an entry, by the kind of the answer; no other kind has ``out``."""
@@ -284,6 +289,19 @@ def statement(body: Body) -> bytes:
     return rfc8785.dumps({name: members[name] for name in STATEMENT if name in members})
 
 
+def statement_in(leaf: bytes) -> bytes:
+    """As ``statement``, cut out of an entry's own bytes, which are RFC 8785 JSON already.
+
+    Twenty times as fast. Bytes that are not in that form give another statement, which no
+    signature fits.
+    """
+    members = _members.decode(leaf)
+    parts = [name + bytes(members[key]) for key, name in _SAID if key in members]
+    return b"{" + b",".join(parts) + b"}"
+
+
+_SAID = tuple((name, b'"%s":' % name.encode()) for name in sorted(STATEMENT))
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decoder = msgspec.json.Decoder(Body)
 
 

@@ -34,6 +34,7 @@ _STATUS = {
     "not_sent": FAILURE,
     "not_applied": FAILURE,
     "not_seen": FAILURE,
+    "unclear": UNKNOWN,
     "unknown": UNKNOWN,
 }
 _STATUS_CAPTION = {UNKNOWN: "Unknown", SUCCESS: "Success", FAILURE: "Failure", OTHER: "Other"}

@@ -2,7 +2,8 @@
 
 The key in the operator's ssh-agent signs the opening of a session and every destructive
 plan. The opening names a key that lives in this process's memory, and that one signs each
-intent: five hundred calls need no five hundred touches. All of them are SSHSIG, so that
+intent and what came of it: five hundred calls need no five hundred touches. All of them are
+SSHSIG, so that
 ``ssh-keygen -Y verify`` checks them too.
 
 Waiting for an agent can take a minute: keep ``Session.open`` and ``Session.sign_statement`` off
@@ -33,6 +34,9 @@ from console.journal.ssh.mark import ENTRY, INTENT, SessionMark, SignatureMark
 
 LIFETIME = 8 * 3600
 """Seconds that a session's key may sign for: one shift."""
+LEEWAY = 300
+"""Seconds by which an intent's entry may be later than its session's end: it is signed before
+it waits for its turn in the journal."""
 MAX_HAND_OVER = 32 * 1024
 """Bytes. A pipe takes more at once, so handing over never waits for the reader."""
 _OFF = "signatures are turned off"
@@ -200,6 +204,16 @@ class Session:
         """The mark with the name of whoever the session is of."""
         return replace(mark, principal=self.mark.sig.principal if self.mark.sig else "")
 
+    def sign_answer(self, statement: bytes) -> SignatureMark | None:
+        """The session key's signature over what came of a call; None in an unsigned session.
+
+        Never refused, and given after the session's end too: the answer belongs to a call
+        that was signed in time, and is owed to the journal whatever the clock says.
+        """
+        if self._private is None:
+            return None
+        return mark_of(sshsig.sign_here(self._private, INTENT, statement))
+
     def sign_statement(self, statement: bytes) -> SignatureMark | None:
         """The operator's signature over a destructive plan. May wait for a person.
 
@@ -355,7 +369,12 @@ def check_intent(mark: SignatureMark, leaf: bytes, session: SessionMark, at: dat
         raise SignatureRefused(
             f"signed by {parsed.key.fingerprint}, and the session's key is {wanted}"
         )
-    if at >= datetime.fromtimestamp(session.expires, UTC):
+    in_time(session, at)
+
+
+def in_time(session: SessionMark, at: datetime) -> None:
+    """Whether a session's key could still sign an intent then. Raises ``SignatureRefused``."""
+    if at >= datetime.fromtimestamp(session.expires + LEEWAY, UTC):
         raise SignatureRefused("signed after the session had expired")
 
 

@@ -157,8 +157,9 @@ class Out(Closed, frozen=True, kw_only=True):
     """What came of the entry ``ref``.
 
     ``state`` is, by type: outcome: applied, already, rejected, not_sent, unknown;
-    recovery: applied, not_applied, acknowledged; recovery.claim: claimed; evidence and
-    observe: seen, not_seen; session.close: closed. ``how`` tells how it is known: answer,
+    recovery: applied, not_applied, acknowledged; recovery.claim: claimed; evidence: seen,
+    not_seen; observe: seen, not_seen, and unclear where a try got no answer that tells;
+    session.close: closed. ``how`` tells how it is known: answer,
     read, probe, recovery, person. ``made`` is the token that the call brought into being,
     or whose value it replaced; its ``fp`` is that of the new value, where it was in hand.
     """

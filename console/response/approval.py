@@ -18,7 +18,8 @@ from console.journal.describe import Entry
 from console.journal.entry import Kind, PlanMark, SchemaError
 from console.journal.log import AlreadyRecorded, Journal
 from console.response import facts, planfile
-from console.response.plan import Plan, digest, refuse_fatal
+from console.response.not_done import refuse
+from console.response.plan import Plan, digest
 from console.response.rules import Rules
 from console.response.signing import Desk
 from console.settings import Paths
@@ -123,7 +124,7 @@ def approve(
         ReasonRefused: an answer is too short, or holds what looks like a secret.
         JournalError: the journal cannot take it.
     """
-    refuse_fatal(plan)
+    refuse(plan)
     given = {code: scan.reason(why) for code, why in (answers or {}).items()}
     missing = [raised.hazard for raised in plan.questions if raised.hazard.code not in given]
     if missing:
@@ -203,7 +204,7 @@ def approved(plan_id: str, journal: Journal, paths: Paths, now: float | None = N
             may be done, or the approval is too old.
     """
     plan, entry = read(plan_id, journal, paths)
-    refuse_fatal(plan)
+    refuse(plan)
     age = (time.time() if now is None else now) - entry.t_us / 1_000_000
     if age > MAX_AGE.total_seconds() and not _begun(plan_id, journal):
         raise PlanRefused(

@@ -28,6 +28,7 @@ from backends.errors import BackendError
 from backends.model import Secret, TokenRef
 from backends.sinks import registry as sinks_registry
 from backends.sinks.contract import Sink
+from console import ownership
 from console.errors import ConsoleError, Exit, JournalError, PlanRefused, UsageError
 from console.journal import opening
 from console.journal.entry import Kind, SchemaError
@@ -39,6 +40,7 @@ from console.response.approval import approved
 from console.response.climbing import LONGEST
 from console.response.locks import alive as alive
 from console.response.locks import take
+from console.response.places import SHOW
 from console.response.planfile import file_of
 from console.response.rules import Rules
 from console.response.run import Result as Result
@@ -55,7 +57,6 @@ _BUSY = ("another runner is at work on this plan", "Watch it: token-console jour
 REFRESH_TIMEOUT = 60.0
 MOST_REFRESHED = 20
 """Tokens of one plan that are read into the inventory by the runner; more are for a sync."""
-SHOW = "show"
 """The sink that shows a value once; it is there without any configuration."""
 UNUSED = 1_000_000
 """A descriptor that no process has."""
@@ -241,6 +242,7 @@ async def _locked(
             secrets=secrets,
             sinks=sinks,
             sign=session.sign_intent,
+            answer=session.sign_answer,
             witnesses=witnesses,
             climb=LONGEST if climb is None else climb,
             called=show_it,
@@ -336,7 +338,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         work = run(given.plan, paths, given.lock, session, secrets, given.climb, given.show)
         result = asyncio.run(work)
     except ConsoleError as error:
-        _say(f"{error} {error.hint}")
+        whose = ownership.hint(error, (paths.state, paths.config.parent))
+        _say(f"{error} {whose or error.hint}")
         return error.code
     except Exception as error:  # noqa: BLE001
         # The message and the locals of an unforeseen error may hold anything; places do not.

@@ -20,8 +20,18 @@ from console.inventory.search import Inventory
 from console.journal import opening
 from console.journal.describe import Entry
 from console.journal.log import Journal
-from console.response import approval, control, gathering, planfile, report, runner, second
-from console.response.folding import fold
+from console.response import (
+    approval,
+    control,
+    escrow,
+    gathering,
+    not_done,
+    planfile,
+    report,
+    runner,
+    second,
+    service,
+)
 from console.response.plan import Mode, Plan
 from console.response.rules import Rules
 from console.response.signing import Desk
@@ -45,6 +55,7 @@ class Acts:
             "start": self.start,
             "decide": self.decide,
             "owner": self.owner,
+            "escrow": self.escrow,
         }
 
     async def plan(self, request: Mapping[str, Any]) -> Answer:
@@ -66,7 +77,9 @@ class Acts:
             )
         finally:
             inventory.close()
-        needed = await asyncio.to_thread(self._kept, plan)
+        card = not_done.not_done(plan)
+        forbidden = all(item.fatal for item in plan.items)
+        needed = await asyncio.to_thread(self._kept, plan, keep=card is None and not forbidden)
         told = {
             "plan": plan.id,
             "verb": plan.verb.value,
@@ -81,7 +94,11 @@ class Acts:
                 }
                 for raised in plan.hazards
             ],
-            "forbidden": all(item.fatal for item in plan.items),
+            "forbidden": forbidden,
+            # There is no call at all, and so nothing to approve.
+            "not_done": None
+            if card is None
+            else {"title": card.title, "why": card.why, "instead": list(card.instead)},
             "second_person": needed,
             "escrow": len(plan.escrow),
             "lines": report.plan_lines(plan, SHOWN, needed),
@@ -90,6 +107,7 @@ class Acts:
         }
         if len(plan.items) == 1:
             told["item"] = msgspec.to_builtins(plan.only)
+            told["takes_effect"] = report.takes_effect(plan.only, plan.mode)
         return told
 
     async def approve(self, request: Mapping[str, Any]) -> Answer:
@@ -113,10 +131,14 @@ class Acts:
         waits = await asyncio.to_thread(approve)
         return {"run": plan.id, "signed": self._desk.standing, "waits": waits}
 
-    def _kept(self, plan: Plan) -> str:
-        """Keep a plan for its approval; why that takes a second person too, if it does."""
-        with opening.journal(self.fleet.paths) as journal:
-            approval.keep(plan, journal, self.fleet.paths)
+    def _kept(self, plan: Plan, *, keep: bool) -> str:
+        """Keep a plan for its approval; why that takes a second person too, if it does.
+
+        One that nobody can approve is not kept.
+        """
+        if keep:
+            with opening.journal(self.fleet.paths) as journal:
+                approval.keep(plan, journal, self.fleet.paths)
         return Rules.now(self.fleet.paths).second_person(plan)
 
     async def second(self, request: Mapping[str, Any]) -> Answer:
@@ -164,11 +186,15 @@ class Acts:
         """Pause, resume, abort, let a lane go on, waive, except or close, with a reason."""
         plan = self._plan(request)
 
-        def decide() -> Entry:
+        def decide() -> tuple[Entry, tuple[str, ...]]:
             with opening.journal(self.fleet.paths) as journal:
-                return self._decided(plan, journal, request)
+                if request.get("what") == "close":
+                    why = str(request.get("reason", ""))
+                    return service.close(plan, self.fleet.paths, journal, why)
+                return self._decided(plan, journal, request), ()
 
-        return {"says": (await asyncio.to_thread(decide)).sentence}
+        entry, also = await asyncio.to_thread(decide)
+        return {"says": entry.sentence, "also": list(also)}
 
     def _decided(self, plan: Plan, journal: Journal, request: Mapping[str, Any]) -> Entry:
         why, item = str(request.get("reason", "")), str(request.get("item", ""))
@@ -189,12 +215,8 @@ class Acts:
                 until = datetime.fromisoformat(str(request.get("until", "")))
                 until = until if until.tzinfo else until.replace(tzinfo=UTC)
                 owner = str(request.get("owner", ""))
-                number = int(item) if item.isdigit() else 0
-                late = "" if number else item
+                number, late = control.which(plan, item)
                 return control.except_(plan, journal, why, number, owner, until, late=late)
-            case "close":
-                board = fold(plan, self.fleet.paths, journal)
-                return control.close(plan, journal, why, board=board)
             case what:
                 raise UsageError(f"nothing that can be decided about a run: {what!r}")
 
@@ -214,6 +236,12 @@ class Acts:
             "says": f"{name} answers for it now (journal {report.short(entry)}).",
             "entry": entry,
         }
+
+    async def escrow(self, request: Mapping[str, Any]) -> Answer:
+        """Whether a rotation could seal its new values, told before one is wanted."""
+        configured = self.fleet.settings.response.escrow
+        ready = await asyncio.to_thread(escrow.readiness, configured)
+        return {"keys": ready.keys, "says": ready.words, "hint": ready.hint}
 
     def _plan(self, request: Mapping[str, Any]) -> Plan:
         if not self.fleet.act:

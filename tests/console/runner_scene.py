@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import scripted_system
+from patience import HANG
+from planned import planned
 from python_environment import environment
 from scripted_system import KIND
 
@@ -23,11 +25,11 @@ from console import settings
 from console.journal.describe import Entry
 from console.journal.log import Journal
 from console.journal.read import JournalView
-from console.response import making, runner
+from console.response import runner
 from console.response.approval import approve
 from console.response.plan import Plan
 
-PATIENCE = 60.0
+PATIENCE = HANG
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
@@ -67,7 +69,7 @@ class Scene:
 
         async def make() -> Plan:
             token = await self.system.read(self.ref)
-            return await making.make(
+            return await planned(
                 self.system, Verb.REVOKE, token, "leaked in a public repository", "INC-7"
             )
 

@@ -129,7 +129,7 @@ def test_a_scope_without_a_token_is_refused(scene: Scene) -> None:
     scene.run(scene.sync)
     for given in (
         {"query": "name:no-such-token-anywhere"},
-        {"query": "used:"},
+        {"query": "  "},
         {"handles": ["0" * 12]},
     ):
         with pytest.raises(PlanRefused):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import scripted_system
 from msgspec.structs import replace
+from planned import planned
 from signing_people import Key, allow
 
 from backends.contract import BackendConfig, Verb
@@ -19,7 +20,7 @@ from console.journal.entry import Kind
 from console.journal.log import Journal
 from console.journal.scan import ReasonRefused
 from console.journal.ssh.wire import Reader, string, u32
-from console.response import approval, making, planfile, second
+from console.response import approval, planfile, second
 from console.response.plan import Plan, digest
 from console.response.rules import Rules
 from console.response.signing import Desk
@@ -53,7 +54,7 @@ class Office:
     def plan(self) -> Plan:
         async def ask() -> Plan:
             ref = TokenRef("sys", scripted_system.KIND, "payments-deploy")
-            return await making.make(self.system, Verb.REVOKE, await self.system.read(ref), WHY)
+            return await planned(self.system, Verb.REVOKE, await self.system.read(ref), WHY)
 
         return asyncio.run(ask())
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import HANG
 
 from console.settings import Paths
 from console.tui.worker_link import WorkerError, WorkerLink, command
@@ -42,7 +43,7 @@ def run(paths: Paths, steps, words: list[str] | None = None) -> list[dict]:
         )
         link.start()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 await steps(link)
         finally:
             await link.close()

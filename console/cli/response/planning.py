@@ -23,9 +23,17 @@ from console.cli.response.place import (
 )
 from console.errors import Exit, UsageError
 from console.inventory import export
+from console.inventory import query as queries
 from console.journal import opening
-from console.response import approval, gathering, report, runner, second
-from console.response.plan import Mode, Plan, refuse_fatal
+from console.response import (
+    approval,
+    gathering,
+    not_done,
+    places,
+    report,
+    second,
+)
+from console.response.plan import Mode, Plan
 from console.response.recover import recover
 from console.response.rules import Rules
 from console.response.signing import Desk
@@ -51,7 +59,7 @@ class Wanted(NamedTuple):
     def of(cls, chosen: argparse.Namespace, handles: tuple[str, ...], query: str = "") -> Self:
         sinks = tuple(getattr(chosen, "to", ()))
         if getattr(chosen, "show", False):
-            sinks = (*sinks, runner.SHOW)
+            sinks = (*sinks, places.SHOW)
         return cls(
             verb=Verb(chosen.verb),
             handles=handles,
@@ -70,20 +78,29 @@ def run(chosen: argparse.Namespace) -> int:
     query = " ".join(chosen.query)
     if not query and not chosen.token:
         raise UsageError("no tokens are named", "Give a query, or --token ID.")
+    # Refused before a value is asked for, or any system.
+    queries.scope(query)
     with opened(here.paths) as inventory:
         handles = tuple(one(inventory, wanted).handle for wanted in chosen.token)
     old = secret_from_stdin() if chosen.secret_stdin else None
     plan = make(Wanted.of(chosen, handles, query), here, old, settle=not chosen.dry_run)
-    if not chosen.dry_run:
+    card = not_done.not_done(plan)
+    refused = card is not None or all(item.fatal for item in plan.items)
+    if not chosen.dry_run and not refused:
         keep(plan, here)
     if chosen.json:
         print(as_json(plan))
-        return Exit.OK
+        return Exit.FAILED if refused and not chosen.dry_run else Exit.OK
     needed = Rules(here.settings).second_person(plan)
     told = report.plan_lines(plan, second=needed)
-    for line in report.call_lines(plan) if chosen.calls else told:
+    lines = report.call_lines(plan) if chosen.calls else told
+    for line in lines if card is None else card.lines():
         output.line(line)
+    if card is not None and not chosen.dry_run:
+        return Exit.FAILED
     if not chosen.dry_run:
+        # A plan of which nothing may be done is not kept: nobody can approve it.
+        not_done.refuse(plan)
         name = report.short(plan.id)
         output.note(f"kept as {plan.id}; nothing was sent")
         output.note(f"to go on: token-console approve {name} --confirm '{plan.typed_word}'")
@@ -163,7 +180,7 @@ def approve(chosen: argparse.Namespace) -> int:
             for line in report.plan_lines(plan, second=needed):
                 output.line(line)
         if first:
-            refuse_fatal(plan)
+            not_done.refuse(plan)
             if chosen.break_glass:
                 second.break_glass(plan, journal, here.paths, chosen.break_glass, desk)
             given = ask_answers(plan, chosen.answer)
@@ -192,4 +209,7 @@ def approve(chosen: argparse.Namespace) -> int:
 def as_json(plan: Plan) -> str:
     """The plan for a script: the same bytes mean the same plan."""
     told = msgspec.to_builtins(plan, builtin_types=(), str_keys=True)
-    return export.dumps({**told, "typed_word": plan.typed_word})
+    card = not_done.not_done(plan)
+    word = "" if card is not None else plan.typed_word
+    more = {"title": card.title, "why": card.why, "instead": card.commands} if card else None
+    return export.dumps({**told, "typed_word": word, "not_done": more})

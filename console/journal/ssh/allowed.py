@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +52,11 @@ class AllowedSigners:
                 data = handle.read(MAX_FILE + 1)
             if len(data) > MAX_FILE:
                 raise AllowedSignersError(f"{path} is larger than {MAX_FILE} bytes")
+            if data.startswith(BOM_UTF8):
+                raise AllowedSignersError(
+                    f"{path} begins with a byte-order mark, and ssh-keygen does not read its line",
+                    "Save it as UTF-8 without one.",
+                )
             return cls.parse(data.decode(), str(path))
         except OSError as error:
             raise AllowedSignersError(

@@ -136,7 +136,9 @@ def verification(standing: Standing, now: float, width: int) -> list[Line]:
     """What the last check found, finding by finding, and what to do next."""
     lines: list[Line] = [[(" VERIFICATION", "title")]]
     role: Role
-    state, role = "whole", "good"
+    state, role = f"whole: {standing.verdict}", "good"
+    if standing.remark:
+        state, role = f"whole, but: {standing.verdict}", "bad"
     if standing.word:
         state, role = standing.word, "bad"
     if not standing.checked_at:
@@ -152,6 +154,8 @@ def verification(standing: Standing, now: float, width: int) -> list[Line]:
         fields.append(
             ("SIGNED", count(standing.checkpoints, "checkpoint") + f" by {standing.key}", "")
         )
+        signed = f"{standing.signatures:,} signatures hold, {standing.unsigned:,} are missing"
+        fields.append(("PEOPLE", signed, ""))
         fields.append(("ROOT", standing.root, "dim"))
     for label, text, shown in fields:
         lines += block(label, [(text, shown)], width, 10)
