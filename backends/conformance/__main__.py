@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 
+from backends import memory
 from backends.conformance import Fixture, run
 
 
 def main(arguments: list[str]) -> int:
     """Print a line for each check. 0 when all pass or skip, 1 otherwise, 2 for misuse."""
+    memory.keep_private()
     module, _, name = arguments[0].partition(":") if len(arguments) == 1 else ("", "", "")
     if not name:
         sys.stderr.write("usage: python -m backends.conformance MODULE:FIXTURE_CLASS\n")

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from backends import memory
 from backends.errors import BackendError
 from console import env, ownership
 from console.cli import output
@@ -19,6 +20,7 @@ from console.settings import paths
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; see ``console.errors.Exit``."""
     env.scrub()
+    memory.keep_private()
     chosen = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         return int(chosen.run(chosen))
@@ -55,4 +57,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _whose(error: BaseException, chosen: argparse.Namespace) -> str:
     """Whose the file is that the error is about, and what to type; empty if it is about none."""
     where = paths(getattr(chosen, "home", None))
-    return ownership.hint(error, (where.state, where.config.parent))
+    return ownership.hint(error, where.places)
