@@ -32,7 +32,11 @@ def trouble(where: object, error: sqlite3.Error, doing: str) -> Trouble:
         return kind(
             f"cannot read the journal {where}: {error}", "Check it: token-console journal verify."
         )
-    hint = "Free space on its disk." if kind is Full else "Look: token-console journal doctor."
+    hint = (
+        "Free space on its disk."
+        if kind is Full
+        else "Its space, its health: token-console journal doctor."
+    )
     return kind(
         f"cannot write to the journal {where}: {error}",
         f"Nothing is sent while that is so. {hint}",
