@@ -6,6 +6,7 @@ The file is TOML: ``config.toml`` in the XDG configuration directory. With
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tomllib
@@ -158,10 +159,16 @@ class Settings(NamedTuple):
     sinks: Mapping[str, SinkTable] = MappingProxyType({})
     sources: Mapping[str, SourceTable] = MappingProxyType({})
     graph: GraphSettings = GraphSettings()
+    sha256: str = ""
+    """Of the file's bytes, in hexadecimal."""
 
     def line_of(self, name: str, option: str = "", section: str = "backend") -> int:
         """The line of a backend's (or sink's) option, or of its header, from 1; 0 if not found."""
         return _line_of(self.lines, f"{section}.{name}", option)
+
+    def line_in(self, section: str, option: str) -> int:
+        """The line of an option of a section without a name, from 1; 0 if not found."""
+        return _line_of(self.lines, section, option)
 
 
 EXAMPLE = """\
@@ -179,9 +186,10 @@ def load(path: Path) -> Settings:
         SettingsError: there is no file, others can write it, or it is not TOML.
     """
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open("rb") as file:
             ownership.check_private(path, file.fileno())
-            text = file.read()
+            raw = file.read()
+        text = raw.decode("utf-8-sig")
     except FileNotFoundError:
         raise SettingsError(
             f"there is no configuration at {path}",
@@ -201,7 +209,8 @@ def load(path: Path) -> Settings:
             f"{path}{where} is not TOML: {error}",
             f"Mend that line.{shown}",
         ) from None
-    return _settings(path, data, tuple(text.splitlines()))
+    loaded = _settings(path, data, tuple(text.splitlines()))
+    return loaded._replace(sha256=hashlib.sha256(raw).hexdigest())
 
 
 def _settings(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> Settings:

@@ -20,6 +20,7 @@ from console.journal.guard import Guard
 from console.journal.guard import Taken as Taken
 from console.journal.parts import (
     Act,
+    Config,
     Export,
     KeyMark,
     Out,
@@ -27,6 +28,7 @@ from console.journal.parts import (
     RunMark,
     Seal,
     Session,
+    Who,
     Witnessing,
 )
 from console.journal.sqlite import SqliteStore
@@ -87,6 +89,11 @@ class Journal:
         return self._writer.origin
 
     @property
+    def who(self) -> Who:
+        """Who writes in this process."""
+        return self._writer.who
+
+    @property
     def signer(self) -> Signer:
         """The log key as it is now. Raises ``JournalError`` when it is not here."""
         return self._writer.signer
@@ -100,6 +107,7 @@ class Journal:
         incident: str = "",
         act: Act | None = None,
         plan: PlanMark | None = None,
+        config: Config | None = None,
         run: RunMark | None = None,
         out: Out | None = None,
         session: Session | None = None,
@@ -132,6 +140,7 @@ class Journal:
             incident=incident,
             act=act,
             plan=plan,
+            config=config,
             run=run,
             out=out,
             session=session,
@@ -190,10 +199,17 @@ class Journal:
         return self._append_each(drafts) if drafts else []
 
     def statement(
-        self, kind: Kind, id_: str, why: str, incident: str, session: Session | None = None
+        self,
+        kind: Kind,
+        id_: str,
+        why: str,
+        incident: str,
+        session: Session | None = None,
+        config: Config | None = None,
     ) -> bytes:
         """What ``sign`` will be given for such an entry, for whoever must sign it before."""
-        return statement(replace(self._writer.draft(kind, why, incident, id_), session=session))
+        bare = self._writer.draft(kind, why, incident, id_)
+        return statement(replace(bare, session=session, config=config))
 
     def rotate_key(self, why: str) -> Entry:
         """Make a new log key. The entry about it is under a checkpoint that both keys sign.

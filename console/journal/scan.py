@@ -145,7 +145,7 @@ def _doubtful(text: str) -> list[tuple[int, int]]:
         for piece in _PIECE.finditer(found[0]):
             told = strangeness(piece[0])
             if told.rate >= _PIECE_RATE and told.of >= 4 and not _SHORT_HEX.fullmatch(piece[0]):
-                budget += told.count
+                budget += told.strange
                 pieces.append((found.start() + piece.start(), found.start() + piece.end()))
     return spans + pieces if budget > _BUDGET else spans
 
@@ -159,7 +159,7 @@ def _drawn(word: str) -> bool:
         if _DIGITS.search(piece) or _DRAWN_HEX.fullmatch(piece):
             return True
         told = strangeness(piece)
-        if len(piece) >= _ALONE and told.rate >= _RATE and told.count >= _LEAST:
+        if len(piece) >= _ALONE and told.rate >= _RATE and told.strange >= _LEAST:
             return not _SHORT_HEX.fullmatch(piece)
     return False
 

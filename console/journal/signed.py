@@ -60,13 +60,34 @@ def check_responder(body: Body, allowed: AllowedSigners | None) -> None:
         raise SignatureRefused("there is no signature")
     said, data = statement(body), _blob(body.sig)
     sshsig.check(sshsig.parse(data), said, ENTRY)
-    if operator.mark_of(data) != body.sig:
-        raise SignatureRefused("the entry says something else about its signature than is in it")
+    operator.same(body.sig, data)
     if allowed is not None:
         try:
-            operator.check(body.sig, said, allowed, _moment(body))
+            found = operator.check(body.sig, said, allowed, _moment(body))
         except SignatureRefused as error:
             raise NotAllowed(str(error), error.hint) from None
+        if body.sig.principal not in ("", found.principal):
+            raise NotAllowed(
+                f"the entry names {body.sig.principal}, and the list has the key "
+                f"{found.key_fp} for {found.principal}",
+                "The list may have changed since: look at its older versions.",
+            )
+
+
+def people(body: Body, allowed: AllowedSigners) -> frozenset[str]:
+    """Whose signature an entry bears, by every name that the list has for its key.
+
+    Raises: as ``check_responder``; ``SignatureRefused`` too, where the list names nobody.
+    """
+    check_responder(body, allowed)
+    return owners(body.sig, allowed, _moment(body))
+
+
+def owners(sig: Sig | None, allowed: AllowedSigners, at: datetime) -> frozenset[str]:
+    """Whose key made a signature. Whether it holds is for ``check_responder`` to say."""
+    if sig is None:
+        raise SignatureRefused("there is no signature")
+    return allowed.people(sshsig.parse(_blob(sig)).key, ENTRY, at)
 
 
 class _Seal(NamedTuple):
@@ -79,6 +100,8 @@ class _Seal(NamedTuple):
 
     def check(self, sig: Sig, data: bytes, said: bytes) -> None:
         """Whether this is one over a statement. Raises ``SignatureRefused``."""
+        if sig.principal != self.mark.principal:
+            raise SignatureRefused("the entry names somebody else than its session's opening")
         if replace(self.mark, sig=sig.sig) != sig:
             raise SignatureRefused(
                 "the entry says something else about its signature than is in it"
@@ -180,7 +203,7 @@ class Checker:
         session, refusal = self._sessions.get(parsed.key.blob, (None, None))
         if session is None or parsed.key.certificate is not None:
             raise SignatureRefused("signed by a key that no signed session names")
-        seal = _Seal(session, refusal, parsed, operator.mark_of(data))
+        seal = _Seal(session, refusal, parsed, _marked(data, session))
         self._seals[data[:-_RAW]] = seal
         return seal
 
@@ -205,6 +228,12 @@ class Checker:
         self._calls[call.id] = key
         if len(self._calls) > _REMEMBERED:
             self._calls.popitem(last=False)
+
+
+def _marked(data: bytes, session: SessionMark) -> Sig:
+    """What an entry says of a session key's signature: whose it is was told at its opening."""
+    opened = session.sig.principal if session.sig is not None else ""
+    return replace(operator.mark_of(data), principal=opened)
 
 
 def _session(body: Body) -> SessionMark:

@@ -45,12 +45,12 @@ libraries and their licences are written in; a drawn letter is one of them half 
 class Strangeness(NamedTuple):
     """How many neighbours are strange, of how many."""
 
-    count: float
+    strange: float
     of: int
 
     @property
     def rate(self) -> float:
-        return self.count / self.of if self.of else 0.0
+        return self.strange / self.of if self.of else 0.0
 
 
 def strangeness(word: str) -> Strangeness:

@@ -27,7 +27,7 @@ from console.journal.entry import (
 )
 from console.journal.files import Files
 from console.journal.guard import Guard
-from console.journal.parts import ClockStep, KeyMark, Sig
+from console.journal.parts import ClockStep, KeyMark, Sig, Who
 from console.journal.store import AlreadyRecorded, Store, Trouble, last_checkpoint, leaf_at, newest
 from console.journal.tlog import note
 from console.journal.tlog.note import Signer
@@ -71,6 +71,11 @@ class Writer:
         """The checkpoint that was written last."""
         self._signer = given
         self._who, self._host, self._boot = who(), host(), boot_id()
+
+    @property
+    def who(self) -> Who:
+        """Who writes in this process."""
+        return self._who
 
     @property
     def signer(self) -> Signer:

@@ -11,10 +11,10 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
+from backends import child
 from console import ownership
 from console.settings import Paths
 
@@ -48,7 +48,7 @@ def sentences(message: str, hint: str) -> str:
 
 def command(paths: Paths, *, act: bool) -> list[str]:
     """How a worker is started. Built here, since importing it would load every library."""
-    words = [sys.executable, "-m", "console.worker", str(paths.config), str(paths.state)]
+    words = child.python("console.worker", str(paths.config), str(paths.state))
     return [*words, "--act"] if act else words
 
 

@@ -179,6 +179,8 @@ def test_a_filter_finds_entries_and_escape_brings_all_back(paths) -> None:
         await pilot.press("escape", "slash", *"state:open", "enter")
         await until(pilot, lambda: "1 entry" in screen(app))
         assert lines_with(app, " OPEN ")
+        await pilot.press("escape", "slash", *"verb:")
+        await until(pilot, lambda: "not applied: verb:" in screen(app))
         await pilot.press("escape", "slash", *"colour:red")
         await settled(pilot)
         assert "there is no colour:" in screen(app)
@@ -197,7 +199,7 @@ def test_raw_shows_every_byte_with_its_hash_and_place(paths) -> None:
     app = world.application(paths)
 
     async def steps(pilot):
-        await pilot.press("J", "x")
+        await pilot.press("J", "number_sign")
         await until(pilot, lambda: "Exactly as stored" in screen(app))
         await until(pilot, lambda: "entry 3 of a tree of 3" in screen(app))
         text = screen(app)

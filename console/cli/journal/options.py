@@ -51,7 +51,7 @@ def _reading(command: Command, number: Callable[[str], int]) -> None:
     list_.add_argument("--limit", type=number, default=50)
     list_.add_argument("--before", type=number, metavar="N", help="only entries below number N")
     list_.add_argument("--kind", help="only of this kind, such as plan, intent, outcome")
-    list_.add_argument("--handle", help="only about the token with this handle")
+    list_.add_argument("--handle", help="only about this token: handle, BACKEND/NAME, id or name")
     _file(list_)
     _json(list_, "the entries as they are stored, byte for byte")
 
