@@ -255,7 +255,7 @@ def test_one_event_is_shown_whole_without_secrets(tmp_path: Path) -> None:
 def test_our_own_calls_are_shown_with_the_intent_that_they_name(tmp_path: Path, agent: str) -> None:
     world = World(tmp_path, token("a"))
     mine = agent.format(id=uuid7())
-    forged = "token-console/" + "a1B2" * 9 + " intent/" + "0123456789abcdef" * 2
+    forged = "token-console/" + "a1B2" * 9 + " intent/" + "Zx9Q" * 9
     used(world, 0, ua=mine)
     used(world, 1, ua=forged)
     world.ingest()
