@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
+from patience import HANG
 from psycopg import sql
 
 from backends.lab.lab import Lab
@@ -168,6 +169,6 @@ def console(
         text=True,
         input=text,
         stdin=subprocess.DEVNULL if text is None else None,
-        timeout=120,
+        timeout=HANG,
         env={**os.environ, "LANG": "C.UTF-8", **(environ or {})},
     )

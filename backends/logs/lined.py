@@ -68,11 +68,12 @@ class Lined(Source):
         for piece in reading.pieces(_places.decode(stored) if stored else None):
             batch = Batch("", msgspec.json.encode(piece.place), holes=list(piece.holes))
             batch.lines = len(piece.records)
+            batch.mended = [name for name in piece.mended if name]
             lost = _Lost(batch)
             for offset, line in piece.records:
                 if not line.strip():
                     continue
-                told = self.told(line, _line_id(piece.place.first, offset, line))
+                told = self._told(line, _line_id(piece.place.first, offset, line))
                 if told is None or told.lost:
                     lost.add(1, clock.newest, told.lost if told else NO_ENTRY)
                     continue
@@ -85,6 +86,17 @@ class Lined(Source):
             batch.learned = self.learned()
             clock.give(batch)
             yield batch
+
+    def _told(self, line: bytes, id_: str) -> Told | None:
+        """What a line says; None for one that is none, or of no possible time."""
+        try:
+            told = self.told(line, id_)
+        except Exception:  # noqa: BLE001
+            # A log may hold anything, and one line stops no other.
+            return None
+        if told is not None and told.at is not None and not self.credible(told.at):
+            return None
+        return told
 
 
 class _Lost:

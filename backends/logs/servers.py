@@ -13,8 +13,8 @@ from backends.contract import Option
 from backends.errors import BackendError, ConfigError
 from backends.logs import postgres, tail
 from backends.logs.lined import PATH, Lined, Told
-from backends.logs.source import Batch, SourceConfig, instant
-from backends.model import AuditEvent, TokenRef
+from backends.logs.source import COVERS, Batch, SourceConfig, instant
+from backends.model import AuditEvent, Covers, TokenRef, use
 
 ROLE = "login-role"
 ACCOUNT = "service-account"
@@ -39,9 +39,12 @@ class PostgresLog(Lined):
     type_name: ClassVar[str] = "postgres_log"
     title: ClassVar[str] = "PostgreSQL's CSV or JSON log"
     by_name: ClassVar[bool] = True
+    usually: ClassVar[Covers] = Covers.USES
+    """Every log-in, where ``log_connections`` is on, without which the log has none."""
     delay: ClassVar[timedelta] = postgres.SETTLE
     options: ClassVar[tuple[Option, ...]] = (
         PATH,
+        COVERS,
         Option("format", "csv or json, where the file's name does not tell."),
     )
 
@@ -102,6 +105,8 @@ class PostgresLog(Lined):
             id=line.id,
             at=line.at,
             action=line.action,
+            # Also a log-out: until then somebody was in by that password.
+            sort=use(line.outcome),
             outcome=line.outcome,
             token=TokenRef(self.backend, ROLE, _named(line)),
             actor=line.role,
@@ -123,8 +128,10 @@ class KubernetesAudit(Lined):
     type_name: ClassVar[str] = "kubernetes_audit"
     title: ClassVar[str] = "Kubernetes' audit log"
     by_name: ClassVar[bool] = True
+    # Its policy decides what is in it, and reads are often left out: part, unless it is said.
     options: ClassVar[tuple[Option, ...]] = (
         PATH,
+        COVERS,
         Option("kind", "What the inventory calls such tokens.", str, ACCOUNT),
     )
 
@@ -163,11 +170,14 @@ class KubernetesAudit(Lined):
         failed = isinstance(code, int) and code >= 400
         key = credential.removeprefix("JTI=") or name
         kind = str(self.config.options.get("kind") or ACCOUNT)
+        outcome = "denied" if denied else "error" if failed else "ok"
         return AuditEvent(
             id=str(item["auditID"]),
             at=at,
             action=str(item.get("verb") or ""),
-            outcome="denied" if denied else "error" if failed else "ok",
+            # Each request is one by somebody's credential, whatever it is about.
+            sort=use(outcome),
+            outcome=outcome,
             token=TokenRef(self.backend, kind, key) if key else None,
             actor=name,
             target=target or str(item.get("requestURI") or "").partition("?")[0],

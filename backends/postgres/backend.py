@@ -16,6 +16,7 @@ import psycopg
 
 from backends import permit
 from backends.contract import (
+    VERSION,
     Backend,
     BackendConfig,
     Capabilities,
@@ -51,6 +52,7 @@ from backends.model import (
     Secret,
     Token,
     TokenRef,
+    use,
 )
 from backends.postgres import actions, consumers, identify, log, names, roles, scram, wire
 from backends.postgres.declared import OPTIONS, SSL_MODES, capabilities
@@ -69,6 +71,7 @@ class Postgres(Backend):
     ``pg_signal_backend``.
     """
 
+    contract = VERSION
     type_name = "postgres"
     title = "PostgreSQL"
     options: ClassVar[tuple[Option, ...]] = OPTIONS
@@ -208,6 +211,7 @@ class Postgres(Backend):
                     id=line.id,
                     at=line.at,
                     action=line.action,
+                    sort=use(line.outcome),
                     outcome=line.outcome,
                     token=refs.get(line.raw),
                     actor=line.role,

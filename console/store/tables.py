@@ -112,7 +112,11 @@ class ChangeRow(SQLModel, table=True):
 
 
 class BackendRow(SQLModel, table=True):
-    """A backend as it was when last looked at. ``result`` is of the last look that ended."""
+    """A backend as it was when last looked at. ``result`` is of the last look that ended.
+
+    Whoever looked may have had other credentials than the reader of this row: what the
+    backend tells a process about itself and its rights is not in here (``console.contact``).
+    """
 
     __tablename__ = "backend"
 
@@ -125,11 +129,8 @@ class BackendRow(SQLModel, table=True):
     synced_at: int | None
     """The last look that came to its end, with or without gaps."""
     running_pid: int | None
-    latency_ms: int | None
-    version: str
     skew_ms: int | None
-    notes: bytes = Field(sa_type=LargeBinary)
-    whoami: bytes | None = Field(sa_type=LargeBinary)
+    """How far the clock that dates its events was ahead of the clock that read them."""
     capabilities: bytes | None = Field(sa_type=LargeBinary)
     tokens: int
     gone: int
@@ -189,6 +190,9 @@ class EventRow(SQLModel, table=True):
     agent: str
     origin: str
     detail: str
+    class_: str = Field(sa_column_kwargs={"name": "class", "server_default": ""})
+    """What it is to its token: life, permission, use, denied or other."""
+    effect: str = Field(sa_column_kwargs={"server_default": ""})
 
 
 class SealedRow(SQLModel, table=True):
@@ -202,7 +206,7 @@ class SealedRow(SQLModel, table=True):
 
 
 class UseRow(SQLModel, table=True):
-    """How often a token was used in one hour, counted from the events."""
+    """How often a token was let in in one hour, counted from the events."""
 
     __tablename__ = "use_hour"
     __table_args__: ClassVar[dict[str, bool]] = {"sqlite_with_rowid": False}
@@ -253,6 +257,10 @@ class LogSourceRow(SQLModel, table=True):
     """How far time went backwards from one line to the next, at most."""
     error: str
     hint: str
+    covers: str = Field(sa_column_kwargs={"server_default": ""})
+    """changes, uses, both or part."""
+    named: int = Field(sa_column_kwargs={"server_default": "0"})
+    """Whether only its backend knows what it calls a token."""
 
 
 class LogPositionRow(SQLModel, table=True):
@@ -283,6 +291,8 @@ class LogHoleRow(SQLModel, table=True):
     kind: str
     what: str
     hint: str
+    file: str = Field(sa_column_kwargs={"server_default": ""})
+    """The file that could not be read; when it can be, the hole goes."""
 
 
 class LogNameRow(SQLModel, table=True):

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from patience import HANG
 from real_systems import Issued, RealAws, RealBao, RealPostgres, console, systems
 
 from backends.lab.lab import Lab
@@ -112,7 +113,7 @@ def test_postgres(lab: Lab, tmp_path: Path, form: str) -> None:
             truth["login", "denied"] += 1
         source = f'type = "postgres_log"\nbackend = "pg-lab"\npath = "{log}"'
         home = home_of(lab, tmp_path, "log_file", source)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG
         found = told(home, issued)
         # A log-out is written when the server notices it.
         while found != truth and time.monotonic() < deadline:
@@ -130,7 +131,7 @@ def set_destination(system: RealPostgres, value: str) -> None:
 
 
 def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + HANG
     while not path.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert path.exists()
