@@ -11,6 +11,7 @@ import msgspec
 
 from backends.contract import Backend, Health, KindCapabilities, Readable, Support, Verb, WhoAmI
 from backends.errors import BackendError
+from backends.words import count
 from console import settings
 from console.cli import output
 from console.errors import Exit
@@ -107,7 +108,7 @@ def _print(told: dict[str, Any]) -> None:
             f"as {told.get('speaks_as', '?')}, {can}"
         )
     if synced := told.get("synced_at"):
-        output.line(f"  {told['tokens']:,} tokens, seen {age(time.time() - synced)} ago")
+        output.line(f"  {count(told['tokens'], 'token')}, seen {age(time.time() - synced)} ago")
     for gap in told.get("gaps", []):
         output.line(f"  {gap['kind']}: {gap['what']} in {gap['scope']}: {gap.get('hint', '')}")
     if capabilities := told.get("capabilities"):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from backends.words import count
 from console import settings
 from console.cli import output
 from console.cli.show import describe
@@ -93,7 +94,7 @@ def sync(chosen: argparse.Namespace) -> int:
     output.progress_done()
     for name, report in reports:
         if not chosen.json:
-            told = f"{name}: {report['result']}, {report['tokens']:,} tokens"
+            told = f"{name}: {report['result']}, {count(report['tokens'], 'token')}"
             for word in ("new", "changed", "gone", "back", "gaps"):
                 told += f", {report[word]:,} {word}" if report.get(word) else ""
             output.line(told)
@@ -158,7 +159,7 @@ def _print(rows: list[Row], now: float) -> None:
         ],
         [12, 40, 16, 20, 13, 13, 13, 10],
     )
-    output.note(f"{len(rows):,} tokens")
+    output.note(count(len(rows), "token"))
 
 
 def _none(how: str) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from backends.contract import Verb
 from backends.model import EvidenceLevel
+from backends.words import count
 from console.response.board import Board
 from console.response.plan import Item, Mode, Plan, Scope
 from console.response.rows import STATES
@@ -131,7 +132,7 @@ def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
     if plan.scope is not None and (plan.scope.query or len(plan.items) > 1):
         asked = f"query {safe(plan.scope.query, 2000)}" if plan.scope.query else "named one by one"
         frozen = stamp(plan.scope.frozen_at)
-        many = f"{plan.scope.total:,} token{'s'[: plan.scope.total != 1]}"
+        many = count(plan.scope.total, "token")
         lines.append(f"  scope         {asked}: {many}, frozen {frozen}")
         lines += _left_out(plan.scope)
         lines += [
@@ -140,8 +141,8 @@ def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
         ]
     for raised in plan.hazards:
         word = "! NO  " if raised.hazard.fatal else "! STOP"
-        count = len(raised.items)
-        many = f" ({count:,} token{'s'[: count != 1]})" if len(plan.items) > 1 else ""
+        number = len(raised.items)
+        many = f" ({count(number, 'token')})" if len(plan.items) > 1 else ""
         code = safe(raised.hazard.code, 40)
         lines.append(f"  {word}        {code}{many}: {safe(raised.hazard.text, 400)}")
     if plan.second_person:
@@ -150,13 +151,13 @@ def plan_lines(plan: Plan, calls: int = 20) -> list[str]:
         lines.append(f"  deliver to    {safe(sink, 80)}")
     if plan.verb is Verb.ROTATE:
         keys = len(plan.escrow)
-        lines.append(f"  escrow        sealed to {keys} public key{'s'[: keys != 1]} first")
+        lines.append(f"  escrow        sealed to {count(keys, 'public key')} first")
     if len(plan.items) > 1:
         for backend in plan.backends:
-            count = sum(item.backend == backend for item in plan.items)
+            number = sum(item.backend == backend for item in plan.items)
             rate = plan.rates.get(backend)
             told = f", at most {rate:g} calls a second" if rate else ""
-            lines.append(f"  {safe(backend):<13} {count:,} token{'s'[: count != 1]}{told}")
+            lines.append(f"  {safe(backend):<13} {count(number, 'token')}{told}")
     for item in plan.items[:calls]:
         lines += _item_lines(item, many=len(plan.items) > 1)
     if len(plan.items) > calls:
@@ -189,7 +190,7 @@ def _title(plan: Plan) -> str:
         what = f"{safe(plan.items[0].token.name, 60)} on {safe(plan.items[0].backend)}"
     else:
         many = len(plan.backends)
-        what = f"{len(plan.items):,} tokens on {many:,} backend{'s'[: many != 1]}"
+        what = f"{count(len(plan.items), 'token')} on {count(many, 'backend')}"
     return f"{plan.verb.upper()} {what}{production}{final}"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from backends.words import count
 from console.errors import PlanRefused
 from console.journal import scan, signed
 from console.journal.describe import Entry
@@ -31,7 +32,7 @@ def needed(settings: ResponseSettings, items: Iterable[Item]) -> str:
     """Why a plan of these items needs a second person; empty when it does not."""
     items = tuple(items)
     if len(items) > settings.second_person_over:
-        return f"{len(items):,} tokens, more than {settings.second_person_over:,}"
+        return f"{count(len(items), 'token')}, more than {settings.second_person_over:,}"
     production = sorted({item.backend for item in items if item.production})
     if settings.second_person_production and production:
         shown = ", ".join(production[:3]) + (", …" if len(production) > 3 else "")

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any, NamedTuple
 
+from backends.words import count
 from console.cli import output
 from console.cli.journal import place
 from console.errors import ConsoleError, Exit, UsageError
@@ -166,7 +167,8 @@ def _gone(known_: Known) -> Report:
         except NoteError as error:
             raise UsageError(f"a pin cannot be read: {error}") from None
         report.origin = point.origin
-        text = f"{point.size:,} entries were seen elsewhere, and there is no journal"
+        size = count(point.size, "entry was", "entries were")
+        text = f"{size} seen elsewhere, and there is no journal"
         report.add(Code.ROLLED_BACK, "rolled-back", text)
     return report
 

@@ -22,8 +22,8 @@ def item_lines(
     """Everything about one token of a run. ``item`` is None for a late arrival, and for
     one that another plan takes in."""
     lines: list[Line] = []
-    said: list[Part] = [(f"level {where.level}, {LEVELS[where.level]}", "")]
-    lines += block("EVIDENCE", said, width)
+    said: list[Part] = [(f"{LEVELS[where.level]} (level {where.level} of 4)", "")]
+    lines += block("PROOF", said, width)
     if item is not None:
         owner = item.token.owner.or_else("none known")
         lines += block("OWNER", [(owner, "")], width)
