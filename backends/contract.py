@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import msgspec
 
@@ -35,6 +35,10 @@ from backends.model import (
     Token,
     TokenRef,
 )
+
+VERSION: Final = 1
+"""The contract of this module. It grows by one with every change that a backend written for
+the one before would break."""
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -121,7 +125,8 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     system whose "disable" forgets it (policies, roles, a CIDR list). ``also_ends`` names
     the tokens that the system ends along with this one (children): each is read again
     afterwards, and one that lives on is reported. ``manual`` without steps makes the plan
-    a card for a person, who shows by evidence that it was done.
+    a card for a person: there is nothing to approve then. ``not_known`` says, for people,
+    what bears on the plan and could not be found out (children, where no log tells them).
     """
 
     steps: tuple[Step, ...]
@@ -132,6 +137,7 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     undo_steps: tuple[Step, ...] = ()
     manual: str = ""
     also_ends: tuple[TokenRef, ...] = ()
+    not_known: tuple[str, ...] = ()
 
 
 class OutcomeState(StrEnum):
@@ -233,6 +239,9 @@ class Backend(ABC):
     Every method may raise the errors in ``backends.errors``.
     """
 
+    contract: ClassVar[int] = 1
+    """The ``VERSION`` that the class was written for. One that does not say so was written
+    for the first: this number stays 1 when ``VERSION`` grows."""
     type_name: ClassVar[str]
     """The name of its entry point, and the ``type`` in the configuration file."""
     title: ClassVar[str]

@@ -99,6 +99,8 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     (the last token with one is not ended lightly). ``reuse_detection`` says that the system
     takes the second use of a replaced value for theft, and ends the successor too.
     ``covers`` is what ``events`` tells of such tokens: undeclared, its silence shows nothing.
+    ``ends_children`` says whether the tokens that have one of the kind as parent end with
+    it; undeclared, they are taken to.
     """
 
     kind: str
@@ -113,6 +115,7 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     admin_grants: tuple[str, ...] = ()
     reuse_detection: bool = False
     covers: Covers = Covers.PART
+    ends_children: bool = True
     notes: tuple[str, ...] = ()
 
     @property

@@ -47,6 +47,15 @@ class MissingLibrary(BackendError):
     hint = "Install the backend's extra, for example: pip install 'token-console[aws]'."
 
 
+class BrokenBackend(BackendError):
+    """A backend that somebody wrote does not keep the contract, or cannot be loaded.
+
+    The message names the distribution that brought it, the hint whom to tell.
+    """
+
+    hint = "This is a fault of the backend, not of the system: tell who wrote it."
+
+
 class AuthFailed(BackendError):
     """The system does not accept the console's own credential."""
 
@@ -97,6 +106,12 @@ class BadAnswer(BackendError):
     """The answer is not what the system's interface promises (half a JSON, an endless page)."""
 
     hint = "Check that the address leads to the right kind of system, not to a proxy's login page."
+
+
+class BentPath(BackendError):
+    """An id that an address would bend into another path; nothing was asked."""
+
+    hint = "Look for it in the system itself: its id cannot be written into an address."
 
 
 class Refused(BackendError):

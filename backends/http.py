@@ -20,13 +20,15 @@ from typing import Any, Self
 
 import httpx
 
-from backends import permit
+from backends import paths, permit
 from backends.contract import Call, Outcome, OutcomeState
 from backends.errors import (
     AuthFailed,
     BackendError,
     BadAnswer,
+    BentPath,
     Forbidden,
+    NoIntent,
     NotFound,
     RateLimited,
     ServerFault,
@@ -47,6 +49,14 @@ PATIENCE = 30.0
 SECRET_KEY = re.compile(r"token|secret|passw|key", re.IGNORECASE)
 SHORTEST = 8
 """Characters of a value that counts as a secret; "Bearer" and the like are none."""
+
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+)
+"""Errors after which it is certain that no byte of a request has left."""
 
 Redactor = Callable[[Any], Any]
 """Takes the parsed answer and returns it without its live secrets, before anyone sees it."""
@@ -90,7 +100,8 @@ class Http:
     ``headers`` is called for every request, so that a credential that was renewed is
     used at once; ``parallel`` bounds the requests under way. ``request_id`` names the
     answer's header with the system's own id of the request, ``send_id`` the request's
-    header that carries ours.
+    header that carries ours. ``slash`` says that each path of the system's ends in a slash;
+    without it, a change whose path does is refused, as it is what an empty id makes.
     """
 
     def __init__(
@@ -104,8 +115,11 @@ class Http:
         request_id: str = "x-request-id",
         send_id: str = "X-Request-Id",
         redact: Redactor = _as_is,
+        slash: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._base = base_url.rstrip("/")
+        self._slash = slash
         self._headers = headers
         self._request_id = request_id
         self._send_id = send_id
@@ -115,7 +129,7 @@ class Http:
 
         def lane() -> httpx.AsyncClient:
             return httpx.AsyncClient(
-                base_url=base_url.rstrip("/"),
+                base_url=self._base,
                 timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
                 limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
                 verify=trust,
@@ -189,13 +203,15 @@ class Http:
     ) -> Outcome:
         """Send a planned call once. Raises only ``NoIntent``.
 
-        ``call.target`` is the path that is sent and ``call.method`` the method; the body
-        may hold secrets that the call shows as "<new value>". A body that is a function is
-        given the intent's id, once the permit was spent. Statuses in ``already``
-        mean that the thing was so before. ``judge`` sees the redacted body of a success
-        (None where it is not JSON) and the outcome, and may know better: some systems
-        answer 200 and say in the body that there was nothing to do.
+        ``call.target`` is the path that is sent and ``call.method`` the method, or nothing
+        is: the permit is spent only when the address that was built from them is the planned
+        one, to the letter. The body may hold secrets that the call shows as "<new value>".
+        A body that is a function is given the intent's id, once the permit was spent.
+        Statuses in ``already`` mean that the thing was so before. ``judge`` sees the redacted
+        body of a success (None where it is not JSON) and the outcome, and may know better:
+        some systems answer 200 and say in the body that there was nothing to do.
         """
+        url = self._planned(call)
         intent = permit.spend(call)
         if callable(body):
             body = body(intent)
@@ -214,11 +230,11 @@ class Http:
             async with self._lane() as client:
                 response = await client.request(
                     call.method,
-                    call.target,
+                    url,
                     json=body,
                     headers={**self._headers(), **headers, **marks},
                 )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        except _NOT_SENT as error:
             return outcome(OutcomeState.NOT_SENT, detail=f"no connection ({type(error).__name__})")
         except (httpx.HTTPError, OSError) as error:
             return outcome(OutcomeState.UNKNOWN, detail=f"no answer ({type(error).__name__})")
@@ -233,6 +249,26 @@ class Http:
         if status >= 500 or status == 408:
             return outcome(OutcomeState.UNKNOWN, *told)
         return outcome(OutcomeState.REJECTED, *told)
+
+    def _planned(self, call: Call) -> httpx.URL:
+        """The address of a planned call, as it will be asked for.
+
+        Raises:
+            NoIntent: another request than the one in the plan would leave.
+        """
+        if why := paths.bent(call.target, slash=self._slash):
+            raise NoIntent(f"{call.method} {call.target} cannot be sent as it was planned: {why}")
+        try:
+            base = httpx.URL(self._base)
+            built = httpx.Request(call.method, self._base + call.target)
+        except (httpx.InvalidURL, ValueError):
+            raise NoIntent(f"{call.method} {call.target} makes no address") from None
+        planned = base.raw_path.rstrip(b"/") + call.target.encode("ascii")
+        same = built.url.raw_path == planned and built.method == call.method
+        if not same or built.url.scheme != base.scheme or built.url.netloc != base.netloc:
+            sent = f"{built.method} {built.url.raw_path.decode('ascii')}"
+            raise NoIntent(f"{sent} would be sent, and {call.method} {call.target} was planned")
+        return built.url
 
     def _sent(self, body: Any) -> list[str]:
         """The secrets of a request, which a system may repeat in its error text."""
@@ -276,6 +312,8 @@ class Http:
         self, method: str, path: str, body: Any, params: Mapping[str, str | int] | None
     ) -> Answer:
         where = f"{method} {path}"
+        if why := paths.bent(path):
+            raise BentPath(f"{where} cannot be asked: {why}")
         try:
             async with (
                 self._lane() as client,

@@ -4,26 +4,89 @@ A distribution offers a backend under the entry-point group ``token_console.back
 
     [project.entry-points."token_console.backends"]
     mysystem = "my_package.mysystem:MySystem"
+
+Whatever is wrong with somebody else's backend becomes a ``BrokenBackend`` that names the
+distribution, so that everything around it goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
-from backends import credentials
-from backends.contract import Backend, BackendConfig, Option
-from backends.errors import BackendError, ConfigError, MissingLibrary
+from backends import credentials, origin
+from backends.contract import VERSION, Backend, BackendConfig, Capabilities, Option
+from backends.errors import BackendError, BrokenBackend, ConfigError, MissingLibrary
+from backends.origin import NOBODY, Origin
+
+T = TypeVar("T")
 
 GROUP = "token_console.backends"
 COMMON = frozenset({"type", "read", "act", "production", "enabled", "rate"})
 """Entries that every backend's table may have; the console itself reads these."""
 
+BUILT_IN: Mapping[str, str] = {
+    "openbao": "backends.openbao:OpenBao",
+    "aws_iam": "backends.aws_iam:AwsIam",
+    "postgres": "backends.postgres:Postgres",
+    "estate": "backends.estate:Estate",
+}
+"""Our own, by name. An entry point of that name that leads elsewhere is never followed:
+it would be given the credentials that are meant for ours."""
+
 
 def names() -> list[str]:
     """The types of backend that are installed. Imports none of them."""
     return sorted({point.name for point in entry_points(group=GROUP)})
+
+
+def _points(type_: str) -> list[EntryPoint]:
+    """The entry points of a name, each once, our own first."""
+    found: dict[tuple[str, str], EntryPoint] = {}
+    for point in entry_points(group=GROUP, name=type_):
+        found.setdefault((point.value, origin.of(point).distribution), point)
+    return sorted(found.values(), key=lambda point: point.value != BUILT_IN.get(type_))
+
+
+def _of_ours(type_: str, points: list[EntryPoint]) -> bool:
+    return bool(points) and points[0].value == BUILT_IN.get(type_)
+
+
+def clash(type_: str) -> str:
+    """That several distributions offer one name, and which of them is used; else empty."""
+    return _clash(type_, _points(type_))
+
+
+def _clash(type_: str, points: list[EntryPoint]) -> str:
+    ours = _of_ours(type_, points)
+    others = [_who(point) for point in (points[1:] if ours else points)]
+    if type_ in BUILT_IN and not ours:
+        return f"{_list(others)} calls itself {type_!r}, which is built in: it is not used"
+    if ours and others:
+        return f"{_list(others)} calls itself {type_!r} too: the built-in one is used"
+    if len(others) > 1:
+        return f"{_list(others)} all call themselves {type_!r}: none of them is used"
+    return ""
+
+
+def _who(point: EntryPoint) -> str:
+    return origin.of(point).name or f"a distribution with {point.value}"
+
+
+def _list(words: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+CLASH_HINT = "Uninstall what should not be there: pip uninstall NAME."
+
+
+def origin_of(type_: object) -> Origin:
+    """Which distribution a type of backend comes from. Never raises."""
+    if not isinstance(type_, str):
+        return NOBODY
+    points = _points(type_)
+    return origin.of(points[0]) if points else NOBODY
 
 
 def load(type_: str) -> type[Backend]:
@@ -32,31 +95,76 @@ def load(type_: str) -> type[Backend]:
     Raises:
         ConfigError: no installed distribution offers it.
         MissingLibrary: it is there, but a library that it needs is not.
-        BackendError: it is there and broken.
+        BrokenBackend: it is there and cannot be used, or several distributions offer it.
     """
-    found: list[EntryPoint] = list(entry_points(group=GROUP, name=type_))
-    if not found:
+    points = _points(type_)
+    if not points:
         raise ConfigError(
             f"no backend is called {type_!r}",
             f"Installed are: {', '.join(names()) or 'none'}.",
             option="type",
         )
+    if (told := _clash(type_, points)) and not _of_ours(type_, points):
+        raise BrokenBackend(told, CLASH_HINT)
+    backend: Any = _guarded(type_, IMPORTED, points[0].load)
+    if why := _guarded(type_, "be looked at", lambda: _unusable(backend)):
+        raise _broken(type_, why)
+    return backend  # type: ignore[no-any-return]
+
+
+IMPORTED = "be imported"
+
+
+def _guarded(type_: str, what: str, call: Callable[[], T]) -> T:
+    """The result of somebody else's code. What it raises becomes a ``BrokenBackend``.
+
+    ``SystemExit`` is caught as well: a module that ends the process ends all of them.
+    """
     try:
-        backend = found[0].load()
+        return call()
+    except BackendError:
+        raise
     except ModuleNotFoundError as error:
+        whose = origin_of(type_)
         raise MissingLibrary(
-            f"the backend {type_!r} needs the library {error.name!r}",
-            f"Install it: pip install 'token-console[{_extra(type_)}]'.",
+            f"the backend {type_!r}{_of(whose)} needs the library {error.name!r}",
+            _install(type_, whose),
         ) from None
-    except Exception as error:  # noqa: BLE001
-        # A third party's module may fail in any way at import; the others must go on.
-        raise BackendError(
-            f"the backend {type_!r} cannot be loaded: {type(error).__name__}: {error}",
-            "Reinstall or remove the distribution that brings it.",
-        ) from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        # The text of an error at import names what is wrong, and has seen no secret; that of
+        # any later one may hold the credential that the backend was given.
+        words = f": {str(error)[:200]}" if what == IMPORTED and str(error) else ""
+        raise _broken(type_, f"cannot {what}: {type(error).__name__}{words}") from None
+
+
+def _broken(type_: str, why: str) -> BrokenBackend:
+    whose = origin_of(type_)
+    return BrokenBackend(f"the backend {type_!r}{_of(whose)} {why}", whose.hint)
+
+
+def _of(whose: Origin) -> str:
+    return f" of {whose.name}" if whose.name and whose.distribution != origin.OURS else ""
+
+
+def _install(type_: str, whose: Origin) -> str:
+    if whose.distribution in ("", origin.OURS):
+        return f"Install it: pip install 'token-console[{_extra(type_)}]'."
+    return f"Install what {whose.name} needs, or tell {whose.tell or 'its authors'}."
+
+
+def _unusable(backend: Any) -> str:
+    """Why a loaded object is no backend that can be used; empty where it is one."""
     if not (isinstance(backend, type) and issubclass(backend, Backend)):
-        raise BackendError(f"the backend {type_!r} is not a backends.contract.Backend")
-    return backend
+        return "is not a backends.contract.Backend"
+    stated: Any = backend.contract
+    if type(stated) is not int:
+        return f"states no contract version that can be read (it has {type(stated).__name__})"
+    if stated != VERSION:
+        newer = "an older" if stated < VERSION else "a newer"
+        return f"was written for {newer} contract: version {stated}, and this console has {VERSION}"
+    if missing := sorted(getattr(backend, "__abstractmethods__", ())):
+        return f"misses what every backend must have: {', '.join(missing)}"
+    return ""
 
 
 def _extra(type_: str) -> str:
@@ -101,14 +209,15 @@ def configure(name: str, table: Mapping[str, Any], *, act: bool = False) -> Back
     that just looks never holds it.
 
     Raises:
-        ConfigError, MissingLibrary, BackendError: see above.
+        ConfigError, MissingLibrary, BrokenBackend: see above.
     """
     type_ = table.get("type")
     if not isinstance(type_, str):
         raise ConfigError("the option 'type' is missing", f"One of: {', '.join(names())}.", "type")
     backend = load(type_)
     options = check_options(
-        backend.options, {key: value for key, value in table.items() if key not in COMMON}
+        _guarded(type_, "say its options", lambda: tuple(backend.options)),
+        {key: value for key, value in table.items() if key not in COMMON},
     )
     rate = table.get("rate")
     if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float)):
@@ -117,14 +226,22 @@ def configure(name: str, table: Mapping[str, Any], *, act: bool = False) -> Back
         raise ConfigError("rate must be a number above 0", "Changing calls a second.", "rate")
     read = credentials.resolve(table["read"], "read") if "read" in table else None
     write = credentials.resolve(table["act"], "act") if act and "act" in table else None
-    return backend(
-        BackendConfig(
-            name=name,
-            type=type_,
-            options=options,
-            read=read,
-            act=write,
-            production=bool(table.get("production", False)),
-            rate=None if rate is None else float(rate),
-        )
+    config = BackendConfig(
+        name=name,
+        type=type_,
+        options=options,
+        read=read,
+        act=write,
+        production=bool(table.get("production", False)),
+        rate=None if rate is None else float(rate),
     )
+    return _made(type_, backend, config)
+
+
+def _made(type_: str, backend: type[Backend], config: BackendConfig) -> Backend:
+    """An instance that is what it should be and declares what it can do."""
+    made = _guarded(type_, "be made from its table", lambda: backend(config))
+    declared: Any = _guarded(type_, "say what it can do", lambda: made.capabilities())
+    if not isinstance(declared, Capabilities):
+        raise _broken(type_, f"declares a {type(declared).__name__} instead of capabilities")
+    return made

@@ -16,8 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backends import registry
 from backends.contract import Backend, Match
-from backends.errors import BackendError, TimedOut, Unsupported
+from backends.errors import BackendError, BrokenBackend, TimedOut, Unsupported
 from backends.model import Dependents, Progress, Secret, TokenRef
+from console import contact, faults
 from console.errors import ConsoleError, UsageError
 from console.graph import collect
 from console.graph.refresh import refresh
@@ -29,6 +30,12 @@ from console.timeline.ingest import Ingester, IngestReport
 
 OPEN_TIMEOUT = 60.0
 """Seconds that a backend may take to become ready, credential commands included."""
+
+CLOSE_TIMEOUT = 3.0
+"""Seconds that a backend may take to give back what it holds; a hung one is left behind."""
+
+IDENTIFY_TIMEOUT = 30.0
+"""Seconds that one backend may take to tell whose a secret is; the others' answers wait."""
 
 ProgressCallback = Callable[[str, int, int | None], None]
 """Called with the backend's name, how many tokens were seen, and of how many if known."""
@@ -90,6 +97,7 @@ class Fleet:
 
         Raises:
             BackendError: it cannot be configured or opened; the next call tries again.
+                ``BrokenBackend`` where that is the fault of who wrote it.
             UsageError: it is not in the configuration.
         """
         (name,) = self.chosen([name])
@@ -104,11 +112,28 @@ class Fleet:
                 except TimeoutError:
                     await _quietly(made)
                     raise TimedOut(f"{name} was not ready in {OPEN_TIMEOUT:.0f} s") from None
+                except (Exception, SystemExit) as error:  # noqa: BLE001
+                    await _quietly(made)
+                    raise self._fault(name, error) from None
                 except BaseException:
                     await _quietly(made)
                     raise
                 self._opened[name] = made
             return self._opened[name]
+
+    def type_of(self, name: str) -> str:
+        """The type that the configuration gives a backend."""
+        return table_type(self._tables[name])
+
+    def opened(self, name: str) -> Backend | None:
+        """The backend as it is open now, if it is."""
+        return self._opened.get(name)
+
+    def _fault(self, name: str, error: BaseException) -> BackendError:
+        """An error of any kind as one that may be shown, and says whom to tell."""
+        if isinstance(error, BackendError):
+            return error
+        return BrokenBackend(*faults.words(error, self.type_of(name)))
 
     async def sync(
         self, name: str, on_progress: ProgressCallback | None = None, *, wait: bool = False
@@ -120,23 +145,40 @@ class Fleet:
         try:
             backend = await self.backend(name)
         except BackendError as error:
-            await self.syncer.record_failure(name, table_type(self._tables[name]), error)
-            return SyncReport(name, "failed", message=str(error), hint=error.hint)
+            return await self._failed(name, error)
 
         def progress(made: Progress) -> None:
             if on_progress is not None:
                 on_progress(name, made.done, made.total)
 
-        report = await self.syncer.sync(backend, progress, wait=wait)
+        try:
+            report = await self.syncer.sync(backend, progress, wait=wait)
+            if report.result not in ("failed", "busy"):
+                await self.syncer.sync_events(backend, days=self.settings.events)
+        except ConsoleError:
+            raise
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            # Somebody else's backend may raise anything anywhere; the others go on. A
+            # cancellation that nobody asked for is one of these.
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            await self._drop(name)
+            return await self._failed(name, error)
         if report.result == "failed":
             await self._drop(name)
         elif report.result != "busy":
-            await self.syncer.sync_events(backend, days=self.settings.events)
             self._sealer.begin(name)
             if report.new or report.changed or report.gone or report.back or not self._linked:
                 self._linked = True
                 await self._link()
         return report
+
+    async def _failed(self, name: str, error: BaseException) -> SyncReport:
+        """Write down that a backend could not be looked at at all."""
+        known = self._fault(name, error)
+        await self.syncer.record_failure(name, self.type_of(name), known)
+        return SyncReport(name, "failed", message=str(known), hint=known.hint)
 
     async def _link(self) -> None:
         """Bring owners and links up to date. They are a cache: no trouble ends a sync."""
@@ -185,7 +227,8 @@ class Fleet:
         """Ask every backend whose token a secret is: the matches, and who could not answer."""
 
         async def ask(name: str) -> tuple[Match, ...]:
-            return await (await self.backend(name)).identify(secret)
+            backend = await self.backend(name)
+            return await contact.within(backend.identify(secret), IDENTIFY_TIMEOUT)
 
         names = self.chosen(wanted)
         answers = await asyncio.gather(*map(ask, names), return_exceptions=True)
@@ -211,9 +254,9 @@ class Fleet:
 
 
 async def _quietly(backend: Backend) -> None:
-    """Close a backend that may be broken already."""
-    with contextlib.suppress(Exception):
-        await backend.close()
+    """Close a backend that may be broken already, or hang."""
+    with contextlib.suppress(Exception, SystemExit):
+        await contact.within(backend.close(), CLOSE_TIMEOUT)
 
 
 def table_type(table: BackendTable) -> str:

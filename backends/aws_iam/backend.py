@@ -18,6 +18,7 @@ from backends.aws_iam.lookup import Lookup
 from backends.aws_iam.people import Everybody, People
 from backends.aws_iam.trail import Trail, home
 from backends.contract import (
+    VERSION,
     Backend,
     BackendConfig,
     Capabilities,
@@ -69,6 +70,7 @@ class AwsIam(Backend):
     scopes (``ids.shard_of`` says why).
     """
 
+    contract = VERSION
     type_name = "aws_iam"
     title = "AWS IAM"
     # The credential may come from boto3's own chain instead; __init__ looks after it.

@@ -213,7 +213,11 @@ class Aws:
             alone = dict(ALONE) if self._pair else None
             core = botocore.session.Session(session_vars=alone)
             core.register_component("data_loader", MODELS)
-            door.guard(core.get_component("event_emitter"), logins=self._pair is None)
+            door.guard(
+                core.get_component("event_emitter"),
+                logins=self._pair is None,
+                endpoint=self._endpoint,
+            )
             if self._pair:
                 token = self._pair.token.reveal() if self._pair.token else None
                 core.set_credentials(self._pair.id, self._pair.secret.reveal(), token)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.hooks import BaseEventHooks
@@ -65,12 +65,15 @@ def call_of(operation: str, arguments: Mapping[str, str]) -> Call:
     return Call("aws", operation, "iam", dict(arguments))
 
 
-def guard(events: BaseEventHooks, *, logins: bool) -> None:
-    """Put the door on a session's events, before any client is made of it."""
+def guard(events: BaseEventHooks, *, logins: bool, endpoint: str = "") -> None:
+    """Put the door on a session's events, before any client is made of it.
+
+    ``endpoint`` is the configured address, empty where the region's own is meant.
+    """
 
     def before_send(request: AWSPreparedRequest, event_name: str, **_: Any) -> None:
         service, operation = event_name.split(".")[1:3]
-        form = _form(request)
+        form, twice = _form(request)
         # A query service does what the body says, whatever the client calls it.
         asked = form.pop("Action", operation)
         if asked == operation:
@@ -81,6 +84,8 @@ def guard(events: BaseEventHooks, *, logins: bool) -> None:
         if asked not in CHANGES.get(service, ()):
             raise NoIntent(f"{service} {asked} is no call that the console makes")
         form.pop("Version", None)
+        if why := twice or astray(request, endpoint):
+            raise NoIntent(f"{service} {asked} is not sent: {why}")
         intent = permit.spend(call_of(asked, form))
         # SigV4 as botocore makes it leaves the user agent out of the signature, so that
         # the intent can still be written there, where CloudTrail records it.
@@ -91,10 +96,28 @@ def guard(events: BaseEventHooks, *, logins: bool) -> None:
     events.register_first("before-send", before_send)
 
 
-def _form(request: AWSPreparedRequest) -> dict[str, str]:
+def astray(request: AWSPreparedRequest, endpoint: str) -> str:
+    """Why a change would go elsewhere than to the service's own address; empty if it would not.
+
+    The services that are changed take everything from the body: what stands in the path or
+    behind a question mark is not in the plan.
+    """
+    sent = urlsplit(_text(request.url))
+    meant = urlsplit(endpoint or f"{sent.scheme}://{sent.netloc}")
+    if (sent.scheme, sent.netloc.lower()) != (meant.scheme, meant.netloc.lower()):
+        return f"it would go to {sent.scheme}://{sent.netloc}"
+    if request.method != "POST" or sent.path.strip("/") != meant.path.strip("/") or sent.query:
+        return f"it would be {request.method} {sent.path}"
+    return ""
+
+
+def _form(request: AWSPreparedRequest) -> tuple[dict[str, str], str]:
+    """The arguments of a query service's request, and why they cannot be told for certain."""
     if not _text(request.headers.get("Content-Type")).startswith(FORM):
-        return {}
-    return dict(parse_qsl(_text(request.body), keep_blank_values=True))
+        return {}, ""
+    pairs = parse_qsl(_text(request.body), keep_blank_values=True)
+    form = dict(pairs)
+    return form, "an argument is given twice" if len(form) != len(pairs) else ""
 
 
 def _text(value: Any) -> str:

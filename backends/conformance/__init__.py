@@ -14,8 +14,8 @@ Write a :class:`Fixture` for your system, and let pytest run each check with it:
 A check raises :class:`Failure` with what to mend, skips (``unittest.SkipTest``) where the
 backend declares no such ability, or returns. :class:`FixtureFault` says that the fixture is
 to be mended first. No check runs longer than ``Fixture.limit``. A check's docstring is the
-line of the contract that it holds the backend to. Without pytest: ``python -m backends.conformance
-my_package.my_module:MySystem``.
+line of the contract that it holds the backend to. Without pytest:
+``python -m backends.conformance [--path DIR] my_package.my_module:MySystem``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from unittest import SkipTest
 
-from backends.conformance import effects, permits, reading, rotating, telling
+from backends.conformance import addresses, effects, events, permits, reading, rotating, telling
 from backends.conformance.checking import Check
 from backends.conformance.fixture import Failure, Fixture, FixtureFault, Made
 from backends.conformance.relay import Relay, Relayed
@@ -31,7 +31,9 @@ from backends.conformance.relay import Relay, Relayed
 checks: tuple[Check, ...] = (
     *reading.CHECKS,
     *telling.CHECKS,
+    *events.CHECKS,
     *permits.CHECKS,
+    *addresses.CHECKS,
     *effects.CHECKS,
     *rotating.CHECKS,
 )

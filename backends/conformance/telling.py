@@ -16,19 +16,15 @@ from backends.conformance.fixture import (
     listing,
     living,
     need,
-    public,
     skip,
 )
 from backends.conformance.traces import shown
 from backends.contract import Readable, Support
-from backends.errors import AuthFailed, BackendError, NotFound, Unreachable
-from backends.model import AuditEvent, Dependents, How, Secret, TokenRef
+from backends.errors import AuthFailed, BackendError, Unreachable
+from backends.model import AuditEvent, Dependents, How, Secret
 
 SAMPLE = 10
 """How many more tokens of a kind are asked for their consumers."""
-
-DISORDER = timedelta(seconds=1)
-"""How far a log written by several processes at a time may be out of order."""
 
 
 @check
@@ -87,109 +83,6 @@ async def a_use_is_never_denied(fixture: Fixture) -> None:
                 f"a {kind.kind} was used between {before} and {after}, and last_used_at reads "
                 f"{used.value}. Check the time zone, and say the granularity",
             )
-
-
-@check
-async def events_are_in_order(fixture: Fixture) -> None:
-    """``events`` tells oldest first, whatever order the system has."""
-    async with fixture.backend() as backend:
-        began = fixture.now() - timedelta(seconds=1)
-        made = []
-        for _ in range(3):
-            made += [living(fixture, kind) for kind in fixture.kinds()]
-            fixture.wait(2)
-        found: list[AuditEvent] = []
-        waited = 0
-        while len({event.at for event in found}) < 2 and waited <= fixture.patience:
-            found = [
-                event async for event in backend.events(began) if isinstance(event, AuditEvent)
-            ]
-            fixture.wait(1)
-            waited += 1
-        if len({event.at for event in found}) < 2:
-            skip("too few events in the log to tell their order")
-        newest: dict[str, AuditEvent] = {}
-        for event in found:
-            last = newest.get(event.origin)
-            need(
-                last is None or event.at >= last.at - DISORDER,
-                f"events() gives one of {event.at} after one of {last.at if last else ''} from "
-                f"the same log ({event.origin!r}); turn them round, oldest first",
-            )
-            newest[event.origin] = event
-
-
-@check
-async def events_name_what_there_is(fixture: Fixture) -> None:
-    """An event's token is one that the inventory lists, or that ``read`` knows."""
-    async with fixture.backend() as backend:
-        began = fixture.now() - timedelta(seconds=1)
-        for kind in fixture.kinds():
-            await listed(fixture, backend, living(fixture, kind))
-        known = set((await listing(backend)).tokens)
-        declared = {kind.kind for kind in backend.capabilities().kinds}
-        strange: dict[TokenRef, AuditEvent] = {}
-        async for event in backend.events(began):
-            if isinstance(event, AuditEvent) and event.token and event.token not in known:
-                strange[event.token] = event
-        for ref, event in strange.items():
-            try:
-                need(ref.kind in declared, f"an event names the kind {ref.kind!r}: not declared")
-                await backend.read(ref)
-            except NotFound:
-                raise Failure(
-                    f"events() has a line ({event.action}) about {ref.kind} {ref.id!r}, which "
-                    "neither inventory() nor read() knows. Use the ref that the inventory uses, "
-                    "or None where the line does not say whose it is"
-                ) from None
-
-
-@check
-async def events_are_typed(fixture: Fixture) -> None:
-    """Events are inside the span asked for, in UTC, with ids that stay; no log is a ``Gap``."""
-    async with fixture.backend() as backend:
-        made = [fixture.make(kind) for kind in fixture.kinds()]
-        for one in made:
-            fixture.accepts(one)
-        until = fixture.now()
-        since = until - timedelta(hours=1)
-        first = [found async for found in backend.events(since, until)]
-        events = [found for found in first if isinstance(found, AuditEvent)]
-        declared = {kind.can_read(Readable.EVENTS) for kind in backend.capabilities().kinds} & {
-            Support.FULL,
-            Support.PARTIAL,
-        }
-        need(
-            events or declared or len(first) > 0,
-            "events() yields nothing though no kind declares events; yield a Gap that says so",
-        )
-        for event in events:
-            check_times("an event's ", event)
-            need(since <= event.at <= until, f"events({since}, {until}) gave one of {event.at}")
-            need(
-                event.outcome in ("ok", "denied", "error"),
-                f"an event's outcome is {event.outcome!r}; it is ok, denied or error",
-            )
-            need(
-                event.token is None or event.token.backend == backend.name,
-                f"an event's token is of {event.token.backend if event.token else ''!r}; it must "
-                f"be of the configured name, {backend.name!r}",
-            )
-            need(
-                not any(shown(one.secret, event, public=public(one)) for one in made),
-                "an event holds a secret; redact it where the log is read",
-            )
-        ids = [event.id for event in events]
-        need(len(ids) == len(set(ids)), "two events have one id; hash the whole line")
-        again = {
-            found.id
-            async for found in backend.events(since, until)
-            if isinstance(found, AuditEvent)
-        }
-        need(
-            set(ids) <= again,
-            "the same line has another id when it is read again, so that it would count twice",
-        )
 
 
 @check
@@ -340,9 +233,6 @@ async def no_connection_is_said(fixture: Fixture) -> None:
 CHECKS = (
     a_use_is_seen,
     a_use_is_never_denied,
-    events_are_typed,
-    events_are_in_order,
-    events_name_what_there_is,
     dependents_are_typed,
     the_console_knows_itself,
     identify_finds_the_token,

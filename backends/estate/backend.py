@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from backends.contract import (
+    VERSION,
     Backend,
     BackendConfig,
     Capabilities,
@@ -103,6 +104,7 @@ def _plain(text: str) -> str:
 class Estate(Backend):
     """One of the four simulated systems in an estate's file."""
 
+    contract = VERSION
     type_name: ClassVar[str] = "estate"
     title: ClassVar[str] = "embedded estate"
     needs_credential: ClassVar[bool] = False
@@ -300,8 +302,12 @@ class Estate(Backend):
             "SELECT coalesce(min(at), ?) FROM event WHERE system = ?", (now, self.spec.name)
         ).fetchone()[0]
         if first < kept:
+            begins = records.moment(kept)
             yield Gap(
-                self.spec.origin, GapKind.UNLISTABLE, f"the log begins at {records.moment(kept)}"
+                self.spec.origin,
+                GapKind.UNLISTABLE,
+                f"the log begins at {begins}",
+                until=begins,
             )
         at, id_ = first, 0
         while page := db.execute(

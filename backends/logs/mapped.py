@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from backends.contract import Option
 from backends.errors import ConfigError
+from backends.hiding import keyed
 from backends.logs.lined import PATH, Lined, Told
 from backends.logs.servers import parsed
 from backends.logs.source import COVERS, SourceConfig, instant
@@ -65,6 +66,7 @@ class JsonLines(Lined):
         Option("utc", "Times without a zone are in UTC.", bool, False),
         Option("ok", "Outcomes that mean success.", list, []),
         Option("denied", "Outcomes that mean a refusal.", list, []),
+        Option("values", "The token's own value stands there; a hash is kept.", bool, False),
         Option("life", "Actions that make, change or end a token.", list, []),
         Option("permission", "Actions that change what a token may do.", list, []),
         Option("uses", "Actions in which a token's value was shown.", list, []),
@@ -83,6 +85,7 @@ class JsonLines(Lined):
         self._ok = {str(word).lower() for word in get("ok") or ()}
         self._denied = {str(word).lower() for word in get("denied") or ()}
         self._utc = bool(get("utc"))
+        self._values = bool(get("values"))
         self._classes = {
             str(action): sort for name, sort in CLASSES.items() for action in get(name) or ()
         }
@@ -99,6 +102,8 @@ class JsonLines(Lined):
         if at is None:
             return None
         token = self._text(entry, "token")
+        if self._values:
+            token = keyed(token, self.key)
         kind = str(self.config.options["kind"])
         action, outcome = self._text(entry, "action"), self._outcome(self._find(entry, "outcome"))
         sort = self._classes.get(action, self._class)

@@ -36,7 +36,7 @@ class _Names(AuditLog):
     """The log's own knowledge, with the names that the log itself uses."""
 
     def __init__(self, source: OpenBaoFile) -> None:
-        super().__init__(source.path)
+        super().__init__(source.path, source.key)
         self._backend = source.backend
         self.secrets = self._by_secret = _Fresh()
 

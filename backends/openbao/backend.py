@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from backends.contract import (
+    VERSION,
     Backend,
     BackendConfig,
     Capabilities,
@@ -55,7 +56,7 @@ from backends.model import (
 from backends.openbao import actions, events, mapping, naming, rotate
 from backends.openbao.audit import AuditLog
 from backends.openbao.capabilities import declare
-from backends.openbao.client import Client, unknown_token
+from backends.openbao.client import Client, roles_path, unknown_token
 from backends.openbao.inventory import Survey
 from backends.openbao.mapping import APPROLE, SERVICE, Place
 from backends.openbao.reader import NO_AUDIT_FILE, Reader, concurrently
@@ -69,6 +70,7 @@ TOKEN_PREFIXES = ("hvs.", "hvb.", "hvr.", "s.", "b.", "r.")
 class OpenBao(Backend):
     """One OpenBao or Vault cluster."""
 
+    contract = VERSION
     type_name: ClassVar[str] = "openbao"
     title: ClassVar[str] = "OpenBao / Vault"
     options: ClassVar[tuple[Option, ...]] = (
@@ -80,7 +82,7 @@ class OpenBao(Backend):
         Option("timeout", "Seconds to wait for an answer.", float, 20.0),
         Option("parallel", "How many requests may be under way at once.", int, 16),
         Option("audit_file", "The file of a file audit device, readable to the console."),
-        Option("audit_device", "That device's name; without it, the first one of type file."),
+        Option("audit_device", "That device's name, where several may have written the file."),
     )
 
     def __init__(self, config: BackendConfig) -> None:
@@ -217,6 +219,9 @@ class OpenBao(Backend):
         if gap is not None:
             yield gap
             return
+        gap = await self._reader.unnamed()
+        if gap is not None:
+            yield gap
         try:
             async for event in events.stream(self._log, since, until):
                 yield event
@@ -269,7 +274,7 @@ class OpenBao(Backend):
         for ns in spaces:
             for mount in self._mounts:
                 try:
-                    roles = await self._client.keys(ns, f"auth/{mount}/role")
+                    roles = await self._client.keys(ns, roles_path(mount))
                 except (NotFound, Forbidden):
                     continue
                 places += [Place(ns, mount, role) for role in roles]

@@ -58,10 +58,20 @@ def at(ns: str, path: str) -> str:
     return f"/v1/{quote(ns)}{path}"
 
 
+def roles_path(mount: str) -> str:
+    """The path of the list of AppRole roles of a mount."""
+    return f"auth/{quote(mount)}/role"
+
+
 def role_path(mount: str, role: str, what: str = "") -> str:
     """The path of an AppRole role, or of something below it."""
     below = f"/{what}" if what else ""
-    return f"auth/{quote(mount)}/role/{quote(role, safe='')}{below}"
+    return f"{roles_path(mount)}/{quote(role, safe='')}{below}"
+
+
+def entity_path(id_: str) -> str:
+    """The path of an entity."""
+    return f"identity/entity/id/{quote(id_, safe='')}"
 
 
 class Record:

@@ -9,14 +9,12 @@ are.
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from backends.contract import Call, Proposal, Retry, Step, Verb
 from backends.errors import NotFound, Unsupported
 from backends.model import Token
 from backends.openbao import mapping
 from backends.openbao.body import written
-from backends.openbao.client import at
+from backends.openbao.client import at, entity_path
 from backends.openbao.mapping import APPROLE
 from backends.openbao.reader import Reader
 
@@ -55,7 +53,7 @@ async def propose(reader: Reader, verb: Verb, token: Token) -> Proposal:
             raise Unsupported("the token has no entity, so that nothing was contained")
         return Proposal(steps=(), manual=NO_ENTITY)
     try:
-        record = (await reader.client.get(ns, f"identity/entity/id/{quote(id_, safe='')}")).data
+        record = (await reader.client.get(ns, entity_path(id_))).data
     except NotFound:
         raise Unsupported(
             "the token's entity was deleted", "The server refuses such a token; revoke it."
@@ -72,7 +70,7 @@ async def propose(reader: Reader, verb: Verb, token: Token) -> Proposal:
             call=Call(
                 "http",
                 "POST",
-                at(ns, f"identity/entity/id/{quote(id_, safe='')}"),
+                at(ns, entity_path(id_)),
                 {"disabled": written(disabled)},
             ),
             retry=Retry.FREE,

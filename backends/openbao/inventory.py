@@ -8,7 +8,7 @@ from typing import TypeVar
 from backends.errors import AuthFailed, BackendError, Forbidden, NotFound, Unreachable
 from backends.model import Found, Gap, GapKind, Progress, ScopeDone, Token, TokenRef
 from backends.openbao import mapping
-from backends.openbao.client import Record, role_path
+from backends.openbao.client import Record, role_path, roles_path
 from backends.openbao.mapping import APPROLE, SERVICE, Place, policy, scope_of
 from backends.openbao.reader import Book, Reader, concurrently
 
@@ -105,7 +105,7 @@ class Survey:
             yield self._failed(scope, "secret-ids", self._down, "")
             return
         try:
-            roles = await reader.client.keys(ns, base)
+            roles = await reader.client.keys(ns, roles_path(mount))
         except NotFound:
             # Nothing is mounted there, so that there is nothing to be missed either.
             yield ScopeDone(scope, 0)

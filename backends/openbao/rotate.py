@@ -31,7 +31,7 @@ from backends.errors import BackendError, BadAnswer, Forbidden, NotFound, Unsupp
 from backends.model import Secret, Token, TokenRef
 from backends.openbao import mapping
 from backends.openbao.body import MARK, NEW_VALUE, marked, written
-from backends.openbao.client import Record, at, role_path
+from backends.openbao.client import Record, at, entity_path, role_path
 from backends.openbao.mapping import APPROLE, Place
 from backends.openbao.reader import Reader, concurrently
 
@@ -176,7 +176,7 @@ def _like(old: Mapping[str, Any]) -> dict[str, str]:
 
 async def _alias(reader: Reader, ns: str, entity: str) -> str:
     """The name by which a role of the token store gives a token its entity."""
-    record = (await reader.client.get(ns, f"identity/entity/id/{quote(entity, safe='')}")).data
+    record = (await reader.client.get(ns, entity_path(entity))).data
     for alias in record.get("aliases") or ():
         if isinstance(alias, dict) and mapping.text(alias, "mount_type") == "token":
             return mapping.text(alias, "name")

@@ -31,6 +31,7 @@ from botocore.exceptions import ClientError
 from backends import permit
 from backends.aws_iam import faults
 from backends.aws_iam.client import ALONE, ATTEMPTS, MODELS, KeyPair
+from backends.aws_iam.door import astray
 from backends.contract import Call, Option, Outcome, OutcomeState, Retry, Step
 from backends.errors import BackendError, BadAnswer, ConfigError, NoIntent, NotFound, Refused
 from backends.model import Secret, Token
@@ -66,7 +67,8 @@ class AwsSecret(Sink):
         self._endpoint = web.address(endpoint) if endpoint else None
         self._key: str = config.options["key"] or ""
         self._pair = KeyPair(config.write, "write") if config.write is not None else None
-        self._cleared: set[str] = set()
+        self._cleared: dict[str, str] = {}
+        """The secret that each spent permit is for, by the intent's id."""
         self._clients: dict[int, Any] = {}
         self._making = asyncio.Lock()
 
@@ -162,7 +164,7 @@ class AwsSecret(Sink):
 
     async def _put(self, secret: str, text: str, intent: str) -> Outcome:
         arguments = {"SecretId": secret, "SecretString": text, "ClientRequestToken": intent}
-        self._cleared.add(intent)
+        self._cleared[intent] = secret
         try:
             answer = await self._threaded(PUT, 1, arguments)
         except NoIntent:
@@ -174,7 +176,7 @@ class AwsSecret(Sink):
             # Whatever it was, the runner needs an outcome to write down.
             return ended(*faults.ending(error))
         finally:
-            self._cleared.discard(intent)
+            self._cleared.pop(intent, None)
         status = str(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
         if answer.get("VersionId") != intent:
             return ended(OutcomeState.UNKNOWN, "the answer names another version", status)
@@ -262,12 +264,12 @@ class AwsSecret(Sink):
         operation = _text(request.headers.get("X-Amz-Target")).rpartition(".")[2]
         if operation in READS:
             return
-        token = ""
-        if operation == PUT:
-            token = str(json.loads(_text(request.body) or "{}").get("ClientRequestToken", ""))
-        if token not in self._cleared:
+        asked = json.loads(_text(request.body) or "{}") if operation == PUT else {}
+        planned = self._cleared.pop(str(asked.get("ClientRequestToken", "")), None)
+        if planned is None or asked.get("SecretId") != planned:
             raise NoIntent(f"{SERVICE} {operation} was about to leave without an intent")
-        self._cleared.discard(token)
+        if why := astray(request, self._endpoint or ""):
+            raise NoIntent(f"{SERVICE} {operation} is not sent: {why}")
 
 
 def _text(value: Any) -> str:

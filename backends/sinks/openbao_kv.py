@@ -29,6 +29,7 @@ from backends.contract import Call, Option, Outcome, OutcomeState, Retry, Step
 from backends.errors import AuthFailed, BackendError, BadAnswer, ConfigError, Forbidden, NotFound
 from backends.http import Http
 from backends.model import Secret, Token
+from backends.paths import bent
 from backends.sinks import web
 from backends.sinks.contract import NEW_VALUE, Sink, SinkConfig, ended, without
 
@@ -63,8 +64,9 @@ class OpenBaoKv(Sink):
         for option in ("path", "field", "mount"):
             if not get[option].strip("/"):
                 raise ConfigError(f"{option} of the sink {self.name} is empty", option=option)
-        if any(part in ("", ".", "..") for part in get["path"].strip("/").split("/")):
-            raise ConfigError(f"path of the sink {self.name} is no path", option="path")
+        for option in ("path", "mount", "namespace"):
+            if (given := get[option].strip("/")) and bent(f"/{quote(given)}"):
+                raise ConfigError(f"{option} of the sink {self.name} is no path", option=option)
         self._patch: bool = get["patch"]
         self._door: Http | None = None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import sys
 from collections.abc import Sequence
 
 from backends.errors import BackendError
-from console import env
+from console import env, ownership
 from console.cli import output
 from console.cli.parser import parse
 from console.errors import ConsoleError, Exit
@@ -43,7 +44,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         return int(chosen.run(chosen))
     except (ConsoleError, BackendError) as error:
-        output.error(str(error), error.hint)
+        output.error(str(error), _whose(error, chosen) or error.hint)
         return int(error.code if isinstance(error, ConsoleError) else Exit.FAILED)
     except KeyboardInterrupt:
         output.error(
@@ -53,6 +54,11 @@ def _run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if isinstance(error, BrokenPipeError) and output.closed():
             raise  # It is our own output that nobody reads, and no system's connection.
+        if (whose := _whose(error, chosen)) or (isinstance(error, OSError) and error.filename):
+            told = getattr(error, "strerror", None) or "it may not be used"
+            name = getattr(error, "filename", None) or "a file"
+            output.error(f"cannot use {name}: {told}", whose or "Check the disk and the path.")
+            return int(Exit.USAGE)
         from console import crash
 
         written = crash.report(error, paths(chosen.home).state)
@@ -62,3 +68,9 @@ def _run(arguments: Sequence[str]) -> int:
             f"{where}report: {written or 'could not be written'}",
         )
         return int(Exit.FAILED)
+
+
+def _whose(error: BaseException, chosen: argparse.Namespace) -> str:
+    """Whose the file is that the error is about, and what to type; empty if it is about none."""
+    where = paths(getattr(chosen, "home", None))
+    return ownership.hint(error, (where.state, where.config.parent))

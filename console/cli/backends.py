@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from backends.contract import Backend, Health, KindCapabilities, Readable, Support, Verb, WhoAmI
-from backends.errors import BackendError
+from backends import registry
+from backends.contract import Backend, KindCapabilities, Readable, Support, Verb
+from backends.errors import BackendError, TimedOut
 from backends.words import count
-from console import settings
+from console import contact, faults, settings
 from console.cli import output
+from console.contact import Contact
 from console.errors import Exit
 from console.inventory import export
-from console.inventory.search import Inventory
-from console.settings import paths
+from console.inventory.search import BackendState, Inventory
+from console.response import escrow
+from console.settings import BackendTable, paths
 from console.text import age
+
+if TYPE_CHECKING:
+    from console.fleet import Fleet
 
 MARKS = {
     Support.FULL: "yes",
@@ -30,83 +38,135 @@ MARKS = {
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Show the backends; exit 3 where one does not answer, 1 where none does."""
+    """Show each backend as it answers; exit 3 where one does not, 1 where none does."""
     from console.fleet import Fleet
 
     where = paths(chosen.home)
     loaded = settings.load(where.config)
+    stored = _stored(where.inventory)
 
-    async def ask(fleet: Fleet, name: str) -> dict[str, Any]:
-        told: dict[str, Any] = {"name": name}
-        try:
-            backend = await fleet.backend(name)
-            told["capabilities"] = msgspec.to_builtins(backend.capabilities(), str_keys=True)
-            if not chosen.offline:
-                health, who = await asyncio.gather(backend.health(), backend.whoami())
-                told.update(_answers(backend, health, who))
-        except BackendError as error:
-            told["error"] = str(error)
-            told["hint"] = error.hint
-        return told
+    async def ask(fleet: Fleet, table: BackendTable) -> dict[str, Any]:
+        if chosen.offline:
+            return await _offline(table)
+        return await _ask(fleet, table, float(chosen.wait))
 
     async def ask_all() -> list[dict[str, Any]]:
+        told: dict[str, dict[str, Any]] = {}
         async with Fleet(loaded, where, act=True) as fleet:
-            return list(await asyncio.gather(*(ask(fleet, name) for name in fleet.names)))
+            # Each as it comes: one that hangs must not keep the others' rows back.
+            for answer in asyncio.as_completed([ask(fleet, each) for each in loaded.backends]):
+                each = await answer
+                each |= _coverage(stored.get(each["name"]))
+                told[each["name"]] = each
+                if not chosen.json:
+                    _print(each)
+                    sys.stdout.flush()
+        return [told[name] for name in fleet.names]
 
     told = asyncio.run(ask_all())
-    _add_coverage(where.inventory, told)
     if chosen.json:
         print(export.dumps(told))
     else:
-        for backend in told:
-            _print(backend)
+        ready = escrow.readiness(loaded.response.escrow)
+        output.line(ready.words)
+        if ready.hint:
+            output.line(f"  next: {ready.hint}")
     broken = sum("error" in backend for backend in told)
     if not broken:
         return Exit.OK
     return Exit.FAILED if broken == len(told) else Exit.PARTIAL
 
 
-def _answers(backend: Backend, health: Health, who: WhoAmI) -> dict[str, Any]:
-    return {
-        "version": health.version,
-        "latency_ms": health.latency_ms,
-        "skew_s": health.skew.total_seconds() if health.skew is not None else None,
-        "notes": list(health.notes),
-        "speaks_as": who.name,
-        "can_act": who.can_act,
-        "own": [ref.handle for ref in who.own],
-        "production": backend.config.production,
+async def _ask(fleet: Fleet, table: BackendTable, wait: float) -> dict[str, Any]:
+    """One backend's answer, or that it gave none in so many seconds."""
+    type_ = fleet.type_of(table.name)
+    try:
+        asked = contact.ask(lambda: fleet.backend(table.name), type_, wait)
+        known = await contact.within(asked, wait)
+    except TimedOut as error:
+        known = Contact(state=contact.SILENT, error=error.message, hint=error.hint)
+    told: dict[str, Any] = {
+        "name": table.name,
+        "type": type_,
+        "state": known.state,
+        "production": table.table.get("production") is True,
     }
+    if known.state == contact.SILENT:
+        told |= {"waited_s": wait, "error": contact.silence(wait), "hint": known.hint}
+    elif known.state == contact.FAILED:
+        told |= {"error": known.error, "hint": known.hint}
+    else:
+        told |= {
+            "version": known.version,
+            "latency_ms": known.latency_ms,
+            "skew_s": None if known.skew_ms is None else known.skew_ms / 1000,
+            "notes": list(known.notes),
+            "speaks_as": known.name,
+            "can_act": known.can_act,
+            "own": list(known.own),
+        }
+    if (backend := fleet.opened(table.name)) is not None:
+        told |= _declared(backend)
+    return told
 
 
-def _add_coverage(path: Any, told: list[dict[str, Any]]) -> None:
-    """What the last syncs saw, where there was one."""
+async def _offline(table: BackendTable) -> dict[str, Any]:
+    """What a backend declares. Nobody is contacted for that."""
+    told: dict[str, Any] = {"name": table.name, "type": str(table.table.get("type", ""))}
+    try:
+        made = await asyncio.to_thread(registry.configure, table.name, table.table, act=True)
+        return told | _declared(made)
+    except BackendError as error:
+        return told | {"error": error.message, "hint": error.hint}
+
+
+def _declared(backend: Backend) -> dict[str, Any]:
+    try:
+        return {"capabilities": msgspec.to_builtins(backend.capabilities(), str_keys=True)}
+    except Exception as error:  # noqa: BLE001
+        # A third party's backend may fail in any way; the others are shown all the same.
+        message, hint = faults.words(error, backend.config.type)
+        return {"error": message, "hint": hint}
+
+
+def _stored(path: Path) -> dict[str, BackendState]:
+    """What the last looks saw, whoever looked."""
     if not path.exists():
-        return
+        return {}
     inventory = Inventory(path)
     try:
-        states = {state.name: state for state in inventory.backends()}
+        return {state.name: state for state in inventory.backends()}
     finally:
         inventory.close()
-    for backend in told:
-        if state := states.get(backend["name"]):
-            backend["tokens"] = state.tokens
-            backend["synced_at"] = state.synced_at
-            backend["result"] = state.result
-            backend["gaps"] = [msgspec.to_builtins(gap) for gap in state.gaps]
+
+
+def _coverage(state: BackendState | None) -> dict[str, Any]:
+    if state is None:
+        return {}
+    return {
+        "tokens": state.tokens,
+        "synced_at": state.synced_at,
+        "result": state.result,
+        "gaps": [msgspec.to_builtins(gap) for gap in state.gaps],
+    }
 
 
 def _print(told: dict[str, Any]) -> None:
     if "error" in told:
-        output.line(f"{told['name']}: DOWN: {told['error']}")
+        down = "NO ANSWER" if told.get("state") == contact.SILENT else "DOWN"
+        output.line(f"{told['name']}: {down}: {told['error']}")
         output.line(f"  next: {told['hint']}")
+    elif "state" not in told:
+        output.line(f"{told['name']}: not asked (--offline)")
     else:
-        can = "may act" if told.get("can_act") else "read-only"
-        latency = f", {told['latency_ms']} ms" if "latency_ms" in told else ""
+        can = {True: "may act", False: "read-only", None: "whether it may act is not known"}
+        latency = f", {told['latency_ms']} ms" if told["latency_ms"] is not None else ""
         output.line(
-            f"{told['name']}: up{latency}, {told.get('version') or 'version not told'}, "
-            f"as {told.get('speaks_as', '?')}, {can}"
+            f"{told['name']}: up{latency}, {told['version'] or 'version not told'}, "
+            f"as {told['speaks_as'] or '?'}, {can[told['can_act']]}"
         )
+        for note in told["notes"]:
+            output.line(f"  note: {note}")
     if synced := told.get("synced_at"):
         output.line(f"  {count(told['tokens'], 'token')}, seen {age(time.time() - synced)} ago")
     for gap in told.get("gaps", []):

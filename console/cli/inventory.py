@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from backends.words import count
 from console import settings
@@ -19,10 +20,15 @@ from console.cli.show import describe
 from console.errors import Exit, UsageError
 from console.inventory import export, query
 from console.inventory.naming import LIMIT, told_apart
-from console.inventory.search import COLUMNS, Inventory, Row, Sort
+from console.inventory.search import COLUMNS, Detail, Inventory, Row, Sort
 from console.settings import Paths, paths
 from console.store import reading
 from console.text import age
+
+if TYPE_CHECKING:
+    from backends.model import Token
+    from console.inventory.sync import SyncReport
+    from console.response.about import About
 
 PAGE = 1000
 HISTORY = 1000
@@ -71,6 +77,7 @@ def one(inventory: Inventory, wanted: str) -> Row:
 
 def sync(chosen: argparse.Namespace) -> int:
     """Read the backends; exit 3 where one was not read whole, 1 where none was read."""
+    from backends import registry
     from console.fleet import Fleet
 
     where = paths(chosen.home)
@@ -85,27 +92,41 @@ def sync(chosen: argparse.Namespace) -> int:
             def progress(name: str, done: int, total: int | None) -> None:
                 output.progress(f"{name}: {done:,}" + (f" of {total:,}" if total else ""))
 
-            reports = await asyncio.gather(
-                *(fleet.sync(name, progress, wait=True) for name in names)
-            )
-            return [(name, report._asdict()) for name, report in zip(names, reports, strict=True)]
+            async def look(name: str) -> tuple[str, SyncReport]:
+                return name, await fleet.sync(name, progress, wait=True)
+
+            found = {}
+            # Each as it ends: one that hangs must not keep the others' rows back.
+            for ended in asyncio.as_completed([look(name) for name in names]):
+                name, report = await ended
+                found[name] = report._asdict()
+                output.progress_done()
+                _tell(name, report, chosen.json)
+            return [(name, found[name]) for name in names]
 
     reports = asyncio.run(read())
-    output.progress_done()
-    for name, report in reports:
-        if not chosen.json:
-            told = f"{name}: {report['result']}, {count(report['tokens'], 'token')}"
-            for word in ("new", "changed", "gone", "back", "gaps"):
-                told += f", {report[word]:,} {word}" if report.get(word) else ""
-            output.line(told)
-        if report["message"]:
-            output.error(f"{name}: {report['message']}", str(report["hint"]))
+    for table in loaded.backends:
+        if table.name in dict(reports) and (told := registry.clash(str(table.table.get("type")))):
+            output.error(f"{table.name}: {told}", registry.CLASH_HINT)
     if chosen.json:
         print(export.dumps(dict(reports)))
     results = {str(report["result"]) for _, report in reports}
     if results == {"ok"} and not loaded.problems:
         return Exit.OK
     return Exit.FAILED if results <= {"failed"} else Exit.PARTIAL
+
+
+def _tell(name: str, report: SyncReport, json: bool) -> None:
+    """How one look ended, as soon as it has."""
+    if not json:
+        told = f"{name}: {report.result}, {report.tokens:,} tokens"
+        for word in ("new", "changed", "gone", "back", "gaps"):
+            number = getattr(report, word)
+            told += f", {number:,} {word}" if number else ""
+        output.line(told)
+        sys.stdout.flush()
+    if report.message:
+        output.error(f"{name}: {report.message}", report.hint)
 
 
 def list_(chosen: argparse.Namespace) -> int:
@@ -181,7 +202,8 @@ def _note_stale(inventory: Inventory) -> None:
 
 def show(chosen: argparse.Namespace) -> int:
     """Print all that is known about one token."""
-    with opened(paths(chosen.home)) as inventory:
+    where = paths(chosen.home)
+    with opened(where) as inventory:
         row = one(inventory, chosen.token)
         detail = inventory.detail(row.handle)
         if detail is None:
@@ -189,12 +211,29 @@ def show(chosen: argparse.Namespace) -> int:
         most = max(chosen.history, HISTORY)
         changes = inventory.changes(row.handle, most)
         events = inventory.events(row.handle, most)
+        told = _about(detail, where, inventory)
         if chosen.json:
-            print(export.dumps(export.detail(detail, changes, events)))
+            shown = export.detail(detail, changes, events)
+            print(export.dumps({**shown, "response": told.told()}))
         else:
-            for text in describe(detail, changes, events, datetime.now(UTC), chosen.history):
+            now = datetime.now(UTC)
+            for text in describe(detail, changes, events, now, chosen.history, told):
                 output.line(text)
     return Exit.OK
+
+
+def _about(detail: Detail, where: Paths, inventory: Inventory) -> About:
+    """What the journal tells of a token. Loaded here: most commands read no journal."""
+    from console.journal import opening
+    from console.response.about import about
+
+    def token(handle: str) -> Token | None:
+        found = inventory.detail(handle)
+        return found.token if found is not None else None
+
+    gone = detail.row.presence == "gone"
+    with opening.view(where) as view:
+        return about(detail.token, where, view, time.time(), gone=gone, parent_of=token)
 
 
 def identify(chosen: argparse.Namespace) -> int:

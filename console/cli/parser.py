@@ -17,7 +17,9 @@ from console.cli.response import options as response_options
 from console.cli.words import ID
 
 QUERY_HELP = """\
-words are looked for in name, id, owner, principal, backend and grants; then:
+words are looked for in name, id, owner, principal, backend, kind, scope and grants (in a
+plan in name, id, owner and principal only, as by text:WORD); a whole handle or BACKEND/NAME
+is found too; then:
   owner:payments   owner:none   backend:vault-prod   kind:access-key
   state:active     state:gone   grant:admin          age:>1y
   used:<30d  used:>90d  used:never   expires:<30d  expires:never
@@ -113,6 +115,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     backends.add_argument("--json", action="store_true")
     backends.add_argument("--offline", action="store_true", help="contact nobody")
+    backends.add_argument(
+        "--wait",
+        type=_positive,
+        default=15,
+        metavar="SECONDS",
+        help="say of a backend that it does not answer after so long (default 15)",
+    )
 
     config = command(
         "config", "check the configuration", "token-console config check", "config:run"

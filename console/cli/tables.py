@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from console.text import cells, middle, safe
@@ -127,10 +126,26 @@ def _wrapped(
                 yield before + _line(shown, widths)
                 continue
             left = len(before) + sum(size + GAP for size in widths)
-            prose = textwrap.wrap(row[last], max(sizes[last], 1)) or [""]
+            prose = _flow(row[last], max(sizes[last], 2))
             yield before + _line([*shown, prose[0]], [*widths, 0])
             for more in prose[1:]:
                 yield " " * left + more
+
+
+def _flow(text: str, width: int) -> list[str]:
+    """The text in lines of at most ``width`` cells, broken at blanks where it has some."""
+    found = [""]
+    for word in text.split():
+        if found[-1] and cells(found[-1]) + 1 + cells(word) <= width:
+            found[-1] += f" {word}"
+            continue
+        if found[-1]:
+            found.append("")
+        for letter in word:
+            if cells(found[-1] + letter) > width:
+                found.append("")
+            found[-1] += letter
+    return found
 
 
 def _line(row: Sequence[str], sizes: Sequence[int]) -> str:

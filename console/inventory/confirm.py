@@ -97,7 +97,7 @@ async def confirm(
                 result.gone.append(num)
             except Exception as error:  # noqa: BLE001
                 # A third party's backend may fail in any way; the token stays present.
-                why = trouble(error)
+                why = trouble(error, backend)
                 troubles[why] += 1
                 if isinstance(error, AuthFailed | RateLimited | Unreachable):
                     stopped = why.message

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from backends.contract import Backend, Capabilities, Health, WhoAmI
-from backends.errors import BackendError, Forbidden, RateLimited
+from backends.contract import Backend, Capabilities
+from backends.errors import Forbidden, RateLimited
 from backends.model import Gap, GapKind, ScopeDone, encode
+from console import faults
+from console.faults import FAULT_HINT as FAULT_HINT
 from console.inventory.folding import encodable
 from console.store.database import touch
 from console.store.tables import table
@@ -21,13 +23,10 @@ GAP_LIMIT = 1_000
 BACKEND = table("backend")
 GAP = table("gap")
 SCOPE = table("scope")
-FAULT_HINT = "This is a fault of the backend, not of the system: report it to who wrote it."
 EMPTY: dict[str, Any] = {
     "result": "never",
     "error": "",
     "hint": "",
-    "version": "",
-    "notes": b"[]",
     "tokens": 0,
     "gone": 0,
 }
@@ -41,18 +40,15 @@ class Trouble(NamedTuple):
     kind: GapKind
 
 
-def trouble(error: BaseException) -> Trouble:
-    """What an error means for the coverage.
-
-    Only a ``BackendError`` may speak: any other error may hold anything, a secret too, so
-    only its type is told.
-    """
-    if isinstance(error, BackendError):
-        kind = GapKind.REFUSED if isinstance(error, Forbidden) else GapKind.FAILED
-        if isinstance(error, RateLimited):
-            kind = GapKind.LIMITED
-        return Trouble(clean(error.message), clean(error.hint), kind)
-    return Trouble(f"the backend failed with {type(error).__name__}", FAULT_HINT, GapKind.FAILED)
+def trouble(error: BaseException, backend: Backend | None = None) -> Trouble:
+    """What an error means for the coverage; ``backend`` is whose fault it may be."""
+    kind = GapKind.FAILED
+    if isinstance(error, Forbidden):
+        kind = GapKind.REFUSED
+    elif isinstance(error, RateLimited):
+        kind = GapKind.LIMITED
+    message, hint = faults.words(error, getattr(getattr(backend, "config", None), "type", ""))
+    return Trouble(clean(message), clean(hint), kind)
 
 
 def clean(text: object) -> str:
@@ -114,22 +110,6 @@ def unseen_scopes(connection: Connection, backend: str) -> set[str]:
     return set(connection.execute(gaps).scalars()) - set(connection.execute(done).scalars())
 
 
-def note_health(
-    connection: Connection, backend: str, health: Health | None, whoami: WhoAmI | None
-) -> None:
-    """Keep what the system said about itself and about the console's own credential."""
-    values: dict[str, Any] = {"whoami": None if whoami is None else encode(whoami)}
-    if health is not None:
-        skew = health.skew
-        values |= {
-            "version": clean(health.version),
-            "latency_ms": health.latency_ms,
-            "skew_ms": None if skew is None else int(skew.total_seconds() * 1000),
-            "notes": encode([clean(note) for note in health.notes]),
-        }
-    connection.execute(update(BACKEND).where(BACKEND.c.name == backend).values(**values))
-
-
 def fail(connection: Connection, backend: str, why: Trouble) -> None:
     """Note that a look failed. Tokens and coverage stay as the look before left them."""
     connection.execute(
@@ -180,6 +160,12 @@ def replace_gaps(connection: Connection, backend: str, part: str, gaps: Sequence
             for gap in gaps
         ]
         connection.execute(insert(GAP), rows)
+
+
+def note_skew(connection: Connection, backend: str, skew_ms: int | None) -> None:
+    """Keep how far the clock that dates a backend's events is ahead of the one that read them."""
+    if skew_ms is not None:
+        connection.execute(update(BACKEND).where(BACKEND.c.name == backend).values(skew_ms=skew_ms))
 
 
 def stop(connection: Connection, backend: str) -> None:

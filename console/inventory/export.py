@@ -120,12 +120,8 @@ def backend(state: BackendState) -> dict[str, Any]:
         "result": state.result,
         "tokens": state.tokens,
         "gone": state.gone,
-        "version": state.version,
-        "latency_ms": state.latency_ms,
-        "skew_ms": state.skew_ms,
         "error": state.error,
         "hint": state.hint,
-        "can_act": state.can_act,
         "gaps": [
             {"scope": gap.scope, "kind": gap.kind.value, "what": gap.what, "hint": gap.hint}
             for gap in state.gaps

@@ -54,7 +54,7 @@ async def take_in(
                 break
             except Exception as error:  # noqa: BLE001
                 # A third party's backend may fail in any way; its row shows it.
-                listed = listed._replace(trouble=trouble(error))
+                listed = listed._replace(trouble=trouble(error, backend))
                 break
             if isinstance(found, Token):
                 taken += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backends.contract import Capabilities, WhoAmI
+from backends.contract import Capabilities
 from backends.model import Gap, Token
 
 
@@ -95,7 +95,7 @@ class Event(NamedTuple):
 
 
 class BackendState(NamedTuple):
-    """A backend as it was when it was last looked at."""
+    """A backend as it was when it was last looked at, by whatever process."""
 
     name: str
     type: str
@@ -106,18 +106,31 @@ class BackendState(NamedTuple):
     tried_at: int | None
     tokens: int
     gone: int
-    latency_ms: int | None
-    version: str
-    skew_ms: int | None
-    notes: tuple[str, ...]
     error: str
     hint: str
     gaps: list[Gap]
-    whoami: WhoAmI | None
-    can_act: bool
     capabilities: Capabilities | None
     events_since: int | None
     events_until: int | None
     event_at: int | None
     running: bool = False
     """A look at it goes on at this moment."""
+
+
+NEVER = BackendState(
+    name="",
+    type="",
+    result="never",
+    synced_at=None,
+    tried_at=None,
+    tokens=0,
+    gone=0,
+    error="",
+    hint="",
+    gaps=[],
+    capabilities=None,
+    events_since=None,
+    events_until=None,
+    event_at=None,
+)
+"""A backend that was never looked at."""

@@ -33,7 +33,7 @@ async def refresh(syncer: Syncer, backend: Backend, ref: TokenRef) -> Token | No
         raise BackendError(str(error), coverage.FAULT_HINT) from None
     except Exception as error:  # noqa: BLE001
         # A third party's backend may fail in any way, and may say secrets while at it.
-        why = trouble(error)
+        why = trouble(error, backend)
         raise BackendError(why.message, why.hint) from None
     await syncer.write(_present, backend, look, shaped)
     if look.garbage:

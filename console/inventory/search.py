@@ -19,6 +19,7 @@ from console.errors import ConsoleError
 from console.inventory import naming, standing
 from console.inventory.everything import Everything
 from console.inventory.folding import encodable, fold
+from console.inventory.lineage import Below, below
 from console.inventory.narrowed import Narrowed
 from console.inventory.ordering import COLUMNS
 from console.inventory.planning import Planner
@@ -189,6 +190,11 @@ class Inventory:
         """
         with self._snapshot():
             return self._rows(naming.numbers(self._connection, encodable(text)))
+
+    def below(self, handle: str) -> list[Below]:
+        """The living tokens that descend from a token, as any process has learned it."""
+        with self._snapshot():
+            return below(self._connection, handle)
 
     def knows(self, word: str) -> bool:
         """Whether a word names a token, or is the beginning of some token's id."""

@@ -6,13 +6,13 @@ import os
 from sqlite3 import Connection
 from typing import Any
 
-from backends.contract import Capabilities, WhoAmI
+from backends.contract import Capabilities
 from backends.model import Gap, GapKind, decode
 from console.inventory.records import BackendState
 
 COLUMNS = (
-    "name, type, result, synced_at, tried_at, tokens, gone, latency_ms, version, skew_ms, notes,"
-    " error, hint, whoami, capabilities, events_since, events_until, event_at, running_pid"
+    "name, type, result, synced_at, tried_at, tokens, gone, error, hint, capabilities,"
+    " events_since, events_until, event_at, running_pid"
 )
 
 
@@ -29,11 +29,8 @@ def backends(connection: Connection) -> list[BackendState]:
 
 
 def _state(row: tuple[Any, ...], gaps: list[Gap]) -> BackendState:
-    (name, type_, result, synced_at, tried_at, tokens, gone, latency_ms, version, skew_ms) = row[
-        :10
-    ]
-    (notes, error, hint, whoami, capabilities, since, until, event_at, pid) = row[10:]
-    who = decode(whoami, WhoAmI) if whoami else None
+    (name, type_, result, synced_at, tried_at, tokens, gone) = row[:7]
+    (error, hint, capabilities, since, until, event_at, pid) = row[7:]
     running = pid is not None and _alive(pid)
     return BackendState(
         name=name,
@@ -44,15 +41,9 @@ def _state(row: tuple[Any, ...], gaps: list[Gap]) -> BackendState:
         tried_at=tried_at,
         tokens=tokens,
         gone=gone,
-        latency_ms=latency_ms,
-        version=version,
-        skew_ms=skew_ms,
-        notes=tuple(decode(notes, list[str])),
         error=error,
         hint=hint,
         gaps=gaps,
-        whoami=who,
-        can_act=who is not None and who.can_act,
         capabilities=decode(capabilities, Capabilities) if capabilities else None,
         events_since=since,
         events_until=until,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 
@@ -70,6 +70,7 @@ class Syncer:
         self._batch = batch
         self._confirm_limit = confirm_limit
         self._token_limit = token_limit
+        self._skews: dict[str, int] = {}
 
     async def sync(
         self,
@@ -103,7 +104,7 @@ class Syncer:
         return await refresh.refresh(self, backend, ref)
 
     async def record_failure(self, name: str, type_: str, error: Exception) -> None:
-        """Show on a backend's row that it could not even be configured or opened."""
+        """Show on a backend's row that it could not even be configured or opened, or broke."""
         await self.write(self._failed_early, name, type_, trouble(error))
 
     async def sync_events(
@@ -134,6 +135,10 @@ class Syncer:
         """The store's file."""
         return self._path
 
+    def skew(self, backend: str) -> int | None:
+        """Milliseconds by which a system's clock is ahead of ours, as this process saw it."""
+        return self._skews.get(backend)
+
     def time(self) -> int:
         """Now, in unix seconds."""
         return int(self._clock())
@@ -152,7 +157,7 @@ class Syncer:
             capabilities = backend.capabilities()
         except Exception as error:  # noqa: BLE001
             # A third party's backend may fail in any way; it is its own row that shows it.
-            return await self._fail(backend, trouble(error))
+            return await self._fail(backend, trouble(error, backend))
         first, unseen = await self.write(self._begin, backend, capabilities, at)
         look = Look(backend.name, at, first=first, unseen=unseen)
         gaps = Gaps()
@@ -187,31 +192,39 @@ class Syncer:
         return report._replace(message=why.message, hint=why.hint)
 
     async def _greet(self, backend: Backend, gaps: Gaps) -> Trouble | None:
-        """Health and own credential. Returns a trouble that makes going on pointless."""
-        health: Health | None = None
-        whoami: WhoAmI | None = None
+        """Health and own credential. Returns a trouble that makes going on pointless.
+
+        What they say is of this process alone, and is not kept (see ``console.contact``): the
+        next one to look may have another credential. Only how far the system's clock is off
+        is, with the events that it dates.
+        """
         try:
             health = await backend.health()
         except HOPELESS as error:
             return trouble(error)
         except Exception as error:  # noqa: BLE001
             # Some systems forbid this and list all the same.
-            why = trouble(error)
+            why = trouble(error, backend)
             gaps.add(backend.name, why.kind, f"health: {why.message}", why.hint)
+        else:
+            self._check(backend, health, Health, gaps)
+            skew = getattr(health, "skew", None)
+            if isinstance(skew, timedelta):
+                self._skews[backend.name] = int(skew.total_seconds() * 1000)
         try:
-            whoami = await backend.whoami()
+            self._check(backend, await backend.whoami(), WhoAmI, gaps)
         except HOPELESS as error:
             return trouble(error)
         except Exception as error:  # noqa: BLE001
             # As above.
-            why = trouble(error)
+            why = trouble(error, backend)
             gaps.add(backend.name, why.kind, f"own credential: {why.message}", why.hint)
-        try:
-            await self.write(coverage.note_health, backend.name, health, whoami)
-        except (TypeError, ValueError, AttributeError):
+        return None
+
+    def _check(self, backend: Backend, told: object, promised: type, gaps: Gaps) -> None:
+        if not isinstance(told, promised):
             what = "health or own credential: not what a backend promises"
             gaps.add(backend.name, GapKind.FAILED, what, coverage.FAULT_HINT)
-        return None
 
     async def _missing(self, backend: Backend, look: Look, stream: listing.Listed) -> list[int]:
         """Decide about what was not listed. Returns the rows that this look has not seen."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from backends import paths
 from backends.contract import (
     Hazard,
     KindCapabilities,
@@ -89,6 +90,17 @@ def undeclared(declared: KindCapabilities, verb: Verb, proposal: Proposal) -> li
     if not proposal.steps and not by_hand:
         text = "There is no call to make."
         found.append(Hazard(code="no-call", text=text, fatal=True))
+    return found
+
+
+def misdirected(proposal: Proposal) -> list[Hazard]:
+    """Why a planned call would not go where the plan says: its address would be bent."""
+    found = []
+    for step in (*proposal.steps, *proposal.undo_steps):
+        why = paths.bent(step.call.target) if step.call.transport == "http" else ""
+        if why:
+            text = f"{step.call.method} {step.call.target} would go elsewhere: {why}."
+            found.append(Hazard(code="bent-path", text=safe(text, 300), fatal=True))
     return found
 
 

@@ -112,7 +112,11 @@ class ChangeRow(SQLModel, table=True):
 
 
 class BackendRow(SQLModel, table=True):
-    """A backend as it was when last looked at. ``result`` is of the last look that ended."""
+    """A backend as it was when last looked at. ``result`` is of the last look that ended.
+
+    Whoever looked may have had other credentials than the reader of this row: what the
+    backend tells a process about itself and its rights is not in here (``console.contact``).
+    """
 
     __tablename__ = "backend"
 
@@ -125,11 +129,8 @@ class BackendRow(SQLModel, table=True):
     synced_at: int | None
     """The last look that came to its end, with or without gaps."""
     running_pid: int | None
-    latency_ms: int | None
-    version: str
     skew_ms: int | None
-    notes: bytes = Field(sa_type=LargeBinary)
-    whoami: bytes | None = Field(sa_type=LargeBinary)
+    """How far the clock that dates its events was ahead of the clock that read them."""
     capabilities: bytes | None = Field(sa_type=LargeBinary)
     tokens: int
     gone: int

@@ -36,8 +36,8 @@ class Context(NamedTuple):
     ended: str = ""
     """The token's state where it is over: revoked or expired."""
     backend: str = ""
-    can_act: bool = False
-    """The token's backend has a credential to act with."""
+    can_act: bool | None = False
+    """Whether we may act on the token's backend; None while our own worker was not told."""
     verbs: Mapping[str, str] = MappingProxyType({})
     """The backend's declared support for each verb on this kind, by the verb's name."""
     kind: str = ""
@@ -159,6 +159,9 @@ ACTIONS: tuple[Action, ...] = (
            ("run",), 3, group="Run", why_not=reasons.pause),
     Action("unhalt", ("h",), "un-halt", "Let a halted lane go on, and try again what failed.",
            ("run",), 4, danger=True, group="Run", why_not=reasons.unhalt),
+    Action("hidden", ("H",), "all plans",
+           "Plans that nobody approved or began: for an hour, all of them, or none.",
+           ("runs",), 2, group="Run"),
     Action("report", ("P",), "situation", "The situation report as plain text, to copy.",
            ("run",), 5, group="Run", why_not=reasons.a_run),
     Action("except_", ("e",), "let be", "Except a token: somebody answers for it, until a date.",

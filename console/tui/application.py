@@ -8,11 +8,14 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from textual import events
 from textual.screen import Screen
 
-from console import crash
+from console import crash, ownership
 from console.errors import ConsoleError
 from console.journal.read import Entry
+from console.response import folding, planfile, verdict
+from console.response.board import Board
 from console.settings import Paths, Settings
 from console.tui import status
 from console.tui._textual_hacks import CarefulApp
@@ -31,6 +34,9 @@ from console.tui.world import World
 
 LOOK_EVERY = 1.0
 """Seconds between two cheap looks at the store and the journal."""
+
+NUDGE_EVERY = 2.0
+"""Seconds between two times that keys make the worker ask a silent backend again."""
 
 TICK_EVERY = 10.0
 """Seconds after which ages may be drawn anew."""
@@ -73,15 +79,16 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.run_id = ""
         self._run_title = ""
         self._run_entries: list[Entry] = []
+        self._run_board: Board | None = None
         self.way = Way(self, self.inventory_view)
         self._words = worker
+        self._nudged = 0.0
         self.link = WorkerLink(
             worker or (), paths, on_news=self._news, on_state=self._worker_changed
         )
         self.keeper = Keeper(
             self.world.open_journal,
-            self.world.journal_base,
-            self.world.asked,
+            self.world.own_journal,
             now,
             lambda standing: self.from_thread(self._stands, standing),
         )
@@ -117,6 +124,8 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.call_later(self.exit, None, code)
 
     def crash_line(self, error: BaseException | None) -> str:
+        if error is not None and (whose := ownership.hint(error, (self.world.paths.state,))):
+            return f"token-console had to end: {whose}"
         name = type(error).__name__ if error is not None else "unknown error"
         where = crash.report(error, self.world.paths.state) if error is not None else None
         report = f" A report without any data is in {where}." if where else ""
@@ -227,6 +236,8 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
             if isinstance(screen, View) and screen is not self.screen:
                 screen.outdated = screen.outdated or store or journal
         front = self.front
+        if front is not None and self.world.waits:
+            front.contacts_changed()
         if front is None or not (store or journal):
             return
         if store:
@@ -259,12 +270,32 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     def _tick(self) -> None:
         if (front := self.front) is not None:
             front.tick()
+            if self.run_id:
+                # What is known of a value changes by the time alone, too.
+                self.show_run(front)
 
     # The worker
 
     async def ask(self, what: str, /, **fields: Any) -> Mapping[str, Any]:
         """Ask the worker. Raises ``WorkerError``."""
         return await self.link.ask(what, **fields)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key):
+            self._nudge()
+        await super().on_event(event)
+
+    def _nudge(self) -> None:
+        """Somebody is there: have what is silent or broken asked again, now and not later."""
+        now = self.world.now()
+        ill = any(not self.world.mine(name).well for name in self.world.contacts)
+        if ill and self.link.up and now - self._nudged >= NUDGE_EVERY:
+            self._nudged = now
+            self.run_worker(self._ask_again())
+
+    async def _ask_again(self) -> None:
+        with contextlib.suppress(WorkerError):
+            await self.ask("nudge")
 
     def refresh_backends(self, name: str | None) -> None:
         """Have one backend read again, or all of them."""
@@ -281,8 +312,9 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
     def _news(self, message: Mapping[str, Any]) -> None:
         front = self.front
-        if message.get("event") == "sync":
-            self.world.news[str(message.get("backend"))] = message
+        if self.world.heard(message):
+            if front is not None and self.is_running:
+                front.contacts_changed()
         elif message.get("event") == "recovered" and front is not None:
             front.note(str(message.get("sentence", "")))
 
@@ -299,12 +331,20 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     def watch_run(self, run: str, title: str) -> None:
         """Show what the journal says about a run, as it happens."""
         self.run_id, self._run_title = run, title
+        try:
+            self._run_board = Board(planfile.load(run, self.world.paths))
+        except ConsoleError as error:
+            self._run_board = None
+            if (front := self.front) is not None:
+                front.note(sentences(str(error), error.hint), bad=True)
         self._follow_run()
 
     def _follow_run(self) -> None:
         if self.run_id:
             try:
                 self._run_entries = self.world.journal.entries(RUN_ENTRIES, plan=self.run_id)
+                if self._run_board is not None:
+                    folding.refresh(self._run_board, self.world.journal)
             except ConsoleError as error:
                 if (front := self.front) is not None:
                     front.note(sentences(str(error), error.hint), bad=True)
@@ -314,13 +354,18 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
     def show_run(self, view: View) -> None:
         """Show on a view what is known of the run, or that there is none."""
-        view.show_run(self._run_title, self._run_entries)
+        known, handle = None, ""
+        if self._run_board is not None and self._run_board.began:
+            row = next(iter(self._run_board.rows.values()))
+            known, handle = verdict.of(row, self.world.now()), row.item.token.ref.handle
+        view.show_run(self._run_title, known, self._run_entries, handle)
 
     def forget_run(self) -> bool:
         """Watch the run no more; it goes on. False where none was watched."""
         if not self.run_id:
             return False
         self.run_id, self._run_title, self._run_entries = "", "", []
+        self._run_board = None
         self._follow_run()
         return True
 

@@ -89,7 +89,7 @@ def _on_one(name: str, context: Context) -> str:
     if support == "manual":
         # A person does it, by the card that the plan shows; no credential is needed.
         return ""
-    if not context.can_act:
+    if context.can_act is False:
         return f"{context.backend} has no credential to act with"
     if support == "none":
         return f"{context.backend} cannot {name} {context.kind}"

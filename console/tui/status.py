@@ -44,12 +44,16 @@ def data(world: World, width: int) -> Line:
         troubled.append([(f"nothing is read now: {world.worker_trouble}", "bad")])
     well: list[list[Part]] = []
     for state in sorted(world.backends, key=lambda state: state.name not in world.production):
-        seen = health(state, now)
+        mine = world.mine(state.name)
+        seen = health(state, now, mine)
         name = state.name + (" PROD" if state.name in world.production else "")
         age = "" if state.synced_at is None else " " + readings.ago(state.synced_at, now)
         if seen.role == "bad":
-            why = f": {sentences(state.error, state.hint)}" if state.error else ""
+            error, hint = mine.trouble(state)
+            why = f": {sentences(error, hint)}" if error else ""
             troubled.append([(f"{name} {seen.word}{age}{why}", "bad")])
+        elif mine.contact.waited(now):
+            well.append([(f"{name}{age} {seen.word}", "warn")])
         elif seen.word == "partial":
             well.append([(f"{name}{age} partial", "warn")])
         elif state.synced_at is None:

@@ -7,12 +7,19 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import convert
+from msgspec.structs import replace
+
 from backends.contract import Verb
+from console.contact import UNKNOWN, Contact
 from console.errors import ConsoleError
+from console.inventory.records import NEVER
 from console.inventory.search import BackendState, Inventory, Row
+from console.journal.own import own
 from console.journal.read import JournalView
-from console.settings import JournalSettings, Paths, Settings
+from console.settings import Paths, Settings
 from console.tui.actions import Context
+from console.tui.mine import ENDED, Mine
 from console.tui.standing import UNREADABLE, Standing, Trouble
 
 
@@ -36,14 +43,14 @@ class World:
         self.now = now
         self.host = platform.node().split(".")[0] or "this host"
         tables = settings.backends if settings is not None else ()
+        self._tables = tables
         self.production = {table.name for table in tables if table.table.get("production") is True}
         self.sinks = tuple(settings.sinks) if settings is not None else ()
         self.inventory = Inventory(paths.inventory, clock=now)
-        self.asked = settings.journal if settings is not None else JournalSettings()
+        self.own_journal = own(paths, settings)
+        self.asked = self.own_journal.asked
         self.remote_journal = self.asked.url is not None
-        self.journal_base = paths.journal
-        if self.remote_journal:
-            self.journal_base = paths.state / "journal-postgres.db"
+        self.journal_base = self.own_journal.base
         self.standing = Standing()
         """What the last check of the journal found."""
         self._journal: JournalView | None = None
@@ -54,6 +61,10 @@ class World:
         self.store_trouble = ""
         self.news: dict[str, Mapping[str, Any]] = {}
         """The worker's last word about each backend."""
+        self.looked: dict[str, Mapping[str, Any]] = {}
+        """How the worker's own last look at each backend ended."""
+        self.contacts: dict[str, Contact] = {}
+        """How each backend answers our own worker. Other consoles have other credentials."""
         self.worker_up = False
         self.worker_trouble = ""
         """Why there is no worker, where there should be one."""
@@ -85,7 +96,7 @@ class World:
             stamp = self.inventory.stamp()
             if stamp == self._stamp:
                 return False
-            self.backends = self.inventory.backends()
+            self.backends = self._with_configured(self.inventory.backends())
             self.total = self.inventory.total()
             self._stamp, self.store_trouble = stamp, ""
         except (sqlite3.Error, ConsoleError) as error:
@@ -94,6 +105,16 @@ class World:
             self.store_trouble = str(error)
             return changed
         return True
+
+    def _with_configured(self, stored: list[BackendState]) -> list[BackendState]:
+        """What is configured and was never looked at is shown all the same."""
+        known = {state.name for state in stored}
+        new = [
+            NEVER._replace(name=table.name, type=str(table.table.get("type", "")))
+            for table in self._tables
+            if table.name not in known
+        ]
+        return sorted([*stored, *new], key=lambda state: state.name) if new else stored
 
     def _look_at_journal(self) -> bool:
         """How many entries there are. Whether they are in order is the keeper's to say."""
@@ -115,6 +136,33 @@ class World:
     def backend(self, name: str) -> BackendState | None:
         """The state of a backend by its name."""
         return next((state for state in self.backends if state.name == name), None)
+
+    def mine(self, name: str) -> Mine:
+        """What this console itself knows of a backend, whatever others wrote into the store."""
+        contact = self.contacts.get(name, UNKNOWN)
+        if not self.worker_up:
+            # Nobody asks any more: what was told last is not known to be so now.
+            contact = replace(contact, state="", waiting_since=0)
+        return Mine(contact, self.news.get(name), self.looked.get(name))
+
+    def heard(self, message: Mapping[str, Any]) -> bool:
+        """Take in the worker's word about a backend. Whether it was one."""
+        name = str(message.get("backend"))
+        if message.get("event") == "contact":
+            self.contacts[name] = convert(message.get("contact"), Contact)
+            return True
+        if message.get("event") != "sync":
+            return False
+        self.news[name] = message
+        if message.get("state") in ENDED:
+            self.looked[name] = message
+        return True
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is waited for whose seconds are shown."""
+        now = self.now()
+        return any(self.mine(state.name).waited(now) for state in self.backends)
 
     def knows(self, word: str) -> bool:
         """Whether the store has a token with this id or name, or with an id that begins so."""
@@ -139,7 +187,7 @@ class World:
             gone=row is not None and row.presence == "gone",
             ended=row.state if row is not None and row.state in ("revoked", "expired") else "",
             backend=row.backend if row is not None else "",
-            can_act=state is not None and state.can_act,
+            can_act=self.contacts.get(row.backend, UNKNOWN).can_act if row is not None else False,
             verbs=verbs,
             kind=row.kind if row is not None else "",
             journal=f"the journal is not whole: {problem}" if problem else "",

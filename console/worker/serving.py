@@ -23,14 +23,18 @@ from typing import Any
 import msgspec
 
 from backends.errors import BackendError
+from console import ownership
 from console import settings as settings_module
-from console.errors import ConsoleError, UsageError
+from console.contact import ANSWER, Contact
+from console.errors import ConsoleError, Exit, UsageError
 from console.fleet import Fleet
 from console.inventory.search import Inventory
+from console.inventory.sync import SyncReport
 from console.journal import opening
 from console.response.recover import recover
 from console.settings import Paths, Settings
 from console.worker.acts import Acts, Answer
+from console.worker.pulse import Pulse
 
 RESTRAINT = 5
 """A backend whose listing takes long rests at least this many times as long afterwards."""
@@ -46,9 +50,13 @@ class Worker:
         self.fleet = fleet
         self._write = write
         self._wake = {name: asyncio.Event() for name in fleet.names}
+        self._pulses = {
+            name: Pulse(fleet, name, self._contact, self._came_back) for name in fleet.names
+        }
         self._verbs: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {
             **Acts(fleet).requests,
             "refresh": self._refresh,
+            "nudge": self._nudge,
             "dependents": self._dependents,
             "token": self._token,
         }
@@ -56,13 +64,19 @@ class Worker:
     async def keep_fresh(self, name: str) -> None:
         """Sync one backend again and again, for ever."""
         while True:
-            started = time.monotonic()
-            await self._sync(name)
-            took = time.monotonic() - started
+            # Before the look: who asks for one while it goes on gets another after it.
             self._wake[name].clear()
+            started = time.monotonic()
+            read = await self._sync(name)
+            # A look that waited in vain was no burden to the system.
+            took = time.monotonic() - started if read else 0.0
             with contextlib.suppress(TimeoutError):
                 pause = max(self.fleet.settings.refresh, RESTRAINT * took)
                 await asyncio.wait_for(self._wake[name].wait(), pause)
+
+    async def keep_asking(self, name: str) -> None:
+        """Ask one backend how it is, again and again, for ever."""
+        await self._pulses[name].keep_asking()
 
     async def keep_ingested(self) -> None:
         """Read the configured log sources again and again, for ever."""
@@ -74,18 +88,31 @@ class Worker:
             took = time.monotonic() - started
             await asyncio.sleep(max(self.fleet.settings.refresh, RESTRAINT * took))
 
-    async def _sync(self, name: str) -> None:
-        last = 0.0
+    async def _sync(self, name: str) -> bool:
+        """One look. Whether it read anything."""
+        last, began = 0.0, time.time()
 
         def progress(_: str, done: int, total: int | None) -> None:
             nonlocal last
             if time.monotonic() - last > PROGRESS_EVERY:
                 last = time.monotonic()
-                self._news(name, "running", done, total)
+                self._news(name, "running", done, total, began=began)
 
-        self._news(name, "running", 0, None)
-        report = await self.fleet.sync(name, progress)
+        self._news(name, "running", 0, None, began=began)
+        try:
+            report = await self.fleet.sync(name, progress)
+        except ConsoleError as error:
+            # The store cannot be written. That may pass, and the other backends go on.
+            report = SyncReport(name, "failed", message=str(error), hint=error.hint)
         self._news(name, report.result, report.tokens, None, report.message, report.hint)
+        return report.result != "failed"
+
+    def _contact(self, name: str, known: Contact) -> None:
+        told = msgspec.to_builtins(known)
+        self._write({"event": "contact", "backend": name, "contact": told})
+
+    def _came_back(self, name: str) -> None:
+        self._wake[name].set()
 
     def _news(
         self,
@@ -95,6 +122,8 @@ class Worker:
         total: int | None,
         message: str = "",
         hint: str = "",
+        *,
+        began: float = 0,
     ) -> None:
         self._write(
             {
@@ -105,18 +134,22 @@ class Worker:
                 "total": total,
                 "message": message,
                 "hint": hint,
+                "began": began,
             }
         )
 
     async def recover(self) -> None:
         """Ask the backends what became of calls whose runner died."""
-        opened = []
-        for name in self.fleet.names:
-            with contextlib.suppress(BackendError):
-                opened.append(await self.fleet.backend(name))
-        with opening.journal(self.fleet.paths) as journal:
-            for found in await recover(opened, journal, self.fleet.paths):
-                self._write({"event": "recovered", "sentence": found.sentence})
+        waiting = {asyncio.create_task(self.fleet.backend(name)) for name in self.fleet.names}
+        # What is slow to open has a round of its own, so that it holds up no other.
+        for patience in (ANSWER, None):
+            if not waiting:
+                return
+            ready, waiting = await asyncio.wait(waiting, timeout=patience)
+            opened = [task.result() for task in ready if task.exception() is None]
+            with opening.journal(self.fleet.paths) as journal:
+                for found in await recover(opened, journal, self.fleet.paths):
+                    self._write({"event": "recovered", "sentence": found.sentence})
 
     async def answer(self, request: Mapping[str, Any]) -> None:
         """Carry out one request and write its answer."""
@@ -127,16 +160,30 @@ class Worker:
                 raise UsageError(f"the worker does not know {request.get('do')!r}")
             reply.update(await handler(request))
         except (ConsoleError, BackendError) as error:
-            reply.update(error=str(error), hint=error.hint)
+            whose = ownership.hint(error, (self.fleet.paths.state, self.fleet.paths.config.parent))
+            reply.update(error=str(error), hint=whose or error.hint)
         except Exception as error:  # noqa: BLE001
             # One request must not end the process that keeps the inventory fresh.
-            reply.update(error=f"a defect: {type(error).__name__}", hint="Please report it.")
+            told, hint = f"a defect: {type(error).__name__}", "Please report it."
+            if whose := ownership.hint(
+                error, (self.fleet.paths.state, self.fleet.paths.config.parent)
+            ):
+                told, hint = "a file of this home cannot be used", whose
+            reply.update(error=told, hint=hint)
         self._write(reply)
 
     async def _refresh(self, request: Mapping[str, Any]) -> Answer:
         name = request.get("backend")
         for chosen in self.fleet.chosen([str(name)] if name else []):
             self._wake[chosen].set()
+            self._pulses[chosen].nudge()
+        return {"ok": True}
+
+    async def _nudge(self, request: Mapping[str, Any]) -> Answer:
+        """Somebody is at the keyboard: see whether what was silent or broken has come back."""
+        for pulse in self._pulses.values():
+            if not pulse.well:
+                pulse.nudge()
         return {"ok": True}
 
     async def _dependents(self, request: Mapping[str, Any]) -> Answer:
@@ -175,6 +222,7 @@ async def serve(paths: Paths, settings: Settings, *, act: bool) -> None:
     async with Fleet(settings, paths, act=act) as fleet:
         worker = Worker(fleet, write)
         tasks = {asyncio.create_task(worker.keep_fresh(name)) for name in fleet.names}
+        tasks |= {asyncio.create_task(worker.keep_asking(name)) for name in fleet.names}
         if settings.sources:
             tasks.add(asyncio.create_task(worker.keep_ingested()))
         if act:
@@ -201,8 +249,9 @@ def main(arguments: list[str]) -> int:
     try:
         loaded = settings_module.load(paths.config)
         asyncio.run(serve(paths, loaded, act="--act" in flags))
-    except ConsoleError as error:
-        sys.stdout.write(json.dumps({"event": "fatal", "message": str(error), "hint": error.hint}))
-        sys.stdout.write("\n")
-        return int(error.code)
+    except (ConsoleError, OSError) as error:
+        whose = ownership.hint(error, (paths.state, paths.config.parent))
+        told = {"message": str(error), "hint": whose or getattr(error, "hint", "")}
+        sys.stdout.write(json.dumps({"event": "fatal", **told}) + "\n")
+        return int(error.code) if isinstance(error, ConsoleError) else int(Exit.FAILED)
     return 0

@@ -97,7 +97,10 @@ def test_cloudtrail_files_of_a_folder(tmp_path: Path) -> None:
     assert found[1].agent == HOSTILE
     told = batches(given)
     assert sum(batch.bad for batch in told) == 3
-    assert [hole.kind for batch in told for hole in batch.holes] == ["unreadable"]
+    holes = [hole for batch in told for hole in batch.holes]
+    assert [hole.kind for hole in holes] == ["unreadable", "unreadable"]
+    assert "b.json.gz is no whole log file" in holes[0].what
+    assert "2 records of a.json.gz that are none" in holes[1].what
 
 
 def test_cloudtrail_files_are_taken_once_and_again_when_they_change(tmp_path: Path) -> None:
@@ -150,7 +153,13 @@ def entry(number: int, **fields: Any) -> dict[str, Any]:
 
 POSTGRES = (
     entry(1),
-    entry(2, error_severity="FATAL", state_code="28P01", message="password authentication failed"),
+    entry(
+        2,
+        session_id="6743.12",
+        error_severity="FATAL",
+        state_code="28P01",
+        message="password authentication failed",
+    ),
     entry(3, message="statement: ALTER ROLE x PASSWORD 'hunter2'\n, y", user='odd "name,\n'),
     entry(4, message="checkpoint starting"),
 )

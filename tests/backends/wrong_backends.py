@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
-from backends import permit
+from backends import paths, permit
 from backends.contract import (
+    Call,
     Capabilities,
     Match,
     Outcome,
@@ -353,6 +355,29 @@ class RaisesWhenAway(Estate):
         if outcome.state is OutcomeState.NOT_SENT:
             raise Unreachable("down")
         return outcome
+
+
+class BendsAPath(Estate):
+    """Plans its calls by the token's id, quoted, as a thin HTTP backend does."""
+
+    @staticmethod
+    def target(id_: str) -> str:
+        return f"/keys/{quote(id_, safe='')}"
+
+    async def plan(self, verb: Verb, token: Token) -> Proposal:
+        call = Call("http", "DELETE", self.target(token.ref.id))
+        step = Step(id="revoke", verb=verb, token=token.ref, title="Delete the key", call=call)
+        return Proposal(steps=(step,))
+
+
+class BendsAQuery(BendsAPath):
+    """Refuses dots and nothing, and quotes nothing."""
+
+    @staticmethod
+    def target(id_: str) -> str:
+        if paths.bent(f"/keys/{id_}", slash=False):
+            raise NotFound("no such key")
+        return f"/keys/{id_}"
 
 
 class ProbesByRecord(Estate):

@@ -34,6 +34,7 @@ from backends.estate import Estate
 from backends.model import (
     AuditEvent,
     Dependents,
+    EventClass,
     Found,
     Gap,
     Progress,
@@ -222,6 +223,30 @@ class NamesNobody(Estate):
             if isinstance(found, AuditEvent) and found.token is not None:
                 ref = msgspec.structs.replace(found.token, id=f"hmac:{found.token.id}")
                 found = msgspec.structs.replace(found, token=ref)
+            yield found
+
+
+class MakingIsUse(Estate):
+    """Tells the making of a token as a use of it."""
+
+    async def events(
+        self, since: datetime, until: datetime | None = None
+    ) -> AsyncIterator[AuditEvent | Gap]:
+        async for found in super().events(since, until):
+            if isinstance(found, AuditEvent):
+                found = msgspec.structs.replace(found, sort=EventClass.USE)
+            yield found
+
+
+class UseIsNothing(Estate):
+    """Says of no event what it is."""
+
+    async def events(
+        self, since: datetime, until: datetime | None = None
+    ) -> AsyncIterator[AuditEvent | Gap]:
+        async for found in super().events(since, until):
+            if isinstance(found, AuditEvent):
+                found = msgspec.structs.replace(found, sort=EventClass.OTHER)
             yield found
 
 

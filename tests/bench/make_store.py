@@ -256,9 +256,6 @@ def _backend(connection: Connection, name: str, type_: str) -> None:
             hint="",
             tried_at=seen,
             synced_at=seen,
-            latency_ms=3,
-            version="1",
-            notes=b"[]",
             tokens=count,
             gone=0,
         )

@@ -173,7 +173,7 @@ def test_a_killed_runner_leaves_an_open_intent_that_is_settled_by_asking(
     port = next(s.port for s in lab.servers.values() if s.name == issued.backend)
     config = home / "config.toml"
     straight = config.read_text()
-    with HoldingProxy(port, real.mark, hold) as proxy:
+    with HoldingProxy(port, real.last, hold) as proxy:
         config.write_text(re.sub(rf"\b{port}\b", str(proxy.port), straight))
         words = ["revoke", issued.id, "--reason", REASON, "--confirm", issued.name]
         words += LAST_KEY if real.backend == "aws-lab" else ()

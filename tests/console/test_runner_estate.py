@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from patience import HANG
+from planned import planned
 
 from backends import registry
 from backends.contract import Backend, Verb
@@ -18,7 +19,7 @@ from console import settings
 from console.errors import PlanRefused
 from console.journal.describe import Entry
 from console.journal.log import Journal
-from console.response import making, runner
+from console.response import runner
 from console.response.approval import approve
 from console.response.plan import Plan
 from console.response.recover import recover
@@ -82,9 +83,11 @@ class Estate:
         return asyncio.run(ask())
 
     def approve(self, token: Token) -> Plan:
+        why, among = "vendor breach, drill", self.tokens(token.ref.backend)
+
         async def make() -> Plan:
             async with self.open(token.ref.backend) as backend:
-                return await making.make(backend, Verb.REVOKE, token, "vendor breach, drill")
+                return await planned(backend, Verb.REVOKE, token, why, among=among)
 
         plan = asyncio.run(make())
         approve(plan, self.journal, self.paths, plan.typed_word)

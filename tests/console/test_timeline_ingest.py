@@ -79,7 +79,7 @@ def test_lines_that_are_none_are_a_hole_between_their_neighbours(tmp_path: Path)
     world = World(tmp_path, token("a"))
     append(world.log, line(0), "no object", "nor this", line(60), line(4 * 86_400))
     report = world.ingest()
-    assert report.bad == 2
+    assert report.bad == 3
     holes = world.rows("SELECT since, until, kind FROM log_hole ORDER BY id")
     assert holes[0] == (T0, T0 + 60, "unreadable")
     # An event from the future is not believed, and that is told as well.

@@ -40,7 +40,7 @@ def test_the_columns_show_owners_grants_and_consumers_around_a_token(paths) -> N
         assert "┗▶>● tok_liv" in text
         # Not its own edge: it is used through a child.
         assert "▶ ■ bastion " not in text
-        assert "2 parties above; below 3 tokens, 12 grants, 21 consumers" in text
+        assert "2 actors above; below 3 tokens, 12 grants, 21 consumers" in text
 
     drive(app, steps)
 

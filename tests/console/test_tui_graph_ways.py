@@ -76,6 +76,25 @@ def test_what_dies_with_an_account(paths) -> None:
     drive(app, steps, (100, 50))
 
 
+def test_d_on_a_token_answers_for_that_token_and_not_for_its_backend(paths) -> None:
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await open_graph(pilot, app)
+        token = app.screen.node()
+        assert token.side == "token"
+        await pilot.press("D")
+        await until(pilot, lambda: "GOES" in screen(app))
+        text = screen(app)
+        assert f"IF vault-prod/{token.name} GOES" in text
+        assert "3 tokens die" in text, "itself and its two children, not all of the backend"
+        assert "● tok_child_a0" in text
+        assert "old-job" not in text
+        assert "NOT KNOWN" in text
+
+    drive(app, steps, (100, 60))
+
+
 @pytest.mark.parametrize(("form", "first"), [
     ("dot", "digraph"), ("mermaid", "flowchart LR"), ("json", "{"),
 ])  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 import tui_world as world
 from tui_world import drive, fill, screen, settled, until
 
+from console.journal import advice
 from console.journal.entry import Act, CallMark, Kind, Out, Target, uuid7
 from console.journal.log import Journal
 from console.tui import standing
@@ -299,10 +300,13 @@ def test_every_finding_of_a_check_has_something_to_do_next() -> None:
 
     import console.journal.trust
     import console.journal.verify
+    import console.response.assess
 
     source = Path(console.journal.verify.__file__).read_text()
     words = set(re.findall(r'Code\.[A-Z_]+,\s*"([a-z-]+)"', source))
     source = Path(console.journal.trust.__file__).read_text()
     words |= set(re.findall(r'yield "([a-z-]+)"', source))
     assert {"chain", "cut", "open", "other-log"} <= words
-    assert words <= set(standing.NEXT)
+    source = Path(console.response.assess.__file__).read_text()
+    words |= set(re.findall(r'Code\.[A-Z_]+,\s*"([a-z-]+)"', source))
+    assert words <= set(advice.NEXT)

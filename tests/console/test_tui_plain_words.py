@@ -11,6 +11,7 @@ from tui_world import drive, fill, screen, settled, until
 from backends.model import ScopeDone
 from console.journal.entry import Act, CallMark, Kind, Out, Target, uuid7
 from console.journal.log import Journal
+from console.store.database import open_for_writing
 from console.tui import columns, lines
 from console.tui.actions import VIEWS, Context
 from console.tui.pages.help import help_lines
@@ -68,6 +69,7 @@ def test_names_that_differ_at_their_ends_look_different_and_get_the_room(tmp_pat
         assert len(shown) == 5, shown
         assert all("…" in name for name in shown)
         await pilot.resize_terminal(200, 50)
+        await settled(pilot)
         await until(pilot, lambda: all(name in screen(app) for name in names))
 
     drive(app, steps)
@@ -119,6 +121,7 @@ def test_a_plan_follows_the_terminals_size_and_home_goes_to_its_first_line(paths
         await pilot.press("K", *REASON, "enter", "enter")
         await until(pilot, lambda: "14 consumers" in screen(app))
         await pilot.resize_terminal(80, 18)
+        await settled(pilot)
         await until(pilot, lambda: "why go on?" in screen(app))
         assert "esc leaves this" in screen(app).splitlines()[-1]
         assert "more line" in screen(app)
@@ -129,6 +132,7 @@ def test_a_plan_follows_the_terminals_size_and_home_goes_to_its_first_line(paths
         await settled(pilot)
         assert "REVOKE 1 token on vault-prod" in screen(app)
         await pilot.resize_terminal(80, 45)
+        await settled(pilot)
         await until(pilot, lambda: "  reason" in screen(app))
         assert "REVOKE 1 token on vault-prod" in screen(app), "all of it has room now"
 
@@ -152,7 +156,7 @@ def test_a_newcomers_first_screen_has_honest_names_and_its_first_row_can_be_cont
 
     demo(tmp_path, "demo", "--prepare", "--tokens", "800")
     home = tmp_path / "demo"
-    rows = [json.loads(line) for line in demo(home, "list", "--json").splitlines()]
+    rows = json.loads(demo(home, "list", "--json"))
     assert rows[0]["name"] == names.NEWCOMER
     assert rows[0]["state"] == "active"
     for row in rows[:46]:
@@ -173,6 +177,7 @@ def test_a_newcomers_first_screen_has_honest_names_and_its_first_row_can_be_cont
 def test_after_a_first_look_no_row_counts_as_changed(tmp_path) -> None:
     made = world.where(tmp_path)
     made.make()
+    open_for_writing(made.inventory).dispose()
     app = world.application(made)
 
     async def steps(pilot):

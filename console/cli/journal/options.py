@@ -103,6 +103,19 @@ def _checking(command: Command) -> None:
     _file(verify)
     _json(verify, "one finding a line, and the result last")
 
+    rebuild = command(
+        "rebuild",
+        "make tree, checkpoints, indexes and triggers anew where they were damaged or changed",
+        "token-console journal rebuild --reason 'the disk lost a block' --pin /mnt/usb/journal.pin",
+        "journal.rebuilding:rebuild",
+    )
+    rebuild.add_argument("--reason", required=True, help="why; it goes into the journal")
+    rebuild.add_argument(
+        "--pin", action="append", default=[], type=Path, metavar="FILE",
+        help="a checkpoint that was kept elsewhere, where the newest one here is lost",
+    )  # fmt: skip
+    _json(rebuild)
+
     doctor = command(
         "doctor",
         "look over what the journal rests on: database, key, disk, lock, session; exit 1 if bad",

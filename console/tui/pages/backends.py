@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from backends.contract import Capabilities, KindCapabilities, Readable, Support, Verb
 from backends.model import GapKind
+from console.contact import SILENT, Contact
 from console.inventory.search import BackendState
+from console.text import age
 from console.tui import readings
 from console.tui.lines import Line, Part, Role, block, count, fit
+from console.tui.mine import NOTHING, Mine
 
 STALE_AFTER = 300
 """Seconds after which a backend's data counts as stale, even where nothing failed."""
@@ -35,9 +38,14 @@ class Health(NamedTuple):
     role: Role
 
 
-def health(state: BackendState, now: float) -> Health:
-    """How a backend is, from its last synchronisation and its age."""
-    match state.result:
+def health(state: BackendState, now: float, mine: Mine = NOTHING) -> Health:
+    """How a backend is: whether it answers us at this moment, how it was read, how old that is."""
+    contact = mine.contact
+    if contact.state == SILENT:
+        return Health(f"SILENT {age(contact.waited(now))}", "!", "bad")
+    if waited := contact.waited(now):
+        return Health(f"asking {age(waited)}", "?", "warn")
+    match mine.result(state):
         case "failed":
             return Health("FAILED", "x", "bad")
         case "never":
@@ -74,16 +82,20 @@ def row(
     *,
     act: bool,
     production: bool,
-    news: Mapping[str, Any] | None = None,
+    mine: Mine = NOTHING,
 ) -> Line:
-    """One backend in the list. ``news`` is what the worker said about it last."""
-    seen = health(state, now)
+    """One backend in the list."""
+    seen = health(state, now, mine)
     word = seen.word
-    if news is not None and news.get("state") == "running" and news.get("done"):
-        word = f"{news['done']:,} read"
+    if not mine.contact.waited(now):
+        word = _under_way(mine, now) or word
+    contact = mine.contact
     data = "never" if state.synced_at is None else readings.ago(state.synced_at, now)
-    latency = "-" if state.latency_ms is None else f"{state.latency_ms} ms"
-    mode = "read-only" if not (act and state.can_act) else "can act"
+    # How fast it was before says nothing of a system that does not answer.
+    latency = "-"
+    if contact.latency_ms is not None and not contact.waiting_since:
+        latency = f"{contact.latency_ms} ms"
+    mode = _mode(contact, act)
     return [
         (f" {seen.glyph} ", seen.role),
         (fit(state.name, 14) + " ", "bold" if production else ""),
@@ -92,24 +104,52 @@ def row(
         (fit(data, 5, right=True) + " ", ""),
         (fit(f"{state.tokens:,}", 8, right=True) + " ", ""),
         (fit(latency, 7, right=True) + " ", ""),
-        (fit(mode, 9) + " ", "dim" if mode == "read-only" else "warn"),
-        (fit(state.version or "-", max(width - TAKEN, 7)), "dim"),
+        (fit(mode, 9) + " ", "warn" if mode == "can act" else "dim"),
+        (fit(contact.version or "-", max(width - TAKEN, 7)), "dim"),
     ]
 
 
+def _mode(contact: Contact, act: bool) -> str:
+    if not act:
+        return "read-only"
+    if contact.can_act is None:
+        return "not known"
+    return "can act" if contact.can_act else "read-only"
+
+
+def _under_way(mine: Mine, now: float) -> str:
+    """How far a look of ours is, in a word; empty where none goes on."""
+    done = mine.news.get("done") if mine.news is not None else None
+    if done and mine.news is not None and mine.news.get("state") == "running":
+        return f"{done:,} read"
+    took = mine.looking(now)
+    return f"look {age(took)}" if took else ""
+
+
 def detail(
-    state: BackendState, now: float, width: int, *, act: bool, production: bool
+    state: BackendState,
+    now: float,
+    width: int,
+    *,
+    act: bool,
+    production: bool,
+    mine: Mine = NOTHING,
+    escrow: Line = (),
 ) -> list[Line]:
-    """Everything about one backend."""
-    seen = health(state, now)
+    """Everything about one backend. ``escrow`` says whether new values could be sealed."""
+    seen, contact = health(state, now, mine), mine.contact
     lines: list[Line] = []
     title = f" {state.name}" + (" (production)" if production else "")
     lines.append([(title, "bold"), (f" · {state.type} · {seen.word}", seen.role)])
-    if state.error:
-        lines += block("ERROR", [(state.error, "bad")], width)
-    if state.hint:
-        lines += block("DO NEXT", [(state.hint, "")], width)
+    error, hint = mine.trouble(state)
+    if error:
+        lines += block("ERROR", [(error, "bad")], width)
+    if hint:
+        lines += block("DO NEXT", [(hint, "")], width)
+    lines += block("ANSWERS", _answers(contact, now), width)
     lines += block("DATA", _data(state, now), width)
+    if look := _look(state, mine, now):
+        lines += block("LOOK", look, width)
     lines += block("SEEN", _seen(state), width)
     for gap in state.gaps:
         hint = f" {gap.hint}" if gap.hint else ""
@@ -117,15 +157,48 @@ def detail(
         where = f", {gap.scope}" if gap.scope not in ("", gap.what) else ""
         text: list[Part] = [(f"{word}: {gap.what}{where}.", "warn"), (hint, "")]
         lines += block("", text, width)
-    for note in state.notes:
+    for note in contact.notes:
         lines += block("", [(note, "dim")], width)
-    if state.skew_ms is not None and abs(state.skew_ms) >= SKEW_MATTERS:
-        ahead = "ahead of" if state.skew_ms > 0 else "behind"
-        skew = f"its clock is {abs(state.skew_ms) / 1000:.0f} s {ahead} ours: ages may be off"
+    if contact.skew_ms is not None and abs(contact.skew_ms) >= SKEW_MATTERS:
+        ahead = "ahead of" if contact.skew_ms > 0 else "behind"
+        skew = f"its clock is {abs(contact.skew_ms) / 1000:.0f} s {ahead} ours: ages may be off"
         lines += block("CLOCK", [(skew, "warn")], width)
-    lines += block("WE ARE", _whoami(state, act), width)
+    lines += block("WE ARE", _whoami(contact, act), width)
+    if escrow:
+        lines += block("ESCROW", escrow, width)
     lines.append(())
     return lines + _matrix(state.capabilities, width)
+
+
+def _answers(contact: Contact, now: float) -> list[Part]:
+    """When it last answered this console, and how long it has not."""
+    waited = contact.waited(now)
+    if contact.state == SILENT:
+        said: Part = (f"no answer for {age(waited)}", "bad")
+    elif waited:
+        said = (f"asked {age(waited)} ago, no answer yet", "warn")
+    elif not contact.state and contact.answered_at:
+        said = (f"not asked now; answered {readings.ago(contact.answered_at, now)} ago", "dim")
+    elif not contact.state:
+        return [("not asked yet by this console", "dim")]
+    else:
+        ms = "" if contact.latency_ms is None else f" in {contact.latency_ms} ms"
+        said = (f"answered{ms} {readings.ago(contact.answered_at, now)} ago", "")
+    parts = [said]
+    if waited and contact.answered_at:
+        parts.append((f"; it last answered {readings.ago(contact.answered_at, now)} ago", ""))
+    return parts
+
+
+def _look(state: BackendState, mine: Mine, now: float) -> list[Part]:
+    """The look that goes on, ours or another process's; empty where none does."""
+    if mine.news is not None and mine.news.get("state") == "running":
+        done = int(mine.news.get("done") or 0)
+        took = age(max(now - float(mine.news.get("began") or now), 0))
+        return [(f"under way for {took}, {count(done, 'token')} read so far", "")]
+    if state.running and state.tried_at is not None:
+        return [(f"another process has been reading it for {age(now - state.tried_at)}", "")]
+    return []
 
 
 def _data(state: BackendState, now: float) -> list[Part]:
@@ -152,13 +225,14 @@ def _seen(state: BackendState) -> list[Part]:
     return [(count(state.tokens, "token"), ""), (f"; not seen: {said}" if said else "", "warn")]
 
 
-def _whoami(state: BackendState, act: bool) -> list[Part]:
-    who = state.whoami
-    parts: list[Part] = [(who.name if who else "not known yet", "" if who else "dim")]
-    if not state.can_act:
-        parts.append((", read-only: no credential to act with", "dim"))
-    elif not act:
+def _whoami(contact: Contact, act: bool) -> list[Part]:
+    parts: list[Part] = [(contact.name or "not known yet", "" if contact.name else "dim")]
+    if not act:
         parts.append((", read-only: started without --act", "dim"))
+    elif contact.can_act is None:
+        parts.append((", and whether we may act is not known yet; a plan asks", "dim"))
+    elif not contact.can_act:
+        parts.append((", read-only: no credential to act with", "dim"))
     else:
         parts.append((", can act", "warn"))
     return parts

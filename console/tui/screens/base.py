@@ -23,6 +23,7 @@ from console.tui.widgets.picker import Item, Picker
 from console.tui.widgets.run_strip import RunStrip
 
 if TYPE_CHECKING:
+    from console.response.verdict import Verdict
     from console.tui.application import ConsoleApp
     from console.tui.run_reader import Shown
     from console.tui.world import World
@@ -104,6 +105,10 @@ class View(Screen[None], inherit_bindings=False):
             self.store_changed()
             self.journal_changed()
         self.console_app.show_run(self)
+        self.frame()
+
+    def contacts_changed(self) -> None:
+        """A backend answered, or is being waited for: once a second, while it is."""
         self.frame()
 
     def on_resize(self) -> None:
@@ -189,10 +194,16 @@ class View(Screen[None], inherit_bindings=False):
         """A check of the journal has news."""
         self.frame()
 
-    def show_run(self, title: str, entries: Sequence[Entry]) -> None:
-        """Show where a run is."""
+    def show_run(
+        self, title: str, verdict: Verdict | None, entries: Sequence[Entry], handle: str
+    ) -> None:
+        """Show where a run is, and what is known of its token's old value."""
         if self.shows_run and self.open_bar is None:
-            self._run.watch_run(title, entries)
+            self._run.watch_run("" if self.tells(handle) else title, verdict, entries)
+
+    def tells(self, handle: str) -> bool:
+        """Whether the view itself says all that the run's lines would say of a token."""
+        return False
 
     def tick(self) -> None:
         """Time went by: ages may read differently."""

@@ -85,8 +85,12 @@ class Deciding(Acting):
                 bar.refuse("NOT DONE", title, str(error), error.hint)
             return
         if bar is self.open_bar:
-            self.close_bar()
-            self.note(str(reply.get("says") or "The runner has been started."))
+            said = str(reply.get("says") or "The runner has been started.")
+            if also := [str(words) for words in reply.get("also", ())]:
+                bar.told(title, [said, *also], self.close_bar)
+            else:
+                self.close_bar()
+                self.note(said)
             self.journal_changed()
 
     def _unasked(self) -> None:
@@ -199,10 +203,10 @@ class Deciding(Acting):
         """Show the plan that somebody else approved, and have it approved."""
         if self.shown is None:
             return
-        plan, by = self.shown.plan, self.shown.approved
+        plan, by, second = self.shown.plan, self.shown.approved, self.shown.second
 
         def lines(width: int) -> Sequence[Drawn]:
-            said = plan_lines(plan, CALLS)
+            said = plan_lines(plan, CALLS, second)
             return [[(f" APPROVE AS SECOND PERSON what {by} approved", "bad")],
                     *many_lines(said, width)]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,9 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from console.errors import ConsoleError, UsageError
+from console.graph import graph as graphs
 from console.graph import owners
 from console.graph.model import Node
 from console.inventory.search import Row
+from console.store import reading
 from console.tui import graph_export
 from console.tui.actions import Context
 from console.tui.draw import OneLine
@@ -303,10 +306,18 @@ class GraphView(Acting, inherit_bindings=False):
 
         picture, node = self.picture, self.node()
         if picture is not None and node is not None:
-            word = node.place if node.side == "token" else node.name
-            loss = owners.leaves(picture.graph, word)
-            view = LossView(self.world, picture.graph, word, loss)
+            loss = owners.loss(picture.graph, [node.num])
+            view = LossView(self.world, picture.graph, node, loss, self._unknown_of(node))
             await self.console_app.way.open(lambda: view, again=False)
+
+    def _unknown_of(self, node: Node) -> list[str]:
+        """What nobody can say of what goes with a node."""
+        handle = node.key if node.side == "token" else ""
+        try:
+            with contextlib.closing(reading.connect(self.world.paths.inventory)) as connection:
+                return graphs.unknowns(connection, handle)
+        except (sqlite3.Error, ConsoleError) as error:
+            return [f"The store cannot be read: {error}"]
 
     async def do_export(self) -> None:
         """Choose a form; it is written into the state directory."""

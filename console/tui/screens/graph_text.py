@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from console.graph.graph import Graph
+from console.graph.model import Node
 from console.graph.owners import Loss
 from console.graph.xray import Branch, tree
 from console.tui.draw import OneLine
@@ -119,9 +120,11 @@ class LossView(_Text, inherit_bindings=False):
     view = "loss"
     BINDINGS: ClassVar[list[BindingType]] = bindings("loss")
 
-    def __init__(self, world: World, graph: Graph, word: str, loss: Loss) -> None:
+    def __init__(
+        self, world: World, graph: Graph, node: Node, loss: Loss, unknown: list[str]
+    ) -> None:
         super().__init__(world, graph)
-        self._word, self._loss = word, loss
+        self._node, self._loss, self._unknown = node, loss, unknown
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -137,11 +140,14 @@ class LossView(_Text, inherit_bindings=False):
                 f"{len(loss.orphaned):,} orphaned",
             )
         )
-        self._head.say(
-            clip([(f" IF {short(self._word, 40)} GOES", "bold"), (f" · {told}", "")], width)
-        )
+        self._head.say(clip([(f" IF {self._called()} GOES", "bold"), (f" · {told}", "")], width))
         lines, self._nums = page.loss_lines(self._graph, loss, width, self.world.ascii)
-        self._page.show(lines)
+        self._page.show([*lines, (), *page.unknown_lines(self._unknown, width)])
+
+    def _called(self) -> str:
+        """A token is named with its backend, which has others of the same name."""
+        name = self._node.name or self._node.key
+        return short(f"{self._node.place}/{name}" if self._node.side == "token" else name, 40)
 
     def on_page_resized(self, event: Page.Resized) -> None:
         event.stop()

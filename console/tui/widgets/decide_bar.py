@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from console.errors import UsageError
 from console.journal import scan
-from console.tui.lines import Line
+from console.tui.lines import Line, block
 from console.tui.widgets.bar import MASKED, Bar
 from console.tui.widgets.page import Page
 from console.tui.worker_link import sentences
@@ -112,6 +112,16 @@ class DecideBar(Bar):
         self.take_keys()
         self.hint("Writing it into the journal …")
         self._done(self.answers)
+
+    def told(self, title: str, says: Sequence[str], left: Callable[[], None]) -> None:
+        """It was done, and this has to be read; ``left`` is called when it was."""
+        self._over, self._left = True, left
+        self.take_keys()
+        lines: list[Line] = [(), [(f" {title}", "bold")]]
+        for said in says:
+            lines += block("", [(said, "")], self.app.size.width, 2)
+        self.fill(lines)
+        self.hint("It is in the journal. Esc goes back.")
 
     def _pasted(self) -> None:
         self.hint("Pasting does nothing here: type it by hand, or esc.", bad=True)
