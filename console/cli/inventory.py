@@ -119,7 +119,7 @@ def sync(chosen: argparse.Namespace) -> int:
 def _tell(name: str, report: SyncReport, json: bool) -> None:
     """How one look ended, as soon as it has."""
     if not json:
-        told = f"{name}: {report.result}, {report.tokens:,} tokens"
+        told = f"{name}: {report.result}, {count(report.tokens, 'token')}"
         for word in ("new", "changed", "gone", "back", "gaps"):
             number = getattr(report, word)
             told += f", {number:,} {word}" if number else ""
