@@ -125,7 +125,8 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     system whose "disable" forgets it (policies, roles, a CIDR list). ``also_ends`` names
     the tokens that the system ends along with this one (children): each is read again
     afterwards, and one that lives on is reported. ``manual`` without steps makes the plan
-    a card for a person, who shows by evidence that it was done.
+    a card for a person: there is nothing to approve then. ``not_known`` says, for people,
+    what bears on the plan and could not be found out (children, where no log tells them).
     """
 
     steps: tuple[Step, ...]
@@ -136,6 +137,7 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     undo_steps: tuple[Step, ...] = ()
     manual: str = ""
     also_ends: tuple[TokenRef, ...] = ()
+    not_known: tuple[str, ...] = ()
 
 
 class OutcomeState(StrEnum):
@@ -301,7 +303,7 @@ class Backend(ABC):
     async def events(
         self, since: datetime, until: datetime | None = None
     ) -> AsyncIterator[AuditEvent | Gap]:
-        """Stream audit events from ``since`` (inclusive), oldest first where the system can."""
+        """Stream audit events from ``since`` (inclusive), those of one log oldest first."""
         yield Gap(self.name, GapKind.UNLISTABLE, "audit events", "This system offers none.")
 
     async def log_names(self, refs: Iterable[TokenRef]) -> Mapping[str, TokenRef]:

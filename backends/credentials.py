@@ -78,7 +78,7 @@ def resolve(reference: Any, option: str = "read") -> Secret:
 
 def _from_file(path: Path, option: str) -> str:
     try:
-        with path.open(encoding="utf-8") as handle:
+        with path.open(encoding="utf-8-sig") as handle:
             mode = os.fstat(handle.fileno()).st_mode
             if stat.S_ISREG(mode) and mode & 0o077:
                 raise CredentialError(

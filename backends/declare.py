@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from backends.model import EvidenceLevel
+from backends.model import Covers, EvidenceLevel
 
 
 class Support(StrEnum):
@@ -98,6 +98,9 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     lets anyone reach. ``admin_grants`` names the grants with which one rules the system
     (the last token with one is not ended lightly). ``reuse_detection`` says that the system
     takes the second use of a replaced value for theft, and ends the successor too.
+    ``covers`` is what ``events`` tells of such tokens: undeclared, its silence shows nothing.
+    ``ends_children`` says whether the tokens that have one of the kind as parent end with
+    it; undeclared, they are taken to.
     """
 
     kind: str
@@ -111,7 +114,16 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     ceiling: EvidenceLevel = EvidenceLevel.ACCEPTED
     admin_grants: tuple[str, ...] = ()
     reuse_detection: bool = False
+    covers: Covers = Covers.PART
+    ends_children: bool = True
     notes: tuple[str, ...] = ()
+
+    @property
+    def reach(self) -> EvidenceLevel:
+        """The highest level that can be reached: no silence where no log has every use."""
+        if self.covers.all_uses:
+            return self.ceiling
+        return min(self.ceiling, EvidenceLevel.REFUSED)
 
     def can_read(self, what: Readable) -> Support:
         return self.reads.get(what, Support.UNKNOWN)

@@ -260,16 +260,70 @@ Found = Token | Gap | ScopeDone | Progress
 """What ``Backend.inventory`` streams."""
 
 
+class EventClass(StrEnum):
+    """What an event is to its token. Only whoever reads the log can say: the words differ."""
+
+    LIFE = "life"
+    """It was made, changed, replaced or ended. No use of its value."""
+    PERMISSION = "permission"
+    """What it may do was changed. No use of its value either."""
+    USE = "use"
+    """Its value was shown, and let in (or let in and then something else went wrong)."""
+    DENIED = "denied"
+    """Its value was shown, and refused."""
+    OTHER = "other"
+    """Nobody told. It counts as no use, and where there is one there is no silence."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether somebody had the token's value in hand."""
+        return self in (EventClass.USE, EventClass.DENIED)
+
+
+class Effect(StrEnum):
+    """What an event of the class ``life`` did to its token, where the log says so."""
+
+    UNSAID = ""
+    CREATED = "created"
+    CONTAINED = "contained"
+    RESTORED = "restored"
+    ROTATED = "rotated"
+    REVOKED = "revoked"
+    DISCONNECTED = "disconnected"
+    OWNER = "owner"
+    """Somebody else answers for it."""
+
+
+class Covers(StrEnum):
+    """What a log tells of tokens, and so what its silence can show."""
+
+    CHANGES = "changes"
+    """Each time one was made, changed or ended, and no use."""
+    USES = "uses"
+    """Every use."""
+    BOTH = "both"
+    PART = "part"
+    """Some of it, or nobody told: such a log shows use, and never that there was none."""
+
+    @property
+    def all_uses(self) -> bool:
+        """Whether a use that is not in it did not take place."""
+        return self in (Covers.USES, Covers.BOTH)
+
+
 class AuditEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One line of a system's own audit trail.
 
     ``id`` is the system's, or a hash of the line where it has none, so that the same
-    line read twice is one event. ``outcome`` is "ok", "denied" or "error".
+    line read twice is one event. ``outcome`` is "ok", "denied" or "error". ``sort`` says
+    what it is to ``token``; one line that tells of two tokens is two events.
     """
 
     id: str
     at: datetime
     action: str
+    sort: EventClass = EventClass.OTHER
+    effect: Effect = Effect.UNSAID
     outcome: str = "ok"
     token: TokenRef | None = None
     actor: str = ""
@@ -280,6 +334,22 @@ class AuditEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     origin: str = ""
     """Which log this was read from."""
     detail: str = ""
+
+    @property
+    def settled(self) -> EventClass:
+        """The class that counts, with the outcome weighed in.
+
+        A use that was refused is a refusal; a "refusal" that was let in is a use, for of two
+        words that contradict each other the one that alarms is believed.
+        """
+        if not self.sort.shown:
+            return self.sort
+        return EventClass.DENIED if self.outcome == "denied" else EventClass.USE
+
+
+def use(outcome: str) -> EventClass:
+    """The class of an event in which a token's value was shown and that ended so."""
+    return EventClass.DENIED if outcome == "denied" else EventClass.USE
 
 
 class Consumer(msgspec.Struct, frozen=True, omit_defaults=True):

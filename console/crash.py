@@ -8,6 +8,7 @@ import time
 import traceback
 from pathlib import Path
 
+from console import ownership
 from console.text import safe
 
 
@@ -30,6 +31,8 @@ def report(error: BaseException, state: Path) -> Path | None:
     """Write the report into ``state`` (mode 0600); None where that cannot be done."""
     target = state / f"crash-{int(time.time())}-{os.getpid()}.txt"
     text = "\n".join([f"token-console, Python {sys.version.split()[0]}", *lines(error), ""])
+    if ownership.foreign(state):
+        return None  # Root would leave a directory that its owner cannot use.
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -6,6 +6,7 @@ The file is TOML: ``config.toml`` in the XDG configuration directory. With
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tomllib
@@ -16,8 +17,8 @@ from typing import Any, NamedTuple
 
 from backends import credentials
 from backends.errors import ConfigError
-from console import graph_settings, response_settings
-from console.errors import SettingsError
+from console import graph_settings, ownership, response_settings
+from console.errors import SettingsError, UsageError
 from console.graph_settings import GraphSettings as GraphSettings
 from console.response_settings import ResponseSettings as ResponseSettings
 
@@ -53,7 +54,13 @@ class Paths(NamedTuple):
         return self.state / "plans"
 
     def make(self) -> None:
-        """Create the state directory, private to this user."""
+        """Create the state directory, private to this user.
+
+        Raises:
+            UsageError: this is root, in a home of somebody else.
+            OSError: it cannot be made.
+        """
+        ownership.must_be_ours(self.state)
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.plans.mkdir(mode=0o700, exist_ok=True)
 
@@ -147,10 +154,16 @@ class Settings(NamedTuple):
     sinks: Mapping[str, SinkTable] = MappingProxyType({})
     sources: Mapping[str, SourceTable] = MappingProxyType({})
     graph: GraphSettings = GraphSettings()
+    sha256: str = ""
+    """Of the file's bytes, in hexadecimal."""
 
     def line_of(self, name: str, option: str = "", section: str = "backend") -> int:
         """The line of a backend's (or sink's) option, or of its header, from 1; 0 if not found."""
         return _line_of(self.lines, f"{section}.{name}", option)
+
+    def line_in(self, section: str, option: str) -> int:
+        """The line of an option of a section without a name, from 1; 0 if not found."""
+        return _line_of(self.lines, section, option)
 
 
 EXAMPLE = """\
@@ -165,15 +178,20 @@ def load(path: Path) -> Settings:
     """Read the file. A wrong entry becomes a ``Problem`` and the others go on.
 
     Raises:
-        SettingsError: there is no file, or it is not TOML.
+        SettingsError: there is no file, others can write it, or it is not TOML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            ownership.check_private(path, file.fileno())
+            raw = file.read()
+        text = raw.decode("utf-8-sig")
     except FileNotFoundError:
         raise SettingsError(
             f"there is no configuration at {path}",
             "Look around without one: token-console demo. To connect a system, write:\n" + EXAMPLE,
         ) from None
+    except UsageError as error:
+        raise SettingsError(str(error), error.hint) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read {path}: {error}") from None
     try:
@@ -186,7 +204,8 @@ def load(path: Path) -> Settings:
             f"{path}{where} is not TOML: {error}",
             f"Mend that line.{shown}",
         ) from None
-    return _settings(path, data, tuple(text.splitlines()))
+    loaded = _settings(path, data, tuple(text.splitlines()))
+    return loaded._replace(sha256=hashlib.sha256(raw).hexdigest())
 
 
 def _settings(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> Settings:

@@ -41,6 +41,34 @@ def safe(text: str, limit: int = LIMIT) -> str:
     return "".join(kept)
 
 
+def cells(text: str) -> int:
+    """The columns that a safe text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(one) else 1 + (unicodedata.east_asian_width(one) in "WF")
+        for one in text
+    )
+
+
+def middle(text: str, width: int) -> str:
+    """The safe text in at most ``width`` cells; what is cut is its middle.
+
+    Names of one family begin alike, and often end in what tells them apart.
+    """
+    if cells(text) <= width:
+        return text
+    head, tail, room = "", "", max(width - 1, 0)
+    for at in range(len(text)):
+        if cells(head + text[at]) + cells(tail) > room:
+            break
+        head += text[at]
+        if cells(head) + cells(text[-1 - at] + tail) > room:
+            break
+        tail = text[-1 - at] + tail
+    return f"{head}…{tail}" if width > 0 else ""
+
+
 def ascii_only(text: str) -> str:
     """The text for a terminal that draws nothing but ASCII."""
     return safe(text).replace("…", "~").replace("·", "-").encode("ascii", "replace").decode()

@@ -164,9 +164,9 @@ async def timeline(pilot: Pilot[None], app: ConsoleApp) -> None:
     await find(pilot, app, "backend:vault-prod owner:payments used:<2d")
     await pilot.press(*["space"] * 12, "t")
     await until(pilot, app, "own log scales")
-    await pilot.press("L", *"6h", "enter")
+    await pilot.press("at", *"6h", "enter")
     await until(pilot, app, "since the leak (")
-    await pilot.press("N")
+    await pilot.press("left_square_bracket")
 
 
 VIEWS: dict[str, Steps] = {

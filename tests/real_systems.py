@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
+from patience import HANG
 from psycopg import sql
 
 from backends.lab.lab import Lab
@@ -36,7 +37,12 @@ class RealSystem(ABC):
     backend: str
     """What the lab's configuration calls it."""
     mark: bytes
-    """Bytes that stand in the request that revokes, for a proxy that waits for it."""
+    """Bytes that stand in the plan and in the request that revokes."""
+
+    @property
+    def last(self) -> bytes:
+        """Bytes of the request that makes it so, for a proxy that waits for it."""
+        return self.mark
 
     @abstractmethod
     def issue(self, name: str) -> Issued: ...
@@ -112,6 +118,8 @@ class RealAws(RealSystem):
 class RealPostgres(RealSystem):
     backend = "pg-lab"
     mark = b"DROP ROLE"
+    last = b"COMMIT"
+    """What goes before it is taken back when the connection ends."""
 
     def __init__(self, server: PostgresServer) -> None:
         self.server = server
@@ -161,6 +169,6 @@ def console(
         text=True,
         input=text,
         stdin=subprocess.DEVNULL if text is None else None,
-        timeout=120,
+        timeout=HANG,
         env={**os.environ, "LANG": "C.UTF-8", **(environ or {})},
     )

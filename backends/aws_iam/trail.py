@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from backends.aws_iam.client import Aws, member, utc
 from backends.aws_iam.faults import NotByAws
@@ -23,6 +23,7 @@ from backends.model import (
     AuditEvent,
     Consumer,
     Dependents,
+    Effect,
     Gap,
     GapKind,
     Reading,
@@ -80,6 +81,14 @@ class Creators:
         return self._unknown
 
 
+class _Page(NamedTuple):
+    """Events of one answer, and whether it is the last taken though more follow."""
+
+    events: list[Mapping[str, Any]]
+    more: bool
+    undated: int
+
+
 class Trail:
     """Reads the event history of some regions for the backend called ``backend``."""
 
@@ -102,14 +111,13 @@ class Trail:
         oldest = now
         cut = False
         try:
-            async for events, more in self._pages(
+            async for page in self._pages(
                 region, ("EventName", "CreateAccessKey"), now - KEPT, now, CREATOR_PAGES
             ):
-                cut = more
-                for event in events:
-                    told = self._event(event, region)
+                cut = page.more
+                for told in self._told(page, region):
                     oldest = min(oldest, told.at)
-                    if told.token and told.outcome == "ok":
+                    if told.token and told.effect is Effect.CREATED and told.outcome == "ok":
                         made[told.token.id] = (told.actor, told.at)
         except BackendError as error:
             gap = self._gap(region, error)
@@ -142,9 +150,9 @@ class Trail:
         region = home(self._aws.region)
         made: dict[str, str] = {}
         wanted = ("EventName", "CreateAccessKey")
-        async for events, _ in self._pages(region, wanted, since, datetime.now(UTC), CREATOR_PAGES):
-            for told in (self._event(event, region) for event in events):
-                if told.outcome == "ok" and told.agent:
+        async for page in self._pages(region, wanted, since, datetime.now(UTC), CREATOR_PAGES):
+            for told in self._told(page, region):
+                if told.effect is Effect.CREATED and told.outcome == "ok" and told.agent:
                     made[told.target] = told.agent
         return made
 
@@ -157,11 +165,13 @@ class Trail:
         found: dict[str, AuditEvent] = {}
         for region in self.regions:
             try:
-                async for events, more in self._pages(region, None, start, end, EVENT_PAGES):
-                    page = [self._event(event, region) for event in events]
-                    found.update((event.id, event) for event in page)
-                    if more and page:
-                        oldest = min(event.at for event in page)
+                undated = 0
+                async for page in self._pages(region, None, start, end, EVENT_PAGES):
+                    told = self._told(page, region)
+                    found.update((event.id, event) for event in told)
+                    undated += page.undated
+                    if page.more and told:
+                        oldest = min(event.at for event in told)
                         yield Gap(
                             f"CloudTrail {region}",
                             GapKind.LIMITED,
@@ -170,6 +180,9 @@ class Trail:
                             start,
                             oldest,
                         )
+                if undated:
+                    what = f"{undated} events without a time that there can be"
+                    yield Gap(f"CloudTrail {region}", GapKind.FAILED, what, "", start, end)
             except AuthFailed:
                 raise
             except BackendError as error:
@@ -184,13 +197,13 @@ class Trail:
         used: dict[tuple[str, str], list[AuditEvent]] = {}
         for region in self.regions:
             try:
-                async for events, more in self._pages(
+                async for page in self._pages(
                     region, ("AccessKeyId", ref.id), now - KEPT, now, USE_PAGES
                 ):
-                    for event in events:
-                        told = self._event(event, region)
-                        used.setdefault((told.source, told.agent), []).append(told)
-                    if more:
+                    for told in self._told(page, region):
+                        if told.token == ref and told.sort.shown:
+                            used.setdefault((told.source, told.agent), []).append(told)
+                    if page.more:
                         what = f"uses before the newest {USE_PAGES * 50} events"
                         gaps.append(Gap(f"CloudTrail {region}", GapKind.LIMITED, what))
             except BackendError as error:
@@ -216,8 +229,8 @@ class Trail:
         since: datetime,
         until: datetime,
         limit: int,
-    ) -> AsyncIterator[tuple[list[Mapping[str, Any]], bool]]:
-        """Pages of events, and with each whether it is the last taken though more follow."""
+    ) -> AsyncIterator[_Page]:
+        """Pages of events, newest first."""
         arguments: dict[str, Any] = {"StartTime": since, "EndTime": until, "MaxResults": 50}
         if attribute:
             key, value = attribute
@@ -226,9 +239,10 @@ class Trail:
             answer = await self._paced(region, arguments)
             token = answer.get("NextToken")
             events = member(answer, "Events", "cloudtrail LookupEvents")
-            # Without a time an event cannot be placed, and says nothing.
-            dated = [event for event in events if event.get("EventTime")]
-            yield dated, bool(token) and number == limit
+            # Without a time an event cannot be placed; how many there are is told.
+            dated = [event for event in events if _dated(event)]
+            more = bool(token) and number == limit
+            yield _Page(dated, more, len(events) - len(dated))
             if not token:
                 return
             arguments["NextToken"] = token
@@ -267,17 +281,20 @@ class Trail:
         what = f"{WHAT}: {error.message}"
         return Gap(scope, kind, what, error.hint)
 
-    def _event(self, event: Mapping[str, Any], region: str) -> AuditEvent:
+    def _told(self, page: _Page, region: str) -> list[AuditEvent]:
+        return [told for event in page.events for told in self._events(event, region)]
+
+    def _events(self, event: Mapping[str, Any], region: str) -> tuple[AuditEvent, ...]:
         known = cloudtrail.Known(
-            id=str(event.get("EventId", "")),
+            id=cloudtrail.text(event.get("EventId")),
             at=utc(event["EventTime"]),
-            name=str(event.get("EventName", "")),
-            service=str(event.get("EventSource", "")),
-            key=str(event.get("AccessKeyId") or ""),
-            user=str(event.get("Username") or ""),
+            name=cloudtrail.text(event.get("EventName")),
+            service=cloudtrail.text(event.get("EventSource")),
+            key=cloudtrail.text(event.get("AccessKeyId")),
+            user=cloudtrail.text(event.get("Username")),
             resources=tuple(_resources(event)),
         )
-        return cloudtrail.event_of(
+        return cloudtrail.events_of(
             _record(event),
             known,
             backend=self._backend,
@@ -285,6 +302,14 @@ class Trail:
             region=region,
             origin=f"CloudTrail {region}",
         )
+
+
+def _dated(event: Mapping[str, Any]) -> bool:
+    try:
+        utc(event["EventTime"])
+    except (KeyError, AttributeError, ValueError, OverflowError, OSError):
+        return False
+    return True
 
 
 def _record(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -296,7 +321,7 @@ def _record(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _resources(event: Mapping[str, Any]) -> list[str]:
-    names = (str(item.get("ResourceName", "")) for item in event.get("Resources", ()))
+    names = (cloudtrail.text(item.get("ResourceName")) for item in event.get("Resources") or ())
     return [name for name in names if name][:5]
 
 

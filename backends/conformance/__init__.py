@@ -12,24 +12,26 @@ Write a :class:`Fixture` for your system, and let pytest run each check with it:
         check(MySystem())
 
 A check raises :class:`Failure` with what to mend, skips (``unittest.SkipTest``) where the
-backend declares no such ability, or returns. Its docstring is the line of the contract
-that it holds the backend to. Without pytest: ``python -m backends.conformance
-my_package.my_module:MySystem``.
+backend declares no such ability, or returns. :class:`FixtureFault` says that the fixture is
+to be mended first. No check runs longer than ``Fixture.limit``. A check's docstring is the
+line of the contract that it holds the backend to. Without pytest:
+``python -m backends.conformance [--path DIR] my_package.my_module:MySystem``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from unittest import SkipTest
 
-from backends.conformance import addresses, effects, permits, reading, rotating, telling
-from backends.conformance.fixture import Failure, Fixture, Made
-
-Check = Callable[[Fixture], None]
+from backends.conformance import addresses, effects, events, permits, reading, rotating, telling
+from backends.conformance.checking import Check
+from backends.conformance.fixture import Failure, Fixture, FixtureFault, Made
+from backends.conformance.relay import Relay, Relayed
 
 checks: tuple[Check, ...] = (
     *reading.CHECKS,
     *telling.CHECKS,
+    *events.CHECKS,
     *permits.CHECKS,
     *addresses.CHECKS,
     *effects.CHECKS,
@@ -39,13 +41,18 @@ checks: tuple[Check, ...] = (
 
 
 def run(fixture: Fixture) -> Iterator[tuple[str, str, str]]:
-    """Run all checks; for each its name, "pass", "skip", "fail" or "error", and why."""
+    """Run all checks; for each its name, "pass", "skip", "fail", "fixture" or "error", and why.
+
+    "fixture" is a fault of the fixture: nothing was found out about the backend.
+    """
     for check in checks:
         name = check.__name__
         try:
             check(fixture)
         except SkipTest as reason:
             yield name, "skip", str(reason)
+        except FixtureFault as fault:
+            yield name, "fixture", str(fault)
         except Failure as failure:
             yield name, "fail", str(failure)
         except Exception as error:  # noqa: BLE001
@@ -55,4 +62,14 @@ def run(fixture: Fixture) -> Iterator[tuple[str, str, str]]:
             yield name, "pass", (check.__doc__ or "").strip()
 
 
-__all__ = ["Check", "Failure", "Fixture", "Made", "checks", "run"]
+__all__ = [
+    "Check",
+    "Failure",
+    "Fixture",
+    "FixtureFault",
+    "Made",
+    "Relay",
+    "Relayed",
+    "checks",
+    "run",
+]

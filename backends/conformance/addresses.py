@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 
 from backends import paths
+from backends.conformance.checking import check
 from backends.conformance.fixture import OFFERED, Failure, Fixture, kinds, listed, skip
 from backends.contract import Backend, Call, Verb
 from backends.errors import BackendError
@@ -16,21 +15,18 @@ BENT = (".", "..", "%2e%2e", "%252e", "a/../b", "./", "..;a", "", "a#b", "a?b=1"
 """Ids that an address bends into another path, or cuts."""
 
 
-def no_id_bends_a_path(fixture: Fixture) -> None:
+@check
+async def no_id_bends_a_path(fixture: Fixture) -> None:
     """An id that an address would bend (``.``, ``..``, ``%2e``, none) is refused by ``plan``."""
-
-    async def check() -> None:
-        tried = False
-        async with fixture.backend(act=True) as backend:
-            for kind in kinds(fixture, backend):
-                for verb in Verb:
-                    if kind.ability(verb).support in OFFERED:
-                        tried = True
-                        await _straight(fixture, backend, verb, kind.kind)
-        if not tried:
-            skip("no verb is offered, so that no call is planned")
-
-    asyncio.run(check())
+    tried = False
+    async with fixture.backend(act=True) as backend:
+        for kind in kinds(fixture, backend):
+            for verb in Verb:
+                if kind.ability(verb).support in OFFERED:
+                    tried = True
+                    await _straight(fixture, backend, verb, kind.kind)
+    if not tried:
+        skip("no verb is offered, so that no call is planned")
 
 
 async def _straight(fixture: Fixture, backend: Backend, verb: Verb, kind: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -32,7 +33,6 @@ from backends.model import (
     Secret,
     Token,
     TokenRef,
-    encode,
 )
 from backends.permit import Permit
 
@@ -47,8 +47,19 @@ CLOCK = timedelta(minutes=5)
 """How far two clocks may lie apart before a time counts as wrong."""
 
 
+REPEATS = 1_000
+"""How often a listing may name one token before it counts as one without end."""
+
+MOST = 1_000_000
+"""How much a listing may yield before it counts as one without end."""
+
+
 class Failure(AssertionError):
     """A backend breaks the contract. The message says where, and what to mend."""
+
+
+class FixtureFault(Failure):
+    """The fixture is at fault, and nothing can be said of the backend yet."""
 
 
 class Made(NamedTuple):
@@ -73,6 +84,12 @@ class Fixture(ABC):
     patience: ClassVar[float] = 10.0
     """Seconds that the system may take to show something new in its list or its log."""
 
+    limit: ClassVar[float] = 300.0
+    """Seconds that one check may take. What takes longer hangs."""
+
+    page: ClassVar[int] = 0
+    """How many tokens the system has on one page of a list; 0 where lists have no pages."""
+
     refuses: ClassVar[frozenset[Verb]] = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
     """The verbs after which this system really refuses the (old) value. An emulator may not."""
 
@@ -87,6 +104,10 @@ class Fixture(ABC):
     @abstractmethod
     def accepts(self, made: Made) -> bool:
         """Use the value against the system itself, not through the backend."""
+
+    def make_many(self, kind: str, count: int) -> list[Made]:
+        """So many tokens of a kind, oldest first; for a system where one by one takes long."""
+        return [self.make(kind) for _ in range(count)]
 
     def make_for(self, verb: Verb, kind: str) -> Made:
         """A new token that the verb applies to, where it applies to some of a kind only."""
@@ -124,8 +145,16 @@ class Fixture(ABC):
         """A backend with a credential to act with, whose system cannot be reached."""
         return None
 
+    def powerless(self) -> Backend | None:
+        """A backend whose credential to act is a known one that may change nothing."""
+        return None
+
     def losing_answers(self) -> AbstractContextManager[None] | None:
         """A span in which the answers to changes get lost on the way back."""
+        return None
+
+    def late_answers(self, seconds: float) -> AbstractContextManager[None] | None:
+        """A span in which the answers to changes come so much later."""
         return None
 
 
@@ -152,7 +181,20 @@ def skip(why: str) -> None:
 async def listing(backend: Backend) -> Listing:
     """Enumerate once, to the end."""
     order: list[Token | ScopeDone | Gap] = []
+    named: dict[TokenRef, int] = {}
+    count = 0
     async for found in backend.inventory():
+        count += 1
+        if not count % 100:
+            await asyncio.sleep(0)  # A generator that never waits must not keep the limit out.
+        if isinstance(found, Token):
+            named[found.ref] = named.get(found.ref, 0) + 1
+        endless = isinstance(found, Token) and named[found.ref] > REPEATS
+        need(
+            not endless and count <= MOST,
+            f"inventory() goes on and on, after {count:,} items and {len(named):,} tokens. A page "
+            "that repeats itself, or has no end, is a Gap of the kind LIMITED",
+        )
         if not isinstance(found, Progress):
             order.append(found)
     return Listing(
@@ -161,6 +203,26 @@ async def listing(backend: Backend) -> Listing:
         [found for found in order if isinstance(found, Gap)],
         [found for found in order if isinstance(found, ScopeDone)],
     )
+
+
+def public(made: Made) -> tuple[str, ...]:
+    """What of a token's value belongs to its record anyway, such as an id that it begins with."""
+    return (made.ref.id, made.name, made.owner or "")
+
+
+def living(fixture: Fixture, kind: str) -> Made:
+    """A new token that was just used, to show that it works.
+
+    Raises:
+        FixtureFault: the system refuses it, by the fixture's word.
+    """
+    made = fixture.make(kind)
+    if not fixture.accepts(made):
+        raise FixtureFault(
+            f"a new {kind} is refused. Mend Fixture.make() or Fixture.accepts(); nothing is "
+            "said of the backend yet"
+        )
+    return made
 
 
 async def listed(fixture: Fixture, backend: Backend, made: Made) -> Token:
@@ -197,18 +259,6 @@ def steady(token: Token) -> Token:
                 value = None
         kept[name] = value
     return Token(**{key: value for key, value in kept.items() if value is not None})
-
-
-def shown(secret: Secret, *values: object) -> bool:
-    """Whether a value's text, in any form that would be kept or printed, holds the secret."""
-    hidden = secret.reveal()
-    for value in values:
-        texts = [repr(value), str(value)]
-        if isinstance(value, msgspec.Struct):
-            texts.append(encode(value).decode())
-        if any(hidden in text for text in texts):
-            return True
-    return False
 
 
 def times(value: object) -> Iterable[tuple[str, datetime]]:

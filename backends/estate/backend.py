@@ -302,8 +302,12 @@ class Estate(Backend):
             "SELECT coalesce(min(at), ?) FROM event WHERE system = ?", (now, self.spec.name)
         ).fetchone()[0]
         if first < kept:
+            begins = records.moment(kept)
             yield Gap(
-                self.spec.origin, GapKind.UNLISTABLE, f"the log begins at {records.moment(kept)}"
+                self.spec.origin,
+                GapKind.UNLISTABLE,
+                f"the log begins at {begins}",
+                until=begins,
             )
         at, id_ = first, 0
         while page := db.execute(

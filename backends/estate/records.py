@@ -12,6 +12,8 @@ from backends.estate.issue import OWNER_SOURCE
 from backends.estate.systems import SYSTEMS, System
 from backends.model import (
     AuditEvent,
+    Effect,
+    EventClass,
     Grant,
     Principal,
     Reading,
@@ -22,6 +24,7 @@ from backends.model import (
     never,
     not_permitted,
     not_tracked,
+    use,
 )
 
 DAY: Final = timedelta(days=1)
@@ -37,6 +40,19 @@ NO_USE: Final = not_tracked("the database does not record logins; open sessions 
 NO_EXPIRY: Final = never("the system has no expiry for these")
 NEVER_ENDS: Final = never("expiry")
 HIDDEN: Final = not_permitted("the credential may not read identity/entity/id/*")
+
+
+LIFE: Final = {
+    "created": Effect.CREATED,
+    "contain": Effect.CONTAINED,
+    "restore": Effect.RESTORED,
+    "rotate": Effect.ROTATED,
+    "revoke": Effect.REVOKED,
+    "disconnect": Effect.DISCONNECTED,
+    "owner": Effect.OWNER,
+}
+"""What the estate's own words do to a token; whatever else is in its logs is a use of one."""
+PERMISSION: Final = frozenset({"grant", "ungrant"})
 
 
 def moment(seconds: int) -> datetime:
@@ -163,9 +179,17 @@ def audit_event(row: sqlite3.Row, backend: str, spec: System) -> AuditEvent:
     if fields["action"] == "create":
         # In the other systems' logs "create" is something that a token does.
         fields["action"] = "created"
+    action = fields["action"]
+    sort = use(fields["outcome"])
+    if action in LIFE:
+        sort = EventClass.LIFE
+    elif action in PERMISSION:
+        sort = EventClass.PERMISSION
     return AuditEvent(
         id=f"{spec.name}-{row['id']}",
         at=moment(row["at"]),
+        sort=sort,
+        effect=LIFE.get(action, Effect.UNSAID),
         token=None if row["token_id"] is None else TokenRef(backend, row["kind"], row["token_id"]),
         origin=spec.origin,
         detail=row["detail"],

@@ -22,7 +22,7 @@ from backends.contract import (
     Support,
     Verb,
 )
-from backends.model import EvidenceLevel
+from backends.model import Covers, EvidenceLevel
 
 FULL, PARTIAL, NONE = Support.FULL, Support.PARTIAL, Support.NONE
 
@@ -83,6 +83,7 @@ VAULT = System(
                 propagation=timedelta(0),
                 probe_effects=PROBE,
                 ceiling=EvidenceLevel.SILENT,
+                covers=Covers.BOTH,
                 admin_grants=("admin",),
                 notes=("last use and parent come from the audit log",),
             ),
@@ -129,6 +130,7 @@ CLOUD = System(
                 probe_effects=PROBE,
                 slots=2,
                 ceiling=EvidenceLevel.SILENT,
+                covers=Covers.BOTH,
                 notes=("the last use is kept by the hour, without an address",),
             ),
         ),
@@ -176,6 +178,7 @@ DATABASE = System(
                 probe_effects=PROBE,
                 slots=1,
                 ceiling=EvidenceLevel.SILENT,
+                covers=Covers.BOTH,
                 notes=("creation and last use are not recorded; open sessions are seen",),
             ),
         ),
@@ -228,6 +231,7 @@ CODEHOST = System(
                 propagation=timedelta(minutes=1),
                 probe_effects=PROBE,
                 ceiling=EvidenceLevel.SILENT,
+                covers=Covers.BOTH,
                 admin_grants=_CODE_ADMIN,
                 notes=("the last use is kept by the day", "only its person can mint a new one"),
             ),
@@ -244,6 +248,7 @@ CODEHOST = System(
                 propagation=timedelta(minutes=1),
                 probe_effects=(*PROBE, "a replaced value ends its successor too"),
                 ceiling=EvidenceLevel.SILENT,
+                covers=Covers.BOTH,
                 admin_grants=_CODE_ADMIN,
                 reuse_detection=True,
                 notes=("the last use is kept by the day",),
@@ -261,6 +266,7 @@ CODEHOST = System(
                 propagation=timedelta(minutes=1),
                 probe_effects=PROBE,
                 ceiling=EvidenceLevel.SILENT,
+                covers=Covers.BOTH,
                 admin_grants=_CODE_ADMIN,
                 notes=("the last use is kept by the day",),
             ),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import json
 import random
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -23,6 +22,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
+from backends import child
 from backends.lab.server import Server, free_port
 
 REGION = "us-east-1"
@@ -107,7 +107,7 @@ class MotoServer(Server):
     def start(self) -> None:
         self.port = free_port()
         self.spawn(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
+            child.python("moto.server", "-H", "127.0.0.1", "-p", str(self.port)),
             self._answers,
             env={"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"},
         )

@@ -107,9 +107,12 @@ class OpenBaoServer(Server):
     name: ClassVar[str] = "vault-lab"
     title: ClassVar[str] = "OpenBao"
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, devices: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        """``devices`` are more file audit devices than the first, each with its options; its
+        file is ``NAME.log``."""
         super().__init__(home)
         self.root = Secret("")
+        self._devices = devices or {}
 
     @property
     def url(self) -> str:
@@ -118,6 +121,10 @@ class OpenBaoServer(Server):
     @property
     def audit_file(self) -> Path:
         return self.home / "audit.log"
+
+    def file_of(self, device: str) -> Path:
+        """The file that one of the further audit devices writes."""
+        return self.home / f"{device}.log"
 
     def start(self) -> None:
         executable = _executable()
@@ -129,9 +136,10 @@ class OpenBaoServer(Server):
         self.root = Secret(secrets.token_hex(16))
         self.keep("root.token", self.root.reveal())
         config = self.home / "server.hcl"
-        config.write_text(
-            f'audit "file" "file" {{\n  options {{\n    file_path = "{self.audit_file}"\n  }}\n}}\n'
-        )
+        devices = {"file": {"file_path": str(self.audit_file)}}
+        for name, options in self._devices.items():
+            devices[name] = {"file_path": str(self.file_of(name)), **options}
+        config.write_text("".join(_device(name, options) for name, options in devices.items()))
         command = [str(executable), "server", "-dev", "-dev-no-store-token"]
         command += [f"-dev-listen-address=127.0.0.1:{self.port}", f"-config={config}"]
         env = {"BAO_DEV_ROOT_TOKEN_ID": self.root.reveal(), "HOME": str(self.home)}
@@ -161,6 +169,12 @@ class OpenBaoServer(Server):
     def fill(self, tokens: int) -> None:
         with self.client() as client:
             Filling(self, client, tokens).run()
+
+
+def _device(name: str, options: Mapping[str, str]) -> str:
+    """A file audit device, as the server's configuration has it."""
+    lines = "".join(f'    {key} = "{value}"\n' for key, value in options.items())
+    return f'audit "file" "{name}" {{\n  options {{\n{lines}  }}\n}}\n'
 
 
 def _executable() -> Path:

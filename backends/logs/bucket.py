@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from backends.aws_iam import faults
 from backends.aws_iam.client import KeyPair
 from backends.errors import NoIntent, ServerFault
-from backends.logs.objects import MAX_FILE, Shelf
+from backends.logs.shelf import MAX_FILE, Item, Shelf
 from backends.logs.source import SourceConfig
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Bucket(Shelf):
             **named,
         )
 
-    def names(self) -> Iterator[tuple[str, str]]:
+    def items(self) -> Iterator[Item]:
         arguments: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._prefix}
         while True:
             page = _told(
@@ -72,7 +72,8 @@ class Bucket(Shelf):
             for item in page.get("Contents", ()):
                 key = str(item["Key"])
                 if ".json" in key:
-                    yield key, f"{item.get('Size')}-{str(item.get('ETag')).strip(chr(34))}"
+                    stamp = f"{item.get('Size')}-{str(item.get('ETag')).strip(chr(34))}"
+                    yield Item(key, stamp, item.get("LastModified"))
             if not page.get("IsTruncated"):
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]

@@ -11,10 +11,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from backends.model import AuditEvent, TokenRef
+from backends.model import AuditEvent, Effect, EventClass, TokenRef, use
 
 KIND = "access-key"
-ABOUT_KEYS = frozenset({"CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"})
+ABOUT_KEYS = {
+    "CreateAccessKey": Effect.CREATED,
+    "UpdateAccessKey": Effect.UNSAID,
+    "DeleteAccessKey": Effect.REVOKED,
+}
+STATUS = {"Active": Effect.RESTORED, "Inactive": Effect.CONTAINED}
+"""What UpdateAccessKey asked for."""
 DENIED = ("AccessDenied", "Unauthorized", "Client.Unauthorized")
 
 
@@ -30,34 +36,46 @@ class Known(NamedTuple):
     resources: tuple[str, ...] = ()
 
 
-def event_of(
+def events_of(
     record: Mapping[str, Any], known: Known, *, backend: str, kind: str, region: str, origin: str
-) -> AuditEvent:
-    """One record as an event of the key that signed it, or that it is about."""
+) -> tuple[AuditEvent, ...]:
+    """What a record tells: of the key that signed it, and of the one that it is about.
+
+    Whoever makes a key with a leaked one has used the leaked one, so such a record is two.
+    """
     identity = table(record, "userIdentity")
-    used = known.key or str(identity.get("accessKeyId") or "")
+    used = known.key or text(identity.get("accessKeyId"))
     about = _key_in(record) if known.name in ABOUT_KEYS else ""
-    key = about or used
-    error = str(record.get("errorCode") or "")
-    details = (
-        str(record.get("awsRegion", region)),
-        error,
-        f"signed with {used}" if used and used != key else "",
-    )
-    return AuditEvent(
-        id=known.id,
-        at=known.at,
-        action=f"{known.service.removesuffix('.amazonaws.com')}:{known.name}",
-        outcome="ok" if not error else "denied" if error.startswith(DENIED) else "error",
-        # A session's id (ASIA) names no token that anybody can list.
-        token=TokenRef(backend, kind, key) if key.startswith("AKIA") else None,
-        actor=str(identity.get("arn") or known.user),
-        target=about or ", ".join(known.resources),
-        source=str(record.get("sourceIPAddress", "")),
-        agent=str(record.get("userAgent", "")),
-        origin=origin,
-        detail=" ".join(detail for detail in details if detail),
-    )
+    error = text(record.get("errorCode"))
+    outcome = "ok" if not error else "denied" if error.startswith(DENIED) else "error"
+    where = " ".join(word for word in (text(record.get("awsRegion")) or region, error) if word)
+    asked = text(table(record, "requestParameters").get("status"))
+
+    def event(id_: str, key: str, sort: EventClass, effect: Effect, detail: str) -> AuditEvent:
+        return AuditEvent(
+            id=id_,
+            at=known.at,
+            action=f"{known.service.removesuffix('.amazonaws.com')}:{known.name}",
+            sort=sort,
+            effect=effect,
+            outcome=outcome,
+            # A session's id (ASIA) names no token that anybody can list.
+            token=TokenRef(backend, kind, key) if key.startswith("AKIA") else None,
+            actor=text(identity.get("arn")) or known.user,
+            target=about or ", ".join(known.resources),
+            source=text(record.get("sourceIPAddress")),
+            agent=text(record.get("userAgent")),
+            origin=origin,
+            detail=detail,
+        )
+
+    if not about:
+        return (event(known.id, used, use(outcome), Effect.UNSAID, where),)
+    detail = f"{where} signed with {used}".strip() if used and used != about else where
+    effect = ABOUT_KEYS[known.name] or STATUS.get(asked, Effect.UNSAID)
+    told = event(known.id, about, EventClass.LIFE, effect, detail)
+    signed = event(f"{known.id}/signed", used, use(outcome), Effect.UNSAID, where)
+    return (told, signed) if signed.token is not None else (told,)
 
 
 def known_of(record: Mapping[str, Any]) -> Known | None:
@@ -67,23 +85,24 @@ def known_of(record: Mapping[str, Any]) -> Known | None:
         return None
     resources = record.get("resources")
     named = resources if isinstance(resources, list) else []
-    arns = [str(item.get("ARN", "")) for item in named if isinstance(item, dict)]
+    arns = [text(item.get("ARN")) for item in named if isinstance(item, dict)]
     return Known(
         id_,
         at,
-        str(record.get("eventName", "")),
-        str(record.get("eventSource", "")),
+        text(record.get("eventName")),
+        text(record.get("eventSource")),
         resources=tuple(arn for arn in arns if arn)[:5],
     )
 
 
-def moment(text: Any) -> datetime | None:
+def moment(value: Any) -> datetime | None:
     """A time as CloudTrail writes it (``2026-11-24T03:12:00Z``)."""
     try:
-        at = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        at = datetime.fromisoformat(value)
+        # A date at either end of the calendar has no moment in UTC.
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (TypeError, ValueError, OverflowError):
         return None
-    return at.astimezone(UTC) if at.tzinfo else None
 
 
 def records(data: bytes) -> list[Any]:
@@ -120,7 +139,7 @@ def digest(data: bytes) -> Digest:
     if not isinstance(told, dict) or not isinstance(told.get("logFiles"), list):
         raise ValueError("no logFiles")
     files = tuple(
-        (str(item.get("s3Object", "")), str(item.get("hashValue", "")).lower())
+        (text(item.get("s3Object")), text(item.get("hashValue")).lower())
         for item in told["logFiles"]
         if isinstance(item, dict)
     )
@@ -134,8 +153,13 @@ def table(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def text(value: Any) -> str:
+    """A value as text. What AWS leaves out it writes as null, and that is no text at all."""
+    return "" if value is None or isinstance(value, dict | list) else str(value)
+
+
 def _key_in(record: Mapping[str, Any]) -> str:
     """The key that an event is about, from what was asked or what was answered."""
     answered = table(table(record, "responseElements"), "accessKey")
     asked = table(record, "requestParameters")
-    return str(answered.get("accessKeyId") or asked.get("accessKeyId") or "")
+    return text(answered.get("accessKeyId")) or text(asked.get("accessKeyId"))

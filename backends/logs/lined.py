@@ -25,6 +25,8 @@ class Told(NamedTuple):
 
     at: datetime | None
     events: Iterable[AuditEvent] = ()
+    lost: str = ""
+    """Why nobody can tell what it says, as what such lines are called: it becomes a hole."""
 
 
 class Lined(Source):
@@ -66,23 +68,35 @@ class Lined(Source):
         for piece in reading.pieces(_places.decode(stored) if stored else None):
             batch = Batch("", msgspec.json.encode(piece.place), holes=list(piece.holes))
             batch.lines = len(piece.records)
+            batch.mended = [name for name in piece.mended if name]
             lost = _Lost(batch)
             for offset, line in piece.records:
                 if not line.strip():
                     continue
-                told = self.told(line, _line_id(piece.place.first, offset, line))
-                if told is None:
-                    lost.add(1, clock.newest)
+                told = self._told(line, _line_id(piece.place.first, offset, line))
+                if told is None or told.lost:
+                    lost.add(1, clock.newest, told.lost if told else NO_ENTRY)
                     continue
                 if told.at is not None:
                     lost.end(told.at)
                     clock.see(told.at)
                 batch.events.extend(told.events)
-            lost.add(piece.bad, clock.newest)
+            lost.add(piece.bad, clock.newest, NO_ENTRY)
             lost.end(None)
             batch.learned = self.learned()
             clock.give(batch)
             yield batch
+
+    def _told(self, line: bytes, id_: str) -> Told | None:
+        """What a line says; None for one that is none, or of no possible time."""
+        try:
+            told = self.told(line, id_)
+        except Exception:  # noqa: BLE001
+            # A log may hold anything, and one line stops no other.
+            return None
+        if told is not None and told.at is not None and not self.credible(told.at):
+            return None
+        return told
 
 
 class _Lost:
@@ -92,28 +106,35 @@ class _Lost:
         self._batch = batch
         self._count = 0
         self._since: datetime | None = None
+        self._whats: dict[str, None] = {}
 
-    def add(self, count: int, since: datetime | None) -> None:
-        if count and not self._count:
+    def add(self, count: int, since: datetime | None, what: str) -> None:
+        if not count:
+            return
+        if not self._count:
             self._since = since
+        self._whats[what] = None
         self._count += count
         self._batch.bad += count
 
     def end(self, until: datetime | None) -> None:
         if not self._count:
             return
-        what = f"{self._count} lines that are not whole entries"
+        what = f"{self._count} {', '.join(list(self._whats)[:MAX_WHATS])}"
         if len(self._batch.holes) < MAX_HOLES:
             hole = Hole("unreadable", what, "Look at the file.", self._since, until)
             self._batch.holes.append(hole)
         else:
             last = self._batch.holes.pop()
-            what = "many lines that are not whole entries"
+            what = f"many {', '.join(list(self._whats)[:MAX_WHATS])}"
             self._batch.holes.append(last._replace(what=what, until=until))
         self._count = 0
+        self._whats.clear()
 
 
+NO_ENTRY = "lines that are not whole entries"
 MAX_HOLES = 50
+MAX_WHATS = 3
 
 
 def _line_id(first: str, offset: int, line: bytes) -> str:

@@ -10,6 +10,9 @@ action = "req.method"
 token = "auth.key_id"
 outcome = "status"
 denied = ["401", "403", "blocked"]
+class = "use"
+life = ["key.create", "key.delete"]
+covers = "uses"
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ from typing import Any, ClassVar
 
 from backends.contract import Option
 from backends.errors import ConfigError
+from backends.hiding import keyed
 from backends.logs.lined import PATH, Lined, Told
 from backends.logs.servers import parsed
-from backends.logs.source import SourceConfig, instant
-from backends.model import AuditEvent, TokenRef
+from backends.logs.source import COVERS, SourceConfig, instant
+from backends.model import AuditEvent, EventClass, TokenRef, use
 
 FIELDS = ("at", "action", "actor", "source", "token", "outcome", "target", "agent", "detail", "id")
 HELP = {
@@ -42,6 +46,14 @@ GOOD = frozenset(
 BAD = frozenset({"denied", "deny", "forbidden", "unauthorized", "refused", "rejected", "blocked"})
 
 
+CLASSES = {
+    "life": EventClass.LIFE,
+    "permission": EventClass.PERMISSION,
+    "uses": EventClass.USE,
+}
+"""Lists of actions, and what each makes of them. A use that was refused is told by its outcome."""
+
+
 class JsonLines(Lined):
     """A log of one JSON object a line. Of it only what the map names is kept."""
 
@@ -54,6 +66,12 @@ class JsonLines(Lined):
         Option("utc", "Times without a zone are in UTC.", bool, False),
         Option("ok", "Outcomes that mean success.", list, []),
         Option("denied", "Outcomes that mean a refusal.", list, []),
+        Option("values", "The token's own value stands there; a hash is kept.", bool, False),
+        Option("life", "Actions that make, change or end a token.", list, []),
+        Option("permission", "Actions that change what a token may do.", list, []),
+        Option("uses", "Actions in which a token's value was shown.", list, []),
+        Option("class", "What every other line is: use, life, permission or other.", str, "other"),
+        COVERS,
         *(Option(name, HELP[name], required=name in ("at", "action")) for name in FIELDS),
     )
 
@@ -67,6 +85,14 @@ class JsonLines(Lined):
         self._ok = {str(word).lower() for word in get("ok") or ()}
         self._denied = {str(word).lower() for word in get("denied") or ()}
         self._utc = bool(get("utc"))
+        self._values = bool(get("values"))
+        self._classes = {
+            str(action): sort for name, sort in CLASSES.items() for action in get(name) or ()
+        }
+        said = str(get("class") or EventClass.OTHER.value)
+        if said not in set(CLASSES.values()) | {EventClass.OTHER}:
+            raise ConfigError(f"no line is of the class {said!r}", 'class = "use"', "class")
+        self._class = EventClass(said)
 
     def told(self, line: bytes, id_: str) -> Told | None:
         entry = parsed(line)
@@ -76,12 +102,17 @@ class JsonLines(Lined):
         if at is None:
             return None
         token = self._text(entry, "token")
+        if self._values:
+            token = keyed(token, self.key)
         kind = str(self.config.options["kind"])
+        action, outcome = self._text(entry, "action"), self._outcome(self._find(entry, "outcome"))
+        sort = self._classes.get(action, self._class)
         event = AuditEvent(
             id=self._text(entry, "id") or id_,
             at=at,
-            action=self._text(entry, "action"),
-            outcome=self._outcome(self._find(entry, "outcome")),
+            action=action,
+            sort=use(outcome) if sort is EventClass.USE else sort,
+            outcome=outcome,
             token=TokenRef(self.backend, kind, token) if token else None,
             actor=self._text(entry, "actor"),
             target=self._text(entry, "target"),

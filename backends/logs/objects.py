@@ -11,59 +11,34 @@ import bz2
 import gzip
 import hashlib
 import zlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 from backends.contract import Option
-from backends.errors import BackendError, ConfigError, Forbidden, NotFound, ServerFault
+from backends.errors import (
+    AuthFailed,
+    BackendError,
+    ConfigError,
+    NotFound,
+    RateLimited,
+    ServerFault,
+    TimedOut,
+    Unreachable,
+)
 from backends.logs import cloudtrail
-from backends.logs.source import Batch, Clock, Hole, Source, SourceConfig
+from backends.logs.lanes import Lanes
+from backends.logs.shelf import MAX_FILE, UNREAD, Folder, Item, Shelf
+from backends.logs.source import COVERS, Batch, Clock, Hole, Source, SourceConfig
 from backends.model import AuditEvent
 
-MAX_FILE = 512 << 20
-"""Bytes of one file when it is unpacked."""
+IN_A_ROW = 100
+"""So many faults, one after the other, and it is the place that is in trouble and not a file."""
+READ = "Let the console's user read it."
 DIGESTS = "CloudTrail-Digest"
 CHECK = "Look at the bucket's own log: somebody may have removed or changed it."
-
-
-class Shelf(ABC):
-    """Where files lie."""
-
-    @abstractmethod
-    def names(self) -> Iterator[tuple[str, str]]:
-        """Every file: its name, and a stamp that is another one when it was written anew."""
-
-    @abstractmethod
-    def get(self, name: str) -> bytes:
-        """A file's bytes. Raises ``BackendError``."""
-
-    def close(self) -> None:
-        """Give back what was taken."""
-
-
-class Folder(Shelf):
-    """A directory, with all below it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def names(self) -> Iterator[tuple[str, str]]:
-        if not self._path.is_dir():
-            raise NotFound(f"there is no folder {self._path}", "Mend path.")
-        for path in sorted(self._path.rglob("*.json*")):
-            if path.is_file() and not path.is_symlink():
-                told = path.stat()
-                yield str(path.relative_to(self._path)), f"{told.st_size}-{told.st_mtime_ns}"
-
-    def get(self, name: str) -> bytes:
-        try:
-            return (self._path / name).read_bytes()
-        except OSError as error:
-            kind = Forbidden if isinstance(error, PermissionError) else ServerFault
-            raise kind(f"cannot read {name}: {error.strerror}") from None
 
 
 class CloudTrailShelf(Source):
@@ -71,6 +46,7 @@ class CloudTrailShelf(Source):
 
     delay: ClassVar[timedelta] = timedelta(minutes=15)
     """How late CloudTrail may deliver: "within about 5 minutes" on average (its FAQ)."""
+    _faults = 0
 
     @abstractmethod
     def shelf(self) -> Shelf:
@@ -78,68 +54,118 @@ class CloudTrailShelf(Source):
 
     def read(self, places: Mapping[str, bytes], learned: Mapping[str, str]) -> Iterator[Batch]:
         shelf = self.shelf()
+        lanes = Lanes(places, self.delay)
         try:
-            known = set(places)
             present: set[str] = set()
-            digests: list[tuple[str, str]] = []
-            for name, stamp in shelf.names():
-                present.add(name)
-                if DIGESTS in name:
-                    digests.append((name, stamp))
-                elif places.get(name) != stamp.encode():
-                    yield self._file(shelf, name, stamp)
-                    known.add(name)
-            for name, stamp in digests:
-                if places.get(name) != stamp.encode():
-                    yield self._digest(shelf, name, stamp, present, known)
+            digests: list[Item] = []
+            self._faults = 0
+            for item in shelf.items():
+                before = places.get(item.name, b"").partition(b" ")[0]
+                if item.name.endswith("/"):
+                    if item.trouble or before == UNREAD.encode():
+                        yield self._folder(item, lanes)
+                    continue
+                present.add(item.name)
+                if DIGESTS in item.name:
+                    digests.append(item)
+                elif before != item.stamp.encode():
+                    batch = self._file(shelf, item, lanes)
+                    yield batch
+                    if self._faults >= IN_A_ROW:
+                        raise ServerFault(f"{self._faults} files in a row cannot be read", CHECK)
+            for item in digests:
+                if places.get(item.name, b"").partition(b" ")[0] != item.stamp.encode():
+                    yield self._digest(shelf, item, present)
         finally:
             shelf.close()
 
-    def _file(self, shelf: Shelf, name: str, stamp: str) -> Batch:
-        batch = Batch(name, stamp.encode())
+    def _folder(self, item: Item, lanes: Lanes) -> Batch:
+        """A folder that cannot be looked into is a hole; when it can be, the hole goes."""
+        batch = Batch(item.name, item.stamp.encode())
+        if item.trouble:
+            since, until = lanes.bounds(item)
+            what = f"the folder {_short(item.name.rstrip('/'))}: {item.trouble}"
+            batch.holes.append(Hole("unreadable", what, READ, since, until))
+        return batch
+
+    def _file(self, shelf: Shelf, item: Item, lanes: Lanes) -> Batch:
+        name = item.name
+        batch = Batch(name, item.stamp.encode())
+        since, until = lanes.bounds(item)
         try:
             found = cloudtrail.records(unpacked(name, shelf.get(name)))
         except (ValueError, RecursionError, *DAMAGED) as error:
             what = f"{_short(name)} is no whole log file ({type(error).__name__})"
-            batch.holes.append(Hole("unreadable", what, CHECK))
+            batch.holes.append(Hole("unreadable", what, CHECK, since, until))
             batch.bad = 1
             return batch
-        except NotFound as error:
-            batch.holes.append(Hole("missing", str(error), CHECK))
+        except (AuthFailed, RateLimited, Unreachable):
+            # That is so for every other file too; the next look goes on here.
+            raise
+        except BackendError as error:
+            # It is tried again at each look, and the others are read.
+            self._faults += isinstance(error, ServerFault | TimedOut)
+            batch.state = UNREAD.encode()
+            kind = "missing" if isinstance(error, NotFound) else "unreadable"
+            what = f"{_short(name)}: {error.message}"
+            batch.holes.append(Hole(kind, what, error.hint or READ, since, until))
             return batch
+        self._faults = 0
         clock = Clock()
         origin = f"CloudTrail {_short(name)}"
         batch.lines = len(found)
         for record in found:
-            known = cloudtrail.known_of(record) if isinstance(record, dict) else None
-            if known is None:
+            told = self._events(record, origin)
+            if not told:
                 batch.bad += 1
                 continue
-            clock.see(known.at)
-            batch.events.append(self._event(record, known, origin))
+            clock.see(told[0].at)
+            batch.events.extend(told)
         clock.give(batch)
         # The order within a file is none that CloudTrail promises.
         batch.back = timedelta(0)
+        if batch.bad:
+            # Where they belong is not known; in this file, at least.
+            since = min(filter(None, (since, batch.first)), default=since)
+            until = max(filter(None, (until, batch.last)), default=until)
+            what = f"{batch.bad} records of {_short(name)} that are none, or of no possible time"
+            batch.holes.append(Hole("unreadable", what, CHECK, since, until))
+        if batch.last is not None:
+            batch.state += f" {batch.last.timestamp():.0f}".encode()
+            lanes.see(name, batch.last)
         return batch
 
-    def _event(self, record: dict[str, Any], known: cloudtrail.Known, origin: str) -> AuditEvent:
-        return cloudtrail.event_of(
-            record, known, backend=self.backend, kind=cloudtrail.KIND, region="", origin=origin
-        )
-
-    def _digest(
-        self, shelf: Shelf, name: str, stamp: str, present: set[str], read: set[str]
-    ) -> Batch:
-        batch = Batch(name, stamp.encode())
+    def _events(self, record: Any, origin: str) -> tuple[AuditEvent, ...]:
+        """What a record tells; nothing where it is none."""
         try:
-            told = cloudtrail.digest(unpacked(name, shelf.get(name)))
-        except (ValueError, RecursionError, BackendError, *DAMAGED):
-            what = f"{_short(name)} is no whole digest file"
-            batch.holes.append(Hole("unreadable", what, CHECK))
+            known = cloudtrail.known_of(record) if isinstance(record, dict) else None
+            if known is None or not self.credible(known.at):
+                return ()
+            return cloudtrail.events_of(
+                record, known, backend=self.backend, kind=cloudtrail.KIND, region="", origin=origin
+            )
+        except Exception:  # noqa: BLE001
+            # A log may hold anything, and one record stops no other.
+            return ()
+
+    def _digest(self, shelf: Shelf, item: Item, present: set[str]) -> Batch:
+        batch = Batch(item.name, item.stamp.encode())
+        since, until = Lanes({}, self.delay).bounds(item)
+        try:
+            told = cloudtrail.digest(unpacked(item.name, shelf.get(item.name)))
+        except (AuthFailed, RateLimited, Unreachable):
+            raise
+        except (ValueError, RecursionError, BackendError, *DAMAGED) as error:
+            if isinstance(error, BackendError):
+                batch.state = UNREAD.encode()
+            what = f"{_short(item.name)} is no whole digest file"
+            batch.holes.append(Hole("unreadable", what, CHECK, since, until))
             return batch
         for listed, wanted in told.files:
             here = _under(listed, present)
             if here is None:
+                # It may only be late, as in a copy that is being made: looked for again.
+                batch.state = UNREAD.encode()
                 what = f"{_short(listed)} was delivered and is not there"
                 batch.holes.append(Hole("missing", what, CHECK, told.since, told.until))
                 continue
@@ -160,6 +186,7 @@ class CloudTrailFiles(CloudTrailShelf):
     title: ClassVar[str] = "CloudTrail log files in a folder"
     options: ClassVar[tuple[Option, ...]] = (
         Option("path", "The folder; what is below it is read too.", required=True),
+        COVERS,
     )
 
     def shelf(self) -> Shelf:
@@ -177,6 +204,7 @@ class CloudTrailS3(CloudTrailShelf):
         Option("region", "The bucket's region.", str, "us-east-1"),
         Option("endpoint_url", "Another address than AWS's own."),
         Option("profile", "A profile of ~/.aws, where no credential is named in read."),
+        COVERS,
     )
 
     def __init__(self, config: SourceConfig) -> None:

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from backends.contract import Option
 from backends.logs.lined import PATH, Lined, Told
-from backends.logs.source import SourceConfig
-from backends.model import TokenRef
+from backends.logs.source import COVERS, SourceConfig
+from backends.model import Covers, TokenRef
 from backends.openbao.audit import AuditLog
 from backends.openbao.entry import entry_of, is_request
 
@@ -36,7 +36,7 @@ class _Names(AuditLog):
     """The log's own knowledge, with the names that the log itself uses."""
 
     def __init__(self, source: OpenBaoFile) -> None:
-        super().__init__(source.path)
+        super().__init__(source.path, source.key)
         self._backend = source.backend
         self.secrets = self._by_secret = _Fresh()
 
@@ -51,7 +51,10 @@ class OpenBaoFile(Lined):
     title: ClassVar[str] = "OpenBao's or Vault's file audit device"
     by_name: ClassVar[bool] = True
     kind: ClassVar[str] = SERVICE
-    options: ClassVar[tuple[Option, ...]] = (PATH,)
+    asks: ClassVar[bool] = True
+    usually: ClassVar[Covers] = Covers.BOTH
+    """A device has every request of its server, which answers none that it could not write."""
+    options: ClassVar[tuple[Option, ...]] = (PATH, COVERS)
 
     def __init__(self, config: SourceConfig) -> None:
         super().__init__(config)

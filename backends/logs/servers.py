@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import msgspec
 
 from backends.contract import Option
-from backends.errors import ConfigError
+from backends.errors import BackendError, ConfigError
 from backends.logs import postgres, tail
 from backends.logs.lined import PATH, Lined, Told
-from backends.logs.source import SourceConfig, instant
-from backends.model import AuditEvent, TokenRef
+from backends.logs.source import COVERS, Batch, SourceConfig, instant
+from backends.model import AuditEvent, Covers, TokenRef, use
 
 ROLE = "login-role"
 ACCOUNT = "service-account"
+HELD = "held"
+"""What the log-ins that are not decided yet are kept under."""
+NO_NAME = " (these bytes are no UTF-8 text, and no role is looked for by this picture of them)"
+"""Longer than any name, so that no role can be called that."""
 _decoder = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+_held = msgspec.json.Decoder(tuple[postgres.Held, ...])
 CREDENTIAL = "authentication.kubernetes.io/credential-id"
 
 
 class PostgresLog(Lined):
     """Log-ins, refused tries, log-outs and statements about roles, by the role's name.
 
-    The file's ending (or ``format``) says which of the two forms it has.
+    The file's ending (or ``format``) says which of the two forms it has. What is not decided
+    yet at the end of the log is kept with its place, so that it is told of once and rightly,
+    whichever file and whichever reading decides it.
     """
 
     type_name: ClassVar[str] = "postgres_log"
     title: ClassVar[str] = "PostgreSQL's CSV or JSON log"
     by_name: ClassVar[bool] = True
+    usually: ClassVar[Covers] = Covers.USES
+    """Every log-in, where ``log_connections`` is on, without which the log has none."""
+    delay: ClassVar[timedelta] = postgres.SETTLE
     options: ClassVar[tuple[Option, ...]] = (
         PATH,
+        COVERS,
         Option("format", "csv or json, where the file's name does not tell."),
     )
 
@@ -42,24 +56,59 @@ class PostgresLog(Lined):
         if form not in ("json", "csv"):
             raise ConfigError(f"a log of the form {form!r}", 'format = "csv" or "json"', "format")
         self._csv = form == "csv"
+        self._sessions = postgres.Sessions()
+        self._kept: tuple[postgres.Held, ...] = ()
+
+    def begin(self, learned: Mapping[str, str]) -> None:
+        held = learned.get(HELD)
+        self._kept = _held.decode(held) if held else ()
+        self._sessions = postgres.Sessions(self._kept)
+
+    def learned(self) -> dict[str, str]:
+        if self._sessions.held == self._kept:
+            return {}
+        self._kept = self._sessions.held
+        return {HELD: _encoder.encode(self._kept).decode()}
+
+    def read(self, places: Mapping[str, bytes], learned: Mapping[str, str]) -> Iterator[Batch]:
+        last: Batch | None = None
+        try:
+            for batch in super().read(places, learned):
+                if last is not None:
+                    yield last
+                last = batch
+        except BackendError:
+            if last is not None:
+                yield last
+            raise
+        # Only here is it sure that nothing more has been written.
+        if settled := self._sessions.settle(datetime.now(UTC)):
+            last = last or Batch("", b"")
+            last.events += [self._event(one) for one in settled]
+            last.events.sort(key=lambda event: event.at)
+            last.learned |= self.learned()
+        if last is not None:
+            yield last
 
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:
         return tail.csv_records(data) if self._csv else tail.lines(data)
 
     def told(self, line: bytes, id_: str) -> Told | None:
         found = postgres.from_csv(line) if self._csv else postgres.from_json(line)
-        if found is None:
-            return None
+        if isinstance(found, str):
+            return Told(None, lost=found)
         at, entry = found
-        return Told(at, [self._event(one) for one in postgres.lines_of(at, entry)])
+        return Told(at, [self._event(one) for one in self._sessions.take(at, entry)])
 
     def _event(self, line: postgres.Line) -> AuditEvent:
         return AuditEvent(
             id=line.id,
             at=line.at,
             action=line.action,
+            # Also a log-out: until then somebody was in by that password.
+            sort=use(line.outcome),
             outcome=line.outcome,
-            token=TokenRef(self.backend, ROLE, line.role),
+            token=TokenRef(self.backend, ROLE, _named(line)),
             actor=line.role,
             source=line.source,
             agent=line.agent,
@@ -79,8 +128,10 @@ class KubernetesAudit(Lined):
     type_name: ClassVar[str] = "kubernetes_audit"
     title: ClassVar[str] = "Kubernetes' audit log"
     by_name: ClassVar[bool] = True
+    # Its policy decides what is in it, and reads are often left out: part, unless it is said.
     options: ClassVar[tuple[Option, ...]] = (
         PATH,
+        COVERS,
         Option("kind", "What the inventory calls such tokens.", str, ACCOUNT),
     )
 
@@ -119,11 +170,14 @@ class KubernetesAudit(Lined):
         failed = isinstance(code, int) and code >= 400
         key = credential.removeprefix("JTI=") or name
         kind = str(self.config.options.get("kind") or ACCOUNT)
+        outcome = "denied" if denied else "error" if failed else "ok"
         return AuditEvent(
             id=str(item["auditID"]),
             at=at,
             action=str(item.get("verb") or ""),
-            outcome="denied" if denied else "error" if failed else "ok",
+            # Each request is one by somebody's credential, whatever it is about.
+            sort=use(outcome),
+            outcome=outcome,
             token=TokenRef(self.backend, kind, key) if key else None,
             actor=name,
             target=target or str(item.get("requestURI") or "").partition("?")[0],
@@ -132,6 +186,11 @@ class KubernetesAudit(Lined):
             origin=self.origin,
             detail=str(status.get("reason") or ""),
         )
+
+
+def _named(line: postgres.Line) -> str:
+    """The name by which the role is looked for. A picture of bytes may be another's name."""
+    return line.role if line.role.encode() == line.raw else line.role + NO_NAME
 
 
 def parsed(line: bytes) -> dict[str, Any] | None:

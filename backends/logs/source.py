@@ -6,6 +6,7 @@ place back at the next start. Then every event is taken once, whenever the proce
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,13 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from backends.contract import Option
-from backends.model import AuditEvent, Secret
+from backends.errors import ConfigError
+from backends.model import AuditEvent, Covers, Secret
 
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""No log that is read here is older; a date from before is a clock that was never set."""
+BEGINNING = datetime.fromtimestamp(0, UTC)
+"""In a hole's ``since``: from the beginning of the log, whenever that was."""
 STEP_BACK = timedelta(seconds=10)
 """Lines of requests under way at the same time may stand out of order by so much."""
 
@@ -25,7 +31,8 @@ class Hole(NamedTuple):
 
     None in ``since`` stands for the time of the last line before, in ``until`` for that of
     the next line that can be read: in the same batch for one that stands before its lines,
-    in a later one for one that ``since`` puts at its end.
+    in a later one for one that ``since`` puts at its end. ``file`` is what could not be read,
+    by a name that stays the same: it has one hole, until it is in a batch's ``mended``.
     """
 
     kind: str
@@ -33,16 +40,23 @@ class Hole(NamedTuple):
     hint: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    file: str = ""
 
 
 class Batch(msgspec.Struct):
-    """Some of a log. ``holes`` come before its events; ``file`` and ``state`` are its place."""
+    """Some of a log. ``holes`` come before its events; ``file`` and ``state`` are its place.
+
+    A batch with a ``file`` is all of that file: what it says of it is in the place of what was
+    said before, and its holes have their own bounds.
+    """
 
     file: str
     state: bytes
     events: list[AuditEvent] = []
     holes: list[Hole] = []
     learned: dict[str, str] = {}
+    mended: list[str] = []
+    """What can be read now, of what once could not be: its holes go."""
     lines: int = 0
     bad: int = 0
     first: datetime | None = None
@@ -61,8 +75,18 @@ class SourceConfig(NamedTuple):
     read: Secret | None = None
 
 
+COVERS = Option(
+    "covers",
+    "What is in it: changes, uses, both, or part (then its silence shows nothing).",
+)
+
+
 class Source(ABC):
-    """One log, of one backend. Blocking: it is read in a thread."""
+    """One log, of one backend. Blocking: it is read in a thread.
+
+    Raises:
+        ConfigError: ``covers`` is none of its words.
+    """
 
     type_name: ClassVar[str]
     title: ClassVar[str]
@@ -71,13 +95,33 @@ class Source(ABC):
     """Whether its events name tokens in the log's own way, which has to be looked up."""
     kind: ClassVar[str] = ""
     """The kind under which its events name tokens, where that is always the same."""
+    asks: ClassVar[bool] = False
+    """Whether nobody but the backend can say what it calls a token."""
     delay: ClassVar[timedelta] = timedelta(0)
     """How late lines may arrive after what they tell of."""
+    latest: datetime | None = None
+    """An entry from after this is not believed; whoever reads the source says it."""
+    usually: ClassVar[Covers] = Covers.PART
+    """What such a log covers, where the configuration does not say."""
 
     def __init__(self, config: SourceConfig) -> None:
         self.name = config.name
         self.backend = config.backend
         self.config = config
+        self.key = secrets.token_bytes(32)
+        """For the hashes that stand for values; whoever keeps what is read gives a lasting one."""
+        said = config.options.get("covers") or self.usually.value
+        try:
+            self.covers = Covers(said)
+        except ValueError:
+            known = ", ".join(Covers)
+            raise ConfigError(
+                f"a log cannot cover {said!r}", f"One of: {known}.", "covers"
+            ) from None
+
+    def credible(self, at: datetime) -> bool:
+        """Whether there can be an entry of that time. One that cannot be must not move a clock."""
+        return at >= EARLIEST and (self.latest is None or at <= self.latest)
 
     @abstractmethod
     def read(self, places: Mapping[str, bytes], learned: Mapping[str, str]) -> Iterator[Batch]:

@@ -18,6 +18,7 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
@@ -67,14 +68,20 @@ class Piece(NamedTuple):
     place: Place
     holes: list[Hole]
     bad: int = 0
+    mended: tuple[str, ...] = ()
+    """Files that are read now: what was told of them while they could not be does not hold."""
 
 
 class Generation(NamedTuple):
-    """One file of a log. ``number`` is its suffix: 0 the live one, None where it has none."""
+    """One file of a log. ``number`` is its suffix: 0 the live one, None where it has none.
+
+    ``order`` is its place among all files of the log, those that cannot be read too.
+    """
 
     path: Path
     first: str
     number: int | None
+    order: int
 
 
 def lines(data: bytes) -> tuple[list[bytes], bytes]:
@@ -109,6 +116,8 @@ class Tail:
         self._split = split
         self._pattern = any(sign in path.name for sign in "*?[")
         self._present: set[int] = set()
+        self._unread: list[tuple[int, Hole]] = []
+        """Files that cannot be read, as holes, each with its place in the order."""
 
     def pieces(self, place: Place | None) -> Iterator[Piece]:
         """What was not read yet, oldest first, up to the last whole record there is.
@@ -126,15 +135,27 @@ class Tail:
             todo, offset, holes = self._resume(files, place)
         with contextlib.suppress(_Moved):
             for number, generation in enumerate(todo):
+                holes += self._unread_before(generation.order)
                 if number:
                     holes += self._missing(todo[number - 1], generation)
                 last = number + 1 == len(todo)
                 reached = Place(generation.first, 0 if number else offset, "", done)
+                mended: tuple[str, ...] = (_same(generation.path),)
                 for piece in self._read(generation, reached, last=last):
-                    yield piece._replace(holes=[*holes, *piece.holes])
-                    holes = []
+                    yield piece._replace(holes=[*holes, *piece.holes], mended=mended)
+                    holes, mended, place = [], (), piece.place
                 if not last:
                     done = [*done, generation.first][-KEPT:]
+            holes += self._unread_before(None)
+        if holes and place is not None:
+            # Nothing new stands behind them; they are told all the same.
+            yield Piece([], place, holes)
+
+    def _unread_before(self, order: int | None) -> list[Hole]:
+        """The files before one in order that cannot be read (all, for None), each told once."""
+        told = [hole for at, hole in self._unread if order is None or at < order]
+        self._unread = [one for one in self._unread if order is not None and one[0] >= order]
+        return told
 
     def _resume(
         self, files: list[Generation], place: Place
@@ -227,19 +248,23 @@ class Tail:
         if not paths:
             raise NotFound(f"there is no log at {self.path}", "Mend its path, or wait for it.")
         refused: OSError | None = None
-        for path, number in paths:
+        self._unread = []
+        for order, (path, number) in enumerate(paths):
             try:
                 with _open(path) as handle:
                     first = _first(handle)
-            except PermissionError as error:
-                refused = error
-                continue
-            except BROKEN:
+            except FileNotFoundError:
+                continue  # Renamed just now: the next look finds it.
+            except BROKEN as error:
+                if isinstance(error, PermissionError):
+                    refused = error
+                live = number == 0 or (self._pattern and order + 1 == len(paths))
+                self._unread.append((order, _hole(path, error, live=live)))
                 continue
             if first:
                 # Of a copy and its original, the later one in order is read.
                 found.pop(first, None)
-                found[first] = Generation(path, first, number)
+                found[first] = Generation(path, first, number, order)
         if refused is not None and not found:
             raise Forbidden(
                 f"{self.path.name} may not be read: {refused.strerror}",
@@ -249,6 +274,26 @@ class Tail:
 
 
 HINT = "Keep some generations of the log, and let the console look more often than it rotates."
+
+
+def _hole(path: Path, error: BaseException, *, live: bool) -> Hole:
+    """A file that cannot be read: from the line before it to when it was last written to."""
+    until = None
+    if not live:
+        with contextlib.suppress(OSError):
+            until = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    hint = "Let the console's user read it." if isinstance(error, PermissionError) else HINT
+    what = f"{path.name}: {_why(error)}"
+    return Hole("unreadable", what, hint, None, until, _same(path))
+
+
+def _same(path: Path) -> str:
+    """A name for a file that a rotation leaves as it is; empty where it is not there."""
+    try:
+        told = path.stat()
+    except OSError:
+        return ""
+    return f"{told.st_dev}:{told.st_ino}"
 
 
 def _still(handle: IO[bytes], before: bytes, offset: int, ahead: int) -> bool:
@@ -298,6 +343,24 @@ def _ordered(path: Path, *, pattern: bool) -> list[tuple[Path, int | None]]:
         elif behind.fullmatch(plain) or dated.fullmatch(plain):
             keyed.append(((0, 0, plain, whole), one, None))
     return [(one, number) for _, one, number in sorted(keyed, key=lambda item: item[0])]
+
+
+def generations(path: Path) -> list[tuple[Path, int | None]]:
+    """The files of a log, oldest first: itself with what was rotated away, or a pattern's.
+
+    With each its number, where files are numbered: 0 is the live one, and neighbours are
+    one apart unless some are missing.
+
+    Raises:
+        BackendError: its folder cannot be looked into.
+    """
+    pattern = any(sign in path.name for sign in "*?[")
+    return _ordered(path, pattern=pattern)
+
+
+def opened(path: Path) -> IO[bytes]:
+    """One file of a log, whichever way it is packed. Raises what :data:`BROKEN` says."""
+    return _open(path)
 
 
 def _open(path: Path) -> IO[bytes]:

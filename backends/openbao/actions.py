@@ -28,6 +28,9 @@ from backends.openbao.reader import NO_AUDIT_FILE, Reader, concurrently
 MAX_CHILDREN = 200
 """Children that are looked up one by one before a plan, and named in it."""
 
+HOLDERS = "systems that hold the token and have not used it"
+"""What no log can tell of any token; it says nothing about what ends with this one."""
+
 NOTHING_THERE = "No token found with this accessor"
 """The warning of a 200 that changed nothing."""
 
@@ -97,6 +100,11 @@ async def _revoke_token(reader: Reader, token: Token) -> Proposal:
         takes_effect="at once for the token; credentials leased through it are ended in the "
         "background, and may fail to end",
         also_ends=await _descendants(reader, children),
+        not_known=tuple(
+            f"{gap.what}: {gap.hint}" if gap.hint else gap.what
+            for gap in told.gaps
+            if gap.what != HOLDERS
+        ),
     )
 
 
@@ -186,13 +194,14 @@ async def dependents(reader: Reader, ref: TokenRef) -> Dependents:
     log = reader.usable_log
     if log is None:
         why = gap.what if gap else NO_AUDIT_FILE
-        return Dependents(gaps=(Gap(ref.id, GapKind.UNLISTABLE, "children and leases", why),))
+        told = "children and leases, which end with it"
+        return Dependents(gaps=(Gap(ref.id, GapKind.UNLISTABLE, told, why),))
     gaps = [gap for gap in (gap, await reader.join([ref])) if gap is not None]
     gaps.append(
         Gap(
             ref.id,
             GapKind.UNLISTABLE,
-            "systems that hold the token and have not used it",
+            HOLDERS,
             "The audit log knows users only, by address; a proxy may stand for many.",
         )
     )
@@ -225,7 +234,8 @@ async def dependents(reader: Reader, ref: TokenRef) -> Dependents:
                 ref.id,
                 GapKind.LIMITED,
                 f"{unnamed} tokens that it asked for, which may have ended",
-                "The audit log has them under names that match no listed token.",
+                "The audit log has them under names that match no token read so far; those that "
+                "live end with it.",
             )
         )
     use = log.use(ref)

@@ -13,12 +13,14 @@ devices and ``/sys/audit-hash``.
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from backends.model import AuditEvent, TokenRef
+from backends.hiding import keyed
+from backends.model import AuditEvent, Effect, EventClass, TokenRef, use
 from backends.openbao.entry import Entry, Request, entry_of, is_login, is_request, outcome_of
 from backends.openbao.logfile import Tail
 
@@ -70,17 +72,22 @@ class AuditLog:
     ``scan`` is slow on its first call and belongs into a thread; the rest is look-ups.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: bytes = b"") -> None:
+        """``key`` is for the hashes that stand for values of a device with ``log_raw``."""
         self.path = path
+        self._key = key or secrets.token_bytes(32)
         self.began: datetime | None = None
         self.read_at: datetime | None = None
         self.bad = 0
+        self.lost: list[tuple[datetime | None, datetime | None]] = []
+        """Stretches in which lines may have been lost, between the entries around them."""
+        self._newest: datetime | None = None
         self._tail = Tail(path)
         self._uses: dict[str, Use] = {}
         self._births: dict[str, Birth] = {}
         self._children: dict[str, list[str]] = {}
         self._by_secret: dict[str, str] = {}
-        self._keys: dict[TokenRef, str] = {}
+        self._keys: dict[TokenRef, tuple[str, ...]] = {}
         self._refs: dict[str, TokenRef] = {}
         self._expected: dict[str, TokenRef] = {}
         self._unclaimed: dict[str, str] = {}
@@ -110,8 +117,9 @@ class AuditLog:
             del self._own[next(iter(self._own))]
 
     def join(self, ref: TokenRef, key: str) -> None:
-        """Say which HMAC is a token's, as ``sys/audit-hash`` told."""
-        self._keys[ref] = key
+        """Say which HMAC is a token's, as ``sys/audit-hash`` told: one by each device asked."""
+        if key not in self._keys.get(ref, ()):
+            self._keys[ref] = (*self._keys.get(ref, ()), key)
         self._refs[key] = ref
 
     def joined(self, ref: TokenRef) -> bool:
@@ -130,6 +138,8 @@ class AuditLog:
         now = datetime.now(UTC)
         answered = list(self._expected)
         for line in self._tail.lines():
+            if len(self.lost) < self._tail.holes:
+                self.lost.append((self._newest, None))
             if is_request(line):
                 continue
             entry = entry_of(line)
@@ -138,12 +148,17 @@ class AuditLog:
                 continue
             if self.began is None:
                 self.began = entry.time
+            if self.lost and self.lost[-1][1] is None:
+                self.lost[-1] = (self.lost[-1][0], entry.time)
+            self._newest = entry.time
             if entry.type != "request":
                 self.take(entry)
         # An entry is written before its answer is sent. Whatever was answered before this
         # scan and not found in it stands in another log, and has to be asked for instead.
         for request_id in answered:
             self._expected.pop(request_id, None)
+        if len(self.lost) < self._tail.holes:
+            self.lost.append((self._newest, None))
         self.read_at = now
 
     def close(self) -> None:
@@ -158,7 +173,7 @@ class AuditLog:
             self._looked_up(request.id, asked.accessor or asked.secret_id_accessor)
         used = caller
         if asked is not None and isinstance(asked.secret_id, str) and is_login(request.path):
-            secret_id = self._by_secret.get(asked.secret_id, "")
+            secret_id = self._by_secret.get(self._kept(asked.secret_id), "")
             if secret_id and not entry.error:
                 self._used(secret_id, entry)
             # A login speaks for the secret-id that it shows, not for a token in the header.
@@ -168,7 +183,7 @@ class AuditLog:
             used = caller = ""
         if used:
             self._used(used, entry)
-            self._by_secret[request.client_token] = used
+            self._by_secret[self._kept(request.client_token)] = used
         if response is None or entry.error:
             return
         if response.secret is not None and response.secret.lease_id and used:
@@ -177,7 +192,7 @@ class AuditLog:
                 leases[response.secret.lease_id] = entry.time
         made = response.auth
         if made is not None and made.accessor:
-            self._by_secret[made.client_token] = made.accessor
+            self._by_secret[self._kept(made.client_token)] = made.accessor
             alone = request.path.endswith("create-orphan") or (
                 asked is not None and asked.no_parent is True
             )
@@ -187,8 +202,12 @@ class AuditLog:
             return
         # Only the answer that issues a secret-id has both; a look-up has the accessor alone.
         if isinstance(given.secret_id, str):
-            self._by_secret[given.secret_id] = given.secret_id_accessor
+            self._by_secret[self._kept(given.secret_id)] = given.secret_id_accessor
             self._born(given.secret_id_accessor, caller, entry, child=False)
+
+    def _kept(self, value: str) -> str:
+        """What is remembered of a value: the device's hash, or else one of our own."""
+        return keyed(value, self._key)
 
     def _looked_up(self, request_id: str, key: object) -> None:
         if not isinstance(key, str):
@@ -230,9 +249,7 @@ class AuditLog:
             self._children.setdefault(parent, []).append(key)
 
     def _names(self, ref: TokenRef) -> Iterator[str]:
-        key = self._keys.get(ref)
-        if key is not None:
-            yield key
+        yield from self._keys.get(ref, ())
         # A device with hmac_accessor=false writes accessors as they are.
         yield _accessor(ref)
 
@@ -275,7 +292,11 @@ class AuditLog:
 
     def names(self) -> dict[str, TokenRef]:
         """The log's names for tokens, as far as they are known."""
-        return {key: ref for ref, key in self._keys.items()}
+        return {key: ref for ref, keys in self._keys.items() for key in keys}
+
+    def known(self) -> set[TokenRef]:
+        """The tokens that the console has looked up."""
+        return set(self._refs.values())
 
     def events_of(self, entry: Entry, origin: str) -> Iterable[AuditEvent]:
         """What an entry says, once for the token that acted and once for one it acted on."""
@@ -288,14 +309,18 @@ class AuditLog:
         key = "" if login else request.client_token_accessor
         actor = entry.auth.display_name if entry.auth else ""
         # A dead token has no accessor in the log any more, but its HMAC is still known.
-        key = key or self._by_secret.get(shown, "")
+        key = key or self._by_secret.get(self._kept(shown), "")
 
-        def event(mark: str, action: str, about: str) -> AuditEvent:
+        outcome = outcome_of(entry.error)
+
+        def event(mark: str, action: str, about: str, effect: Effect) -> AuditEvent:
             return AuditEvent(
                 id=request.id + mark,
                 at=entry.time,
                 action=action,
-                outcome=outcome_of(entry.error),
+                sort=EventClass.LIFE if effect else use(outcome),
+                effect=effect,
+                outcome=outcome,
                 token=self.ref_of(about),
                 actor=actor,
                 target=request.full_path,
@@ -304,7 +329,7 @@ class AuditLog:
                 detail=" ".join(entry.error.split())[:300],
             )
 
-        yield event("", "login" if login else request.operation, key)
+        yield event("", "login" if login else request.operation, key, Effect.UNSAID)
         response = entry.response
         if entry.error or response is None:
             return
@@ -312,10 +337,10 @@ class AuditLog:
         if response.data is not None and response.data.secret_id is not None:
             made = str(response.data.secret_id_accessor or "")
         if made and made in self._births and not request.path.startswith("auth/token/renew"):
-            yield event("/created", "created", made)
+            yield event("/created", "created", made, Effect.CREATED)
         ended = self._ended(request)
         if ended:
-            yield event("/revoked", "revoked", ended)
+            yield event("/revoked", "revoked", ended, Effect.REVOKED)
 
     def _ended(self, request: Request) -> str:
         asked = request.data
@@ -328,7 +353,7 @@ class AuditLog:
         if isinstance(key, str):
             return key
         shown = asked.token or asked.secret_id
-        return self._by_secret.get(shown, "") if isinstance(shown, str) else ""
+        return self._by_secret.get(self._kept(shown), "") if isinstance(shown, str) else ""
 
 
 def _accessor(ref: TokenRef) -> str:

@@ -82,7 +82,7 @@ class OpenBao(Backend):
         Option("timeout", "Seconds to wait for an answer.", float, 20.0),
         Option("parallel", "How many requests may be under way at once.", int, 16),
         Option("audit_file", "The file of a file audit device, readable to the console."),
-        Option("audit_device", "That device's name; without it, the first one of type file."),
+        Option("audit_device", "That device's name, where several may have written the file."),
     )
 
     def __init__(self, config: BackendConfig) -> None:
@@ -219,6 +219,9 @@ class OpenBao(Backend):
         if gap is not None:
             yield gap
             return
+        gap = await self._reader.unnamed()
+        if gap is not None:
+            yield gap
         try:
             async for event in events.stream(self._log, since, until):
                 yield event

@@ -14,7 +14,7 @@ from backends.contract import (
     Support,
     Verb,
 )
-from backends.model import EvidenceLevel
+from backends.model import Covers, EvidenceLevel
 from backends.openbao.mapping import APPROLE, SERVICE
 
 
@@ -23,6 +23,8 @@ def declare(*, audited: bool) -> Capabilities:
     by_log = Support.PARTIAL if audited else Support.NONE
     events = Support.FULL if audited else Support.NONE
     ceiling = EvidenceLevel.SILENT if audited else EvidenceLevel.REFUSED
+    # A device has every request, or the server refuses it.
+    covers = Covers.BOTH if audited else Covers.PART
     token = KindCapabilities(
         kind=SERVICE,
         title="service token",
@@ -70,6 +72,7 @@ def declare(*, audited: bool) -> Capabilities:
             "writes audit entries that name the token as the caller",
         ),
         ceiling=ceiling,
+        covers=covers,
         admin_grants=("root",),
         notes=("owner comes from the entity, else from the token's meta",),
     )
@@ -113,6 +116,7 @@ def declare(*, audited: bool) -> Capabilities:
         # A login would make a token. The look-up by value asks the same store instead.
         probe_effects=("writes audit entries that name the console as the caller",),
         ceiling=ceiling,
+        covers=covers,
         notes=("a probe looks the value up and does not log in",),
     )
     return Capabilities(

@@ -5,11 +5,21 @@ Source: OpenBao ``audit/format.go``, whose entries are JSON objects, one on a li
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from backends.hiding import HASHED, HIDDEN, hidden
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=1)
+"""How far a server's clock may be ahead of ours for an entry to be believed."""
+LEAST_HIDDEN = 3
+"""Characters; a shorter "value" is in too many words to be taken out of them."""
+_BY_VALUE = re.compile(r"^(auth/token/(?:lookup|renew|revoke|revoke-orphan)/)[^/]+$")
+"""Old forms of these calls have the token in the path."""
 REQUEST_MARK = b'"type":"request"'
 MARK_WITHIN = 96
 """Bytes: an entry begins with its time and its type."""
@@ -86,8 +96,37 @@ def entry_of(line: bytes) -> Entry | None:
         return None
     if entry.time.tzinfo is None:
         return None
-    entry.time = entry.time.astimezone(UTC)
+    try:
+        entry.time = entry.time.astimezone(UTC)
+    except OverflowError:
+        # A date at either end of the calendar.
+        return None
+    if not EARLIEST <= entry.time <= datetime.now(UTC) + AHEAD:
+        # It cannot be placed, and would make a last use of its own.
+        return None
+    _hide(entry)
     return entry
+
+
+def _hide(entry: Entry) -> None:
+    """Take values out of the texts that are kept.
+
+    A device with ``log_raw`` writes them as they are, and no device hashes a path or an error,
+    in which a caller may have put one.
+    """
+    request, response = entry.request, entry.response
+    said = [request.client_token]
+    for auth in (entry.auth, response.auth if response else None):
+        said += [auth.client_token] if auth else []
+    for data in (request.data, response.data if response else None):
+        said += [data.token, data.secret_id] if data else []
+    values = [value for value in said if isinstance(value, str) and len(value) > LEAST_HIDDEN]
+    raw = [value for value in values if not value.startswith(HASHED)]
+    request.path = hidden(_BY_VALUE.sub(rf"\1{HIDDEN}", request.path), raw)
+    if entry.error:
+        entry.error = hidden(entry.error, raw)
+    if entry.auth:
+        entry.auth.display_name = hidden(entry.auth.display_name, raw)
 
 
 def is_request(line: bytes) -> bool:

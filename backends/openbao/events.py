@@ -32,43 +32,67 @@ async def stream(
         OSError: the file is not there or cannot be read.
     """
     origin = f"audit file {log.path.name}"
-    first, paths = await asyncio.to_thread(_generations, log.path, since)
+    first, paths, refused = await asyncio.to_thread(_generations, log.path, since)
     if first is not None and first > since:
         yield Gap(
             str(log.path),
-            GapKind.LIMITED,
+            GapKind.REFUSED if refused else GapKind.LIMITED,
             f"audit events before {first:%Y-%m-%d %H:%M:%S} UTC",
-            "The file begins there: older ones were rotated away or never written.",
+            refused or "The file begins there: older ones were rotated away or never written.",
             until=first,
         )
-    bad = 0
+    torn = _Torn(since)
     for path in paths:
         with path.open("rb") as handle:
             lines = lines_from(handle, lambda line: _reached(line, since - SLACK))
             while batch := await asyncio.to_thread(list, islice(lines, BATCH)):
                 for entry in map(entry_of, (line for line in batch if not is_request(line))):
-                    if entry is None:
-                        bad += 1
-                    elif _wanted(entry, log, since, until):
+                    torn.see(entry)
+                    if entry is not None and _wanted(entry, log, since, until):
                         for event in log.events_of(entry, origin):
                             yield event
                 if _past(batch, until):
                     break
-    if bad:
+    if torn.count:
         yield Gap(
             str(log.path),
             GapKind.FAILED,
-            f"{bad} lines of the audit file are not whole entries",
+            f"{torn.count} lines of the audit file are not whole entries",
             "A crash of the server or a full disk may have torn them; look at the file.",
+            torn.since,
+            torn.until,
         )
-    if log.holes:
-        yield Gap(
-            str(log.path),
-            GapKind.LIMITED,
-            "audit events around a rotation",
-            "The file was cut short, or rotated twice between two looks; "
-            "keep the last generation uncompressed as NAME.1.",
-        )
+    for start, end in log.lost:
+        if (end is None or end >= since) and (until is None or start is None or start <= until):
+            yield Gap(
+                str(log.path),
+                GapKind.LIMITED,
+                "audit events around a rotation",
+                "The file was cut short, or rotated twice between two looks, or its previous "
+                "generation cannot be read; keep it readable and uncompressed as NAME.1.",
+                start,
+                end,
+            )
+
+
+class _Torn:
+    """Lines that are no entries, and the stretch of time in which they lie."""
+
+    def __init__(self, since: datetime) -> None:
+        self.count = 0
+        self.since = self._before = since
+        self.until: datetime | None = None
+
+    def see(self, entry: Entry | None) -> None:
+        if entry is None:
+            if not self.count:
+                self.since = self._before
+            self.count += 1
+            self.until = None
+            return
+        if self.count and self.until is None:
+            self.until = entry.time
+        self._before = max(self._before, entry.time)
 
 
 def _wanted(entry: Entry, log: AuditLog, since: datetime, until: datetime | None) -> bool:
@@ -89,13 +113,19 @@ def _reached(line: bytes, since: datetime) -> bool | None:
     return None if entry is None else entry.time >= since
 
 
-def _generations(path: Path, since: datetime) -> tuple[datetime | None, list[Path]]:
-    """When the log begins, and the files that reach back to ``since``, oldest first."""
+def _generations(path: Path, since: datetime) -> tuple[datetime | None, list[Path], str]:
+    """When the log begins, and the files that reach back to ``since``, oldest first.
+
+    Then why the older of them cannot be read, where that is so.
+    """
     first = _first(path)
     older = previous(path)
     if older is None or (first is not None and first <= since):
-        return first, [path]
-    return _first(older) or first, [older, path]
+        return first, [path], ""
+    try:
+        return _first(older) or first, [older, path], ""
+    except OSError as error:
+        return first, [path], f"{older.name} cannot be read: {error.strerror}."
 
 
 def _first(path: Path) -> datetime | None:

@@ -24,7 +24,7 @@ class Tail:
     """The lines of a file since the last look. Starts with the previous generation, ``NAME.1``.
 
     ``holes`` counts the times when lines may have been lost: the file was cut short, or
-    rotated more than once between two looks.
+    rotated more than once between two looks, or its previous generation cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,8 +43,12 @@ class Tail:
             handle = self.path.open("rb")
             older = previous(self.path)
             if older is not None:
-                with older.open("rb") as old:
-                    yield from _whole(old)
+                try:
+                    with older.open("rb") as old:
+                        yield from _whole(old)
+                except OSError:
+                    # The live file is read all the same; what was before it is not known.
+                    self.holes += 1
             self._handle = handle
         yield from self._drain(self._handle)
         while self._replaced(self._handle):

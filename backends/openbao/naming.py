@@ -10,25 +10,34 @@ from backends.openbao.reader import Reader, concurrently
 
 
 async def log_names(reader: Reader, refs: Iterable[TokenRef]) -> dict[str, TokenRef]:
-    """The HMACs that stand for tokens in the audit log, wherever its file is.
+    """The HMACs that stand for tokens in the audit logs, wherever their files are.
 
-    Those that the server does not tell are missing from the answer.
+    Which device wrote a file that was shipped elsewhere is not known here, so that each is
+    asked. A token of which one does not tell is missing from the answer: it would look like
+    one whose every use can be found.
     """
     wanted = set(refs)
     if not wanted:
         return {}
-    if reader.log is not None and await reader.scan() is None:
-        await reader.join(wanted)
-        return {name: ref for name, ref in reader.log.names().items() if ref in wanted}
+    found: dict[TokenRef, list[str]] = {ref: [] for ref in wanted}
     try:
-        device = await reader.find_device()
+        devices = await reader.devices(None)
+        if reader.log is not None and await reader.scan() is None:
+            await reader.join(wanted)
+            at_hand = await reader.devices(reader.log.path)
+            for name, ref in reader.log.names().items():
+                if ref in wanted:
+                    found[ref].append(name)
+            if len(at_hand) == 1 and all(found.values()):
+                # Of its own file's device the names are known by now.
+                devices = [name for name in devices if name not in at_hand]
     except BackendError:
         return {}
-    found: dict[str, TokenRef] = {}
 
-    async def ask(ref: TokenRef) -> None:
-        found[await reader.hashed(device, ref)] = ref
+    async def ask(ref: TokenRef) -> bool:
+        found[ref] += [await reader.hashed(device, ref) for device in devices]
+        return True
 
-    await concurrently(list(wanted), ask, reader.workers)
-    found.pop("", None)
-    return found
+    done = await concurrently(list(wanted), ask, reader.workers)
+    told = [ref for ref, result in done if result is True]
+    return {name: ref for ref in told for name in found[ref] if name}

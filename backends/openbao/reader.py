@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, TypeVar
 
 from backends.errors import (
@@ -162,19 +164,42 @@ class Reader:
         if log is None or not strangers:
             return None
         try:
-            device = await self.find_device()
+            devices = await self.devices(log.path)
         except BackendError as error:
             return self._no_join(len(strangers), "sys/audit", ("read", "sudo"), error)
 
         async def ask(ref: TokenRef) -> None:
-            log.join(ref, await self.hashed(device, ref))
+            # All of them or none: with one name missing, it would look like one that is known.
+            for key in [await self.hashed(device, ref) for device in devices]:
+                log.join(ref, key)
 
         done = await concurrently(strangers, ask, self.workers)
         wrong = [result for _, result in done if isinstance(result, BackendError)]
         if wrong:
+            path = f"sys/audit-hash/{devices[0]}"
             lost = len(strangers) - (len(done) - len(wrong))
-            return self._no_join(lost, f"sys/audit-hash/{device}", ("update",), wrong[0])
+            return self._no_join(lost, path, ("update",), wrong[0])
         return None
+
+    async def unnamed(self) -> Gap | None:
+        """What the log cannot tell of tokens that are known here, since it calls them otherwise.
+
+        Without this, a use of one of them would be nobody's, and look like silence.
+        """
+        log = self.usable_log
+        if log is None:
+            return None
+        known = log.known()
+        if not known:
+            what = "whose uses they are: no token was looked up yet"
+            return Gap("audit log", GapKind.FAILED, what, "Let the tokens be listed first.")
+        gap = await self.join(known)
+        left = sum(not log.joined(ref) for ref in known)
+        if not left:
+            return None
+        kind = gap.kind if gap is not None else GapKind.FAILED
+        what = f"uses of {left} tokens: their names in the audit log are not known"
+        return Gap("audit log", kind, what, gap.hint if gap is not None else "")
 
     async def hashed(self, device: str, ref: TokenRef) -> str:
         """What a device's log calls a token."""
@@ -182,19 +207,34 @@ class Reader:
         record = await self.client.ask("", f"sys/audit-hash/{device}", body)
         return mapping.text(record.data, "hash")
 
-    async def find_device(self) -> str:
-        """The file audit device's name. Raises ``BackendError`` where there is none."""
-        if not self._device:
-            devices = (await self.client.get("", "sys/audit")).data
-            files = [
-                path.rstrip("/")
-                for path, device in devices.items()
-                if isinstance(device, dict) and device.get("type") == "file"
-            ]
-            if not files:
-                raise NotFound("the server has no audit device that writes a file")
-            self._device = files[0]
-        return self._device
+    async def devices(self, path: Path | None) -> list[str]:
+        """The audit devices that may have written a file; for None, all that there are.
+
+        Each has a salt of its own, so the wrong one's names are found nowhere. The one that is
+        configured goes first, then the one that says that it writes there. Where none does (the
+        file was shipped, or is mounted elsewhere), each is asked.
+
+        Raises:
+            BackendError: the server does not tell, or has no such device.
+        """
+        if path is not None and self._device:
+            return [self._device]
+        told = (await self.client.get("", "sys/audit")).data
+        named = {
+            name.rstrip("/"): device for name, device in told.items() if isinstance(device, dict)
+        }
+        if path is None:
+            return list(named)
+        files = {name: device for name, device in named.items() if device.get("type") == "file"}
+        if not files:
+            raise NotFound("the server has no audit device that writes a file")
+        written = {
+            name: mapping.text(mapping.table(device, "options"), "file_path")
+            for name, device in files.items()
+        }
+        wanted = {str(path), await asyncio.to_thread(os.path.realpath, path)}
+        exact = [name for name, where in written.items() if where in wanted]
+        return exact or list(files)
 
     def _no_join(self, count: int, path: str, rights: Sequence[str], error: BackendError) -> Gap:
         refused = isinstance(error, Forbidden)

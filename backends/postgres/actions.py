@@ -1,10 +1,12 @@
 """The statements that change a role, and the plans made of them.
 
-Every plan is one statement. ``DROP ROLE`` is planned only where nothing hangs on the
-role, since PostgreSQL refuses it otherwise (2BP01); else revoking means that the role
-can never log in again, and what is left for a person to do is said. A role has one
-password, so rotating it is one statement as well, and the old one dies with it. Sources:
-PostgreSQL documentation, ALTER ROLE, DROP ROLE, "Dropping Roles", pg_terminate_backend.
+Every plan is one statement. It names the role by its name where the name is UTF-8; where it
+is not, the server looks the name up by the oid, see :mod:`backends.postgres.names`.
+``DROP ROLE`` is planned only where nothing hangs on the role, since PostgreSQL refuses it
+otherwise (2BP01); else revoking means that the role can never log in again, and what is left
+for a person to do is said. A role has one password, so rotating it is one statement as well,
+and the old one dies with it. Sources: PostgreSQL documentation, ALTER ROLE, DROP ROLE, DO,
+"Dropping Roles", pg_terminate_backend.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ from psycopg import sql
 from backends.contract import NO_SESSIONS, Call, Hazard, Phase, Proposal, Retry, Step, Value, Verb
 from backends.errors import Unsupported
 from backends.model import Token, TokenState
+from backends.postgres import names
 from backends.postgres.consumers import Uses
 from backends.postgres.roles import state
-from backends.postgres.wire import Reader, Row
+from backends.postgres.wire import Read, Reader, Row
 
 BOOTSTRAP: Final = 10
 """The oid of the role that initdb made. PostgreSQL refuses to drop it."""
@@ -30,20 +33,37 @@ NEW_VALUE: Final = "'<new value>'"
 """What a plan shows in the place of the verifier that is sent."""
 
 
+class Target(NamedTuple):
+    """A role as a statement can name it."""
+
+    oid: int
+    raw: bytes
+    """The bytes of its name."""
+
+    def call(self, words: str, attributes: str = "") -> Call:
+        """One statement about the role: ``ALTER ROLE "app" NOLOGIN``."""
+        rest = f" {attributes}" if attributes else ""
+        if (name := names.exact(self.raw)) is not None:
+            return Call("sql", words, f"{quoted(name)}{rest}")
+        # The server reads the name itself and writes it back to itself, byte by byte.
+        made = sql.Literal(f"{words} %I{rest}").as_string(None).strip()
+        named = f"format({made}, rolname) FROM pg_roles WHERE oid = {self.oid}"
+        return Call("sql", "DO", f"$role$ BEGIN EXECUTE (SELECT {named}); END $role$")
+
+
 def quoted(name: str) -> str:
     """A role's name as an SQL identifier, whatever characters it holds."""
     return sql.Identifier(name).as_string(None)
 
 
-def statement(which: str, oid: int, name: str) -> Call:
+def statement(which: str, target: Target) -> Call:
     """The one statement of a step. ``Call.line`` is exactly what is sent."""
-    role = quoted(name)
     if which == DISCONNECT:
         # By oid: sessions of a role that was dropped have no name any more.
-        sessions = f"pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = {oid}"
+        sessions = f"pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = {target.oid}"
         return Call("sql", "SELECT", f"{sessions} AND pid <> pg_backend_pid()")
     if which == DROP:
-        return Call("sql", "DROP ROLE", role)
+        return target.call("DROP ROLE")
     attributes = {
         CONTAIN: "NOLOGIN",
         RESTORE: "LOGIN",
@@ -51,18 +71,40 @@ def statement(which: str, oid: int, name: str) -> Call:
         # Nothing but the password: VALID UNTIL and the attributes stay as they are.
         ROTATE: f"PASSWORD {NEW_VALUE}",
     }[which]
-    return Call("sql", "ALTER ROLE", f"{role} {attributes}")
+    return target.call("ALTER ROLE", attributes)
 
 
-def rotation(name: str, verifier: str) -> str:
+def rotation(target: Target, verifier: str) -> str:
     """The statement of a rotation as it is sent, with the verifier in its place."""
-    return f"ALTER ROLE {quoted(name)} PASSWORD {sql.Literal(verifier).as_string(None)}"
+    return target.call("ALTER ROLE", f"PASSWORD {sql.Literal(verifier).as_string(None)}").line
 
 
-def allowed(oid: int, name: str) -> tuple[Call, ...]:
+async def touched(read: Read, which: str, target: Target) -> bool:
+    """Whether the statement, in the transaction that is still open, went to this very role.
+
+    A name may go to another role between the look and the change. The change holds what it
+    changed until the transaction ends: the role that still has the name is the one that was
+    altered, and a drop's own lock names the one that was dropped.
+    """
+    if which == DISCONNECT:
+        return True
+    if which == DROP:
+        return bool(await read(_DROPPED, {"oid": target.oid}))
+    rows = await read(NAMED, {"oid": target.oid})
+    return [row["raw"] for row in rows] == [target.raw]
+
+
+NAMED: Final = "SELECT namesend(rolname) AS raw FROM pg_roles WHERE oid = %(oid)s"
+_DROPPED: Final = (
+    "SELECT 1 AS found FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'object'"
+    " AND classid = 'pg_authid'::regclass AND objid = %(oid)s"
+)
+
+
+def allowed(target: Target) -> dict[str, Call]:
     """Every call that may be made on a role: anything else is not ours and is not sent."""
     every = (CONTAIN, RESTORE, DROP, DISABLE, DISCONNECT, ROTATE)
-    return tuple(statement(which, oid, name) for which in every)
+    return {which: statement(which, target) for which in every}
 
 
 class Acting(NamedTuple):
@@ -105,20 +147,20 @@ def propose(verb: Verb, token: Token, row: Row, found: Uses, who: Acting) -> Pro
     Raises:
         Unsupported: the verb makes no sense here, with what a person can do instead.
     """
-    oid, name = int(row["oid"]), str(row["rolname"])
+    target = Target(row["oid"], row["raw"])
     hazards = _hazards(verb, row, found, who)
     if verb is Verb.ROTATE:
         hazards += _about_rotation(token)
-        return _rotate(token, statement(ROTATE, oid, name), found, hazards)
+        return _rotate(token, statement(ROTATE, target), found, hazards)
     if verb is Verb.DISCONNECT:
-        return _disconnect(token, statement(DISCONNECT, oid, name), found, hazards)
+        return _disconnect(token, statement(DISCONNECT, target), found, hazards)
     if verb is Verb.RESTORE:
-        return _restore(token, row, statement(RESTORE, oid, name), hazards)
+        return _restore(token, row, target, hazards)
     if verb is Verb.CONTAIN:
-        return _contain(token, statement(CONTAIN, oid, name), found, hazards)
-    if found.dependencies or oid == BOOTSTRAP:
-        return _disable(token, statement(DISABLE, oid, name), found, hazards)
-    return _drop(token, statement(DROP, oid, name), found, hazards)
+        return _contain(token, target, found, hazards)
+    if found.dependencies or target.oid == BOOTSTRAP:
+        return _disable(token, statement(DISABLE, target), found, hazards)
+    return _drop(token, statement(DROP, target), found, hazards)
 
 
 def _drop(token: Token, call: Call, found: Uses, hazards: tuple[Hazard, ...]) -> Proposal:
@@ -168,13 +210,13 @@ def _disable(token: Token, call: Call, found: Uses, hazards: tuple[Hazard, ...])
     )
 
 
-def _contain(token: Token, call: Call, found: Uses, hazards: tuple[Hazard, ...]) -> Proposal:
+def _contain(token: Token, target: Target, found: Uses, hazards: tuple[Hazard, ...]) -> Proposal:
     step = Step(
         id=CONTAIN,
         verb=Verb.CONTAIN,
         token=token.ref,
         title="Forbid log-in; the password is kept",
-        call=call,
+        call=statement(CONTAIN, target),
         retry=Retry.FREE,
         reversible=True,
         expect=TokenState.DISABLED.value,
@@ -184,11 +226,11 @@ def _contain(token: Token, call: Call, found: Uses, hazards: tuple[Hazard, ...])
         hazards=hazards,
         collateral=_left_open(found),
         takes_effect="at once for new log-ins; on replicas after their replay lag",
-        undo=statement(RESTORE, int(token.ref.id), token.name).line,
+        undo=statement(RESTORE, target).line,
     )
 
 
-def _restore(token: Token, row: Row, call: Call, hazards: tuple[Hazard, ...]) -> Proposal:
+def _restore(token: Token, row: Row, target: Target, hazards: tuple[Hazard, ...]) -> Proposal:
     if row["until"] == 0.0:
         raise Unsupported(
             "the role was revoked: its password is destroyed",
@@ -200,7 +242,7 @@ def _restore(token: Token, row: Row, call: Call, hazards: tuple[Hazard, ...]) ->
         verb=Verb.RESTORE,
         token=token.ref,
         title="Allow log-in again, with the password it had",
-        call=call,
+        call=statement(RESTORE, target),
         retry=Retry.FREE,
         reversible=True,
         expect=after.value,
@@ -210,7 +252,7 @@ def _restore(token: Token, row: Row, call: Call, hazards: tuple[Hazard, ...]) ->
         hazards=hazards,
         collateral=("It can log in already: this changes nothing.",) if row["rolcanlogin"] else (),
         takes_effect="at once",
-        undo=statement(CONTAIN, int(token.ref.id), token.name).line,
+        undo=statement(CONTAIN, target).line,
     )
 
 

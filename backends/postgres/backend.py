@@ -31,7 +31,16 @@ from backends.contract import (
     Verb,
     WhoAmI,
 )
-from backends.errors import AuthFailed, BackendError, ConfigError, NotFound, Unsupported
+from backends.errors import (
+    AuthFailed,
+    BackendError,
+    BadAnswer,
+    ConfigError,
+    Forbidden,
+    NotFound,
+    ServerFault,
+    Unsupported,
+)
 from backends.model import (
     AuditEvent,
     Dependents,
@@ -43,8 +52,9 @@ from backends.model import (
     Secret,
     Token,
     TokenRef,
+    use,
 )
-from backends.postgres import actions, consumers, identify, log, roles, scram, wire
+from backends.postgres import actions, consumers, identify, log, names, roles, scram, wire
 from backends.postgres.declared import OPTIONS, SSL_MODES, capabilities
 
 ALPHABET: Final = string.ascii_letters + string.digits
@@ -91,7 +101,7 @@ class Postgres(Backend):
         if config.read is None:
             raise ConfigError(f"{config.name} has no password to read with", option="read")
         self._reader = wire.Reader(self._address, self._user, config.read)
-        self._names: dict[str, str] = {}
+        self._names: dict[str, bytes] = {}
         """Names by oid as they were last seen: a dropped role's is needed to try its password."""
 
     def capabilities(self) -> Capabilities:
@@ -155,7 +165,7 @@ class Postgres(Backend):
                 yield Gap(roles.SCOPE, GapKind.FAILED, f"roles after {seen}: {error}", error.hint)
                 return
             for row in rows:
-                self._names[str(row["oid"])] = row["rolname"]
+                self._names[str(row["oid"])] = row["raw"]
                 yield roles.token(self.name, row, around)
             seen += len(rows)
             yield Progress(seen, None, "login roles")
@@ -180,32 +190,41 @@ class Postgres(Backend):
                 "PostgreSQL tells of none by SQL; set log_file to the server's JSON log.",
             )
             return
-        tail, gaps = await self._log()
-        for gap in gaps:
-            yield gap
-        if tail is None:
-            return
-        names = await self._reader.rows(
-            "pg_roles", "SELECT oid::bigint AS oid, rolname FROM pg_roles"
+        unlogged = await self._unlogged()
+        try:
+            told = await self._log(self._log_file, since)
+        except BackendError as error:
+            # A server that writes no such log is why there is none.
+            raise (unlogged or error) from None
+        rows = await self._reader.rows(
+            "pg_roles", "SELECT oid::bigint AS oid, namesend(rolname) AS raw FROM pg_roles"
         )
-        refs = {row["rolname"]: self._ref(row["oid"]) for row in names}
-        if tail.begins is not None and tail.begins > since and tail.cut:
-            what = f"events before {tail.begins:%Y-%m-%d %H:%M}"
-            yield Gap(self.name, GapKind.LIMITED, what, until=tail.begins)
-        for line in tail.lines:
+        refs = {row["raw"]: self._ref(row["oid"]) for row in rows}
+        for gap in log.gaps(told, self.name, since, until):
+            yield gap
+        for line in told.lines:
+            if told.open is not None and line.at >= told.open:
+                # Later readings tell of it, once it is known what came before it.
+                break
             if line.at >= since and (until is None or line.at < until):
                 yield AuditEvent(
                     id=line.id,
                     at=line.at,
                     action=line.action,
+                    sort=use(line.outcome),
                     outcome=line.outcome,
-                    token=refs.get(line.role),
+                    token=refs.get(line.raw),
                     actor=line.role,
                     source=line.source,
                     agent=line.agent,
                     origin="server log",
                     detail=line.detail,
                 )
+        if unlogged is not None:
+            raise unlogged
+        if (end := log.unread(told)) is not None:
+            # Raised, so that nobody takes the log for read up to now.
+            raise BadAnswer(f"{self._log_file}: its newest {end.words}", log.HINT)
 
     async def dependents(self, ref: TokenRef) -> Dependents:
         """What uses the role. One that was dropped is told of while sessions of it are open.
@@ -278,9 +297,14 @@ class Postgres(Backend):
         """Log in as the role with the value. A role that is gone is tried by its last name."""
         with contextlib.suppress(NotFound):
             await self._row(ref)
-        name = self._names.get(ref.id)
-        if name is None:
+        raw = self._names.get(ref.id)
+        if raw is None:
             return ProbeResult(None, "the role is gone, and its name was never seen here")
+        name = names.exact(raw)
+        if name is None:
+            # Whatever text we sent in its place might be the name of another role.
+            why = "its name is no UTF-8 text, so a log-in cannot be tried from here"
+            return ProbeResult(None, why)
         password = identify.split(secret).password
         settings = {"default_transaction_read_only": "on"}
         try:
@@ -303,7 +327,7 @@ class Postgres(Backend):
         row = await roles.one(self._reader, number)
         if row is None:
             raise NotFound(f"{self.name} has no role with the oid {number}")
-        self._names[ref.id] = row["rolname"]
+        self._names[ref.id] = row["raw"]
         return row
 
     async def _outlived(self, ref: TokenRef, version: int) -> tuple[wire.Row, consumers.Uses]:
@@ -316,56 +340,84 @@ class Postgres(Backend):
         found = await consumers.uses(self._reader, oid, version)
         if not found.live:
             raise NotFound(f"{self.name} has no role with the oid {oid}, and no session of one")
-        name = self._names.get(ref.id, f"oid {oid}, dropped")
-        return {"oid": oid, "rolname": name, "rolsuper": False}, found
+        raw = self._names.get(ref.id, b"")
+        name = names.shown(raw) or f"oid {oid}, dropped"
+        return {"oid": oid, "rolname": name, "raw": raw, "rolsuper": False}, found
 
     async def _surroundings(self) -> tuple[roles.Surroundings, tuple[Gap, ...]]:
-        tail, gaps = await self._log()
-        if tail is None:
-            return await roles.surroundings(self._reader), gaps
-        return await roles.surroundings(self._reader, log.logins(tail), tail.begins), gaps
-
-    async def _log(self) -> tuple[log.LogTail | None, tuple[Gap, ...]]:
-        scope, path = "server log", self._log_file
-        if path is None:
-            return None, ()
+        if self._log_file is None:
+            return await roles.surroundings(self._reader), ()
+        scope = "server log"
         try:
-            tail = await asyncio.to_thread(log.read, path)
-        except OSError as error:
-            kind = GapKind.REFUSED if isinstance(error, PermissionError) else GapKind.FAILED
-            what = f"log-ins: cannot read {path}: {error.strerror}"
-            return None, (Gap(scope, kind, what, "Mend log_file, or the file's permissions."),)
-        if tail.odd and not tail.lines:
-            hint = "It must be the JSON log: log_destination = jsonlog, log_timezone = UTC."
-            return tail, (Gap(scope, GapKind.FAILED, f"log-ins: {path} is no JSON log", hint),)
-        return tail, ()
+            told = await self._log(self._log_file)
+        except BackendError as error:
+            kind = GapKind.REFUSED if isinstance(error, Forbidden) else GapKind.FAILED
+            gap = Gap(scope, kind, f"log-ins: {error.message}", error.hint)
+            return await roles.surroundings(self._reader), (gap,)
+        lost = sum(stretch.lines for stretch in told.odd)
+        gaps: tuple[Gap, ...] = ()
+        if lost:
+            what = f"log-ins: {lost:,} lines of {self._log_file} cannot be understood"
+            gaps = (Gap(scope, GapKind.FAILED, what, log.HINT),)
+        return await roles.surroundings(self._reader, log.logins(told), told.begins), gaps
 
-    def _check(self, step: Step) -> Callable[[wire.Ready], Awaitable[str]]:
+    async def _log(self, path: Path, since: datetime | None = None) -> log.LogTail:
+        """The server's log, back to ``since`` where it can be read so far.
+
+        Raises:
+            Forbidden, ServerFault: it cannot be read.
+            BadAnswer: it is none that can be understood.
+        """
+        try:
+            told = await asyncio.to_thread(log.read, path, datetime.now(UTC), since)
+        except OSError as error:
+            kind = Forbidden if isinstance(error, PermissionError) else ServerFault
+            raise kind(
+                f"cannot read {path}: {error.strerror}", "Mend log_file, or the file's permissions."
+            ) from None
+        if told.begins is None:
+            why = told.odd[-1].words if told.odd else "there is no line in it yet"
+            raise BadAnswer(f"nothing can be read from {path}: {why}", log.HINT)
+        return told
+
+    async def _unlogged(self) -> BackendError | None:
+        """Why the server's log cannot tell of every use, by the server's own settings."""
+        (row,) = await self._reader.rows("what the server logs", log.SETTINGS)
+        if not (why := log.missing(row)):
+            return None
+        return BackendError(f"the server's log does not tell of every log-in: {why}", log.HINT)
+
+    def _check(self, step: Step) -> Callable[[wire.Ready], Awaitable[wire.Checked]]:
         """Looks at the role over the acting connection, right before the statement.
 
         The plan's statement names the role, and a name may have gone to another role
         since: what is sent must be what this module would write for that oid now.
         """
 
-        async def check(ready: wire.Ready) -> str:
+        async def check(ready: wire.Ready) -> wire.Checked:
             oid = int(step.token.id) if step.token.id.isdigit() else 0
-            query = "SELECT rolname FROM pg_roles WHERE oid = %(oid)s"
-            rows = await ready.read(query, {"oid": oid})
-            name = rows[0]["rolname"] if rows else ""
+            rows = await ready.read(actions.NAMED, {"oid": oid})
+            target = actions.Target(oid, rows[0]["raw"] if rows else b"")
             if not rows and step.verb in (Verb.ROTATE, Verb.RESTORE):
                 raise wire.Stop(OutcomeState.NOT_SENT, "the role is gone; nothing was sent")
             if not rows and step.verb is not Verb.DISCONNECT:
                 raise wire.Stop(OutcomeState.ALREADY, "the role is gone already; nothing was sent")
-            if step.call not in actions.allowed(oid, name):
+            which = next((w for w, c in actions.allowed(target).items() if c == step.call), None)
+            if which is None:
                 raise wire.Stop(
                     OutcomeState.NOT_SENT,
-                    f"the role is called {name!r} now, or the statement is not one of ours: "
-                    "plan anew",
+                    f"the role is called {names.shown(target.raw)!r} now, or the statement is "
+                    "not one of ours: plan anew",
                 )
-            if step.call != actions.statement(actions.ROTATE, oid, name):
-                return step.call.line
+
+            async def confirm() -> bool:
+                return await actions.touched(ready.read, which, target)
+
+            if which != actions.ROTATE:
+                return wire.Checked(step.call.line, confirm)
             try:
-                return actions.rotation(name, scram.verifier(ready.session, name, permit.value()))
+                verifier = scram.verifier(ready.session, names.shown(target.raw), permit.value())
+                return wire.Checked(actions.rotation(target, verifier), confirm)
             except ValueError as error:
                 # The text of a UnicodeError would hold the value.
                 why = "it is no Unicode text" if isinstance(error, UnicodeError) else str(error)

@@ -16,7 +16,7 @@ from backends.contract import (
     Support,
     Verb,
 )
-from backends.model import EvidenceLevel
+from backends.model import Covers, EvidenceLevel
 from backends.postgres.roles import ATTRIBUTES, KIND
 
 SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -78,6 +78,7 @@ def capabilities(has_log: bool) -> Capabilities:
         ),
         slots=1,
         ceiling=EvidenceLevel.SILENT if has_log else EvidenceLevel.REFUSED,
+        covers=Covers.USES if has_log else Covers.PART,
         admin_grants=(ATTRIBUTES["rolsuper"],),
         notes=(
             "Owner: the role's comment, as `owner: NAME` or a name alone. It is a claim.",

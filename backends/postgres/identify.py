@@ -56,7 +56,7 @@ async def oids(reader: Reader, rights: Powers, server: str, secret: Secret) -> I
         return await _by_name(reader, role, server if host in (None, "", server) else "")
     rows = await reader.rows(
         "pg_authid",
-        "SELECT oid::bigint AS oid, rolname, rolpassword FROM pg_authid"
+        "SELECT oid::bigint AS oid, namesend(rolname) AS raw, rolpassword FROM pg_authid"
         " WHERE rolpassword IS NOT NULL AND (%(role)s::text IS NULL OR rolname = %(role)s)"
         " ORDER BY oid LIMIT %(limit)s",
         {"role": role, "limit": MAX_TRIED + 1},
@@ -66,7 +66,7 @@ async def oids(reader: Reader, rights: Powers, server: str, secret: Secret) -> I
         return [
             row["oid"]
             for row in rows[:MAX_TRIED]
-            if scram.matches(row["rolpassword"], row["rolname"], password)
+            if scram.matches(row["rolpassword"], row["raw"], password)
         ]
 
     found = await asyncio.to_thread(compare)

@@ -27,6 +27,7 @@ from backends.model import (
     not_read,
     not_tracked,
 )
+from backends.postgres import names
 from backends.postgres.wire import Reader, Row
 
 KIND: Final = "login-role"
@@ -49,18 +50,19 @@ MAX_CLAIM: Final = 64
 """Characters of a one-line comment without ``owner:`` that still passes for a name."""
 
 _COLUMNS: Final = """
-    SELECT r.oid::bigint AS oid, r.rolname, r.rolcanlogin, r.rolsuper, r.rolinherit,
-           r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolbypassrls, r.rolconnlimit,
-           r.rolconfig, extract(epoch FROM r.rolvaliduntil)::float8 AS until,
+    SELECT r.oid::bigint AS oid, r.rolname, namesend(r.rolname) AS raw, r.rolcanlogin, r.rolsuper,
+           r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolbypassrls,
+           r.rolconnlimit, r.rolconfig, extract(epoch FROM r.rolvaliduntil)::float8 AS until,
            shobj_description(r.oid, 'pg_authid') AS comment, now() AS now
     FROM pg_roles r
 """
 
+# Names are looked into as bytes: functions on text refuse what is no text in this database.
 # A role that cannot log in is a token only if it once was one: a date on its password
 # says so, and so does that no other role gets anything through it (a group has members).
 # A role that holds a contained login's rights for others is thus the one case not listed.
 _LISTED: Final = """
-    WHERE r.oid > %(after)s AND r.rolname !~ '^pg_'
+    WHERE r.oid > %(after)s AND substr(namesend(r.rolname), 1, 3) <> 'pg_'::bytea
       AND (r.rolcanlogin OR r.rolvaliduntil IS NOT NULL OR NOT EXISTS
            (SELECT FROM pg_auth_members m WHERE m.roleid = r.oid AND {uses}))
     ORDER BY r.oid LIMIT %(page)s
@@ -149,7 +151,8 @@ class Surroundings(NamedTuple):
     owned: Mapping[int, Sequence[Row]]
     privileges: Mapping[int, Sequence[Row]]
     passwords: Mapping[int, str]
-    logins: Mapping[str, Login]
+    logins: Mapping[bytes, Login]
+    """By the bytes of the role's name."""
     log_begins: datetime | None
 
 
@@ -160,7 +163,7 @@ async def powers(reader: Reader) -> Powers:
 
 
 async def surroundings(
-    reader: Reader, logins: Mapping[str, Login] = {}, log_begins: datetime | None = None
+    reader: Reader, logins: Mapping[bytes, Login] = {}, log_begins: datetime | None = None
 ) -> Surroundings:
     """Read everything that roles have in common.
 
@@ -316,7 +319,7 @@ def _last_use(
             known(where, source, session["now"]) if sees else hidden,
             known(purpose, source, session["now"]) if sees else hidden,
         )
-    if login := around.logins.get(row["rolname"]):
+    if login := around.logins.get(row["raw"]):
         source = "server log"
         return (
             known(login.at, source),
@@ -331,6 +334,8 @@ def _last_use(
 
 def _facts(row: Row, around: Surroundings, total: int) -> tuple[tuple[str, str], ...]:
     facts = [("login", "yes" if row["rolcanlogin"] else "no")]
+    if names.exact(row["raw"]) is None:
+        facts.insert(0, ("name", f"no UTF-8: shown with escapes; its bytes are {row['raw'].hex()}"))
     scheme = "needs SELECT on pg_authid to be known"
     if around.powers.verifiers:
         scheme = around.passwords.get(row["oid"], "none")

@@ -40,10 +40,13 @@ def verifier(connection: pq.abc.PGconn, role: str, password: Secret) -> str:
     return computed.decode()
 
 
-def matches(stored: str, role: str, password: Secret) -> bool:
-    """Whether a stored verifier was made from this password. An unreadable one matches nothing."""
+def matches(stored: str, role: bytes, password: Secret) -> bool:
+    """Whether a stored verifier was made from this password. An unreadable one matches nothing.
+
+    ``role`` is the name's bytes: MD5 is over those.
+    """
     if stored.startswith("md5"):
-        mixed = (password.reveal() + role).encode("utf-8", "surrogatepass")
+        mixed = password.reveal().encode("utf-8", "surrogatepass") + role
         digest = hashlib.md5(mixed, usedforsecurity=False).hexdigest()
         return hmac.compare_digest(stored, f"md5{digest}")
     try:

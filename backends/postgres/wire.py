@@ -17,6 +17,7 @@ from typing import Any, LiteralString, NamedTuple, TypeVar
 
 import psycopg
 from psycopg.adapt import Loader
+from psycopg.pq import DiagnosticField
 from psycopg.rows import DictRow, dict_row
 
 from backends import permit
@@ -33,6 +34,7 @@ from backends.errors import (
     Unreachable,
 )
 from backends.model import Secret
+from backends.postgres import names
 
 T = TypeVar("T")
 Connection = psycopg.AsyncConnection[DictRow]
@@ -66,15 +68,23 @@ class Address(NamedTuple):
     statement_timeout: int
 
 
-class _Lenient(Loader):
-    """Text that may hold bytes of another encoding: they are shown as escapes.
+class _Name(Loader):
+    """A name for people. One that is not UTF-8 must not end the listing of all the others.
 
-    Role names live in catalogs that databases of different encodings share. One name
-    that is not UTF-8 must not end the listing of all the others.
+    What is to be exact is read with ``namesend`` as bytes: see :mod:`backends.postgres.names`.
     """
 
     def load(self, data: bytes | bytearray | memoryview) -> str:
-        return bytes(data).decode("utf-8", "backslashreplace")
+        return names.shown(bytes(data))
+
+
+class _Text(Loader):
+    """Text in the encoding of the database, which is asked only where it is not UTF-8."""
+
+    def load(self, data: bytes | bytearray | memoryview) -> str:
+        status = self.connection.pgconn.parameter_status if self.connection else None
+        encoding = (status(b"server_encoding") if status else None) or b"UTF8"
+        return names.text(bytes(data), encoding.decode("ascii", "replace"))
 
 
 async def connect(
@@ -104,7 +114,9 @@ async def connect(
         "sslmode": address.sslmode,
         "connect_timeout": address.connect_timeout,
         "application_name": application[:63],
-        "client_encoding": "UTF8",
+        # No conversion: what goes over the wire are the catalogs' own bytes, and a database
+        # in which they cannot be converted to UTF-8 is read as any other.
+        "client_encoding": "SQL_ASCII",
         "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         "keepalives_idle": 10,
         "keepalives_interval": 5,
@@ -121,14 +133,16 @@ async def connect(
         )
     except psycopg.Error as error:
         raise connect_error(error, user, address) from None
-    for name in ("name", "text", "varchar"):
-        connection.adapters.register_loader(name, _Lenient)
+    connection.adapters.register_loader("name", _Name)
+    for name in ("text", "varchar"):
+        connection.adapters.register_loader(name, _Text)
     return connection
 
 
 def connect_error(error: psycopg.Error, user: str, address: Address) -> BackendError:
     """What a failed login means. libpq gives no SQLSTATE here, only the server's words."""
-    words = " ".join(str(error).split())[:300]
+    told = names.shown(error.pgconn.error_message) if error.pgconn is not None else str(error)
+    words = " ".join(told.split())[:300]
     where = f"{address.host}:{address.port}"
     if isinstance(error, psycopg.errors.ConnectionTimeout):
         return Unreachable(f"no connection to {where} in {address.connect_timeout} s")
@@ -163,9 +177,10 @@ def connect_error(error: psycopg.Error, user: str, address: Address) -> BackendE
 def query_error(error: psycopg.Error, what: str) -> BackendError:
     """What a failed read means, by its SQLSTATE (PostgreSQL documentation, appendix A)."""
     state = error.sqlstate or ""
-    words = f"{what}: {error.diag.message_primary or type(error).__name__}"
+    message = said(error, DiagnosticField.MESSAGE_PRIMARY)
+    words = f"{what}: {message or type(error).__name__}"
     if state == "42501":
-        return Forbidden(words, f"Grant what is missing: {error.diag.message_primary}.")
+        return Forbidden(words, f"Grant what is missing: {message}.")
     if state in ("57014", "55P03", "25P03"):
         return TimedOut(words, "Raise statement_timeout in the configuration if it is just slow.")
     if state.startswith("53"):
@@ -174,7 +189,14 @@ def query_error(error: psycopg.Error, what: str) -> BackendError:
         return AuthFailed(words)
     if not state or state.startswith(("08", "57P", "XX", "58")):
         return ServerFault(f"{words} [{state or 'connection lost'}]")
-    return BadAnswer(f"{words} [{state}]", "Is this a PostgreSQL server of version 12 or newer?")
+    old = "Is this a PostgreSQL server of version 12 or newer?" if state.startswith("42") else ""
+    return BadAnswer(f"{words} [{state}]", old)
+
+
+def said(error: psycopg.Error, field: DiagnosticField) -> str:
+    """The server's own words. psycopg takes them for ASCII, as we ask for no conversion."""
+    raw = error.pgresult.error_field(field) if error.pgresult is not None else None
+    return names.shown(raw) if raw else ""
 
 
 async def within(connection: Connection, seconds: float, work: Awaitable[T]) -> T:
@@ -300,11 +322,24 @@ class Stop(Exception):
         self.state = state
 
 
+Read = Callable[..., Awaitable[Sequence[Row]]]
+"""Gives the rows of a query, over the connection of a change."""
+
+
 class Ready(NamedTuple):
     """What a check before a change has: a way to read over the very connection, and itself."""
 
-    read: Callable[..., Awaitable[Sequence[Row]]]
+    read: Read
     session: psycopg.pq.abc.PGconn
+
+
+class Checked(NamedTuple):
+    """What a check gives: the statement, and how to see that it did what it was to do."""
+
+    statement: str
+    """``call.line``, with a verifier where the plan shows "<new value>"."""
+    confirm: Callable[[], Awaitable[bool]]
+    """Asked in the statement's own transaction, which is taken back unless it says yes."""
 
 
 async def change(
@@ -312,12 +347,11 @@ async def change(
     user: str,
     password: Secret | None,
     call: Call,
-    check: Callable[[Ready], Awaitable[str]],
+    check: Callable[[Ready], Awaitable[Checked]],
 ) -> Outcome:
     """Send the one statement of a planned call, once. Raises only ``NoIntent``.
 
-    ``check`` looks before it over the very connection, may raise :class:`Stop`, and gives
-    the statement: ``call.line``, with a verifier where the plan shows "<new value>".
+    ``check`` looks before it over the very connection, and may raise :class:`Stop`.
     """
     intent = permit.spend(call)
     started = time.monotonic()
@@ -343,9 +377,15 @@ async def change(
 
     sent = False
     try:
-        statement = await check(Ready(read, connection.pgconn))
+        await within(connection, limit, _run(connection, "BEGIN"))
+        statement, confirm = await check(Ready(read, connection.pgconn))
         sent = True
         status = await within(connection, limit, _run(connection, statement))
+        if not await confirm():
+            # Nothing is left of it when the connection ends.
+            detail = "its name went to another role at that moment: it was taken back; plan anew"
+            return outcome(OutcomeState.REJECTED, "", detail, session)
+        await within(connection, limit, _run(connection, "COMMIT"))
         return outcome(OutcomeState.APPLIED, *status, session)
     except Stop as stop:
         return outcome(stop.state, "", str(stop), session)
@@ -371,8 +411,9 @@ def _refusal(error: Exception, sent: bool) -> tuple[OutcomeState, str, str]:
     if not isinstance(error, psycopg.Error):
         return (OutcomeState.UNKNOWN if sent else OutcomeState.NOT_SENT), "", type(error).__name__
     state = error.sqlstate or ""
-    words = error.diag.message_primary or f"no answer ({type(error).__name__})"
-    more = [text for text in (error.diag.message_detail, error.diag.message_hint) if text]
+    words = said(error, DiagnosticField.MESSAGE_PRIMARY) or f"no answer ({type(error).__name__})"
+    fields = (DiagnosticField.MESSAGE_DETAIL, DiagnosticField.MESSAGE_HINT)
+    more = [text for field in fields if (text := said(error, field))]
     detail = "; ".join([words, *more])[:1000]
     if not sent:
         return OutcomeState.NOT_SENT, state, detail

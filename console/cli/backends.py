@@ -20,6 +20,7 @@ from console.contact import Contact
 from console.errors import Exit
 from console.inventory import export
 from console.inventory.search import BackendState, Inventory
+from console.response import escrow
 from console.settings import BackendTable, paths
 from console.text import age
 
@@ -64,6 +65,11 @@ def run(chosen: argparse.Namespace) -> int:
     told = asyncio.run(ask_all())
     if chosen.json:
         print(export.dumps(told))
+    else:
+        ready = escrow.readiness(loaded.response.escrow)
+        output.line(ready.words)
+        if ready.hint:
+            output.line(f"  next: {ready.hint}")
     broken = sum("error" in backend for backend in told)
     if not broken:
         return Exit.OK
@@ -193,6 +199,6 @@ def _matrix(capabilities: dict[str, Any]) -> None:
             ),
         ]
     )
-    output.table(header, rows, [22] + [28] * len(kinds))
+    output.table(header, rows, [22] + [28] * len(kinds), key=1)
     for what in capabilities.get("unlistable", []):
         output.line(f"  cannot be listed: {what}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 
 from backends import registry
 from backends.errors import BackendError, ConfigError
@@ -11,8 +12,11 @@ from backends.origin import OURS
 from backends.sinks import registry as sinks
 from console import settings
 from console.cli import output
-from console.errors import Exit
-from console.settings import BackendTable, Problem, Settings, paths
+from console.cli.inventory import opened
+from console.errors import Exit, StoreError
+from console.response import escrow, places
+from console.response.places import Misfit
+from console.settings import BackendTable, Paths, Problem, Settings, paths
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -22,20 +26,72 @@ def run(chosen: argparse.Namespace) -> int:
         output.line(str(where.config))
         return Exit.OK
     loaded = settings.load(where.config)
-    found = problems(loaded)
+    ready = escrow.readiness(loaded.response.escrow)
+    fits = _fits(loaded, where)
+    found = [*problems(loaded), *_unkept(loaded, ready), *_unplaced(loaded, fits)]
     for problem in sorted(set(found)):
         place = f"{where.config}:{problem.line}" if problem.line else str(where.config)
         output.error(f"{place}: {problem.message}", problem.hint)
     for name, sink in loaded.sinks.items():
-        output.line(f"sink {name}: {sink.table.get('type', '?')}")
+        output.line(f"sink {name}: {sink.table.get('type', '?')}{_told(fits.get(name))}")
     for name, source in loaded.sources.items():
         output.line(f"source {name}: {source.table.get('type', '?')}")
     for table in loaded.backends:
         output.line(f"{table.name}: {_row(table, found)}")
+    output.line(ready.words)
+    if not ready.keys and ready.hint:
+        output.line(f"  {ready.hint}")
     if found:
         return Exit.USAGE
     output.line(f"{where.config} is in order; {len(loaded.backends)} backends")
     return Exit.OK
+
+
+def _fits(loaded: Settings, where: Paths) -> dict[str, Misfit | str]:
+    """What is known of each sink's places: tokens without one, or that none is known yet."""
+    found: dict[str, Misfit | str] = {}
+    for name, table in loaded.sinks.items():
+        # What is wrong with a sink itself is said by ``problems``.
+        with contextlib.suppress(BackendError):
+            sink = sinks.configure(name, table.table)
+            if not places.by_outside_words(sink):
+                continue
+            if not where.inventory.exists():
+                found[name] = "not known yet whether every token has a place: token-console sync"
+                continue
+            try:
+                with opened(where) as inventory:
+                    if misfit := places.misfit(sink, inventory):
+                        found[name] = misfit
+            except StoreError as error:
+                found[name] = f"not known whether every token has a place: {error}"
+    return found
+
+
+def _told(fit: Misfit | str | None) -> str:
+    if fit is None or isinstance(fit, str):
+        return f"; {fit}" if fit else ""
+    return f"; {fit.unfit:,} of {fit.of:,} tokens have no place there: {fit.example}. {fit.hint}"
+
+
+def _unplaced(loaded: Settings, fits: dict[str, Misfit | str]) -> list[Problem]:
+    """A sink that has a place for no token at all is a mistake in the file."""
+    return [
+        Problem(
+            loaded.sinks[name].line,
+            f"sink {name}: it has a place for none of {fit.of:,} tokens: {fit.example}",
+            fit.hint,
+        )
+        for name, fit in fits.items()
+        if isinstance(fit, Misfit) and fit.unfit == fit.of
+    ]
+
+
+def _unkept(loaded: Settings, ready: escrow.Readiness) -> list[Problem]:
+    """A key that the file names and that nothing can be sealed to."""
+    if ready.keys or not loaded.response.escrow:
+        return []
+    return [Problem(loaded.line_in("response", "escrow"), f"escrow: {ready.why}", ready.hint)]
 
 
 def _row(table: BackendTable, found: list[Problem]) -> str:

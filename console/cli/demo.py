@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import shutil
 from pathlib import Path
 
-from console import settings
+from console import ownership, settings
 from console.cli import output
 from console.cli.screen import open_screen
 from console.errors import Exit, UsageError
@@ -25,7 +26,9 @@ MARKER = ".token-console-demo"
 
 def home(chosen: Path | None) -> Path:
     """Where the demo lives: apart from any real configuration."""
-    return (chosen or paths().state) / "demo"
+    if chosen is None and (named := os.environ.get("TOKEN_CONSOLE_HOME")):
+        chosen = Path(named)  # The same as --home, here too.
+    return (chosen.expanduser() if chosen is not None else paths().state) / "demo"
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -58,6 +61,7 @@ def _throw_away(place: Path) -> None:
 def _make(place: Path, estate: Path, tokens: int, seed: int) -> None:
     from backends.estate import create
 
+    ownership.must_be_ours(place)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     (place / MARKER).touch()
     output.note(f"making an estate of {tokens:,} tokens in {place} ...")
@@ -79,7 +83,9 @@ def _make(place: Path, estate: Path, tokens: int, seed: int) -> None:
             "",
         ]
     sections += _response(place)
-    (place / "config.toml").write_text("\n".join(sections))
+    config = place / "config.toml"
+    config.touch(mode=0o600)
+    config.write_text("\n".join(sections))
 
 
 def _response(place: Path) -> list[str]:

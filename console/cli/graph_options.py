@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-ID = "handle, BACKEND/ID, id or unique name"
+from console.cli.words import ID
 
 
 def add(
@@ -62,7 +62,7 @@ def add(
     assign.add_argument("--reason", required=True, help="why; goes into the journal")
     leaves = one(
         "leaves",
-        "what dies, breaks or is orphaned if a person, app or vendor goes",
+        "what dies, breaks or is orphaned if a person, app, vendor or token goes",
         "token-console owner leaves ana@example.com",
         "owner:leaves",
     )

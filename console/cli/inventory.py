@@ -18,18 +18,23 @@ from console.cli import output
 from console.cli.show import describe
 from console.errors import Exit, UsageError
 from console.inventory import export, query
-from console.inventory.search import COLUMNS, Inventory, Row, Sort
+from console.inventory.naming import LIMIT, told_apart
+from console.inventory.search import COLUMNS, Detail, Inventory, Row, Sort
 from console.settings import Paths, paths
 from console.store import reading
 from console.text import age
 
 if TYPE_CHECKING:
+    from backends.model import Token
     from console.inventory.sync import SyncReport
+    from console.response.about import About
 
 PAGE = 1000
 HISTORY = 1000
 """Lines of a history that are read at least, to say how many there are."""
 MAX_SECRET = 64 * 1024
+AMBIGUOUS = 10
+"""Tokens that are listed where a text means several."""
 
 
 @contextlib.contextmanager
@@ -59,8 +64,13 @@ def one(inventory: Inventory, wanted: str) -> Row:
     if not found:
         raise UsageError(f"no token is called {wanted!r}", "Look for it: token-console list WORDS")
     if len(found) > 1:
-        names = "\n".join(f"{row.handle}  {row.backend}/{row.name}" for row in found[:10])
-        raise UsageError(f"{len(found)} tokens match {wanted!r}; name one by its handle", names)
+        told = told_apart(found[:AMBIGUOUS], time.time())
+        if len(found) > AMBIGUOUS:
+            told.append(f"and {'more' if len(found) == LIMIT else len(found) - AMBIGUOUS}")
+        many = f"{len(found)} or more" if len(found) == LIMIT else str(len(found))
+        raise UsageError(
+            f"{many} tokens are meant by {wanted!r}; name one by its handle", "\n".join(told)
+        )
     return found[0]
 
 
@@ -191,7 +201,8 @@ def _note_stale(inventory: Inventory) -> None:
 
 def show(chosen: argparse.Namespace) -> int:
     """Print all that is known about one token."""
-    with opened(paths(chosen.home)) as inventory:
+    where = paths(chosen.home)
+    with opened(where) as inventory:
         row = one(inventory, chosen.token)
         detail = inventory.detail(row.handle)
         if detail is None:
@@ -199,12 +210,29 @@ def show(chosen: argparse.Namespace) -> int:
         most = max(chosen.history, HISTORY)
         changes = inventory.changes(row.handle, most)
         events = inventory.events(row.handle, most)
+        told = _about(detail, where, inventory)
         if chosen.json:
-            print(export.dumps(export.detail(detail, changes, events)))
+            shown = export.detail(detail, changes, events)
+            print(export.dumps({**shown, "response": told.told()}))
         else:
-            for text in describe(detail, changes, events, datetime.now(UTC), chosen.history):
+            now = datetime.now(UTC)
+            for text in describe(detail, changes, events, now, chosen.history, told):
                 output.line(text)
     return Exit.OK
+
+
+def _about(detail: Detail, where: Paths, inventory: Inventory) -> About:
+    """What the journal tells of a token. Loaded here: most commands read no journal."""
+    from console.journal import opening
+    from console.response.about import about
+
+    def token(handle: str) -> Token | None:
+        found = inventory.detail(handle)
+        return found.token if found is not None else None
+
+    gone = detail.row.presence == "gone"
+    with opening.view(where) as view:
+        return about(detail.token, where, view, time.time(), gone=gone, parent_of=token)
 
 
 def identify(chosen: argparse.Namespace) -> int:

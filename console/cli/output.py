@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
 import sys
 from collections.abc import Iterable, Sequence
 
+from console.cli import tables
 from console.text import safe
 
 
@@ -36,10 +39,27 @@ def progress_done() -> None:
         print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], limits: Sequence[int]) -> None:
-    """Aligned columns, each at most ``limits`` wide; the last one is never padded."""
-    clean = [[safe(value, limit) for value, limit in zip(row, limits, strict=True)] for row in rows]
-    widths = [max(map(len, column)) for column in zip(header, *clean, strict=True)]
-    for row in [list(header), *clean]:
-        padded = (value.ljust(width) for value, width in zip(row, widths, strict=True))
-        print("  ".join(padded).rstrip())
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    limits: Sequence[int],
+    *,
+    key: int = 0,
+) -> None:
+    """Aligned columns that fit the terminal, each at most ``limits`` wide there; else whole.
+
+    ``key`` columns at the left are repeated where the others need several parts.
+    """
+    for text in tables.lines(header, rows, limits, tables.room(), key=key):
+        print(text)
+
+
+def closed() -> bool:
+    """Whether whoever read standard output or standard error has gone."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            watched = select.poll()
+            watched.register(stream.fileno(), 0)
+            if any(told & (select.POLLERR | select.POLLHUP) for _, told in watched.poll(0)):
+                return True
+    return False

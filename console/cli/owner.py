@@ -6,8 +6,10 @@ import argparse
 
 from console.cli import output
 from console.cli.graph import looking, wanted
+from console.cli.inventory import one, opened
 from console.errors import Exit, UsageError
 from console.graph import export, owners
+from console.graph import graph as graphs
 from console.settings import paths
 
 LIMITS = (12, 24, 40, 40, 60)
@@ -31,9 +33,10 @@ def show(chosen: argparse.Namespace) -> int:
         output.line(f"perhaps {found.suggested}; assign: token-console owner assign {row.handle} …")
     if found.disputed:
         output.line("disputed: claims of the same standing name different owners")
-    for one in found.claims:
-        entry = f", journal {one.entry}" if one.entry else ""
-        output.line(f"  {one.how}: {one.owner} ({one.origin}{entry}) {one.reason}".rstrip())
+    for claim in found.claims:
+        entry = f", journal {claim.entry}" if claim.entry else ""
+        line = f"  {claim.how}: {claim.owner} ({claim.origin}{entry}) {claim.reason}"
+        output.line(line.rstrip())
     return Exit.OK
 
 
@@ -72,14 +75,22 @@ def assign(chosen: argparse.Namespace) -> int:
 
 
 def leaves(chosen: argparse.Namespace) -> int:
-    """Print what it means when a person, an app or a vendor goes."""
-    with looking(paths(chosen.home)) as (_, graph):
+    """Print what it means when a person, an app, a vendor or a token goes."""
+    where = paths(chosen.home)
+    with looking(where) as (connection, graph):
         found = owners.leaves(graph, chosen.name)
         if not any(found):
-            raise UsageError(
-                f"nothing is known of {chosen.name!r}",
-                "Name an owner, a principal, a workload or a backend.",
-            )
+            with opened(where) as inventory:
+                if not inventory.find(chosen.name):
+                    raise UsageError(
+                        f"nothing is known of {chosen.name!r}",
+                        "Name an owner, a principal, a workload, a backend or a token.",
+                    )
+                row = one(inventory, chosen.name)
+            num = graphs.node_of(connection, "token", row.handle)
+            if num is None:
+                raise UsageError("nothing is known of that token", "token-console sync")
+            found = owners.loss(graph, [num])
         if chosen.json:
             told = {
                 name: [graph.nodes[num]._asdict() for num in nums]

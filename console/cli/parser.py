@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
@@ -12,11 +11,15 @@ from typing import Any
 
 from console import __version__
 from console.cli import graph_options, timeline_options
+from console.cli.arguments import ordered
 from console.cli.journal import options as journal_options
 from console.cli.response import options as response_options
+from console.cli.words import ID
 
 QUERY_HELP = """\
-words are looked for in name, id, owner, principal, backend and grants; then:
+words are looked for in name, id, owner, principal, backend, kind, scope and grants (in a
+plan in name, id, owner and principal only, as by text:WORD); a whole handle or BACKEND/NAME
+is found too; then:
   owner:payments   owner:none   backend:vault-prod   kind:access-key
   state:active     state:gone   grant:admin          age:>1y
   used:<30d  used:>90d  used:never   expires:<30d  expires:never
@@ -24,9 +27,6 @@ put - (or !) in front to turn a term round (!word for a word); quote blanks;
 a,b means either
   token-console list owner:payments used:\\>90d -state:gone
 """
-
-NEGATED = re.compile(r"-(?=[a-z]+:)")
-"""A query's "-owner:none", which argparse would take for an option of ours."""
 
 EXIT_HELP = """\
 exit codes: 0 done, 1 failed, 2 wrong command or configuration, 3 done in part
@@ -90,7 +90,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "token-console show vault-prod/ci-deploy",
         "inventory:show",
     )
-    show.add_argument("token", metavar="ID", help="handle, BACKEND/ID, id or unique name")
+    show.add_argument(
+        "token",
+        metavar="ID",
+        help=ID,
+    )
     show.add_argument("--history", type=_positive, default=25, metavar="N", help="lines of it")
     show.add_argument("--json", action="store_true")
 
@@ -150,7 +154,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     lab.add_argument("what", choices=["up", "down", "status"])
     lab.add_argument("--systems", help="comma-separated; default all: openbao,aws_iam,postgres")
     lab.add_argument("--tokens", type=_positive, default=120, help="about how many in each")
-    return parser.parse_args([NEGATED.sub("!", word) for word in arguments])
+    return parser.parse_args(arguments)
 
 
 def make(
@@ -174,6 +178,12 @@ class _Parser(argparse.ArgumentParser):
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As ``argparse`` does, with options and other words in any order."""
+        if args is not None and self._subparsers is None:
+            args = ordered(self, args)
+        return super().parse_known_args(args, namespace)
 
 
 def _parser(name: str, description: str) -> argparse.ArgumentParser:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backends.model import How, Reading, Token
 from console.inventory.export import WORDS
 from console.inventory.search import Change, Detail, Event
 from console.text import age, since, stamp
+
+if TYPE_CHECKING:
+    from console.response.about import About
 
 NEVER_WORDS = {"OWNER": "none", "EXPIRES": "never expires", "PARENT": "none", "BOUND": "bearer"}
 
@@ -45,12 +49,15 @@ def describe(
     events: Sequence[Event],
     now: datetime,
     limit: int,
+    about: About | None = None,
 ) -> Iterator[str]:
     """The token page as lines of text, with the newest ``limit`` lines of its history."""
     token = detail.token
     presence = "" if detail.row.presence == "present" else f"  {detail.row.presence.upper()}"
     yield f"{token.name}  {token.ref.kind}  {token.ref.backend}  {token.state}{presence}"
     yield f"handle {token.ref.handle}  id {token.ref.id}"
+    if about is not None:
+        yield from response(about)
     yield ""
     for label, text in questions(token, now):
         yield f"{label:<10} {text}"
@@ -63,6 +70,21 @@ def describe(
         yield f"  {stamp(datetime.fromtimestamp(moment, UTC))}  {text}"
     if len(told) > limit:
         yield f"  and {len(told) - limit} more: --history {len(told)}"
+
+
+def response(about: About) -> Iterator[str]:
+    """What the journal tells: who ended it, and what is known of its value, each line whole."""
+    if about.ended is not None:
+        yield from _labelled("ENDED", about.ended.words)
+    if about.verdict is not None:
+        yield from _labelled("OLD VALUE", f"{about.verdict.labelled} (run {about.run[-8:]})")
+
+
+def _labelled(label: str, text: str) -> Iterator[str]:
+    margin = f"{label:<10} "
+    yield from textwrap.wrap(
+        text, 80, initial_indent=margin, subsequent_indent=" " * len(margin), break_on_hyphens=False
+    )
 
 
 def questions(token: Token, now: datetime) -> Iterator[tuple[str, str]]:

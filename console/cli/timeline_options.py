@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from console.cli.words import ID
+
 BY = ("token", "actor", "address", "action")
 
 
@@ -35,7 +37,10 @@ def add(
         "timeline:run",
     )
     shown.add_argument(
-        "token", metavar="ID", nargs="?", help="handle, BACKEND/ID, id or name; none: everything"
+        "token",
+        metavar="ID",
+        nargs="?",
+        help=f"{ID}; none: everything",
     )
     shown.add_argument("--since", metavar="AGE", help="how far back: 90m, 24h, 7d (default 24h)")
     shown.add_argument("--by", choices=BY, help="what a lane stands for (default address)")

@@ -1,8 +1,9 @@
 """CODEOWNERS, as code hosts read it: the last pattern that matches decides.
 
-Paths are ``BACKEND/NAME`` of tokens. Sections (``[Name]``, ``^[Name]``, ``[Name][2] @default``)
-are GitLab's: there each section has an answer of its own. A pattern without owners takes
-the path out again.
+Paths are ``BACKEND/NAME`` of tokens; whoever may create tokens chooses them, so that no path
+may keep the matching busy: its time is in proportion to the path. Sections (``[Name]``,
+``^[Name]``, ``[Name][2] @default``) are GitLab's: there each section has an answer of its
+own. A pattern without owners takes the path out again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-SECTION = re.compile(r"\^?\[(?P<name>[^\]]+)\](?:\[\d+\])?(?P<rest>.*)")
+SECTION = re.compile(r"\^?\[(?P<name>[^\]]+)\](?:\[\d+\])?(?P<rest>\s.*)?")
+"""A section's line. What goes on right behind the bracket is a pattern: ``[a-z]*_prod``."""
 
 
 class Rule(NamedTuple):
@@ -34,12 +36,13 @@ def parse(text: str) -> tuple[list[Rule], list[tuple[int, str]]]:
             continue
         if found := SECTION.fullmatch(line.strip()):
             section = found["name"].strip().casefold()
-            defaults = tuple(_words(found["rest"]))
+            defaults = tuple(map(_plain, _words(found["rest"] or "")))
             continue
         if words[0].startswith("!"):
             wrong.append((number, "CODEOWNERS knows no negation"))
             continue
-        rules.append(Rule(number, section, _pattern(words[0]), tuple(words[1:]) or defaults))
+        named = tuple(map(_plain, words[1:]))
+        rules.append(Rule(number, section, _pattern(words[0]), named or defaults))
     return rules, wrong
 
 
@@ -53,13 +56,16 @@ def owners(rules: list[Rule], path: str) -> list[tuple[str, int]]:
 
 
 def _words(line: str) -> list[str]:
-    """The words of a line; ``\\ `` is a blank inside one, and ``#`` begins a remark."""
+    """The words of a line; ``\\ `` is a blank inside one, and ``#`` begins a remark.
+
+    What is escaped stays so: in a pattern ``\\*`` is no wildcard.
+    """
     words: list[str] = []
     current = ""
     escaped = False
     for character in line:
         if escaped:
-            current += character if character in " #\\" else f"\\{character}"
+            current += f"\\{character}"
             escaped = False
         elif character == "\\":
             escaped = True
@@ -74,29 +80,89 @@ def _words(line: str) -> list[str]:
     return [*words, current] if current else words
 
 
+def _plain(word: str) -> str:
+    return re.sub(r"\\([ #\\])", r"\1", word)
+
+
+END = "(?=/|\\Z)"
+"""Where a segment of a path ends."""
+
+
 def _pattern(text: str) -> re.Pattern[str]:
-    """A pattern as a regular expression over whole paths, by the rules of gitignore."""
-    anchored = "/" in text.rstrip("/")
+    """A pattern as a regular expression over whole paths, by the rules of gitignore.
+
+    What stands between two wildcards is taken where it comes first, for good (``(?>...)``):
+    if the rest does not fit behind that, it fits behind no later place either. So nothing is
+    ever tried in all combinations.
+    """
     body = text.strip("/")
-    made = ""
-    place = 0
-    while place < len(body):
-        if body.startswith("**/", place):
-            made += "(?:.*/)?"
-            place += 3
-        elif body.startswith("**", place):
-            made += ".*"
-            place += 2
-        elif body[place] == "*":
-            made += "[^/]*"
-            place += 1
-        elif body[place] == "?":
-            made += "[^/]"
-            place += 1
+    if not body:
+        return re.compile(".*", re.DOTALL)
+    groups: list[list[str]] = [[]]
+    # Without a slash in it, a pattern means that name at any depth.
+    for segment in body.split("/") if "/" in text.rstrip("/") else ["**", *body.split("/")]:
+        if segment == "**":
+            groups.append([])
         else:
-            made += re.escape(body[place])
-            place += 1
-    start = "" if anchored else "(?:.*/)?"
+            groups[-1].append(segment)
     # `docs/*` means the files right there; any other pattern also means all that is below.
     end = "/.*" if text.endswith("/") else "" if text.endswith("/*") else "(?:/.*)?"
-    return re.compile(start + made + end, re.DOTALL)
+    made = ""
+    for number, group in enumerate(groups):
+        last = number + 1 == len(groups)
+        inside = "/".join(map(_segment, group))
+        if number and last and not group:
+            end = ".*"
+        elif number and last and not end:
+            made += f"(?:[^/]*/)*{inside}"
+        elif number and group:
+            made += f"(?>(?:[^/]*/)*?{inside}{'(?=/)' if last and end == '/.*' else ''})"
+        else:
+            made += inside
+        made += "/" if group and not last else ""
+    return re.compile(made + end, re.DOTALL)
+
+
+def _segment(text: str) -> str:
+    """One segment of a pattern: its pieces between the stars, each where it comes first."""
+    pieces = [""]
+    place = 0
+    while place < len(text):
+        character = text[place]
+        place += 1
+        if character == "*":
+            # Two stars that do not stand alone mean what one means.
+            if pieces[-1] or len(pieces) == 1:
+                pieces.append("")
+        elif character == "?":
+            pieces[-1] += "[^/]"
+        elif character == "[" and (found := _CLASS.match(text, place)):
+            pieces[-1] += _class(found["no"], found["inside"])
+            place = found.end()
+        else:
+            if character == "\\" and place < len(text):
+                character = text[place]
+                place += 1
+            pieces[-1] += re.escape(character)
+    if len(pieces) == 1:
+        return f"(?>{pieces[0]}{END})"
+    first, *middle, rest = pieces
+    return f"(?>{first}{''.join(f'(?>[^/]*?{each})' for each in middle)}[^/]*{rest}{END})"
+
+
+_CLASS = re.compile(r"(?P<no>[!^]?)(?P<inside>\]?[^\]]*)\]")
+
+
+def _class(negated: str, inside: str) -> str:
+    """A choice of characters, ``[a-z]``; never the slash."""
+    made = ""
+    place = 0
+    while place < len(inside):
+        first, then, last = inside[place], inside[place + 1 : place + 2], inside[place + 2 :][:1]
+        if then == "-" and last and first <= last:
+            made += f"{re.escape(first)}-{re.escape(last)}"
+            place += 3
+        else:
+            made += re.escape(first)
+            place += 1
+    return f"(?!/)[{'^' if negated else ''}{made}]"

@@ -59,11 +59,14 @@ class Unusable(Exception):
 
 
 def read(path: Path) -> str:
-    """A file's text. Raises ``Unusable``."""
+    """A file's text, without the byte-order mark that some editors put before it.
+
+    Raises ``Unusable``.
+    """
     try:
         if path.stat().st_size > SIZE_LIMIT:
             raise Unusable(f"it is larger than {SIZE_LIMIT:,} bytes")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise Unusable(f"it cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

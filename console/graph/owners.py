@@ -7,6 +7,7 @@ speaks for or who made it are hints only: they fill no owner in, they suggest on
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from console.graph import model
@@ -163,8 +164,17 @@ def leaves(graph: Graph, name: str) -> Loss:
         n.num for n in graph.nodes.values()
         if n.side == "use" and n.kind in ("workload", "host") and n.name.casefold() == key
     ]  # fmt: skip
-    backend = graph_backend(graph, name)
-    dies: dict[int, None] = dict.fromkeys(backend)
+    return loss(graph, [*who, *apps, *graph_backend(graph, name)])._replace(found=[*who, *apps])
+
+
+def loss(graph: Graph, gone: Iterable[int]) -> Loss:
+    """If these very nodes go: tokens, whoever owns or holds some, or what uses them."""
+    found = list(dict.fromkeys(gone))
+    sides: dict[str, list[int]] = {}
+    for num in found:
+        sides.setdefault(graph.side_of[num], []).append(num)
+    who, apps = sides.get("who", []), sides.get("use", [])
+    dies: dict[int, None] = dict.fromkeys(sides.get("token", ()))
     owned: list[int] = []
     for one in who:
         for token in graph.after.get(one, ()):
@@ -193,7 +203,7 @@ def leaves(graph: Graph, name: str) -> Loss:
         and not [u for u in graph.after[token] if graph.side_of[u] == "use" and u not in apps]
     ]  # fmt: skip
     orphaned = [token for token in owned if token not in dies and not others(token)]
-    return Loss([*who, *apps], list(dies), list(breaks), orphaned, list(dict.fromkeys(unused)))
+    return Loss(found, list(dies), list(breaks), orphaned, list(dict.fromkeys(unused)))
 
 
 def graph_backend(graph: Graph, name: str) -> list[int]:

@@ -7,11 +7,13 @@ import json
 
 from sqlalchemy import Connection
 
-from backends.model import Dependents, Token, TokenRef, decode
+from backends.model import Dependents, How, Token, TokenRef, decode
 from console.graph import model
 from console.graph.writing import Fact, Nodes, add, clear, note
+from console.store.classes import USE
 
 BATCH = 2_000
+_UNREAD = (How.NOT_TRACKED, How.NOT_PERMITTED, How.NOT_READ)
 CONSUMER_KINDS = {
     "object": "object",
     "lease": "lease",
@@ -36,8 +38,15 @@ def from_records(connection: Connection, nodes: Nodes) -> int:
         for _, handle, _, doc in rows:
             num = nodes.token(handle)
             # A parent's record makes the link that ends here, under the child's own name.
-            connection.exec_driver_sql("DELETE FROM link WHERE origin = ?", (f"record {handle}",))
-            facts = _record(nodes, num, decode(doc, Token))
+            token = decode(doc, Token)
+            # Whose child it is does not change: whoever could not read it has learned nothing,
+            # and must not take from the others what they know.
+            spared = token.parent.how in _UNREAD
+            connection.exec_driver_sql(
+                "DELETE FROM link WHERE origin = ? AND NOT (? AND kind = ? AND b = ?)",
+                (f"record {handle}", spared, model.PARENT, num),
+            )
+            facts = _record(nodes, num, token)
             total += add(connection, f"record {handle}", facts)
         connection.exec_driver_sql(
             "INSERT OR REPLACE INTO linked (num, digest) VALUES (?, ?)",
@@ -100,7 +109,7 @@ def from_events(connection: Connection, nodes: Nodes, at: int) -> int:
         rows = connection.exec_driver_sql(
             f"SELECT handle, {column}, max(at), count(*), max(origin) FROM event"  # noqa: S608
             f" WHERE handle IS NOT NULL AND {column} <> '' AND outcome = 'ok'"
-            " GROUP BY 1, 2"
+            f" AND class = '{USE}' GROUP BY 1, 2"
         )
         for handle, name, seen, times, origin in rows.fetchall():
             use = nodes.use(kind, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -13,12 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection
 
 from backends.contract import Backend
-from backends.model import AuditEvent, Gap, GapKind, TokenRef
+from backends.hiding import has_form, hidden, keyed
+from backends.logs import source
+from backends.model import AuditEvent, EventClass, Gap, GapKind, TokenRef
 from console.inventory import coverage, rollups
 from console.inventory.coverage import Gaps, clean, trouble
 from console.inventory.folding import encodable
 from console.inventory.shape import Garbage, seconds
+from console.store.classes import OTHER, USE
 from console.store.database import touch
+from console.store.hash_key import hash_key
 from console.store.tables import table
 
 if TYPE_CHECKING:
@@ -33,6 +38,8 @@ OVERLAP = timedelta(minutes=15)
 """How far each reading goes back behind the one before: logs deliver late."""
 FUTURE = timedelta(days=1)
 """An event further ahead of our clock than this is not believed."""
+EARLIEST = source.EARLIEST
+"""Nor one from before this."""
 PRUNE = 5_000
 """Old events that one transaction drops."""
 
@@ -55,6 +62,7 @@ async def take_in(
     started = syncer.time()
     now = datetime.fromtimestamp(started, UTC)
     oldest = now - timedelta(days=days)
+    key = await asyncio.to_thread(hash_key, syncer.path)
     before = await syncer.write(_covered_until, backend)
     if since is None:
         since = datetime.fromtimestamp(before, UTC) - OVERLAP if before is not None else oldest
@@ -82,11 +90,11 @@ async def take_in(
                 break
             if isinstance(found, Gap):
                 gaps.add(found.scope, found.kind, found.what, found.hint)
-                if found.until is not None:
-                    holes.append(found)
+                # One without a time of its own is about all that was asked for.
+                holes.append(found)
                 continue
             try:
-                rows.append(row_of(found, name, now + FUTURE))
+                rows.append(row_of(found, name, now + FUTURE, key))
             except Garbage as error:
                 garbage[str(error)] += 1
             if len(rows) >= BATCH:
@@ -100,6 +108,8 @@ async def take_in(
     taken += await syncer.write(write, name, rows)
     for what, times in garbage.items():
         gaps.add(name, GapKind.FAILED, f"{what} ({times} times)", coverage.FAULT_HINT)
+        # What cannot be placed in time may have been at any.
+        holes.append(Gap(name, GapKind.FAILED, what, coverage.FAULT_HINT))
     if why is not None:
         gaps.add(name, why.kind, f"audit events: {why.message}", why.hint)
     found_gaps = gaps.all(name)
@@ -108,7 +118,8 @@ async def take_in(
     covered = None if why is not None or (unread and before is None) else (seconds(since), reached)
     await syncer.write(_end, name, found_gaps, covered)
     await syncer.write(coverage.note_skew, name, syncer.skew(name))
-    await syncer.write(_keep_holes, name, holes, since)
+    if covered is not None:
+        await syncer.write(_keep_holes, name, holes, covered)
     while await syncer.write(prune, seconds(oldest)):
         pass
     message, hint = (why.message, why.hint) if why is not None else ("", "")
@@ -123,8 +134,10 @@ def _covered_until(connection: Connection, backend: Backend) -> int | None:
     return None if found is None else int(found)
 
 
-def row_of(found: object, backend: str, latest: datetime) -> dict[str, Any]:
-    """An event as it is stored.
+def row_of(found: object, backend: str, latest: datetime, key: bytes) -> dict[str, Any]:
+    """An event as it is stored, without what looks like a secret.
+
+    ``key`` is for the hash that stands for one where it names a token or a line.
 
     Raises:
         Garbage: it is none, or from after ``latest``.
@@ -136,17 +149,18 @@ def row_of(found: object, backend: str, latest: datetime) -> dict[str, Any]:
         raise Garbage("an event without a time and its zone")
     if at > latest:
         raise Garbage("an event from the future")
+    if at < EARLIEST:
+        raise Garbage("an event from before there were such logs")
     ref: object = found.token
     if ref is not None and not isinstance(ref, TokenRef):
         raise Garbage("an event with a wrong reference")
-    handle, kind, id_ = (None, None, None) if ref is None else _named(ref)
-    digest = hashlib.blake2b(
-        f"{backend}\0{found.id}".encode("utf-8", "surrogatepass"), digest_size=8
-    )
+    handle, kind, id_ = (None, None, None) if ref is None else _named(ref, key)
+    name = _name(str(found.id), key)
+    digest = hashlib.blake2b(f"{backend}\0{name}".encode("utf-8", "surrogatepass"), digest_size=8)
     return {
         "key": int.from_bytes(digest.digest(), "big") >> 1,
         "backend": backend,
-        "event_id": clean(found.id),
+        "event_id": clean(name),
         "at": seconds(at),
         "action": _word(found.action),
         "outcome": _word(found.outcome),
@@ -154,29 +168,42 @@ def row_of(found: object, backend: str, latest: datetime) -> dict[str, Any]:
         "ref_kind": kind,
         "ref_id": id_,
         "actor": _word(found.actor),
-        "target": clean(found.target) if found.target else "",
+        "target": hidden(clean(found.target)) if found.target else "",
         "source": _word(found.source),
         "agent": _word(found.agent),
         "origin": _word(found.origin),
-        "detail": clean(found.detail) if found.detail else "",
+        "detail": hidden(clean(found.detail)) if found.detail else "",
+        "class": _class(found),
+        "effect": _word(found.effect),
     }
+
+
+def _class(found: AuditEvent) -> str:
+    # A third party's backend may put anything here too.
+    return found.settled.value if isinstance(found.sort, EventClass) else OTHER
 
 
 def _word(text: object) -> str:
     # A third party's backend may put anything here.
-    return _often(text) if type(text) is str else clean(text)
+    return _often(text) if type(text) is str else hidden(clean(text))
 
 
 @lru_cache(maxsize=4096)
 def _often(text: str) -> str:
-    """``clean`` for texts that stand in many events."""
-    return clean(text)
+    """The same for texts that stand in many events."""
+    return hidden(clean(text))
+
+
+def _name(id_: str, key: bytes) -> str:
+    """A name as it is kept: a hash of it, where somebody's log has a value for a name."""
+    return keyed(id_, key) if has_form(id_) else id_
 
 
 @lru_cache(maxsize=4096)
-def _named(ref: TokenRef) -> tuple[str, str, str]:
+def _named(ref: TokenRef, key: bytes) -> tuple[str, str, str]:
     # As in `shape`: the token is stored under the escaped form of a wrong text.
-    known = TokenRef(*(encodable(part) for part in (ref.backend, ref.kind, ref.id)))
+    parts = ref.backend, ref.kind, _name(ref.id, key)
+    known = TokenRef(*(encodable(part) for part in parts))
     return known.handle, known.kind, known.id
 
 
@@ -194,7 +221,9 @@ def write(connection: Connection, backend: str, rows: list[dict[str, Any]]) -> i
     connection.exec_driver_sql(INSERT, [tuple(row.values()) for row in fresh.values()])
     rollups.count(connection, backend, fresh.values())
     hours: Counter[tuple[str, int]] = Counter(
-        (row["handle"], row["at"] // 3600) for row in fresh.values() if row["handle"]
+        (row["handle"], row["at"] // 3600)
+        for row in fresh.values()
+        if row["handle"] and row["class"] == USE
     )
     if hours:
         connection.exec_driver_sql(
@@ -224,21 +253,27 @@ def _end(
     touch(connection)
 
 
-def _keep_holes(connection: Connection, backend: str, holes: list[Gap], since: datetime) -> None:
-    """Keep the stretches of time that the system's own log does not tell of, each once."""
+def _keep_holes(
+    connection: Connection, backend: str, holes: list[Gap], covered: tuple[int, int]
+) -> None:
+    """Keep the stretches of time that the system's own log does not tell of, each once.
+
+    One that goes on from look to look is one that grows.
+    """
     for gap in holes:
-        start = seconds(gap.since or since)
-        until = None if gap.until is None else seconds(gap.until)
-        known = connection.exec_driver_sql(
-            "SELECT 1 FROM log_hole WHERE source = ? AND kind = 'missing'"
-            " AND since <= ? AND until >= ?",
-            (backend, start, until),
-        ).first()
-        if known is None:
+        start = covered[0] if gap.since is None else seconds(gap.since)
+        until = covered[1] if gap.until is None else seconds(gap.until)
+        what, hint = clean(gap.what), clean(gap.hint)
+        grown = connection.exec_driver_sql(
+            "UPDATE log_hole SET since = min(since, ?), until = max(until, ?) WHERE source = ?"
+            " AND kind = 'missing' AND what = ? AND since <= ? AND until >= ?",
+            (start, until, backend, what, until, start),
+        )
+        if not grown.rowcount:
             connection.exec_driver_sql(
                 "INSERT INTO log_hole (source, backend, since, until, kind, what, hint)"
                 " VALUES (?, ?, ?, ?, 'missing', ?, ?)",
-                (backend, backend, start, until, clean(gap.what), clean(gap.hint)),
+                (backend, backend, start, until, what, hint),
             )
 
 

@@ -90,6 +90,8 @@ class Event(NamedTuple):
     agent: str
     origin: str
     detail: str
+    sort: str
+    """life, permission, use, denied or other."""
 
 
 class BackendState(NamedTuple):

@@ -8,14 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from console.store.classes import EVERYTHING, SLOT, class_of, outcome_of
+from console.store.classes import EVERYTHING, SLOT, outcome_of
 
 
 def count(connection: Connection, backend: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Add events to the counts, in the transaction that keeps the events themselves."""
     counts: Counter[tuple[str, str, int, str, str]] = Counter()
     for row in rows:
-        tail = backend, row["at"] // SLOT, class_of(row["action"]), outcome_of(row["outcome"])
+        tail = backend, row["at"] // SLOT, row["class"], outcome_of(row["outcome"])
         counts[EVERYTHING, *tail] += 1
         if row["handle"]:
             counts[row["handle"], *tail] += 1

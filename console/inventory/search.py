@@ -19,12 +19,14 @@ from console.errors import ConsoleError
 from console.inventory import naming, standing
 from console.inventory.everything import Everything
 from console.inventory.folding import encodable, fold
+from console.inventory.lineage import Below, below
 from console.inventory.narrowed import Narrowed
 from console.inventory.ordering import COLUMNS
 from console.inventory.planning import Planner
 from console.inventory.query import Query
 from console.inventory.records import ROW, BackendState, Change, Detail, Event, Row, Sort
 from console.store import reading
+from console.store.classes import ABOUT
 
 __all__ = [
     "COLUMNS",
@@ -182,12 +184,30 @@ class Inventory:
         return {num: tuple(hours) for num, hours in found.items()}
 
     def find(self, text: str) -> list[Row]:
-        """The tokens that a text names: handle (four digits or more), backend/id, id, or name.
+        """The tokens that a text names; several mean that it does not name one.
 
-        Several rows mean that the text does not name one token.
+        See :mod:`console.inventory.naming` for what is understood.
         """
         with self._snapshot():
             return self._rows(naming.numbers(self._connection, encodable(text)))
+
+    def below(self, handle: str) -> list[Below]:
+        """The living tokens that descend from a token, as any process has learned it."""
+        with self._snapshot():
+            return below(self._connection, handle)
+
+    def knows(self, word: str) -> bool:
+        """Whether a word names a token, or is the beginning of some token's id."""
+        if not word:
+            return False
+        if self.find(word):
+            return True
+        word = encodable(word)
+        with self._snapshot():
+            found = self._connection.execute(
+                "SELECT 1 FROM token WHERE substr(ref, 1, ?) = ? LIMIT 1", (len(word), word)
+            )
+            return found.fetchone() is not None
 
     def detail(self, handle: str) -> Detail | None:
         """Everything about one token, by its whole handle."""
@@ -228,11 +248,16 @@ class Inventory:
             found.append(Change(first_seen, "first seen", "presence", "", "", "first look"))
         return found
 
-    def events(self, handle: str, limit: int = 200) -> list[Event]:
-        """A token's audit events, newest first."""
+    def events(self, handle: str, limit: int = 200, *, uses: bool = False) -> list[Event]:
+        """A token's audit events, newest first.
+
+        With ``uses`` those are left out that were done to it. What may be a use is in it: its
+        callers look for reasons to stop.
+        """
+        which = f" AND class NOT IN {ABOUT}" if uses else ""
         rows = self._connection.execute(
-            "SELECT at, action, outcome, actor, target, source, agent, origin, detail"
-            " FROM event WHERE handle = ? ORDER BY at DESC, key LIMIT ?",
+            "SELECT at, action, outcome, actor, target, source, agent, origin, detail, class"  # noqa: S608
+            f" FROM event WHERE handle = ?{which} ORDER BY at DESC, key LIMIT ?",
             (handle, limit),
         )
         return [Event(*row) for row in rows]
@@ -267,8 +292,10 @@ class Inventory:
             self._results.clear()
             raise
         finally:
-            if not inside and self._connection.in_transaction:
-                self._connection.execute("COMMIT")
+            # A walk that nobody ended may outlive the inventory.
+            with contextlib.suppress(sqlite3.ProgrammingError):
+                if not inside and self._connection.in_transaction:
+                    self._connection.execute("COMMIT")
 
     def _check(self) -> None:
         if self._stopped:

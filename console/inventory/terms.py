@@ -1,4 +1,7 @@
-"""The terms of a query, and the SQL that each of them means."""
+"""The terms of a query, and the SQL that each of them means.
+
+What a term finds is told again in words by :mod:`console.inventory.matched`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ NEVER_EXPIRES = 1 << 53
 """Both as in ``console.store.tables``, which the reading side must not import."""
 RECENT = 86_400
 """Seconds for which something counts as new or changed."""
+HANDLE = re.compile(r"[0-9a-f]{12}")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 
 HOWS = {
@@ -134,11 +138,40 @@ def _positive(key: str, value: str, now: int) -> Clause:
         return _column_text(key, value)
     if key == "grant":
         return _grant(value)
+    if key == "text":
+        return _words(value, _NAMES, _NAMES.count("?"), "hay")
     if key:
         return _field(key, value)
+    return _words(value, "instr(hay, ?) > 0 OR instr(grant_text, ?) > 0", 2, "")
+
+
+_NAMES = " OR ".join(
+    f"instr(fold({each}), ?) > 0" for each in ("name", "ref", "owner", "principal")
+)
+
+
+def _words(value: str, test: str, times: int, column: str) -> Clause:
+    """A free word: a part of certain texts, a whole handle, or BACKEND/NAME."""
     word = fold(value)
-    where = "(instr(hay, ?) > 0 OR instr(grant_text, ?) > 0)"
-    return _indexed(Clause(where, (word, word)), word, "")
+    args: tuple[object, ...] = (word,) * times
+    if HANDLE.fullmatch(word):
+        # The index of words has no handles; so long a word is rare, and all rows are tried.
+        return Clause(f"(coalesce({test}, 0) OR handle = ?)", (*args, word))
+    backend, slash, named = word.partition("/")
+    if not (backend and slash and named):
+        # The columns of names are folded for each row, which the index of words spares most.
+        quick = f"instr({column}, ?) > 0 AND " if column else ""
+        where = f"(coalesce({quick}({test}), 0))" if quick else f"({test})"
+        return _indexed(Clause(where, (word, *args) if quick else args, not quick), word, column)
+    inside = "(backend = ? AND (instr(fold(name), ?) > 0 OR instr(fold(ref), ?) > 0))"
+    found = Clause(
+        f"(coalesce({test}, 0) OR {inside})", (*args, backend, named, named), exact=False
+    )
+    if min(len(word), len(named)) < GRAMS:
+        return found
+    first = _indexed(found, word, column)
+    return first._replace(match=f"({first.match}) OR ({phrase(named)})",
+                          near=f"({first.near}) OR ({near(named)})")  # fmt: skip
 
 
 def _indexed(found: Clause, word: str, column: str) -> Clause:

@@ -8,6 +8,7 @@ are off, and both appends and checkpoints happen only under one exclusive file l
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -37,6 +38,13 @@ _COLUMN["plan"] = (
     f"json_extract({_TEXT}, '$.act.plan_ref'), json_extract({_TEXT}, '$.run.plan'))) VIRTUAL"
 )
 _COLUMNS = ",\n".join(f"  {column}" for column in _COLUMN.values())
+_REF = (
+    f"ref TEXT GENERATED ALWAYS AS (coalesce(json_extract({_TEXT}, '$.out.ref'),"
+    f" json_extract({_TEXT}, '$.act.plan_ref'))) VIRTUAL"
+)
+_STEP = f"step TEXT GENERATED ALWAYS AS (coalesce(json_extract({_TEXT}, '$.act.step'), '')) VIRTUAL"
+COLUMNS = (*_COLUMN.values(), _REF, _STEP)
+"""How each column beside the leaf is computed from it."""
 _TREE = """
 CREATE TABLE node (level INTEGER, idx INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, idx))
   WITHOUT ROWID;
@@ -69,9 +77,8 @@ CREATE TABLE entry (
   seq INTEGER PRIMARY KEY CHECK (seq > 0 AND seq = json_extract({_TEXT}, '$.seq')),
   leaf BLOB NOT NULL CHECK (typeof(leaf) = 'blob'),
 {_COLUMNS},
-  ref TEXT GENERATED ALWAYS AS
-    (coalesce(json_extract({_TEXT}, '$.out.ref'), json_extract({_TEXT}, '$.act.plan_ref'))) VIRTUAL,
-  step TEXT GENERATED ALWAYS AS (coalesce(json_extract({_TEXT}, '$.act.step'), '')) VIRTUAL,
+  {_REF},
+  {_STEP},
   CHECK (id IS NOT NULL AND kind IS NOT NULL AND prev IS NOT NULL)
 );
 CREATE UNIQUE INDEX entry_id ON entry (id);
@@ -212,7 +219,13 @@ def _sync_directory(path: Path) -> None:
 
 
 def _trouble(path: Path, error: Exception) -> JournalError:
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        hint = f"Another program has it open and holds it. See who: fuser {path}."
+    elif code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC:
+        hint = "Free space on its disk."
+    else:
+        hint = "Look it over: token-console journal doctor."
     return JournalError(
-        f"cannot use the journal {path}: {error}",
-        "Nothing is sent while that is so. Check the disk's space and the file's owner and mode.",
+        f"cannot use the journal {path}: {error}", f"Nothing is sent while that is so. {hint}"
     )

@@ -51,6 +51,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     run: RunMark | None = None
     signed: bool = False
     """Whether it bears a responder's signature. That it is a good one is for others to say."""
+    signer: str = ""
+    """By what name allowed_signers listed the key that signed it."""
+    config: str = ""
+    """The digests of the configuration that was in force, in short; safe."""
 
     @property
     def at(self) -> datetime:
@@ -79,7 +83,9 @@ def entry_of(seq: int, leaf: bytes) -> Entry:
         kind=body.type.value,
         t=body.t // 1_000_000,
         t_us=body.t,
-        who=safe(summary(body.who), 120) + _unsigned(body),
+        who=safe(by(body), 120) + _unsigned(body),
+        signer=body.sig.principal if body.sig else "",
+        config=configuration(body),
         why=body.why,
         incident=body.incident,
         verb=act.verb if act else "",
@@ -98,6 +104,11 @@ def entry_of(seq: int, leaf: bytes) -> Entry:
         signed=body.sig is not None,
         sentence=_sentence(body),
     )
+
+
+def by(body: Body) -> str:
+    """Who wrote an entry: the listed name of whoever signed it, and the user. Not yet safe."""
+    return summary(body.who, body.sig.principal if body.sig else "")
 
 
 def _unsigned(body: Body) -> str:
@@ -121,8 +132,8 @@ def _token(body: Body) -> str:
     return f"{name} ({safe(act.target.kind, 30)}) in {safe(act.backend)}"
 
 
-def _approved(body: Body) -> str:
-    """What a plan's approval, or a second one, is about."""
+def _planned(body: Body) -> str:
+    """What a plan is about that was made, or approved by a first or a second person."""
     mark = body.plan
     calls = mark.steps if mark else 0
     many = mark.tokens if mark else 1
@@ -130,8 +141,8 @@ def _approved(body: Body) -> str:
         told = f"{safe(body.act.verb)} {many:,} tokens, {_token(body)} among them"
     else:
         told = what(body)
-    second = "approved as second person" if body.type is Kind.APPROVAL else "approved"
-    return f"{second}: {told}, {calls:,} call{'s'[: calls != 1]}"
+    done = {Kind.PLAN_MADE: "planned", Kind.APPROVAL: "approved as second person"}
+    return f"{done.get(body.type, 'approved')}: {told}, {calls:,} call{'s'[: calls != 1]}"
 
 
 _DECISIONS = {
@@ -174,15 +185,17 @@ _OUTCOMES = {
 
 
 def _sentence(body: Body) -> str:
-    who = safe(summary(body.who), 80)
+    who = safe(by(body), 80)
     why = safe(body.why, 160)
     match body.type, body.act, body.out:
         case Kind.LOG_OPEN, _, _:
             return f"{who} opened this journal, {safe(body.log, 120)}."
         case Kind.SESSION_CLOSE, _, _:
             return f"{who} ended the session."
+        case Kind.PLAN_MADE, act, _ if act:
+            return f"{who} {_planned(body)}: {why}"
         case Kind.PLAN | Kind.APPROVAL, act, _ if act:
-            told = f"{who}{_unsigned(body)} {_approved(body)}"
+            told = f"{who}{_unsigned(body)} {_planned(body)}"
             return f"{told}: {why}" if why else f"{told}."
         case Kind.RUN, _, _ if body.run:
             told = _run(body.run, who)
@@ -208,7 +221,7 @@ def _sentence(body: Body) -> str:
             told = "it was done" if out.state == "applied" else "it was not done"
             return f"{_capital(what(body))}, left open: {told}{_said(out)}"
         case Kind.OBSERVE, _, out if out and out.how == "probe":
-            told = "refused" if out.state == "seen" else "not refused"
+            told = {"seen": "refused", "not_seen": "accepted"}.get(out.state, "no clear answer")
             return f"The value of {_token(body)} was tried: {told}{_said(out)}"
         case Kind.OBSERVE, _, out:
             return f"{who} looks: {what(body)}{_said(out)}"
@@ -225,6 +238,9 @@ def _of_the_log(body: Body, who: str, why: str) -> str:
     """A sentence on an entry that is about the journal itself; empty for others."""
     if body.session is not None:
         return f"{who} began a session: {why}"
+    if body.type is Kind.CONFIG and body.config is not None:
+        rules = f": {safe(body.config.rules, 300)}" if body.config.rules else ""
+        return f"{who} acts under the configuration {configuration(body)} from here on{rules}"
     if body.key is not None:
         kind = "gave this journal a new key" if body.type is Kind.KEY_ROTATE else "went on"
         return f"{who} {kind}: {why}"
@@ -242,6 +258,14 @@ def _of_the_log(body: Body, who: str, why: str) -> str:
     if body.clock is not None:
         return f"The machine's clock moved by {body.clock.step / 1e6:+,.1f} s: set, or it slept."
     return ""
+
+
+def configuration(body: Body) -> str:
+    """The digests of the configuration in force, in short; empty where an entry has none."""
+    if (config := body.config) is None:
+        return ""
+    signers = f", signers {safe(config.signers[:12])}" if config.signers else ""
+    return f"{safe(config.sha256[:12]) or '(none)'}{signers}"
 
 
 def _said(out: Out | None) -> str:

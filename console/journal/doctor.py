@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from console.errors import ConsoleError
-from console.journal import ballast, database, keys
+from console.journal import ballast, database, guards, keys
+from console.journal.advice import next_step
 from console.journal.files import Files, beside
 from console.journal.lock import Busy, locked, open_lock
 
@@ -70,7 +71,10 @@ def _database(path: Path) -> Iterator[Check]:
         return
     if connection is not None:
         mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        odds = guards.sqlite_odd(connection)
         connection.close()
+        for odd in odds:
+            yield Check("trigger", "bad", odd.text, next_step("guard"))
         good = mode == "wal"
         yield Check("wal", "ok" if good else "bad", f"journal mode {mode}, synchronous FULL")
     log = database.wal(path)

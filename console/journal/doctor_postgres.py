@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from console.errors import JournalError
+from console.journal.advice import next_step
 from console.journal.doctor import Check
 from console.journal.postgres import PostgresStore
 
@@ -23,10 +24,6 @@ _OTHERS = """
 SELECT rolname::text, rolsuper, has_table_privilege(oid, 'entry', 'UPDATE, DELETE, TRUNCATE'),
   has_table_privilege(oid, 'entry', 'INSERT')
 FROM pg_roles WHERE rolcanlogin AND rolname <> current_user ORDER BY rolname
-"""
-_TRIGGER = """
-SELECT tgenabled::text FROM pg_trigger
-WHERE tgrelid = 'entry'::regclass AND tgname = 'entry_append_only'
 """
 _WIRE = """
 SELECT coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
@@ -88,10 +85,8 @@ def _role(store: PostgresStore) -> Iterator[Check]:
         yield Check("role", "bad", f"{name} may change or remove entries", hint)
     else:
         yield Check("role", "ok", f"{name} may append and read, and nothing else")
-    found = store.rows(_TRIGGER)
-    if not found or found[0][0] == "D":
-        text = "the trigger that refuses changes is gone or off: somebody meant to change entries"
-        yield Check("trigger", "bad", text, "token-console journal verify; and ask who did it.")
+    for odd in store.guards():
+        yield Check("trigger", "bad", odd.text, next_step("guard"))
 
 
 def _others(store: PostgresStore) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""The format of one journal entry, version 3: a closed schema and its exact bytes.
+"""The format of one journal entry, version 4: a closed schema and its exact bytes.
 
 An entry's leaf is RFC 8785 JSON (JCS) in UTF-8. The stored bytes are what counts:
 whoever checks the journal hashes them and never writes them anew. There are no floats,
@@ -22,6 +22,7 @@ from console.journal.parts import Act as Act
 from console.journal.parts import CallMark as CallMark
 from console.journal.parts import Claimed as Claimed
 from console.journal.parts import ClockStep, Closed, Export, KeyMark, Seal, Session, Sig, Witnessing
+from console.journal.parts import Config as Config
 from console.journal.parts import Host as Host
 from console.journal.parts import Kernel as Kernel
 from console.journal.parts import Out as Out
@@ -30,9 +31,11 @@ from console.journal.parts import RunMark as RunMark
 from console.journal.parts import Target as Target
 from console.journal.parts import Who as Who
 
-VERSION = 3
-READS = (1, 2, 3)
+VERSION = 4
+READS = (1, 2, 3, 4)
 """Older versions had fewer kinds and parts; their entries stay as they are and are read as such."""
+ANSWERS_SIGNED = 4
+"""The version from which on a session's key signs what came of its calls too."""
 MAX_LEAF = 32 * 1024
 """Bytes of one entry. The tile format for publishing the log ends at 65,535."""
 GENESIS = "0" * 64
@@ -53,6 +56,8 @@ class Kind(StrEnum):
     """From here on there are a tree and signed checkpoints; they cover what was before."""
     SESSION_OPEN = "session.open"
     SESSION_CLOSE = "session.close"
+    PLAN_MADE = "plan.made"
+    """A plan was made and waits to be approved: from here on its file may not change."""
     PLAN = "plan"
     """A plan was approved. The entry's id is the plan's own id."""
     APPROVAL = "approval"
@@ -72,6 +77,8 @@ class Kind(StrEnum):
     """A read that matters, such as a recovery's question."""
     BREAKGLASS = "breakglass"
     """A rule of the console was set aside, and why."""
+    CONFIG = "config"
+    """From here on this user acts here under another configuration than before."""
     KEY_ROTATE = "key.rotate"
     AUDIT_SEAL = "audit.seal"
     """The root over stored audit events, so that a later change to them is found."""
@@ -103,6 +110,7 @@ class Body(Closed, frozen=True, kw_only=True):
     incident: str = ""
     act: Act | None = None
     plan: PlanMark | None = None
+    config: Config | None = None
     run: RunMark | None = None
     out: Out | None = None
     sig: Sig | None = None
@@ -119,6 +127,7 @@ NEEDS: Mapping[Kind, frozenset[str]] = {
     Kind.LOG_UPGRADE: frozenset({"why", "key"}),
     Kind.SESSION_OPEN: frozenset({"why", "session"}),
     Kind.SESSION_CLOSE: frozenset({"out"}),
+    Kind.PLAN_MADE: frozenset({"why", "act", "plan"}),
     Kind.PLAN: frozenset({"why", "act", "plan"}),
     Kind.APPROVAL: frozenset({"act", "plan"}),
     Kind.RUN: frozenset({"run"}),
@@ -129,6 +138,7 @@ NEEDS: Mapping[Kind, frozenset[str]] = {
     Kind.RECOVERY: frozenset({"act", "out"}),
     Kind.OBSERVE: frozenset({"act"}),
     Kind.BREAKGLASS: frozenset({"why"}),
+    Kind.CONFIG: frozenset({"config"}),
     Kind.KEY_ROTATE: frozenset({"why", "key"}),
     Kind.AUDIT_SEAL: frozenset({"seal"}),
     Kind.EXPORT: frozenset({"why", "export"}),
@@ -139,7 +149,17 @@ NEEDS: Mapping[Kind, frozenset[str]] = {
 """What an entry of each kind must have."""
 
 ONLY: Mapping[str, frozenset[Kind]] = {
-    "plan": frozenset({Kind.PLAN, Kind.APPROVAL}),
+    "plan": frozenset({Kind.PLAN_MADE, Kind.PLAN, Kind.APPROVAL}),
+    "config": frozenset(
+        {
+            Kind.SESSION_OPEN,
+            Kind.PLAN_MADE,
+            Kind.PLAN,
+            Kind.APPROVAL,
+            Kind.BREAKGLASS,
+            Kind.CONFIG,
+        }
+    ),
     "run": frozenset({Kind.RUN, Kind.BREAKGLASS}),
     "sig": frozenset(
         {
@@ -148,6 +168,9 @@ ONLY: Mapping[str, frozenset[Kind]] = {
             Kind.APPROVAL,
             Kind.RUN,
             Kind.INTENT,
+            Kind.OUTCOME,
+            Kind.EVIDENCE,
+            Kind.OBSERVE,
             Kind.BREAKGLASS,
             Kind.RECOVERY,
         }
@@ -166,7 +189,7 @@ OUT_STATES: Mapping[Kind, frozenset[str]] = {
     Kind.EVIDENCE: frozenset({"seen", "not_seen"}),
     Kind.RECOVERY_CLAIM: frozenset({"claimed"}),
     Kind.RECOVERY: frozenset({"applied", "not_applied", "acknowledged"}),
-    Kind.OBSERVE: frozenset({"seen", "not_seen"}),
+    Kind.OBSERVE: frozenset({"seen", "not_seen", "unclear"}),
     Kind.SESSION_CLOSE: frozenset({"closed"}),
 }
 """What may have come of an entry, by the kind of the answer; no other kind has ``out``."""
@@ -194,7 +217,9 @@ RUN_WHATS: Mapping[Kind, frozenset[str]] = {
 NEED_WHY = frozenset({"unhalt", "waive", "except"})
 """Decisions that set a rule aside: never without a reason. To stop waits for none."""
 
-STATEMENT = ("type", "id", "log", "why", "incident", "act", "plan", "run", "out", "session")
+STATEMENT = (
+    "type", "id", "log", "why", "incident", "act", "plan", "config", "run", "out", "session",
+)  # fmt: skip
 """The members that a responder signs: what is done and why, not where the entry stands."""
 
 
@@ -248,8 +273,8 @@ def misuse(body: Body) -> str:
         return f"a journal entry of kind {kind} cannot say that"
     if body.out is not None and body.out.state == "acknowledged" and not body.why:
         return "to settle a call by a person's word needs a reason"
-    if kind is Kind.APPROVAL and not (body.act and body.act.plan_ref):
-        return "an approval must name its plan"
+    if kind in (Kind.PLAN_MADE, Kind.APPROVAL) and not (body.act and body.act.plan_ref):
+        return f"a journal entry of kind {kind} must name its plan"
     if (run := body.run) is not None:
         if not run.plan or run.what not in RUN_WHATS[kind]:
             return f"a journal entry of kind {kind} cannot say that of a run"
@@ -264,6 +289,19 @@ def statement(body: Body) -> bytes:
     return rfc8785.dumps({name: members[name] for name in STATEMENT if name in members})
 
 
+def statement_in(leaf: bytes) -> bytes:
+    """As ``statement``, cut out of an entry's own bytes, which are RFC 8785 JSON already.
+
+    Twenty times as fast. Bytes that are not in that form give another statement, which no
+    signature fits.
+    """
+    members = _members.decode(leaf)
+    parts = [name + bytes(members[key]) for key, name in _SAID if key in members]
+    return b"{" + b",".join(parts) + b"}"
+
+
+_SAID = tuple((name, b'"%s":' % name.encode()) for name in sorted(STATEMENT))
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decoder = msgspec.json.Decoder(Body)
 
 

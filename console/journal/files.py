@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from console.errors import UsageError
+
 
 class Files(NamedTuple):
     """What lies beside a journal, all of it private to its user."""
@@ -24,6 +26,25 @@ class Files(NamedTuple):
 def beside(base: Path) -> Files:
     """The files of the journal at ``base``, such as ``journal.db``."""
     return Files(*(base.with_suffix(f".{name}") for name in Files._fields))
+
+
+MAX_TEXT = 256 * 1024
+"""Bytes of a key, a policy or a list of signers that are read."""
+
+
+def text_of(path: Path) -> str:
+    """A small text file that somebody wrote. Raises ``UsageError``."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_TEXT + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    if len(data) > MAX_TEXT:
+        raise UsageError(f"{path} is too large")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not text") from None
 
 
 def write(path: Path, data: bytes, *, new: bool = False) -> None:

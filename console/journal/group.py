@@ -18,7 +18,6 @@ from console.errors import JournalError
 from console.journal.describe import Entry
 from console.journal.entry import Kind
 from console.journal.log import Journal
-from console.journal.parts import Out
 from console.journal.writer import Draft
 
 MOST = 256
@@ -66,17 +65,18 @@ class Group:
             if left := self._left():
                 await asyncio.shield(asyncio.to_thread(self._commit, left))
 
-    async def append(self, kind: Kind | str, **fields: Any) -> Entry:
+    async def append(self, kind: Kind | str, *, waits: bool = True, **fields: Any) -> Entry:
         """Write one entry; returns once it is on the disk. The fields are ``Journal.append``'s.
 
-        Where ``sign`` is given it is asked on another thread, as it may wait for a person.
+        Where ``sign`` is given it is asked on another thread, as it may wait for a person;
+        not ``waits`` says that it does not.
         An intent whose caller was cancelled meanwhile is closed as not sent.
 
         Raises:
             JournalError: as ``Journal.append``, for this entry alone where it was refused;
                 for all of its commit where that is in doubt.
         """
-        if fields.get("sign") is None:
+        if fields.get("sign") is None or not waits:
             draft = self.journal.draft(kind, **fields)
         else:
             draft = await asyncio.to_thread(self.journal.draft, kind, **fields)
@@ -157,6 +157,4 @@ class Group:
         for draft in drafts:
             if draft.body.type is Kind.INTENT:
                 detail = "its caller was cancelled before the intent was durable"
-                out = Out(ref=draft.body.id, state="not_sent", detail=detail)
-                closing = self.journal.draft(Kind.OUTCOME, act=draft.body.act, out=out)
-                self._queue.put(_Waiting(closing, None))
+                self._queue.put(_Waiting(self.journal.closing(draft, detail), None))

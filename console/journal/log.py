@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +20,7 @@ from console.journal.guard import Guard
 from console.journal.guard import Taken as Taken
 from console.journal.parts import (
     Act,
+    Config,
     Export,
     KeyMark,
     Out,
@@ -27,14 +28,14 @@ from console.journal.parts import (
     RunMark,
     Seal,
     Session,
-    Sig,
+    Who,
     Witnessing,
 )
 from console.journal.sqlite import SqliteStore
 from console.journal.store import AlreadyRecorded as AlreadyRecorded
 from console.journal.store import Full, Store, Trouble
 from console.journal.tlog.note import Signer
-from console.journal.writer import Draft, Writer
+from console.journal.writer import Draft, Signing, Writer
 
 OWED = frozenset({Kind.OUTCOME, Kind.RECOVERY, Kind.EVIDENCE, Kind.BREAKGLASS, Kind.RUN})
 """Kinds for which the ballast is given up when the disk is full."""
@@ -88,6 +89,11 @@ class Journal:
         return self._writer.origin
 
     @property
+    def who(self) -> Who:
+        """Who writes in this process."""
+        return self._writer.who
+
+    @property
     def signer(self) -> Signer:
         """The log key as it is now. Raises ``JournalError`` when it is not here."""
         return self._writer.signer
@@ -101,6 +107,7 @@ class Journal:
         incident: str = "",
         act: Act | None = None,
         plan: PlanMark | None = None,
+        config: Config | None = None,
         run: RunMark | None = None,
         out: Out | None = None,
         session: Session | None = None,
@@ -108,13 +115,15 @@ class Journal:
         export: Export | None = None,
         witness: Witnessing | None = None,
         guard: Guard | None = None,
-        sign: Callable[[bytes], Sig | None] | None = None,
+        sign: Signing | None = None,
+        answer: Signing | None = None,
     ) -> Entry:
         """Write one entry and return it once it is on the disk.
 
         ``id`` is for a plan, whose entry has the plan's own id. ``guard`` is for an intent:
         it is refused where another plan was faster. ``sign`` is asked for the responder's
-        signature over the entry's statement, before anything is locked.
+        signature over the entry's statement, before anything is locked. ``answer`` is for
+        an intent too: it signs the outcome, where this class has to write that itself.
 
         Raises:
             JournalError: it is not certain that the entry is durable. Whatever was to
@@ -131,6 +140,7 @@ class Journal:
             incident=incident,
             act=act,
             plan=plan,
+            config=config,
             run=run,
             out=out,
             session=session,
@@ -139,6 +149,7 @@ class Journal:
             witness=witness,
             guard=guard,
             sign=sign,
+            answer=answer,
         )
         return self._append(draft)
 
@@ -151,7 +162,8 @@ class Journal:
         incident: str = "",
         witness: Witnessing | None = None,
         guard: Guard | None = None,
-        sign: Callable[[bytes], Sig | None] | None = None,
+        sign: Signing | None = None,
+        answer: Signing | None = None,
         **parts: Any,
     ) -> Draft:
         """An entry for ``append_each``; the parameters, and errors before writing, of ``append``.
@@ -167,7 +179,13 @@ class Journal:
         body = replace(bare, witness=witness, **parts)
         if sign is not None:
             body = replace(body, sig=sign(statement(body)))
-        return Draft(body, guard, named=bool(id))
+        return Draft(body, guard, bool(id), answer)
+
+    def closing(self, intent: Draft, detail: str) -> Draft:
+        """The answer to an intent that is durable, and on which nothing was sent."""
+        body = intent.body
+        out = Out(ref=body.id, state="not_sent", detail=detail)
+        return self.draft(Kind.OUTCOME, act=body.act, out=out, sign=intent.answer)
 
     def append_each(self, drafts: Sequence[Draft]) -> list[Entry | JournalError]:
         """Write several entries in one commit, and return what became of each, in order.
@@ -181,10 +199,17 @@ class Journal:
         return self._append_each(drafts) if drafts else []
 
     def statement(
-        self, kind: Kind, id_: str, why: str, incident: str, session: Session | None = None
+        self,
+        kind: Kind,
+        id_: str,
+        why: str,
+        incident: str,
+        session: Session | None = None,
+        config: Config | None = None,
     ) -> bytes:
         """What ``sign`` will be given for such an entry, for whoever must sign it before."""
-        return statement(replace(self._writer.draft(kind, why, incident, id_), session=session))
+        bare = self._writer.draft(kind, why, incident, id_)
+        return statement(replace(bare, session=session, config=config))
 
     def rotate_key(self, why: str) -> Entry:
         """Make a new log key. The entry about it is under a checkpoint that both keys sign.
@@ -251,8 +276,8 @@ class Journal:
             if self.problem:
                 raise JournalError(
                     f"the journal is not whole: {self.problem}",
-                    "Nothing is sent on it. Keep the file as evidence; "
-                    "then: token-console journal verify.",
+                    "Nothing is sent on it. See what is wrong, and what to do about it: "
+                    "token-console journal verify.",
                 )
             try:
                 told = self._commit(drafts, more)
@@ -293,18 +318,9 @@ class Journal:
         intent that did is closed as not sent, because its caller gets an error and sends
         nothing. The question is asked alone: then the lost transaction has ended.
         """
-        intents = [draft.body for draft in drafts if draft.body.type is Kind.INTENT]
+        intents = [draft for draft in drafts if draft.body.type is Kind.INTENT]
         self.store.reopen()
         with self.store.exclusive():
-            there = [body for body in intents if read.select(self.store, limit=1, id=body.id)]
+            there = [each for each in intents if read.select(self.store, limit=1, id=each.body.id)]
         detail = f"the journal could not confirm the intent: {type(error).__name__}"
-        self.append_each(
-            [
-                self.draft(
-                    Kind.OUTCOME,
-                    act=body.act,
-                    out=Out(ref=body.id, state="not_sent", detail=detail),
-                )
-                for body in there
-            ]
-        )
+        self.append_each([self.closing(each, detail) for each in there])

@@ -34,6 +34,7 @@ _STATUS = {
     "not_sent": FAILURE,
     "not_applied": FAILURE,
     "not_seen": FAILURE,
+    "unclear": UNKNOWN,
     "unknown": UNKNOWN,
 }
 _STATUS_CAPTION = {UNKNOWN: "Unknown", SUCCESS: "Success", FAILURE: "Failure", OTHER: "Other"}
@@ -128,7 +129,7 @@ def _severity(body: Body | None) -> int:
     if body is None or body.type is Kind.BREAKGLASS:
         return HIGH
     uncertain = body.type is Kind.OUTCOME and body.out is not None and body.out.state == "unknown"
-    return MEDIUM if uncertain or body.type is Kind.KEY_ROTATE else INFORMATIONAL
+    return MEDIUM if uncertain or body.type in (Kind.KEY_ROTATE, Kind.CONFIG) else INFORMATIONAL
 
 
 def _user(body: Body | None) -> Mapping[str, str]:
@@ -161,6 +162,8 @@ def _unmapped(entry: Entry, body: Body) -> dict[str, Any]:
         "why": body.why,
         "who": entry.who,
         "signed": entry.signed,
+        "signer": entry.signer,
+        "configuration": entry.config,
         "evidence": entry.evidence,
         "plan": entry.plan,
         "handle": entry.handle,

@@ -2,7 +2,8 @@
 
 The key in the operator's ssh-agent signs the opening of a session and every destructive
 plan. The opening names a key that lives in this process's memory, and that one signs each
-intent: five hundred calls need no five hundred touches. All of them are SSHSIG, so that
+intent and what came of it: five hundred calls need no five hundred touches. All of them are
+SSHSIG, so that
 ``ssh-keygen -Y verify`` checks them too.
 
 Waiting for an agent can take a minute: keep ``Session.open`` and ``Session.sign_statement`` off
@@ -22,17 +23,20 @@ from typing import Self
 import msgspec
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
 
 from console.errors import JournalError, PlanRefused
-from console.journal.ssh import sshsig
+from console.journal.ssh import keys, sshsig
 from console.journal.ssh.agent import Identity, SshAgent
 from console.journal.ssh.allowed import AllowedSigners
 from console.journal.ssh.errors import AgentError, NoAgent, SignatureRefused
-from console.journal.ssh.keys import fingerprint
 from console.journal.ssh.mark import ENTRY, INTENT, SessionMark, SignatureMark
 
 LIFETIME = 8 * 3600
 """Seconds that a session's key may sign for: one shift."""
+LEEWAY = 300
+"""Seconds by which an intent's entry may be later than its session's end: it is signed before
+it waits for its turn in the journal."""
 MAX_HAND_OVER = 32 * 1024
 """Bytes. A pipe takes more at once, so handing over never waits for the reader."""
 _OFF = "signatures are turned off"
@@ -110,16 +114,19 @@ class Session:
         lifetime: int = LIFETIME,
         environ: Mapping[str, str] = os.environ,
         statement: Callable[[str, int], bytes] | None = None,
+        allowed: AllowedSigners | None = None,
     ) -> Self:
         """Open a session: ask the agent for one signature. May wait for a person.
 
         ``why`` and ``incident`` are as the journal takes them, which means scanned before.
         ``signing_key`` is a fingerprint or a comment; empty takes the agent's first usable.
         ``statement`` makes what is signed of the session's key and its end, for an entry
-        that has more to say than ``session_statement``.
+        that has more to say than ``session_statement``. With ``allowed``, only a key that
+        is listed there is asked, and its listed name goes into every signature's mark.
 
         Raises:
             SignatureRequired: the settings require a signature and there is none.
+            SignatureRefused: the agent's keys are not among the allowed ones.
         """
         if signatures is Signatures.OFF:
             return cls(log, signatures, SessionMark(), _OFF)
@@ -135,10 +142,13 @@ class Session:
         )
         try:
             agent = SshAgent.from_environ(environ)
-            identity = agent.choose(signing_key)
+            identity = agent.choose(signing_key, _may(allowed))
             signature = mark_of(sshsig.sign(agent, identity, ENTRY, said))
         except AgentError as error:
             return cls.absent(log, signatures, error)
+        if allowed is not None:
+            name = allowed.principal(keys.parse(identity.blob), ENTRY, None, datetime.now(UTC))
+            signature = replace(signature, principal=name)
         mark = SessionMark(session_key=public, expires=expires, sig=signature)
         return cls(log, signatures, mark, "", private, (agent, identity))
 
@@ -171,7 +181,8 @@ class Session:
         """For the screen: by which key the session is signed, or why it is not. Raw text."""
         if self.unsigned or self.mark.sig is None:
             return f"unsigned: {self.unsigned}"
-        return f"signed by {self.mark.sig.key_fp}"
+        name, key = self.mark.sig.principal, self.mark.sig.key_fp
+        return f"signed by {name}, {key}" if name else f"signed by {key}"
 
     def sign_intent(self, leaf: bytes) -> SignatureMark | None:
         """The session key's signature over an entry's bytes without their signature.
@@ -187,7 +198,21 @@ class Session:
         if self._private is None or not self.lives:
             self._without()
             return None
-        return mark_of(sshsig.sign_here(self._private, INTENT, leaf))
+        return self._named(mark_of(sshsig.sign_here(self._private, INTENT, leaf)))
+
+    def _named(self, mark: SignatureMark) -> SignatureMark:
+        """The mark with the name of whoever the session is of."""
+        return replace(mark, principal=self.mark.sig.principal if self.mark.sig else "")
+
+    def sign_answer(self, statement: bytes) -> SignatureMark | None:
+        """The session key's signature over what came of a call; None in an unsigned session.
+
+        Never refused, and given after the session's end too: the answer belongs to a call
+        that was signed in time, and is owed to the journal whatever the clock says.
+        """
+        if self._private is None:
+            return None
+        return mark_of(sshsig.sign_here(self._private, INTENT, statement))
 
     def sign_statement(self, statement: bytes) -> SignatureMark | None:
         """The operator's signature over a destructive plan. May wait for a person.
@@ -208,7 +233,7 @@ class Session:
             return None
         agent, identity = self._signer
         try:
-            return mark_of(sshsig.sign(agent, identity, ENTRY, statement))
+            return self._named(mark_of(sshsig.sign(agent, identity, ENTRY, statement)))
         except NoAgent as error:
             self._without(str(error))
             return None
@@ -272,6 +297,13 @@ class Session:
         return cls(given.log, given.signatures, given.mark, given.unsigned, private)
 
 
+def _may(allowed: AllowedSigners | None) -> Callable[[keys.Key], object] | None:
+    """Refuses the keys that may not sign entries now."""
+    if allowed is None:
+        return None
+    return lambda key: allowed.principal(key, ENTRY, None, datetime.now(UTC))
+
+
 def mark_of(signature: str | bytes) -> SignatureMark:
     """The mark for a signature that was just made, armoured or as a blob.
 
@@ -315,7 +347,7 @@ def check(
     """
     data = _blob(mark)
     found = sshsig.verify_blob(data, statement, ENTRY, allowed, principal, at, touch=touch, pin=pin)
-    _same(mark, data)
+    same(mark, data)
     return found
 
 
@@ -330,13 +362,19 @@ def check_intent(mark: SignatureMark, leaf: bytes, session: SessionMark, at: dat
     data = _blob(mark)
     parsed = sshsig.parse(data)
     sshsig.check(parsed, leaf, INTENT)
-    _same(mark, data)
+    same(mark, data)
     known = session_key_blob(session)
     if parsed.key.certificate is not None or parsed.key.blob != known:
+        wanted = keys.fingerprint(known)
         raise SignatureRefused(
-            f"signed by {parsed.key.fingerprint}, and the session's key is {fingerprint(known)}"
+            f"signed by {parsed.key.fingerprint}, and the session's key is {wanted}"
         )
-    if at >= datetime.fromtimestamp(session.expires, UTC):
+    in_time(session, at)
+
+
+def in_time(session: SessionMark, at: datetime) -> None:
+    """Whether a session's key could still sign an intent then. Raises ``SignatureRefused``."""
+    if at >= datetime.fromtimestamp(session.expires + LEEWAY, UTC):
         raise SignatureRefused("signed after the session had expired")
 
 
@@ -348,8 +386,12 @@ def session_key_blob(session: SessionMark) -> bytes:
         raise SignatureRefused("the session's key cannot be read") from None
 
 
-def _same(mark: SignatureMark, data: bytes) -> None:
-    if mark != mark_of(data):
+def same(mark: SignatureMark, data: bytes) -> None:
+    """Whether a mark says what is in its blob. Raises ``SignatureRefused``.
+
+    The listed name is not in there: whoever has the list of allowed signers compares it.
+    """
+    if replace(mark, principal="") != mark_of(data):
         raise SignatureRefused("the entry says something else about its signature than is in it")
 
 

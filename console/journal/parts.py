@@ -18,6 +18,7 @@ __all__ = [
     "Claimed",
     "ClockStep",
     "Closed",
+    "Config",
     "Export",
     "Host",
     "Kernel",
@@ -55,10 +56,15 @@ class Kernel(Closed, frozen=True, kw_only=True):
 
 
 class Claimed(Closed, frozen=True, kw_only=True):
-    """What the environment says. The user can set it to anything."""
+    """What the environment says. The user can set it to anything.
+
+    ``sshd`` is what the file says that ``SSH_USER_AUTH`` names. sshd writes it with the
+    user's own rights, so that they can write another, or change this one.
+    """
 
     sudo_user: str = ""
     ssh_connection: str = ""
+    sshd: Sshd | None = None
 
 
 class Who(Closed, frozen=True, kw_only=True):
@@ -66,7 +72,6 @@ class Who(Closed, frozen=True, kw_only=True):
 
     kernel: Kernel
     claimed: Claimed = Claimed()
-    sshd: Sshd | None = None
 
 
 class Host(Closed, frozen=True, kw_only=True):
@@ -152,8 +157,9 @@ class Out(Closed, frozen=True, kw_only=True):
     """What came of the entry ``ref``.
 
     ``state`` is, by type: outcome: applied, already, rejected, not_sent, unknown;
-    recovery: applied, not_applied, acknowledged; recovery.claim: claimed; evidence and
-    observe: seen, not_seen; session.close: closed. ``how`` tells how it is known: answer,
+    recovery: applied, not_applied, acknowledged; recovery.claim: claimed; evidence: seen,
+    not_seen; observe: seen, not_seen, and unclear where a try got no answer that tells;
+    session.close: closed. ``how`` tells how it is known: answer,
     read, probe, recovery, person. ``made`` is the token that the call brought into being,
     or whose value it replaced; its ``fp`` is that of the new value, where it was in hand.
     """
@@ -177,6 +183,19 @@ class Session(Closed, frozen=True, kw_only=True):
 
     key: str
     expires: int
+
+
+class Config(Closed, frozen=True, kw_only=True):
+    """The configuration that was in force.
+
+    ``sha256`` is that of its file, empty where there is none; ``signers`` that of the list
+    of allowed signers, empty where none is named. ``rules`` says in words what the two ask
+    for, in the entry that tells of a configuration for the first time.
+    """
+
+    sha256: str
+    signers: str = ""
+    rules: str = ""
 
 
 class KeyMark(Closed, frozen=True, kw_only=True):

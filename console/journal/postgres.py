@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from backends.model import Secret
 from console.errors import JournalError
 from console.journal.entry import Body, parse
-from console.journal.store import AlreadyRecorded, Full, Trouble, raw
+from console.journal.store import AlreadyRecorded, Full, Odd, Trouble, raw
+from console.text import safe
 
 if TYPE_CHECKING:
     import psycopg
@@ -27,6 +28,40 @@ LOCK = 0x544B4A4C
 LOCK_PATIENCE = 30
 """Seconds that a writer waits for the others before it gives up."""
 _COLUMNS = ("id", "kind", "prev", "handle", "plan", "state", "fp", "ref", "step")
+
+_TRIGGER = "entry_append_only"
+_REFUSE = " BEGIN RAISE EXCEPTION 'the journal is append-only'; END "
+_GUARD = f"""
+CREATE OR REPLACE FUNCTION {SCHEMA}.refuse() RETURNS trigger LANGUAGE plpgsql AS $${_REFUSE}$$;
+CREATE TRIGGER {_TRIGGER} BEFORE UPDATE OR DELETE OR TRUNCATE ON {SCHEMA}.entry
+  FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.refuse();
+"""
+_UNIQUES = {
+    "entry_once": f"CREATE UNIQUE INDEX entry_once ON {SCHEMA}.entry (ref, kind, step)"
+    " WHERE kind IN ('outcome', 'recovery', 'recovery.claim')",
+    "entry_id_key": f"ALTER TABLE {SCHEMA}.entry ADD CONSTRAINT entry_id_key UNIQUE (id)",
+    "entry_prev_key": f"ALTER TABLE {SCHEMA}.entry ADD CONSTRAINT entry_prev_key UNIQUE (prev)",
+}
+_ONCE = frozenset(_UNIQUES)
+_OURS = "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ?"
+_TRIGGERS = (
+    "SELECT c.relname::text, t.tgname::text, t.tgenabled::text, pg_get_triggerdef(t.oid)"  # noqa: S608
+    f" FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid {_OURS} AND NOT t.tgisinternal"
+    " ORDER BY 1, 2"
+)
+_RULES = (
+    "SELECT c.relname::text, r.rulename::text FROM pg_rewrite r"  # noqa: S608
+    f" JOIN pg_class c ON c.oid = r.ev_class {_OURS} AND c.relkind = 'r' ORDER BY 1, 2"
+)
+_HIDDEN = f"SELECT c.relname::text FROM pg_class c {_OURS} AND c.relrowsecurity ORDER BY 1"  # noqa: S608
+_UNIQUE = (
+    "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"  # noqa: S608
+    f" {_OURS} AND i.indisunique AND i.indisvalid"
+)
+_REFUSAL = (
+    "SELECT p.prosrc FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+    " WHERE n.nspname = ? AND p.proname = 'refuse' AND p.pronargs = 0"
+)
 
 _TABLES = f"""
 CREATE SCHEMA {SCHEMA};
@@ -50,11 +85,7 @@ CREATE TABLE {SCHEMA}.checkpoint (
   size bigint PRIMARY KEY CHECK (size > 0), note bytea NOT NULL);
 CREATE TABLE {SCHEMA}.cosigned (
   size bigint, note bytea NOT NULL, PRIMARY KEY (size, note));
-CREATE FUNCTION {SCHEMA}.refuse() RETURNS trigger LANGUAGE plpgsql AS
-  $$ BEGIN RAISE EXCEPTION 'the journal is append-only'; END $$;
-CREATE TRIGGER entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {SCHEMA}.entry
-  FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.refuse();
-"""  # noqa: S608 - built from constants only.
+{_GUARD}"""  # noqa: S608 - built from constants only.
 """The columns beside ``leaf`` are for finding; verification compares them with the leaf."""
 
 
@@ -185,6 +216,59 @@ class PostgresStore:
                         return f"the columns of entry {seq} are not those of its bytes"
             after = page[-1][0]
         return ""
+
+    def guards(self, *, deep: bool = False) -> list[Odd]:
+        """Of its columns ``damage`` tells, and its indexes are the server's own."""
+        odd: list[Odd] = []
+        triggers = self.rows(_TRIGGERS, (SCHEMA,))
+        for table, name, on, definition in triggers:
+            if (table, name) != ("entry", _TRIGGER):
+                odd.append(Odd(True, f"a trigger that is not ours: {safe(name)} on {safe(table)}"))
+            elif on not in ("O", "A"):
+                odd.append(Odd(False, "the trigger that refuses changes is switched off"))
+            elif "BEFORE DELETE OR UPDATE OR TRUNCATE ON " not in definition:
+                odd.append(Odd(True, "the trigger that refuses changes is not the one we made"))
+        if all((table, name) != ("entry", _TRIGGER) for table, name, *_ in triggers):
+            odd.append(Odd(False, "the trigger that refuses changes is gone"))
+        elif [str(body) for (body,) in self.rows(_REFUSAL, (SCHEMA,))] != [_REFUSE]:
+            odd.append(Odd(True, "the trigger that refuses changes does not refuse any more"))
+        for table, name in self.rows(_RULES, (SCHEMA,)):
+            odd.append(Odd(True, f"a rule that is not ours: {safe(name)} on {safe(table)}"))
+        for (table,) in self.rows(_HIDDEN, (SCHEMA,)):
+            odd.append(Odd(True, f"rows of {safe(table)} may be hidden by a policy"))
+        there = {str(name) for (name,) in self.rows(_UNIQUE, (SCHEMA,))}
+        for name in sorted(_ONCE - there):
+            odd.append(Odd(False, f"the unique index {name} is gone"))
+        return odd
+
+    def mend(self) -> list[Odd]:
+        """As the interface says; only an owner of the tables can."""
+        import psycopg
+        from psycopg import sql
+
+        odd = self.guards()
+        if not odd:
+            return odd
+        known = {"schema": sql.Identifier(SCHEMA)}
+
+        def run(statement: str, **names: str) -> None:
+            parts = {key: sql.Identifier(name) for key, name in names.items()}
+            self._connection.execute(sql.SQL(statement).format(**known, **parts))
+
+        try:
+            for table, name, *_ in self.rows(_TRIGGERS, (SCHEMA,)):
+                run("DROP TRIGGER {name} ON {schema}.{table}", name=name, table=table)
+            for table, name in self.rows(_RULES, (SCHEMA,)):
+                run("DROP RULE {name} ON {schema}.{table}", name=name, table=table)
+            for (table,) in self.rows(_HIDDEN, (SCHEMA,)):
+                run("ALTER TABLE {schema}.{table} DISABLE ROW LEVEL SECURITY", table=table)
+            self._connection.execute(_GUARD)
+            there = {str(name) for (name,) in self.rows(_UNIQUE, (SCHEMA,))}
+            for name in sorted(_ONCE - there):
+                self._connection.execute(_UNIQUES[name])
+        except psycopg.Error as error:
+            raise _trouble(error) from None
+        return odd
 
     def reopen(self) -> None:
         with self._threads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from console.errors import JournalError, UsageError
+from console.journal.advice import REBUILD
 from console.journal.read import select
 from console.journal.store import Reader, cosigned, last_checkpoint
 from console.journal.tlog import note, policy
@@ -34,7 +35,7 @@ def prove(store: Reader, id_: str, trusted: str = "") -> tuple[bytes, bytes]:
         hashes = inclusion(entry.seq - 1, point.size, nodes(store))
     except (LookupError, ProofError) as error:
         raise JournalError(
-            f"the tree cannot prove it: {error}", "See what is wrong: token-console journal verify."
+            f"the tree cannot prove it: {error}", f"Make the tree anew: {REBUILD}."
         ) from None
     return entry.raw, Proof(entry.seq - 1, tuple(hashes), signed).write()
 
@@ -48,7 +49,9 @@ def extend(store: Reader, old: int, new: int) -> list[bytes]:
     try:
         return consistency(old, new, nodes(store))
     except (LookupError, ProofError) as error:
-        raise JournalError(f"the tree cannot prove it: {error}") from None
+        raise JournalError(
+            f"the tree cannot prove it: {error}", f"Make the tree anew: {REBUILD}."
+        ) from None
 
 
 def _checkpoint(store: Reader, seq: int, trusted: Policy | None) -> bytes:

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from console import ownership
 from console.errors import JournalError
+from console.journal import guards
 from console.journal.database import connect_to_read, connect_to_write, wal
 from console.journal.lock import Busy, locked, open_lock
-from console.journal.store import AlreadyRecorded, Full, Trouble
+from console.journal.store import AlreadyRecorded, Full, Odd, Trouble
 
 LOCK_PATIENCE = 30.0
 """Seconds that a writer waits for the others before it gives up."""
@@ -22,16 +24,24 @@ WAL_LIMIT = 16 * 1024 * 1024
 
 def trouble(where: object, error: sqlite3.Error, doing: str) -> Trouble:
     """SQLite's error as one that tells the responder what to do."""
-    code = getattr(error, "sqlite_errorcode", None) or 0
-    kind = Full if code & 0xFF == sqlite3.SQLITE_FULL else Trouble
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    kind = Full if code == sqlite3.SQLITE_FULL else Trouble
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return kind(f"cannot {doing} the journal {where}: {error}", held(where))
     if doing == "read":
         return kind(
             f"cannot read the journal {where}: {error}", "Check it: token-console journal verify."
         )
+    hint = "Free space on its disk." if kind is Full else "Look: token-console journal doctor."
     return kind(
         f"cannot write to the journal {where}: {error}",
-        "Nothing is sent while that is so. Free space on its disk, or mend its permissions.",
+        f"Nothing is sent while that is so. {hint}",
     )
+
+
+def held(path: object) -> str:
+    """What to do where another program holds the database."""
+    return f"Another program has it open and holds it. See who: fuser {path}. Nothing was sent."
 
 
 class SqliteReader:
@@ -60,13 +70,21 @@ class SqliteReader:
                 raise trouble(self.path, error, "read") from None
 
     def damage(self) -> str:
-        """SQLite's own check of its pages. It does not read the indexes, which decide nothing."""
+        """SQLite's own check of its pages. What is in the indexes is for ``guards``."""
         with self._threads:
             try:
                 ill = self.connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             except sqlite3.Error as error:
                 return str(error)
         return "" if ill == "ok" else str(ill)
+
+    def guards(self, *, deep: bool = False) -> list[Odd]:
+        with self._threads:
+            try:
+                odd = guards.sqlite_odd(self.connection)
+                return odd + (guards.sqlite_indexes(self.connection) if deep else [])
+            except sqlite3.Error as error:
+                raise trouble(self.path, error, "read") from None
 
     def close(self) -> None:
         with self._threads:
@@ -84,6 +102,7 @@ class SqliteStore(SqliteReader):
         self._checkpoint_at = WAL_LIMIT
         self._threads = threading.RLock()
         self.path = path
+        ownership.must_be_ours(path)
         try:
             self._lock = open_lock(path.with_name(path.name + ".lock"))
         except OSError as error:
@@ -120,6 +139,12 @@ class SqliteStore(SqliteReader):
 
     def add_entry(self, seq: int, leaf: bytes) -> None:
         self.insert("INSERT INTO entry (seq, leaf) VALUES (?, ?)", [(seq, leaf)])
+
+    def mend(self) -> list[Odd]:
+        try:
+            return guards.sqlite_mend(self.connection)
+        except sqlite3.Error as error:
+            raise trouble(self.path, error, "write") from None
 
     def reopen(self) -> None:
         with self._alone():

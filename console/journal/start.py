@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from console import ownership
 from console.errors import ConsoleError, JournalError
 from console.journal import chain, pins
 from console.journal.entry import Kind, parse
@@ -11,7 +12,7 @@ from console.journal.files import Files
 from console.journal.store import Reader, extent
 from console.journal.tlog.checkpoint import Checkpoint
 from console.journal.tlog.note import NoteError, Signer, Verifier, open_note
-from console.journal.verify import Code, Report, verify
+from console.journal.verify import Report, verify
 
 WHOLE = 4000
 """Entries up to which a journal is verified whole at every start: less than a tenth of a second."""
@@ -27,9 +28,10 @@ def problem(store: Reader, files: Files, signer: Signer) -> str:
     try:
         report = _verify(store, files, signer)
     except ConsoleError as error:
+        if ownership.denied(error):
+            raise  # Somebody else's file says nothing about the journal.
         return str(error)
-    grave = [finding for finding in report.findings if finding.code is not Code.INCOMPLETE]
-    if grave:
+    if grave := [finding for finding in report.findings if finding.grave]:
         return grave[0].text
     remember(files, report)
     return ""
@@ -37,7 +39,9 @@ def problem(store: Reader, files: Files, signer: Signer) -> str:
 
 def remember(files: Files, report: Report) -> None:
     """Keep how far everything was verified. Losing that only costs time."""
-    if report.newest and report.code in (Code.VERIFIED, Code.INCOMPLETE):
+    if ownership.foreign(files.verified):
+        return  # What root leaves there, its owner could not read.
+    if report.newest and not any(finding.grave for finding in report.findings):
         with contextlib.suppress(ConsoleError):
             if _before(files) != report.newest:
                 pins.write(files.verified, report.newest)
@@ -50,14 +54,15 @@ def _before(files: Files) -> bytes:
 def _verify(store: Reader, files: Files, signer: Signer) -> Report:
     before = _before(files)
     count = extent(store)[0]
-    if count <= WHOLE or not before:
-        return verify(store, vkeys=[signer.vkey], pins=[before] if before else [])
     try:
-        text = open_note(before, [Verifier.parse(signer.vkey)]).text
+        known = Checkpoint.parse(open_note(before, [Verifier.parse(signer.vkey)]).text)
     except NoteError:
-        # An older key's, or damaged: then the long way.
-        return verify(store, vkeys=[signer.vkey])
-    return verify(store, vkeys=[signer.vkey], since=Checkpoint.parse(text))
+        # None, an older key's, or damaged: then the long way.
+        pinned = [before] if before and count <= WHOLE else []
+        return verify(store, vkeys=[signer.vkey], pins=pinned)
+    if count <= WHOLE:
+        return verify(store, vkeys=[signer.vkey], pins=[before], signed=known.size)
+    return verify(store, vkeys=[signer.vkey], since=known)
 
 
 def may_upgrade(store: Reader, files: Files, first: bytes) -> None:

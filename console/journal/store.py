@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from console.errors import JournalError
 
@@ -31,6 +31,18 @@ class Full(Trouble):
     """There is no space left for the database."""
 
 
+class Odd(NamedTuple):
+    """Something about the database that is not as we made it.
+
+    ``foreign`` is what somebody else put there and what can change entries as they are
+    written or read; else a guard of ours is missing.
+    """
+
+    foreign: bool
+    text: str
+    """For people; the names in it are safe to show."""
+
+
 class Reader(Protocol):
     """One journal's database, open for reading. Safe between threads."""
 
@@ -43,6 +55,13 @@ class Reader(Protocol):
 
     def damage(self) -> str:
         """What the database itself finds wrong with its files; empty if nothing."""
+
+    def guards(self, *, deep: bool = False) -> list[Odd]:
+        """What is missing or strange about the tables' triggers, columns and indexes.
+
+        ``deep`` also compares what is derived from the entries with them, as long as that
+        takes.
+        """
 
     def close(self) -> None:
         """Let go of the database."""
@@ -66,6 +85,12 @@ class Store(Reader, Protocol):
 
     def add_entry(self, seq: int, leaf: bytes) -> None:
         """Put an entry in. Only inside ``exclusive``."""
+
+    def mend(self) -> list[Odd]:
+        """Put back the guards that are missing, and take away what is not ours.
+
+        Returns what was mended. Only inside ``exclusive``. Raises ``Trouble``.
+        """
 
     def reopen(self) -> None:
         """Drop the connection and make a new one. Raises ``Trouble``."""

@@ -7,8 +7,10 @@ change, and can be computed again from the entries at any time.
 from __future__ import annotations
 
 import base64
+import hashlib
+from typing import Any
 
-from console.journal.store import Reader, Store, leaf_at, leaves, raw
+from console.journal.store import PAGE, Reader, Store, leaf_at, leaves, raw
 from console.journal.tlog.merkle import EMPTY, Nodes, leaf_hash, node_hash
 
 _BATCH = 10_000
@@ -41,6 +43,36 @@ class Frontier:
         for left in reversed(self._peaks[:-1]):
             top = node_hash(left, top)
         return top
+
+
+class Digests:
+    """The nodes of a tree as they ought to be, in constant memory: one hash for each level."""
+
+    def __init__(self) -> None:
+        self._levels: list[Any] = []
+
+    def add(self, made: list[tuple[int, int, bytes]]) -> None:
+        """Take in what ``Frontier.push`` made, in order."""
+        for level, index, hash_ in made:
+            while len(self._levels) < level:
+                self._levels.append(hashlib.sha256())
+            self._levels[level - 1].update(index.to_bytes(8, "big") + hash_)
+
+    def same(self, store: Reader, size: int) -> bool:
+        """Whether the stored nodes of the first ``size`` entries are these and no others."""
+        statement = (
+            "SELECT idx, hash FROM node WHERE level = ? AND idx > ? AND idx < ?"
+            " ORDER BY idx LIMIT ?"
+        )
+        for level, expected in enumerate(self._levels, 1):
+            found, after, end = hashlib.sha256(), -1, size >> level
+            while page := store.rows(statement, (level, after, end, PAGE)):
+                for index, hash_ in page:
+                    found.update(int(index).to_bytes(8, "big", signed=True) + raw(hash_))
+                after = page[-1][0]
+            if found.digest() != expected.digest():
+                return False
+        return True
 
 
 def body_of(origin: str, frontier: Frontier) -> str:

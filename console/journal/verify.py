@@ -1,4 +1,4 @@
-"""Checks everything that the journal proves: chain, tree, checkpoints, keys, and its pins.
+"""Checks everything that the journal proves: chain, tree, checkpoints, keys, signatures, pins.
 
 What was found is data, and its gravest finding decides the exit code. Reads in one pass
 and in constant memory, and needs nothing but the database and public keys.
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from console.errors import ConsoleError
 from console.journal import tree, trust
+from console.journal.advice import HARMLESS
 from console.journal.chain import Broken, Walk
-from console.journal.entry import Kind, link
+from console.journal.entry import Body, Kind, link
 from console.journal.read import open_intents
 from console.journal.store import (
     Reader,
@@ -62,9 +63,14 @@ class Finding(NamedTuple):
 
     code: Code
     what: str
-    """A word for programs."""
+    """A word for programs; ``advice.NEXT`` says what to do about it."""
     seq: int
     text: str
+
+    @property
+    def grave(self) -> bool:
+        """Whether the journal takes no more entries for it: the one rule, whoever asks."""
+        return self.code is not Code.INCOMPLETE and self.what not in HARMLESS
 
 
 @dataclass
@@ -77,6 +83,13 @@ class Report:
     checkpoints: int = 0
     open_intents: int = 0
     unsigned: int = 0
+    """Openings, plans and calls without a responder's signature."""
+    signatures: int = 0
+    """Responders' signatures that were checked and hold."""
+    unbound: int = 0
+    """What was said of signed calls, and bears no signature of a session."""
+    whole: bool = True
+    """Whether all of it was read, and not only what is new."""
     witnessed: int = 0
     """The size up to which a quorum of the policy's witnesses has cosigned; 0 without one."""
     key: str = ""
@@ -91,8 +104,14 @@ class Report:
         found = {finding.code for finding in self.findings}
         return next((code for code in _GRAVEST if code in found), Code.VERIFIED)
 
+    @property
+    def gravest(self) -> Finding | None:
+        """The first finding of the gravest kind, whose code is the report's."""
+        return next((each for each in self.findings if each.code is self.code), None)
+
     def add(self, code: Code, what: str, text: str, seq: int = 0) -> None:
-        if len(self.findings) < MOST:
+        # A graver one is kept even where a hundred lesser ones came before it.
+        if len(self.findings) < MOST or all(each.code is not code for each in self.findings):
             self.findings.append(Finding(code, what, seq, text))
 
 
@@ -107,6 +126,7 @@ def verify(
     require_signed: bool = False,
     allowed_signers: str | None = None,
     since: Checkpoint | None = None,
+    signed: int = 0,
 ) -> Report:
     """Verify a journal.
 
@@ -119,31 +139,34 @@ def verify(
         every_signature: check the signature of every checkpoint. Each one's text is checked
             in any case, and the newest one's signature covers everything; this finds
             damage to old signatures and takes a tenth of a millisecond for each.
-        require_signed: what a responder did not sign counts as incomplete, and the
-            signatures that are there are checked.
-        allowed_signers: the text of OpenSSH's file of who may sign. With it the responders'
-            signatures are checked too, a tenth of a millisecond each.
+        require_signed: what a responder did not sign counts as incomplete. The signatures
+            that are there are checked in any case, a tenth of a millisecond each.
+        allowed_signers: the text of OpenSSH's file of who may sign. Without it nobody knows
+            whose the keys are by which the responders signed.
         since: a checkpoint up to which everything was verified before. Older entries are
             then represented by the tree alone: an edit there is not seen.
+        signed: up to this entry the responders' signatures were checked before. For whoever
+            has a pin of that size: while it fits, these entries are the same as then.
 
     Raises:
         UsageError: the policy, the signers, a key or a pin cannot be read.
     """
-    checker = None
-    if require_signed or allowed_signers is not None:
-        # Here, since a check of the chain alone needs nothing of SSH.
-        from console.journal.signed import Checker
+    if allowed_signers is not None:
         from console.journal.ssh.allowed import AllowedSigners
 
-        signers = None if allowed_signers is None else AllowedSigners.parse(allowed_signers)
-        checker = Checker(signers)
+        AllowedSigners.parse(allowed_signers)  # What cannot be read is said in any case.
     trusted = trust.Trust(vkeys, policy, pins, cosigned_notes)
     report = Report()
     try:
         trusted.remember(cosigned(store))
         if since is None and (ill := store.damage()):
             report.add(Code.TAMPERED, "damage", f"the database is damaged: {ill}")
-        _Pass(store, trusted, report, checker, every_signature=every_signature).run(since)
+        for odd in store.guards(deep=since is None):
+            report.add(Code.TAMPERED if odd.foreign else Code.INCOMPLETE, "guard", odd.text)
+        walk = _Pass(
+            store, trusted, report, allowed_signers, signed, every_signature=every_signature
+        )
+        walk.run(since)
     except Broken as error:
         report.add(Code.TAMPERED, "chain", str(error), report.entries + 1)
     except Trouble as error:
@@ -152,6 +175,9 @@ def verify(
         report.add(
             Code.INCOMPLETE, "unsigned", f"{report.unsigned:,} entries bear no responder's name"
         )
+    if require_signed and report.unbound:
+        text = f"{report.unbound:,} answers to signed calls bear no signature"
+        report.add(Code.INCOMPLETE, "unsigned", text)
     return report
 
 
@@ -163,14 +189,18 @@ class _Pass:
         store: Reader,
         trusted: trust.Trust,
         report: Report,
-        checker: Checker | None,
+        signers: str | None,
+        signed: int,
         *,
         every_signature: bool,
     ) -> None:
         self._store = store
         self._trust = trusted
         self._report = report
-        self._checker = checker
+        self._signers = signers
+        self._checker: Checker | None = None
+        self._skipped = signed
+        self._nodes: tree.Digests | None = tree.Digests()
         self._every = every_signature
         self._tally = Tally(store)
         self._walk = Walk()
@@ -182,16 +212,18 @@ class _Pass:
     def run(self, since: Checkpoint | None) -> None:
         if since is not None and not self._skip(since):
             return
+        self._report.whole = since is None
         # Others may append meanwhile: what comes after this moment is left for the next time.
         upto, signed = extent(self._store)
         stored = joined(checkpoints(self._store, self._walk.seq, upto), [(0, b"")])
         size, note = next(stored)
         for seq, leaf in leaves(self._store, self._walk.seq, upto):
             body = self._walk.step(seq, leaf)
-            self._tree.push(leaf)
+            made = self._tree.push(leaf)
+            if self._nodes is not None:
+                self._nodes.add(made)
             self._tally.add(body)
-            if self._checker is not None and (refused := self._checker.step(body)) is not None:
-                self._responder(seq, refused)
+            self._signature(body, leaf)
             self._report.entries, self._last = seq, leaf
             if size == seq:
                 self._checkpoint(size, note, rotated=body.type is Kind.KEY_ROTATE)
@@ -199,6 +231,28 @@ class _Pass:
             if self._trust.sizes and seq in self._trust.sizes:
                 self._trust.compare(seq, self._tree.root())
         self._end(signed)
+
+    def _signature(self, body: Body, leaf: bytes) -> None:
+        """Check whatever signature is there. A journal without any needs nothing of SSH."""
+        if body.seq <= self._skipped:
+            return
+        if self._checker is None:
+            if body.sig is None and not (self._skipped and body.type is Kind.OUTCOME):
+                return
+            self._checker = self._made_checker()
+        if (refused := self._checker.step(body, leaf)) is not None:
+            self._responder(body.seq, refused)
+
+    def _made_checker(self) -> Checker:
+        # Here, since a check of the chain alone needs nothing of SSH.
+        from console.journal.signed import Checker
+        from console.journal.ssh.allowed import AllowedSigners
+
+        signers = None if self._signers is None else AllowedSigners.parse(self._signers)
+        checker = Checker(signers, self._store)
+        if self._skipped:
+            checker.begin(self._store, self._skipped)
+        return checker
 
     def _responder(self, seq: int, refused: ConsoleError) -> None:
         """A responder's signature that does not hold, or is by somebody unknown."""
@@ -225,9 +279,9 @@ class _Pass:
             self._tally.open = {
                 entry.id for entry in open_intents(self._store) if entry.seq <= since.size
             }
-            self._report.entries = since.size
-            if self._checker is not None:
-                self._checker.begin(self._store, since.size)
+            self._report.entries = self._skipped = since.size
+            # What is older is not read, so nothing can be said about its nodes.
+            self._nodes = None
             found = "SELECT note FROM checkpoint WHERE size = ?"
             for (note,) in self._store.rows(found, (since.size,)):
                 # With nothing new it is the newest one, whose signature is checked again.
@@ -250,6 +304,7 @@ class _Pass:
         report, entries = self._report, self._walk.seq
         report.origin, report.root = self._walk.origin, self._tree.root()
         report.open_intents, report.unsigned = len(self._tally.open), self._tally.unsigned
+        self._responders()
         if signed > entries:
             text = f"a signed checkpoint tells of {signed:,} entries, and {entries:,} are there"
             report.add(Code.TAMPERED, "cut", text, entries)
@@ -266,6 +321,19 @@ class _Pass:
             text = f"of {report.open_intents:,} calls it is not known what became"
             report.add(Code.INCOMPLETE, "open", text)
 
+    def _responders(self) -> None:
+        """What the responders signed, and what is missing of it."""
+        if (checker := self._checker) is None:
+            return
+        report = self._report
+        report.signatures, report.unbound = checker.good, checker.unbound + checker.later
+        if checker.unbound:
+            text = (
+                f"{checker.unbound:,} outcomes of signed calls bear no signature, which the "
+                f"console never leaves out; the first is entry {checker.first_unbound:,}"
+            )
+            report.add(Code.INCOMPLETE, "unbound", text, checker.first_unbound)
+
     def _keys(self) -> None:
         """The signatures of the newest checkpoint and of rotations, and the tree as stored."""
         report, entries = self._report, self._walk.seq
@@ -279,7 +347,8 @@ class _Pass:
             text = f"no signed checkpoint covers entries {covered + 1:,} to {entries:,}"
             report.add(Code.TAMPERED, "unsigned-tail", text, covered + 1)
         stored = tree.frontier(self._store, entries, self._last)
-        if stored is None or stored.root() != report.root:
+        other = self._nodes is not None and not self._nodes.same(self._store, entries)
+        if stored is None or stored.root() != report.root or other:
             text = "the stored tree is damaged; the entries are not, and it can be rebuilt"
             report.add(Code.INCOMPLETE, "tree", text)
         try:

@@ -43,27 +43,33 @@ def who(environ: Mapping[str, str] = os.environ, proc: Path = Path("/proc/self")
         claimed=Claimed(
             sudo_user=_short(environ.get("SUDO_USER", "")),
             ssh_connection=_short(environ.get("SSH_CONNECTION", "")),
+            sshd=sshd(environ),
         ),
-        sshd=sshd(environ),
     )
 
 
-def summary(who: Who) -> str:
-    """One line: ``root (login alice; claimed: sudo alice, ssh 10.0.0.5)``. Not yet safe."""
+def summary(who: Who, signer: str = "") -> str:
+    """One line: ``root (login alice; claimed: sudo alice, ssh 10.0.0.5)``. Not yet safe.
+
+    ``signer`` is by what name the key is listed that signed: ``alice@example.com (root)``.
+    """
     kernel, claimed = who.kernel, who.claimed
     claims = []
     if claimed.sudo_user:
         claims.append(f"sudo {claimed.sudo_user}")
     if claimed.ssh_connection:
         claims.append(f"ssh {claimed.ssh_connection.split(' ')[0]}")
+    if claimed.sshd is not None:
+        claims.append(f"login by {claimed.sshd.method} {claimed.sshd.key_fp[:15]}".rstrip())
     parts = []
     if kernel.loginuid is not None and kernel.loginuid != kernel.uid:
         parts.append(f"login {kernel.login or kernel.loginuid}")
-    if who.sshd is not None:
-        parts.append(f"sshd: {who.sshd.method} {who.sshd.key_fp[:15]}".rstrip())
     if claims:
         parts.append(f"claimed: {', '.join(claims)}")
-    return (kernel.user or str(kernel.uid)) + (f" ({'; '.join(parts)})" if parts else "")
+    name = kernel.user or str(kernel.uid)
+    if signer:
+        name, parts = signer, [name, *parts]
+    return name + (f" ({'; '.join(parts)})" if parts else "")
 
 
 def host() -> Host:
@@ -85,10 +91,11 @@ def host() -> Host:
 
 
 def sshd(environ: Mapping[str, str] = os.environ) -> Sshd | None:
-    """How this login was authenticated, where sshd says so (``ExposeAuthInfo yes``).
+    """How this login is said to have been authenticated (``ExposeAuthInfo yes``): a claim.
 
     sshd lists one method a line, with the key that was used (sshd_config(5)), in a file of
-    mode 0600 that belongs to the user. None where there is no such file.
+    mode 0600. It writes it with the user's own rights, so nothing that the kernel knows of
+    the file tells sshd's from one that the user wrote. None where there is no such file.
     """
     path = environ.get("SSH_USER_AUTH", "")
     if not path.startswith("/"):

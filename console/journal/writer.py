@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from console.errors import JournalError
 from console.journal import guard, keys, scan, start, tree
+from console.journal.advice import REBUILD
 from console.journal.describe import Entry, entry_of
 from console.journal.entry import (
     ANSWERS,
@@ -26,7 +27,7 @@ from console.journal.entry import (
 )
 from console.journal.files import Files
 from console.journal.guard import Guard
-from console.journal.parts import ClockStep, KeyMark
+from console.journal.parts import ClockStep, KeyMark, Sig, Who
 from console.journal.store import AlreadyRecorded, Store, Trouble, last_checkpoint, leaf_at, newest
 from console.journal.tlog import note
 from console.journal.tlog.note import Signer
@@ -42,6 +43,10 @@ SELECT (SELECT kind FROM entry WHERE id = ?),
 """
 
 
+Signing = Callable[[bytes], Sig | None]
+"""Gives the signature over an entry's statement; None where there is none to be had."""
+
+
 class Draft(NamedTuple):
     """An entry that does not know its place yet, and what it asks of the journal."""
 
@@ -49,6 +54,8 @@ class Draft(NamedTuple):
     guard: Guard | None = None
     named: bool = False
     """Whether its id was given, and could have been used before."""
+    answer: Signing | None = None
+    """For an intent: what signs the answer, where the journal itself has to close it."""
 
 
 class Writer:
@@ -64,6 +71,11 @@ class Writer:
         """The checkpoint that was written last."""
         self._signer = given
         self._who, self._host, self._boot = who(), host(), boot_id()
+
+    @property
+    def who(self) -> Who:
+        """Who writes in this process."""
+        return self._who
 
     @property
     def signer(self) -> Signer:
@@ -226,7 +238,7 @@ class Writer:
         if found is None or grown is None or not found[1].startswith(f"{body}\n".encode()):
             raise JournalError(
                 "the journal's tree does not fit its newest signed checkpoint",
-                "Nothing is sent on it. See what is wrong: token-console journal verify.",
+                f"Nothing is sent on it. Make the tree anew: {REBUILD}.",
             )
         if found[1] != self.note and self.given is None:
             # Another process wrote it, and may have rotated the key.

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from console.journal.describe import Entry
 from console.journal.entry import Kind
+from console.response import verdict
 from console.response.plan import Plan
 from console.response.rows import STATES as STATES
 from console.response.rows import Row as Row
@@ -73,6 +74,7 @@ class Board:
         self.seq = 0
         self.began = self.last = 0.0
         self.approved = self.second = self.broken_glass = ""
+        self.approved_at = 0.0
         self.paused = self.aborted = self.closed = False
         self.extend(plan)
 
@@ -112,7 +114,7 @@ class Board:
 
     def _take(self, entry: Entry) -> bool:
         if entry.kind == Kind.PLAN and entry.id == self.plan.id:
-            self.approved = entry.who
+            self.approved, self.approved_at = entry.who, entry.t_us / 1e6
             return True
         if entry.plan not in self._plans:
             return False
@@ -213,8 +215,8 @@ class Board:
                 found[row.level] += 1
         return found
 
-    def lanes(self, now: float | None = None) -> Iterator[Lane]:
-        """Each backend's part, in the plan's order."""
+    def lanes(self, now: float | None = None, *, working: bool = True) -> Iterator[Lane]:
+        """Each backend's part, in the plan's order. ``working``: a runner is at it."""
         now = time.time() if now is None else now
         for backend, counted in self._counts.items():
             counts = {state: counted[state] for state in STATES}
@@ -226,7 +228,10 @@ class Board:
             rate = len(fresh) / span
             eta = counts["left"] / (rate or limit) if rate or limit else None
             halted = self.halted.get(backend, "")
-            yield Lane(backend, counts, rate, limit, eta, self._lane_state(counts, halted), halted)
+            state = self._lane_state(counts, halted)
+            if state == "running" and not working:
+                state, eta = "stopped", None
+            yield Lane(backend, counts, rate, limit, eta, state, halted)
 
     def _lane_state(self, counts: dict[str, int], halted: str) -> str:
         if not counts["left"]:
@@ -245,8 +250,13 @@ class Board:
         known = [eta for eta in going if eta is not None]
         return max(known) if known and len(known) == len(going) else None
 
-    def may_close(self) -> str:
-        """Why the run cannot be closed; empty when it can."""
+    def may_close(self, now: float | None = None) -> str:
+        """Why the run cannot be closed; empty when it can.
+
+        What counts as dealt with may, as declared, still work for a while: until then a
+        run is not over, whatever was recorded.
+        """
+        now = time.time() if now is None else now
         sums = self.sums()
         if self.closed:
             return "it is closed already"
@@ -258,7 +268,7 @@ class Board:
             return f"{sums['left']:,} tokens are not known to be dealt with"
         if sums["failed"]:
             return f"{sums['failed']:,} tokens failed: act on them again, or except them"
-        return ""
+        return verdict.waiting(self.rows.values(), now)
 
 
 def number_of(step: str) -> int:

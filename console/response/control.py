@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from console.errors import PlanRefused, UsageError
+from console.inventory.naming import DIGITS
 from console.journal import scan
 from console.journal.describe import Entry
 from console.journal.entry import Act, Kind, RunMark
@@ -111,8 +112,7 @@ def except_(
         raise UsageError("the exception would be over already", "Give a later date, or none.")
     act = None
     if late:
-        if late not in board.late:
-            raise UsageError(f"no late arrival has the handle {late!r}", "See: run watch")
+        late = _late(list(board.late), late)
         item = 0
     else:
         found = _item(plan, item)
@@ -122,6 +122,29 @@ def except_(
         owner=facts.words(owner.strip(), 200),
         expires=int(expires.timestamp() * 1_000_000) if expires is not None else 0,
     )  # fmt: skip
+
+
+def which(plan: Plan, word: str) -> tuple[int, str]:
+    """What a word means for ``except_``: a token's number in the plan, or a late one's handle.
+
+    A handle may be all digits, so a number that the plan does not have is none.
+    """
+    number = int(word) if word.isascii() and word.isdecimal() and len(word) < 12 else 0
+    return (number, "") if plan.item(number) is not None else (0, word)
+
+
+def _late(handles: list[str], word: str) -> str:
+    found = [handle for handle in handles if handle == word]
+    if not found and len(word) >= DIGITS:
+        found = [handle for handle in handles if handle.startswith(word.lower())]
+    if len(found) != 1:
+        known = ", ".join((found or handles)[:5]) or "none"
+        told = f"{len(found)} late arrivals begin" if found else "no late arrival begins"
+        raise UsageError(
+            f"{told} with {word[:40]!r}, and no token of the plan has that number",
+            f"Late arrivals: {known}. See: token-console run show.",
+        )
+    return found[0]
 
 
 def close(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from backends.errors import BackendError
-from backends.model import AuditEvent, Consumer, Gap, TokenRef
+from backends.model import AuditEvent, Consumer, EventClass, Gap, TokenRef
 from console.journal.describe import Entry
 from console.journal.entry import Kind
 from console.journal.parts import RunMark
@@ -239,7 +239,7 @@ def _by_user(
     # A session's name is not the same the next time, so the use itself gives the name.
     named = [each for each in holders if each.kind != "session"]
     for event in sorted(events, key=_at):
-        if OWN in event.agent or not (event.source or event.agent):
+        if not event.settled.shown or OWN in event.agent or not (event.source or event.agent):
             continue
         who = next(
             (each.name for each in named if _names(event, each)),
@@ -336,6 +336,9 @@ async def used(tools: Tools, ref: TokenRef) -> bool:
     log.read_at = float("-inf")
     await _read(tools, log)
     return any(
-        event.outcome == "ok" and OWN not in event.agent and bool(event.source or event.agent)
+        event.settled is EventClass.USE
+        and event.outcome == "ok"
+        and OWN not in event.agent
+        and bool(event.source or event.agent)
         for event in log.uses.get(ref, {}).values()
     )

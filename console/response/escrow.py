@@ -113,6 +113,38 @@ def recipients(
     )
 
 
+class Readiness(NamedTuple):
+    """Whether a rotation could be planned: to how many keys it would seal, and whose.
+
+    Without any, ``why`` says why not, and ``hint`` what to do.
+    """
+
+    keys: int
+    source: str = ""
+    why: str = ""
+    hint: str = ""
+
+    @property
+    def words(self) -> str:
+        """One sentence for the screen, the command line and the check of the configuration."""
+        if not self.keys:
+            return f"no rotation can be planned: {self.why}"
+        many = f"{self.keys} public key{'s'[: self.keys != 1]}"
+        return f"a rotation seals its new values to {many}, from {self.source}"
+
+
+def readiness(configured: Sequence[str | Path]) -> Readiness:
+    """As ``recipients``, and no error: asked before anybody wants to rotate.
+
+    The ssh-agent may be asked, and may be slow.
+    """
+    try:
+        found = recipients(configured)
+    except EscrowError as error:
+        return Readiness(0, why=str(error), hint=error.hint)
+    return Readiness(len(found.keys), found.source)
+
+
 def usable(line: str) -> str:
     """A recipient as it is sealed to and shown: ``type base64`` or ``age1...``.
 

@@ -7,24 +7,28 @@ that is not dealt with: none is dropped in silence.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, TypeVar
 
-from backends.contract import Backend, KindCapabilities, Proposal, Verb, WhoAmI
+from msgspec.structs import replace
+
+from backends.contract import Backend, KindCapabilities, Proposal, Support, Verb, WhoAmI
 from backends.errors import BackendError, NotFound, RateLimited, Unsupported
 from backends.model import EvidenceLevel, Gap, GapKind, Secret, Token, TokenRef
-from console.errors import ConsoleError, PlanRefused
-from console.inventory import query as queries
-from console.inventory.records import Sort
+from console.errors import ConsoleError
+from console.inventory.lineage import Below
 from console.inventory.search import Inventory
 from console.journal import scan
 from console.journal.entry import uuid7
-from console.response import making, order, second, traps
+from console.response import cascade, making, order, places, scope, traps
 from console.response.escrow import recipients
 from console.response.hazards import ALIVE, View, not_planned, rules
-from console.response.plan import Item, Mode, Plan, Scope
+from console.response.not_done import OTHERS
+from console.response.plan import GONE_ALREADY, Item, Mode, Plan, Scope
 from console.settings import ResponseSettings, Settings
 
 AT_ONCE = 8
@@ -33,9 +37,7 @@ PATIENCE = 4
 """How often a system that asks for patience while planning is asked again."""
 LONGEST_PAUSE = 30.0
 """Seconds."""
-MOST = 100_000
-"""Tokens of one plan: what is beyond is another run."""
-UNASKED = "nothing to do: the system has no such token any more"
+UNASKED = GONE_ALREADY
 
 T = TypeVar("T")
 OpenBackend = Callable[[str], Awaitable[Backend]]
@@ -80,16 +82,18 @@ async def gather(
 ) -> Plan:
     """A plan for every token that the query finds and every one that is listed.
 
-    A query leaves out what was gone already when it was asked; a listed token that is gone
-    becomes an item without a call. ``secrets`` are values in hand, by their tokens' handles,
-    ``secret`` that of the one token; they are asked about and not kept. ``escrow`` is, for a
-    rotation and where none is given, as the configuration says. ``extends`` is the plan
-    whose late arrivals these are.
+    A query leaves out what was gone already when it was asked, and the console's own
+    credentials, which the plan names; its free words are looked for in name, id, owner and
+    principal. A listed token that is gone becomes an item without a call. ``secrets`` are
+    values in hand, by their tokens' handles, ``secret`` that of the one token; they are asked
+    about and not kept. ``escrow`` is, for a rotation and where none is given, as the
+    configuration says. ``extends`` is the plan whose late arrivals these are.
 
     Raises:
         ReasonRefused: the reason is too short, or holds what looks like a secret.
-        QueryError: the query means nothing.
-        PlanRefused: there is no such token, none at all, or too many for one plan.
+        QueryError: a term of the query means nothing, or not yet.
+        PlanRefused: there is no such token, none at all, or too many for one plan; or no such
+            sink.
         EscrowError: a rotation has nobody's key to seal the new values to.
         StoreError: the inventory cannot be read.
     """
@@ -99,14 +103,19 @@ async def gather(
         # The ssh-agent may be asked, and may be slow.
         escrow = (await asyncio.to_thread(recipients, ours.escrow)).keys
     frozen_at = datetime.now(UTC)
-    tokens = find(inventory, query, handles)
-    lanes = await _open(fleet_backend, dict.fromkeys(token.ref.backend for token in tokens))
+    to = places.opened(settings, sinks if verb is Verb.ROTATE else ())
+    wanted = scope.find(inventory, query, handles)
+    lanes = await _open(fleet_backend, dict.fromkeys(token.ref.backend for token in wanted.tokens))
+    own = {ref for lane in lanes.values() for ref in lane.me.own}
+    wanted, left_out = scope.without_own(wanted, own)
+    tokens = wanted.tokens
     done = 0
 
     async def ask(token: Token, gate: asyncio.Semaphore) -> _Asked:
         nonlocal done
         async with gate:
-            found = await _ask(lanes[token.ref.backend], verb, token, mode)
+            below = inventory.below(token.ref.handle) if verb in cascade.VERBS else ()
+            found = await _ask(lanes[token.ref.backend], verb, token, mode, below)
         done += 1
         if progress is not None:
             progress(done, len(tokens))
@@ -114,11 +123,15 @@ async def gather(
 
     gates = {name: asyncio.Semaphore(AT_ONCE) for name in lanes}
     asked = await asyncio.gather(*(ask(token, gates[token.ref.backend]) for token in tokens))
+    placed = places.checked([each.item for each in asked], to)
+    asked = [each._replace(item=item) for each, item in zip(asked, placed, strict=True)]
     values = dict(secrets or {})
     if secret is not None and len(tokens) == 1:
         values[tokens[0].ref.handle] = secret
     shared = await _shares(lanes, tokens, values)
-    items = await _gate(inventory, lanes, asked, shared, ours)
+    items = tuple(
+        scope.explained(item, wanted) for item in await _gate(inventory, lanes, asked, shared, ours)
+    )
     return Plan(
         id=uuid7(),
         verb=verb,
@@ -130,9 +143,11 @@ async def gather(
         scope=Scope(
             frozen_at=frozen_at,
             total=len(items),
-            query=str(queries.parse(query)),
+            query=str(wanted.query),
             listed=tuple(handles),
-            gaps=_gaps(inventory, None if query else set(lanes)),
+            left_out=left_out,
+            beside=wanted.beside,
+            gaps=_gaps(inventory, None if wanted.query.terms else set(lanes)),
             principals=_principals(items),
         ),
         sinks=tuple(sinks),
@@ -142,38 +157,9 @@ async def gather(
             for name, lane in lanes.items()
         },
         budget=ours.budget,
-        second_person=second.needed(ours, items),
         extends=extends,
         probe=probe,
     )
-
-
-def find(inventory: Inventory, query: str, handles: Iterable[str]) -> list[Token]:
-    """The tokens of a scope as the store has them, listed ones first, each once.
-
-    Raises: as ``gather``.
-    """
-    found: dict[str, Token] = {}
-    for handle in handles:
-        detail = inventory.detail(handle)
-        if detail is None:
-            raise PlanRefused(
-                f"the inventory has no token with the handle {handle[:40]}",
-                "Sync, then look again.",
-            )
-        found[handle] = detail.token
-    if query.strip():
-        wanted = queries.parse(query)
-        if not wanted.terms:
-            raise PlanRefused("the query says nothing yet", "It would mean every token there is.")
-        for row, token in inventory.each(wanted, Sort()):
-            if row.presence == "present":
-                found.setdefault(row.handle, token)
-            if len(found) > MOST:
-                raise PlanRefused(f"more than {MOST:,} tokens", "Narrow the query.")
-    if not found:
-        raise PlanRefused("no token is in that scope", "Nothing was sent. Widen the query.")
-    return list(found.values())
 
 
 async def _open(fleet_backend: OpenBackend, names: Iterable[str]) -> dict[str, _Lane]:
@@ -187,12 +173,12 @@ async def _open(fleet_backend: OpenBackend, names: Iterable[str]) -> dict[str, _
             # One backend's defect must not keep the others' tokens from being planned.
             return _Lane(None, WhoAmI(name=name), f"its backend failed with {type(error).__name__}")
 
-    wanted = list(names)
-    lanes = await asyncio.gather(*map(one, wanted))
-    return dict(zip(wanted, lanes, strict=True))
+    names = list(names)
+    lanes = await asyncio.gather(*map(one, names))
+    return dict(zip(names, lanes, strict=True))
 
 
-async def _ask(lane: _Lane, verb: Verb, token: Token, mode: Mode) -> _Asked:
+async def _ask(lane: _Lane, verb: Verb, token: Token, mode: Mode, below: Sequence[Below]) -> _Asked:
     if lane.backend is None:
         return _unplanned(token, verb, None, f"{token.ref.backend} cannot be asked: {lane.trouble}")
     backend = lane.backend
@@ -202,7 +188,9 @@ async def _ask(lane: _Lane, verb: Verb, token: Token, mode: Mode) -> _Asked:
             token, living = await _patiently(lambda: backend.read(token.ref)), True
         except NotFound:
             living = False
-        return await _propose(lane, backend, verb, token, mode, declared, living=living)
+        # Before the plan: a backend's own log may know them by other names until then.
+        ends = await cascade.known(backend, verb, declared, below if living else ())
+        return await _propose(lane, backend, verb, token, mode, declared, ends, living=living)
     except BackendError as error:
         return _unplanned(token, verb, backend, error.message)
     except Exception as error:  # noqa: BLE001
@@ -217,11 +205,13 @@ async def _propose(
     token: Token,
     mode: Mode,
     declared: KindCapabilities,
+    ends: cascade.Cascade,
     *,
     living: bool,
 ) -> _Asked:
     try:
         proposal = await _patiently(lambda: backend.plan(verb, token))
+        proposal = cascade.joined(proposal, ends)
     except NotFound:
         proposal, living = Proposal(steps=(), manual=UNASKED), False
     except Unsupported as error:
@@ -230,7 +220,31 @@ async def _propose(
     if not living and verb in (Verb.RESTORE, Verb.ROTATE):
         return _unplanned(token, verb, backend, f"nothing to {verb.value}: it is gone")
     item = making.assembled(backend, verb, token, lane.me, proposal, mode, 1, declared)
+    if living and item.by_hand and not item.fatal:
+        item = replace(item, instead=await _instead(lane, backend, verb, token, mode, declared))
     return _Asked(item, declared, living)
+
+
+async def _instead(
+    lane: _Lane,
+    backend: Backend,
+    verb: Verb,
+    token: Token,
+    mode: Mode,
+    declared: KindCapabilities,
+) -> tuple[Verb, ...]:
+    """The other verbs for which there is a call: asked for, since a declaration is of a kind."""
+    found = []
+    for other in OTHERS:
+        support = declared.ability(other).support
+        if other is verb or support not in (Support.FULL, Support.PARTIAL):
+            continue
+        with contextlib.suppress(BackendError):
+            proposal = await _patiently(partial(backend.plan, other, token))
+            item = making.assembled(backend, other, token, lane.me, proposal, mode, 1, declared)
+            if item.proposal.steps and not item.fatal:
+                found.append(other)
+    return tuple(found)
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
@@ -255,7 +269,7 @@ def _unplanned(token: Token, verb: Verb, backend: Backend | None, words: str) ->
         kind_title=declared.title,
         production=backend is not None and backend.config.production,
         proposal=Proposal(steps=(), hazards=(not_planned(words),)),
-        ceiling=declared.ceiling,
+        ceiling=declared.reach,
         propagation=declared.propagation,
     )
     return _Asked(making.written(item), declared)
@@ -299,7 +313,7 @@ async def _gate(
         handle = item.token.ref.handle
         view = View(ending=ending, shares=shared.get(handle, ()), here=here, now=now)
         if found.living:
-            view = view._replace(events=tuple(inventory.events(handle, making.EVENTS)))
+            view = view._replace(events=tuple(inventory.events(handle, making.EVENTS, uses=True)))
         if rules(item.token, declared) and item.token.state in ALIVE:
             key = item.backend, declared.kind
             if key not in rulers:

@@ -115,6 +115,9 @@ class _Look:
         wishes: list[float | None] = []
         if holds is not True:
             wishes.append(self._pause() if self.now < self.over + GIVE_UP else None)
+        elif self.now < self.over:
+            # What the record says before the declared time is over, it may take back.
+            wishes.append(self.over - self.now)
         if self.item.verb in _ENDING:
             wishes.append(await self._probe())
             wishes.append(await self._heed(recorded=holds is True))
@@ -221,7 +224,7 @@ class _Look:
         memory.probes.append(self.tools.now())
         out = Out(
             ref=before.id,
-            state="seen" if result.accepted is False else "not_seen",
+            state={False: "seen", True: "not_seen", None: "unclear"}[result.accepted],
             how="probe",
             detail=facts.words(result.detail or "no answer that tells", 256),
         )
@@ -343,7 +346,7 @@ class _Look:
         end = start + max(self.spread, LEAST_SILENCE)
         if self.now < end:
             return end - self.now + NEAR
-        if self.log.covers(self.acted, end):
+        if self.log.covers(self.handle, self.acted, end):
             words = f"no use in the log for {end - start:.0f} s"
             await self._tell("seen", EvidenceLevel.SILENT, "log", words)
             return None

@@ -120,8 +120,13 @@ async def _note(tools: Tools, listed: _Listed) -> None:
 
 
 def _known(tools_by_backend: Mapping[str, Tools], plan: Plan) -> set[str]:
-    """The handles that the run has to do with: its items, their children, what it minted."""
+    """The handles that the run has to do with: its items, their children, what it minted.
+
+    What the plan left out by name did not come late.
+    """
     found = {item.token.ref.handle for item in plan.items}
+    if plan.scope is not None:
+        found.update(one.ref.handle for one in plan.scope.left_out)
     for item in plan.items:
         found.update(ref.handle for ref in item.proposal.also_ends)
         if (tools := tools_by_backend.get(item.backend)) is not None:

@@ -1,11 +1,10 @@
-"""Making a plan: asks each token's backend how it would do it, and adds our own doubts.
+"""The items of a plan: what a backend proposes for a token, and our own doubts about it.
 
-Changes nothing anywhere. See ``gathering`` for many tokens at once.
+Changes nothing anywhere. ``gathering`` makes the plan out of them, for one token or many.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,9 +19,7 @@ from console.inventory.query import Query
 from console.inventory.records import Sort
 from console.inventory.search import Inventory
 from console.inventory.terms import Term
-from console.journal import scan
-from console.journal.entry import uuid7
-from console.response import facts, order, second, traps
+from console.response import facts, order, traps
 from console.response.hazards import (
     ALIVE,
     ENDING,
@@ -34,95 +31,11 @@ from console.response.hazards import (
     undeclared,
     without_successor,
 )
-from console.response.plan import Item, Mode, Plan
+from console.response.plan import Item, Mode
 from console.settings import ResponseSettings
 
 EVENTS = 300
 """The newest audit events of a token that its plan looks at."""
-
-
-async def make(
-    backend: Backend,
-    verb: Verb,
-    token: Token,
-    reason: str,
-    incident: str = "",
-    *,
-    mode: Mode = Mode.ROUTINE,
-    inventory: Inventory | None = None,
-    settings: ResponseSettings | None = None,
-    secret: Secret | None = None,
-    sinks: Sequence[str] = (),
-    escrow: Sequence[str] = (),
-    probe: bool = False,
-) -> Plan:
-    """A plan for one token, as it was just read.
-
-    Without an ``inventory`` nothing is known of how the token is used, nor of the others.
-    ``secret`` is its value where that is in hand. It is asked about and not kept.
-
-    Raises:
-        ReasonRefused: the reason is too short, or holds what looks like a secret.
-        Unsupported: the backend cannot do that at all.
-        BackendError: the system cannot be asked.
-    """
-    reason, incident = scan.reason(reason), scan.incident(incident)
-    settings = settings or ResponseSettings()
-    me = await backend.whoami()
-    item = await propose(backend, verb, token, me, mode=mode)
-    declared = backend.capabilities().of(token.ref.kind)
-    now = time.time()
-    view = View(
-        ending=ends(item),
-        shares=() if secret is None else await shares(backend, secret, {token.ref}),
-        here=traps.here(),
-        now=now,
-    )
-    if inventory is not None:
-        view = view._replace(events=tuple(inventory.events(token.ref.handle, EVENTS)))
-        if rules(token, declared):
-            view = view._replace(admins=admins(inventory, backend.name, declared, me))
-    item = guarded(item, declared, view)
-    why = scored(item, declared, view).why
-    return Plan(
-        id=uuid7(),
-        verb=verb,
-        mode=mode,
-        reason=reason,
-        incident=incident,
-        made_at=datetime.fromtimestamp(now, UTC),
-        items=(replace(item, why=why),),
-        sinks=tuple(sinks),
-        escrow=tuple(escrow),
-        rates={backend.name: rate(backend, settings)},
-        budget=settings.budget,
-        second_person=second.needed(settings, (item,)),
-        probe=probe,
-    )
-
-
-async def propose(
-    backend: Backend,
-    verb: Verb,
-    token: Token,
-    me: WhoAmI,
-    *,
-    mode: Mode = Mode.ROUTINE,
-    number: int = 1,
-) -> Item:
-    """One item of a plan: the backend's own steps, and what the console must not do.
-
-    ``me`` is the console's own credential at that backend. The console's own token, and
-    whatever would end it, are fatal. ``guarded`` adds what else there is to doubt.
-
-    Raises:
-        Unsupported: the backend cannot do that at all.
-        BackendError: the system cannot be asked.
-    """
-    declared = backend.capabilities().of(token.ref.kind)
-    return assembled(
-        backend, verb, token, me, await backend.plan(verb, token), mode, number, declared
-    )
 
 
 def assembled(
@@ -154,7 +67,7 @@ def assembled(
                 steps=numbered(steps, number),
                 undo_steps=numbered(proposal.undo_steps, number, "undo-"),
             ),
-            ceiling=declared.ceiling,
+            ceiling=declared.reach,
             propagation=declared.propagation,
             probe_effects=declared.probe_effects,
         )

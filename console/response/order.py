@@ -137,6 +137,11 @@ def _placed(item: Item, number: int, wave: int, scores: Mapping[str, Score]) -> 
         why = f"last, as the console's own · {why}"
     elif wave == 0 and number:
         why = f"canary · {why}"
+    return placed(replace(item, why=why), number, wave)
+
+
+def placed(item: Item, number: int, wave: int) -> Item:
+    """The item under a number, which its steps carry, and in a wave."""
     proposal = item.proposal
     steps = tuple(_renumbered(step, number) for step in proposal.steps)
     undo = tuple(_renumbered(step, number) for step in proposal.undo_steps)
@@ -144,7 +149,6 @@ def _placed(item: Item, number: int, wave: int, scores: Mapping[str, Score]) -> 
         item,
         number=number,
         wave=wave,
-        why=why,
         proposal=replace(proposal, steps=steps, undo_steps=undo),
     )
 

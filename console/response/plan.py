@@ -16,11 +16,13 @@ from functools import cached_property
 import msgspec
 
 from backends.contract import Hazard, Proposal, Step, Verb
-from backends.model import EvidenceLevel, Gap, Token, encode
+from backends.model import EvidenceLevel, Gap, Token, TokenRef, encode
 from console.errors import PlanRefused
 from console.text import safe
 
 VERSION = 2
+GONE_ALREADY = "nothing to do: the system has no such token any more"
+"""The card of a token that was gone before the plan: no call, and proof is still looked for."""
 TYPEABLE = 48
 """Characters. A longer name is confirmed by its handle, since typing it is no safeguard."""
 
@@ -39,7 +41,9 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``proposal`` holds the exact calls and the hazards; its steps' ids begin with the item's
     number and are unique in the plan. ``wave`` 0 is the canary. ``why`` says in words why
-    the item stands where it does.
+    the item stands where it does, ``matched`` what of the token the scope's query holds for.
+    ``instead`` are, where only a person can do it, the other verbs for which the system was
+    seen to have a call.
     """
 
     number: int
@@ -54,6 +58,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     probe_effects: tuple[str, ...] | None = None
     wave: int = 0
     why: str = ""
+    matched: str = ""
+    instead: tuple[Verb, ...] = ()
 
     @property
     def fatal(self) -> tuple[Hazard, ...]:
@@ -70,13 +76,29 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether only a person can do it. It closes by evidence, as every other does."""
         return not self.proposal.steps
 
+    @property
+    def gone_already(self) -> bool:
+        """Whether the system had no such token any more when the plan was made."""
+        return self.by_hand and self.proposal.manual == GONE_ALREADY
+
+
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A token that the query finds and the plan does not have, and why."""
+
+    ref: TokenRef
+    name: str
+    why: str
+
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the tokens of a plan were found, and what was known not to be seen at that moment.
 
-    ``listed`` are handles that were named one by one. ``gaps`` pairs a backend with what
-    its last enumeration did not see; ``principals`` pairs a backend with the ids of whom
-    the tokens speak for, so that what they mint later is noticed.
+    ``query`` finds the same again, with its free words as ``text:``; ``listed`` are handles
+    that were named one by one. ``left_out`` are tokens that the query finds and that are not
+    planned. ``beside`` counts those that hold its free words only in what a plan does not
+    look at: backend, kind, scope and grants. ``gaps`` pairs a backend with what its last
+    enumeration did not see; ``principals`` pairs a backend with the ids of whom the tokens
+    speak for, so that what they mint later is noticed.
     """
 
     frozen_at: datetime
@@ -85,6 +107,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     listed: tuple[str, ...] = ()
     gaps: tuple[tuple[str, Gap], ...] = ()
     principals: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    beside: int = 0
 
 
 class Raised(msgspec.Struct, frozen=True):
@@ -99,9 +123,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
 
     ``sinks`` names where a rotation delivers the new values, ``escrow`` the public keys
     that each is sealed to first. ``rates`` is in changing calls a second for each backend;
-    ``budget`` so many failures halt a backend's lane. ``second_person`` says why one is
-    needed, "" where none is. ``extends`` is the plan whose late arrivals this one takes in.
-    ``probe`` says that the responder agreed to have the old values tried.
+    ``budget`` so many failures halt a backend's lane. ``extends`` is the plan whose late
+    arrivals this one takes in. ``probe`` says that the responder agreed to have the old
+    values tried. Whether a second person is needed is not in here: see ``rules``.
     """
 
     id: str
@@ -116,7 +140,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
     escrow: tuple[str, ...] = ()
     rates: Mapping[str, float] = {}
     budget: int = 3
-    second_person: str = ""
     extends: str = ""
     probe: bool = False
     version: int = VERSION

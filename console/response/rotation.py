@@ -24,6 +24,7 @@ from console.response.look import GONE, look, window
 from console.response.minting import Minter
 from console.response.orphans import Made
 from console.response.plan import Item, Mode
+from console.response.rows import OLD
 from console.response.steps import Done, End
 from console.response.tools import Stage, Tools
 
@@ -295,7 +296,7 @@ class _Rotation:
             f"delivered to {sinks}" if tools.plan.sinks else sinks,
             moved.words,
         ]
-        level, how = EvidenceLevel.ACCEPTED, "answer"
+        level, how, lives = EvidenceLevel.ACCEPTED, "answer", ""
         if made.ref == item.token.ref:
             if tried:
                 level, how = EvidenceLevel.RECORDED, "probe"
@@ -305,7 +306,18 @@ class _Rotation:
             told.append(f"the old one: {seen.words}")
             if seen.holds:
                 level, how = EvidenceLevel.RECORDED, "read"
+            elif seen.holds is not None:
+                # A grace period, or an effect that does not show: no rotation is over by that.
+                ends = "" if self.retire else item.proposal.takes_effect
+                lives = "; ".join(word for word in (seen.words, ends) if word)
         act = facts.act(item.verb.value, item.token, plan=tools.plan.id)
+        if lives:
+            await tools.record(
+                Kind.NOTE,
+                why=facts.words(lives, 600),
+                incident=tools.plan.incident,
+                act=replace(act, step=f"{item.number}.{OLD}"),
+            )
         await tools.record(
             Kind.EVIDENCE,
             act=replace(act, step=f"{item.number}.rotated"),

@@ -1,6 +1,7 @@
 """One token of a run: what the journal tells of it, and the one state that it is in.
 
-The states are explained in ``board``, which adds them up.
+The states are explained in ``board``, which adds them up; ``verdict`` puts in words what is
+known of the token's old value.
 """
 
 from __future__ import annotations
@@ -13,6 +14,12 @@ from console.response.plan import Item, Mode, Plan
 
 STATES = ("dead", "recorded", "replaced", "done", "excepted", "failed", "left")
 """In the order in which they are shown."""
+ENDING = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
+"""Verbs after which an old value is to work no more."""
+CLAIMED = frozenset({"dead", "recorded", "replaced", "done"})
+"""States that say that a token is dealt with, and was not merely let be."""
+OLD = "old"
+"""The end of the step of a note on what is known of the old one after a rotation."""
 _DONE = frozenset({"applied", "already"})
 
 
@@ -24,9 +31,10 @@ class Row:
     """
 
     __slots__ = (
-        "alarm", "began", "calls", "ended", "expires", "item", "level", "living", "moved",
-        "opened", "owner", "plan", "refused", "state", "steps", "taken", "trouble",
-        "waits", "waived", "words", "works",
+        "acted", "alarm", "began", "by_probe", "calls", "ended", "expires", "item", "level",
+        "living", "moved", "old", "opened", "owner", "plan", "recorded_at", "refused",
+        "refused_at", "state", "steps", "taken", "tried", "tried_at", "trouble", "waits",
+        "waived", "words", "works",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, item: Item) -> None:
@@ -50,6 +58,15 @@ class Row:
         self.waived = False
         self.waits = ""
         """Whom the end of the old value waits for."""
+        self.old = ""
+        """Why the old one lives on although every call of a rotation was made."""
+        self.tried = ""
+        """What the last try of the old value after the act showed: accepted, refused, unclear."""
+        self.tried_at = self.refused_at = self.recorded_at = 0.0
+        self.by_probe = False
+        """What is recorded was shown by the new value, not by the old one's record."""
+        self.acted = 0.0
+        """When the last call was known to be made: the declared propagation begins there."""
         self.owner = ""
         self.expires = 0
         self.began = self.ended = 0.0
@@ -67,6 +84,31 @@ class Row:
     def called(self) -> bool:
         """Whether no call is left to be made: only proof is waited for, or a person."""
         return not self.opened and all(self._made(step) for step in self._wanted())
+
+    @property
+    def window(self) -> float:
+        """Seconds for which the system declares that the value may work on after a call."""
+        spread = self.item.propagation
+        return max(spread.total_seconds(), 0.0) if spread is not None else 0.0
+
+    @property
+    def over(self) -> float:
+        """When the declared propagation is over, in unix seconds; 0 where nothing was done."""
+        return self.acted + self.window if self.acted else 0.0
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the old value was accepted when it was tried last, after the act."""
+        return self.works or self.tried == "accepted"
+
+    def pending(self, now: float) -> bool:
+        """Whether it counts as dealt with while its value may, as declared, work on.
+
+        A refusal that was seen is no guess about time any more.
+        """
+        if self.item.verb not in ENDING or self.state not in CLAIMED or self.refused:
+            return False
+        return bool(self.window) and now < self.over
 
     def feed(self, entry: Entry) -> None:
         """Take in one entry about this token."""
@@ -86,8 +128,12 @@ class Row:
                 self._evidence(entry)
             case Kind.RUN if entry.run is not None:
                 self._decision(entry)
+            case Kind.OBSERVE if entry.how == "probe" and entry.state:
+                self._observed(entry)
             case Kind.NOTE if entry.step.endswith(".moving"):
                 self.waits = entry.why
+            case Kind.NOTE if entry.step.endswith(f".{OLD}"):
+                self.old = entry.why
             case _:
                 return
         self._judge(at)
@@ -99,6 +145,7 @@ class Row:
         self.opened.pop(entry.ref, None)
         if entry.state in _DONE:
             self.steps[entry.step] = "done"
+            self.acted = entry.t_us / 1e6
         else:
             self.steps[entry.step] = "failed"
             self.trouble = entry.sentence
@@ -107,6 +154,10 @@ class Row:
         self.opened.pop(entry.ref, None)
         if entry.state == "applied":
             self.steps[entry.step] = "done"
+            self.acted = entry.t_us / 1e6
+            # A look has shown it; how dead that makes the token is evidence like any other.
+            if (entry.evidence or 0) >= EvidenceLevel.RECORDED:
+                self.recorded_at = self.recorded_at or entry.t_us / 1e6
         elif entry.state == "not_applied":
             self.steps.pop(entry.step, None)
         else:
@@ -118,15 +169,31 @@ class Row:
         if entry.handle != self.item.token.ref.handle:
             (self.living.discard if seen else self.living.add)(entry.handle)
             return
+        at = entry.t_us / 1e6
         if seen:
-            self.level = max(self.level, entry.evidence or 0)
-            if (entry.evidence or 0) == EvidenceLevel.REFUSED:
+            level = entry.evidence or 0
+            if level >= EvidenceLevel.RECORDED and self.level < EvidenceLevel.RECORDED:
+                self.recorded_at, self.by_probe = at, entry.how == "probe"
+                self.old = ""
+            self.level = max(self.level, level)
+            if level == EvidenceLevel.REFUSED:
                 self.refused, self.works = True, False
+                self.refused_at, self.tried = at, "refused"
         else:
             # What says that it is not so weighs more than anything that said it was.
-            self.refused = False
+            self.refused, self.refused_at = False, 0.0
             self.works = entry.how == "probe"
             self.level = min(self.level, entry.evidence or 0) or (entry.evidence or 0)
+            if self.level < EvidenceLevel.RECORDED:
+                self.recorded_at = 0.0
+
+    def _observed(self, entry: Entry) -> None:
+        """The old value was tried. A try of the new one is told by its step."""
+        if entry.step.endswith(".new-value") or entry.handle != self.item.token.ref.handle:
+            return
+        told = {"seen": "refused", "not_seen": "accepted"}
+        self.tried = told.get(entry.state, "unclear")
+        self.tried_at = entry.t_us / 1e6
 
     def _decision(self, entry: Entry) -> None:
         mark = entry.run
@@ -212,7 +279,7 @@ class Row:
                 return "left", "accepted, sessions still seen"
             return "left", "accepted, not confirmed"
         if verb in (Verb.REVOKE, Verb.ROTATE):
-            if self.works:
+            if self.accepted:
                 # Nothing is over while somebody who has the value can go on using it.
                 return "left", "the record says ended, and the old value still works"
             return ("dead" if self.refused else "recorded"), self._proof()

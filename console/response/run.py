@@ -68,6 +68,7 @@ class Run:
         secrets: Mapping[str, Secret] | None = None,
         sinks: Mapping[str, Sink] | None = None,
         sign: Callable[[bytes], Sig | None] | None = None,
+        answer: Callable[[bytes], Sig | None] | None = None,
         witnesses: Witnesses | None = None,
         patience: float | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -83,8 +84,8 @@ class Run:
         self.tools: dict[str, Tools] = {}
         self._open_backend = open_backend
         self._given: dict[str, Any] = {
-            "secrets": secrets, "sinks": sinks, "sign": sign, "witnesses": witnesses,
-            "patience": patience, "sleep": sleep,
+            "secrets": secrets, "sinks": sinks, "sign": sign, "answer": answer,
+            "witnesses": witnesses, "patience": patience, "sleep": sleep,
         }  # fmt: skip
         self._person, self._called = person, called
         self._stopping = False

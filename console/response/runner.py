@@ -22,12 +22,13 @@ from typing import Any
 
 import msgspec
 
-from backends import registry
+from backends import child, registry
 from backends.contract import Backend
 from backends.errors import BackendError
 from backends.model import Secret, TokenRef
 from backends.sinks import registry as sinks_registry
 from backends.sinks.contract import Sink
+from console import ownership
 from console.errors import ConsoleError, Exit, JournalError, PlanRefused, UsageError
 from console.journal import opening
 from console.journal.entry import Kind, SchemaError
@@ -39,13 +40,15 @@ from console.response.approval import approved
 from console.response.climbing import LONGEST
 from console.response.locks import alive as alive
 from console.response.locks import take
+from console.response.places import SHOW
 from console.response.planfile import file_of
+from console.response.rules import Rules
 from console.response.run import Result as Result
 from console.response.run import Run, backends
 from console.response.signing import check_approval, taken_over
 from console.response.steps import End
 from console.response.witnessing import Witnesses
-from console.settings import JournalSettings, Paths, Settings, load
+from console.settings import Paths, Settings
 from console.text import safe
 
 LOCK_PATIENCE = 3.0
@@ -54,7 +57,6 @@ _BUSY = ("another runner is at work on this plan", "Watch it: token-console jour
 REFRESH_TIMEOUT = 60.0
 MOST_REFRESHED = 20
 """Tokens of one plan that are read into the inventory by the runner; more are for a sync."""
-SHOW = "show"
 """The sink that shows a value once; it is there without any configuration."""
 UNUSED = 1_000_000
 """A descriptor that no process has."""
@@ -87,8 +89,7 @@ def start(
     """
     file_of(plan_id, paths)
     _started[:] = [process for process in _started if process.poll() is None]
-    # Without -P the current directory could bring modules of its own.
-    command = [sys.executable, "-P", "-m", "console.response.runner", plan_id]
+    command = child.python("console.response.runner", plan_id)
     command += ["--config", str(paths.config), "--state", str(paths.state)]
     if climb is not None:
         command += ["--climb", str(climb)]
@@ -201,11 +202,12 @@ async def _locked(
     show: int | None,
 ) -> Result:
     try:
-        settings = load(paths.config) if paths.config.exists() else None
-        signing = settings.journal if settings is not None else JournalSettings()
+        rules = Rules.now(paths)
+        settings, signing = rules.settings, rules.journal
         plan = approved(plan_id, journal, paths)
         check_approval(plan_id, journal, signing)
-        second.check(plan, journal, signing, settings.response if settings is not None else None)
+        second.check(plan, journal, rules)
+        rules.tell(journal)
         session = taken_over(session, journal, signing)
         witnesses = Witnesses.of(signing, journal)
     except (PlanRefused, UsageError) as refusal:
@@ -240,6 +242,7 @@ async def _locked(
             secrets=secrets,
             sinks=sinks,
             sign=session.sign_intent,
+            answer=session.sign_answer,
             witnesses=witnesses,
             climb=LONGEST if climb is None else climb,
             called=show_it,
@@ -335,7 +338,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         work = run(given.plan, paths, given.lock, session, secrets, given.climb, given.show)
         result = asyncio.run(work)
     except ConsoleError as error:
-        _say(f"{error} {error.hint}")
+        whose = ownership.hint(error, (paths.state, paths.config.parent))
+        _say(f"{error} {whose or error.hint}")
         return error.code
     except Exception as error:  # noqa: BLE001
         # The message and the locals of an unforeseen error may hold anything; places do not.

@@ -20,7 +20,7 @@ from console.store import reading
 _PAGE = 1000
 _COLUMNS = (
     "backend, event_id, at, action, outcome, handle, ref_kind, ref_id, actor, target, source,"
-    " agent, origin, detail"
+    " agent, origin, detail, class, effect"
 )
 _EVENTS = (
     f"SELECT event.key, {_COLUMNS} FROM sealed JOIN event ON event.key = sealed.key"  # noqa: S608

@@ -17,12 +17,8 @@ from console.journal.parts import Session as SessionPart
 from console.journal.parts import Sig
 from console.journal.ssh.allowed import AllowedSigners
 from console.journal.ssh.errors import AllowedSignersError, SignatureRefused
-from console.settings import JournalSettings, Paths, load
-
-
-def settings_of(paths: Paths) -> JournalSettings:
-    """What the configuration says about the journal; the defaults without one."""
-    return load(paths.config).journal if paths.config.exists() else JournalSettings()
+from console.response.rules import Rules
+from console.settings import JournalSettings
 
 
 class Desk:
@@ -48,40 +44,52 @@ class Desk:
         """For the screen: by which key the session is signed, or why none is. Raw text."""
         return self._session.standing if self._session is not None else ""
 
-    def session(self, journal: Journal, why: str, incident: str = "") -> Session:
+    def session(self, journal: Journal, rules: Rules, why: str, incident: str = "") -> Session:
         """The session to approve in; a new one is in the journal when this returns.
 
         Without a signature there is no session to journal: its key would be nobody's.
+        ``rules`` say who may sign, and which configuration is in force.
 
         Raises:
             SignatureRequired: the settings require a signature and there is none.
+            PlanRefused: no key of the agent's may sign; each is named in full.
+            AllowedSignersError: the list of allowed signers cannot be used.
             JournalError: the journal cannot take it.
         """
         with self._threads:
             held = self._session
             if held is None or not held.lives or self._incident != incident:
-                held = _open(journal, self.settings, why, incident)
+                held = _open(journal, self.settings, rules, why, incident)
                 self._session, self._incident = held, incident
             return held
 
 
-def _open(journal: Journal, settings: JournalSettings, why: str, incident: str) -> Session:
+def _open(
+    journal: Journal, settings: JournalSettings, rules: Rules, why: str, incident: str
+) -> Session:
     why, incident, id_ = scan.reason(why), scan.incident(incident), uuid7()
 
     def part(key: str, expires: int) -> SessionPart:
         return SessionPart(key=f"ssh-ed25519 {key}", expires=expires * 1_000_000)
 
     def statement(key: str, expires: int) -> bytes:
-        return journal.statement(Kind.SESSION_OPEN, id_, why, incident, part(key, expires))
+        told = part(key, expires)
+        return journal.statement(Kind.SESSION_OPEN, id_, why, incident, told, rules.mark)
 
-    session = Session.open(
-        log=journal.origin,
-        why=why,
-        incident=incident,
-        signatures=Signatures(settings.signatures),
-        signing_key=settings.signing_key,
-        statement=statement,
-    )
+    try:
+        session = Session.open(
+            log=journal.origin,
+            why=why,
+            incident=incident,
+            signatures=Signatures(settings.signatures),
+            signing_key=settings.signing_key,
+            statement=statement,
+            allowed=rules.signers,
+        )
+    except SignatureRefused as error:
+        raise PlanRefused(
+            f"the ssh-agent's key may not sign here: {error}", f"Nothing was sent. {error.hint}"
+        ) from None
     if not session.signed:
         return session
     mark = session.mark
@@ -97,6 +105,7 @@ def _open(journal: Journal, settings: JournalSettings, why: str, incident: str) 
         why=why,
         incident=incident,
         session=part(mark.session_key, mark.expires),
+        config=rules.mark,
         sign=sign,
     )
     return session

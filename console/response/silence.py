@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from backends.contract import Backend
-from backends.model import AuditEvent, Gap
+from backends.model import AuditEvent, EventClass, Gap
 from console.response import traps
 
 LOOKBACK = 3600.0
@@ -31,7 +31,8 @@ NEAR = 2.0
 
 
 class Use(NamedTuple):
-    """One line about a token. ``at`` is in unix seconds, by the system's clock."""
+    """One line in which a token's value was shown. ``at`` is in unix seconds, by the system's
+    clock."""
 
     at: float
     ok: bool
@@ -55,6 +56,8 @@ class Log:
     def __init__(self, backend: Backend, handles: Collection[str], begins: float) -> None:
         self._backend, self._handles, self._begins = backend, frozenset(handles), begins
         self._uses: dict[str, deque[Use]] = defaultdict(lambda: deque(maxlen=KEPT))
+        self._unclear: dict[str, list[float]] = defaultdict(list)
+        """When there were lines about a token that do not say whether it was used."""
         self._seen: set[str] = set()
         self._holes: list[tuple[float, float]] = []
         """Spans of which a reading said that it has gaps, or that it could not end."""
@@ -108,12 +111,18 @@ class Log:
         if event.id in self._seen:
             return
         self._seen.add(event.id)
+        handle = event.token.handle
+        if event.settled is EventClass.OTHER:
+            self._unclear[handle].append(at)
+        if not event.settled.shown:
+            # What was done to it is no use of it.
+            return
         ok = event.outcome == "ok"
         use = Use(at, ok, event.action, event.source, event.agent, event.detail)
-        self._uses[event.token.handle].append(use)
+        self._uses[handle].append(use)
 
     def uses(self, handle: str, probes: Collection[float] = ()) -> list[Use]:
-        """A token's lines, oldest first, without our own.
+        """A token's uses and refused tries, oldest first, without our own.
 
         Those are known by what they call themselves or, where the log keeps no agent, by
         one of the times at which we tried the value.
@@ -125,13 +134,16 @@ class Log:
             and not (not use.agent and any(abs(use.at - at) <= NEAR for at in probes))
         )
 
-    def covers(self, start: float, end: float) -> bool:
-        """Whether a use in this span would have been seen by now.
+    def covers(self, handle: str, start: float, end: float) -> bool:
+        """Whether a use of a token in this span would have been seen by now, as one.
 
         The log must have no hole there, and must have come past its end: lines arrive
-        late, and a log that has stopped is silent about everything.
+        late, and a log that has stopped is silent about everything. A line that does not say
+        what it is may be a use.
         """
         if self.newest < end or self._reached < end:
+            return False
+        if any(start <= at <= end for at in self._unclear.get(handle, ())):
             return False
         return not any(first <= end and last >= start for first, last in self._holes)
 

@@ -28,6 +28,8 @@ from console.settings import Paths
 
 DONE = ("applied", "already")
 _STEPS = frozenset({Kind.INTENT, Kind.OUTCOME, Kind.RECOVERY})
+_ANSWERS = frozenset({Kind.OUTCOME, Kind.RECOVERY, Kind.EVIDENCE, Kind.OBSERVE})
+"""What the runner says about its calls, signed with the key that signed them."""
 
 
 class Stage(Enum):
@@ -142,6 +144,7 @@ class Tools:
         secrets: Mapping[str, Secret] | None = None,
         sinks: Mapping[str, Any] | None = None,
         sign: Callable[[bytes], Sig | None] | None = None,
+        answer: Callable[[bytes], Sig | None] | None = None,
         witnesses: Witnesses | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = time.time,
@@ -153,7 +156,7 @@ class Tools:
         self.group, self.journal = group, journal
         self.history, self.board, self.lane = history, board, lane
         self.secrets, self.sinks = dict(secrets or {}), dict(sinks or {})
-        self.sign, self.witnesses = sign, witnesses
+        self.sign, self.answer, self.witnesses = sign, answer, witnesses
         self.sleep, self.now, self.stopping = sleep, now, stopping
         self.held = held
         """Whether no further call may begin: the run is paused, or the lane has halted."""
@@ -164,10 +167,16 @@ class Tools:
     async def record(self, kind: Kind, **fields: Any) -> Entry:
         """Write an entry, durably, and take it into the fold.
 
+        What came of a call is signed with the key of the session that the call was made in.
+
         Raises:
             JournalError: it is not certain that the entry is durable; ``Taken`` and
                 ``AlreadyRecorded`` among them.
         """
+        if kind in _ANSWERS:
+            fields |= {"sign": self.answer, "waits": False}
+        elif kind is Kind.INTENT:
+            fields |= {"answer": self.answer}
         entry = await self.group.append(kind, **fields)
         if self.history.add(entry):
             self.board.feed([entry])

@@ -1,47 +1,25 @@
-"""Kinds of actions, into which events are counted. Nothing but the standard library."""
+"""The classes of events as the store keeps them, and how events are counted."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from typing import Final
 
-SLOT = 300
+from backends.model import EventClass
+
+SLOT: Final = 300
 """Seconds of one count."""
 
-EVERYTHING = ""
+EVERYTHING: Final = ""
 """Stands in ``handle`` for all events of a backend, those without a token too."""
 
-LIFE = "life"
-"""The class of events that are about a token and no use of it: it was made, changed, ended."""
+USE: Final = EventClass.USE.value
+OTHER: Final = EventClass.OTHER.value
+"""Events of which nobody told what they are: no use, and no silence either."""
 
-_LIFE = frozenset(
-    {"created", "revoke", "revoked", "owner", "rotate", "rotated", "grant", "ungrant"}
-    | {"contain", "restore", "disconnect"}
-)
-_LIFE_ENDS = (
-    ":createaccesskey",
-    ":updateaccesskey",
-    ":deleteaccesskey",
-)
-_LOGIN = ("login", "logout", "authenticate", "auth", "connect", "assumerole", "consolelogin")
-_READ = (
-    "read", "list", "get", "head", "describe", "lookup", "watch", "select", "view", "download",
-    "clone", "fetch", "pull", "search",
-)  # fmt: skip
-
-
-@lru_cache(maxsize=8192)
-def class_of(action: str) -> str:
-    """What kind of thing an action is: life, login, read or write.
-
-    What is not recognised counts as a write: whoever looks at a leak must not overlook it.
-    """
-    word = action.lower()
-    if word in _LIFE or word.endswith(_LIFE_ENDS):
-        return LIFE
-    word = word.rpartition(":")[2]
-    if word.startswith(_LOGIN):
-        return "login"
-    return "read" if word.startswith(_READ) else "write"
+SHOWN: Final = f"('{EventClass.USE.value}', '{EventClass.DENIED.value}')"
+"""For SQL: the classes in which somebody had a token's value in hand."""
+ABOUT: Final = f"('{EventClass.LIFE.value}', '{EventClass.PERMISSION.value}')"
+"""For SQL: the classes of what was done to a token, which is no use of it."""
 
 
 def outcome_of(outcome: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
+from console import ownership
 from console.errors import StoreError
 from console.store import reading
 
@@ -55,6 +56,7 @@ def touch(connection: Connection) -> None:
 
 
 def _create(path: Path) -> None:
+    ownership.must_be_ours(path)
     # The file gets its mode before SQLite writes to it; -wal and -shm inherit the mode.
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:

@@ -5,13 +5,14 @@ The screen and the command line read through this; they never load SQLAlchemy.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
 from console.errors import StoreError
 
-SCHEMA = 4
+SCHEMA = 5
 """The number of the schema that this code reads and writes (``PRAGMA user_version``)."""
 
 CACHE_HINT = (
@@ -96,4 +97,7 @@ def unusable(path: Path, error: Exception) -> StoreError:
         return StoreError(f"{path} is busy: {text}", "Another token-console writes; try again.")
     if "malformed" in text or "not a database" in text or "corrupt" in text:
         return StoreError(f"{path} is damaged: {text}", CACHE_HINT)
-    return StoreError(f"cannot use {path}: {text}", "Check its permissions and the free space.")
+    hint = "Check its owner and mode."
+    if "full" in text or getattr(error, "errno", None) == errno.ENOSPC:
+        hint = "Free space on its disk."
+    return StoreError(f"cannot use {path}: {text}", hint)

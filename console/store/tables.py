@@ -190,6 +190,9 @@ class EventRow(SQLModel, table=True):
     agent: str
     origin: str
     detail: str
+    class_: str = Field(sa_column_kwargs={"name": "class", "server_default": ""})
+    """What it is to its token: life, permission, use, denied or other."""
+    effect: str = Field(sa_column_kwargs={"server_default": ""})
 
 
 class SealedRow(SQLModel, table=True):
@@ -203,7 +206,7 @@ class SealedRow(SQLModel, table=True):
 
 
 class UseRow(SQLModel, table=True):
-    """How often a token was used in one hour, counted from the events."""
+    """How often a token was let in in one hour, counted from the events."""
 
     __tablename__ = "use_hour"
     __table_args__: ClassVar[dict[str, bool]] = {"sqlite_with_rowid": False}
@@ -254,6 +257,10 @@ class LogSourceRow(SQLModel, table=True):
     """How far time went backwards from one line to the next, at most."""
     error: str
     hint: str
+    covers: str = Field(sa_column_kwargs={"server_default": ""})
+    """changes, uses, both or part."""
+    named: int = Field(sa_column_kwargs={"server_default": "0"})
+    """Whether only its backend knows what it calls a token."""
 
 
 class LogPositionRow(SQLModel, table=True):
@@ -284,6 +291,8 @@ class LogHoleRow(SQLModel, table=True):
     kind: str
     what: str
     hint: str
+    file: str = Field(sa_column_kwargs={"server_default": ""})
+    """The file that could not be read; when it can be, the hole goes."""
 
 
 class LogNameRow(SQLModel, table=True):

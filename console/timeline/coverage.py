@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from backends.declare import Capabilities
+from backends.model import Covers, decode
 from console.text import age, stamp
 
 
@@ -16,9 +19,18 @@ class Hole(NamedTuple):
     since: int | None
     until: int | None
     kind: str
-    """missing, truncated or unreadable; unread for what lies outside of what was read."""
+    """missing, truncated or unreadable; unread for what lies outside of what was read; partial
+    where no log has every use, nameless where it is not known what a log calls the token, and
+    unclear where entries do not say what they are."""
     what: str
     log: str
+
+
+WORDS = {
+    Covers.CHANGES: "has changes of tokens and no uses",
+    Covers.PART: "has some uses and not others",
+}
+"""Why the silence of a log shows nothing."""
 
 
 class Log(NamedTuple):
@@ -34,12 +46,24 @@ class Log(NamedTuple):
     """About its clock, and what went wrong with it."""
     skew: int = 0
     """Seconds that its clock is ahead of ours; below 0 behind."""
+    covers: Covers = Covers.PART
+    nameless: int = 0
+    """Of the tokens that are asked about, those of which nobody could say what it calls them."""
+
+    @property
+    def read(self) -> bool:
+        return self.since is not None and self.until is not None
 
     def missing(self, start: int, end: int) -> list[Hole]:
         """What of a stretch of time this log does not cover."""
         if self.since is None or self.until is None:
             return [Hole(start, end, "unread", "nothing was read of it yet", self.name)]
-        found = [hole for hole in self.holes if _touches(hole, start, end)]
+        if self.nameless:
+            what = "what it calls the token is not known, so no use in it can be found"
+            if self.nameless > 1:
+                what = f"what it calls {self.nameless} of the tokens is not known"
+            return [Hole(start, end, "nameless", what, self.name)]
+        found = [hole for hole in self.holes if touches(hole, start, end)]
         if start < self.since:
             found.append(Hole(start, min(self.since, end), "unread", "before it begins", self.name))
         if end > self.until:
@@ -53,6 +77,11 @@ class Coverage(NamedTuple):
     logs: tuple[Log, ...]
 
     @property
+    def telling(self) -> tuple[Log, ...]:
+        """The logs whose silence means something: every use is in them."""
+        return tuple(log for log in self.logs if log.covers.all_uses)
+
+    @property
     def since(self) -> int | None:
         """From where on every log tells something."""
         known = [log.since for log in self.logs if log.since is not None]
@@ -60,15 +89,18 @@ class Coverage(NamedTuple):
 
     @property
     def until(self) -> int | None:
-        """Up to where every log was read."""
-        known = [log.until for log in self.logs if log.until is not None]
-        return min(known) if known else None
+        """Up to where every log that has all uses was read."""
+        known = [log.until for log in self.telling]
+        return None if None in known else min(filter(None, known), default=None)
 
     def holes(self, start: int, end: int) -> list[Hole]:
-        """All that any log does not tell of. With no log at all, that is everything."""
+        """All that the logs which have every use do not tell of. Without one, that is all."""
         if not self.logs:
             return [Hole(start, end, "unread", "no log is read that would show its use", "")]
-        return [hole for log in self.logs for hole in log.missing(start, end)]
+        telling = self.telling
+        if not telling:
+            return [Hole(start, end, "partial", WORDS[log.covers], log.name) for log in self.logs]
+        return [hole for log in telling for hole in log.missing(start, end)]
 
     @property
     def skew(self) -> int:
@@ -76,25 +108,48 @@ class Coverage(NamedTuple):
         return max((abs(log.skew) for log in self.logs), default=0)
 
 
-def coverage(connection: sqlite3.Connection, backends: Iterable[str]) -> Coverage:
-    """What is known of the logs of these backends; of all where none is named."""
+def coverage(
+    connection: sqlite3.Connection, backends: Iterable[str], tokens: Iterable[str] = ()
+) -> Coverage:
+    """What is known of the logs of these backends; of all where none is named.
+
+    ``tokens`` are the handles of those that are asked about, which a log may not know.
+    """
     wanted = set(backends)
+    some = json.dumps(list(tokens))
+    kinds: dict[str, set[str]] = {}
+    for backend, kind in connection.execute(
+        "SELECT DISTINCT backend, kind FROM token WHERE handle IN (SELECT value FROM json_each(?))",
+        (some,),
+    ):
+        kinds.setdefault(backend, set()).add(kind)
+    nameless: dict[str, int] = dict(
+        connection.execute(
+            "SELECT backend, count(*) FROM token WHERE handle IN (SELECT value FROM json_each(?))"
+            " AND NOT EXISTS (SELECT 1 FROM log_name WHERE log_name.handle = token.handle)"
+            " GROUP BY 1",
+            (some,),
+        ).fetchall()
+    )
     holes: dict[str, list[Hole]] = {}
     for source, since, until, kind, what in connection.execute(
         "SELECT source, since, until, kind, what FROM log_hole ORDER BY since"
     ):
         holes.setdefault(source, []).append(Hole(since, until, kind, what, source))
     logs: list[Log] = []
-    for name, type_, since, until, skew in connection.execute(
-        "SELECT name, type, events_since, events_until, skew_ms FROM backend ORDER BY name"
+    for name, type_, since, until, skew, said in connection.execute(
+        "SELECT name, type, events_since, events_until, skew_ms, capabilities FROM backend"
+        " ORDER BY name"
     ):
         if (not wanted or name in wanted) and until is not None:
             ms = skew or 0
             found = tuple(holes.get(name, ()))
-            logs.append(Log(name, name, type_, since, until, found, _clock(ms), ms // 1000))
-    for name, backend, type_, since, until, ahead, back, error in connection.execute(
-        "SELECT name, backend, type, covers_since, covers_until, ahead_ms, back_ms, error"
-        " FROM log_source ORDER BY name"
+            covers = _declared(said, kinds.get(name, set()))
+            log = Log(name, name, type_, since, until, found, _clock(ms), ms // 1000, covers)
+            logs.append(log)
+    for name, backend, type_, since, until, ahead, back, error, covers, named in connection.execute(
+        "SELECT name, backend, type, covers_since, covers_until, ahead_ms, back_ms, error, covers,"
+        " named FROM log_source ORDER BY name"
     ):
         if wanted and backend not in wanted:
             continue
@@ -104,8 +159,25 @@ def coverage(connection: sqlite3.Connection, backends: Iterable[str]) -> Coverag
         if error:
             notes += (error,)
         found = tuple(holes.get(name, ()))
-        logs.append(Log(name, backend, type_, since, until, found, notes, ahead // 1000))
+        unknown = nameless.get(backend, 0) if named else 0
+        logs.append(
+            Log(name, backend, type_, since, until, found, notes, ahead // 1000,
+                # One that could not even be opened was not asked what it covers.
+                Covers(covers or Covers.BOTH), unknown)
+        )  # fmt: skip
     return Coverage(tuple(logs))
+
+
+def _declared(said: bytes | None, kinds: set[str]) -> Covers:
+    """What a backend says that its own log covers of these kinds; of all where none is given."""
+    if not said:
+        return Covers.PART
+    declared = decode(said, Capabilities)
+    asked = [declared.of(kind) for kind in sorted(kinds)] or list(declared.kinds)
+    found = {kind.covers for kind in asked}
+    if found <= {Covers.USES, Covers.BOTH}:
+        return Covers.BOTH if found == {Covers.BOTH} else Covers.USES
+    return Covers.CHANGES if found == {Covers.CHANGES} else Covers.PART
 
 
 def _clock(ms: int) -> tuple[str, ...]:
@@ -114,7 +186,8 @@ def _clock(ms: int) -> tuple[str, ...]:
     return (f"its clock is {'ahead of' if ms > 0 else 'behind'} ours by {abs(ms) // 1000} s",)
 
 
-def _touches(hole: Hole, start: int, end: int) -> bool:
+def touches(hole: Hole, start: int, end: int) -> bool:
+    """Whether a hole has something of a stretch of time in it."""
     return (hole.since is None or hole.since < end) and (hole.until is None or hole.until >= start)
 
 

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from backends.model import EventClass
 from console.journal.scan import withhold
 from console.timeline.view import BY, Timeline
 
-COLUMNS = "key, at, action, outcome, actor, target, source, agent, origin, detail, handle, backend"
+COLUMNS = (
+    "key, at, action, class, outcome, actor, target, source, agent, origin, detail, handle, backend"
+)
+
+
+CLASSES = {
+    EventClass.LIFE: "life: it was made, changed or ended",
+    EventClass.PERMISSION: "permission: what it may do was changed",
+    EventClass.USE: "use",
+    EventClass.DENIED: "denied: its value was shown and refused",
+    EventClass.OTHER: "other: its log does not tell whether that is a use",
+}
 
 
 class Event(NamedTuple):
@@ -16,6 +28,8 @@ class Event(NamedTuple):
     key: int
     at: int
     action: str
+    sort: str
+    """life, permission, use, denied or other."""
     outcome: str
     actor: str
     target: str
@@ -75,6 +89,7 @@ def facts(timeline: Timeline, event: Event) -> list[tuple[str, str]]:
     ).fetchone()
     told = [
         ("action", event.action),
+        ("class", CLASSES.get(event.sort, event.sort)),
         ("outcome", event.outcome + (", after the token was revoked" if event.after else "")),
         ("actor", event.actor),
         ("target", event.target),
@@ -91,6 +106,7 @@ def facts(timeline: Timeline, event: Event) -> list[tuple[str, str]]:
 
 def _event(timeline: Timeline, row: tuple[Any, ...]) -> Event:
     event = Event(*row)
+    late = timeline.ended is not None and event.at > timeline.ended
     return event._replace(
         # What a client can put a secret into: a path, a program's name, an error's own words.
         target=withhold(event.target),
@@ -99,5 +115,5 @@ def _event(timeline: Timeline, row: tuple[Any, ...]) -> Event:
         actor=withhold(event.actor, formats_only=True),
         action=withhold(event.action, formats_only=True),
         handle=timeline.subject.aliases.get(event.handle or "", event.handle),
-        after=timeline.ended is not None and event.at > timeline.ended and event.outcome == "ok",
+        after=late and event.outcome == "ok" and event.sort == EventClass.USE,
     )

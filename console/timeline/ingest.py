@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from backends.contract import Backend
 from backends.errors import BackendError
 from backends.logs import registry
-from backends.logs.source import Batch, Hole, Source
+from backends.logs.source import BEGINNING, Batch, Hole, Source
 from console.errors import UsageError
 from console.inventory import coverage, events
 from console.inventory.coverage import clean, trouble
@@ -22,6 +22,7 @@ from console.inventory.shape import Garbage, seconds
 from console.inventory.sync import Syncer, off_loop
 from console.settings import Settings
 from console.store.database import touch
+from console.store.hash_key import hash_key
 from console.timeline import names
 
 Opened = Callable[[str], Awaitable[Backend]]
@@ -97,6 +98,8 @@ class Ingester:
         places, learned = await write(_begin, source)
         if source.by_name:
             await self._ask_names(source)
+        source.key = await asyncio.to_thread(hash_key, self._syncer.path)
+        source.latest = datetime.fromtimestamp(began, UTC) + events.FUTURE
         stream = source.read(places, learned)
         taken = lines = bad = holes = 0
         message = hint = ""
@@ -145,9 +148,10 @@ class Ingester:
 def _begin(connection: Connection, source: Source) -> tuple[dict[str, bytes], dict[str, str]]:
     coverage.ensure(connection, source.backend, "")
     connection.exec_driver_sql(
-        "INSERT OR IGNORE INTO log_source (name, backend, type, events, bad, ahead_ms, back_ms,"
-        " error, hint) VALUES (?, ?, ?, 0, 0, 0, 0, '', '')",
-        (source.name, source.backend, source.type_name),
+        "INSERT INTO log_source (name, backend, type, events, bad, ahead_ms, back_ms, error, hint,"
+        " covers, named) VALUES (?, ?, ?, 0, 0, 0, 0, '', '', ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET covers = excluded.covers, named = excluded.named",
+        (source.name, source.backend, source.type_name, source.covers.value, int(source.asks)),
     )
     places = connection.exec_driver_sql(
         "SELECT file, state FROM log_position WHERE source = ?", (source.name,)
@@ -165,7 +169,7 @@ def _keep(connection: Connection, source: Source, batch: Batch, now: int) -> int
     garbage: Counter[str] = Counter()
     for event in batch.events:
         try:
-            rows.append(events.row_of(event, source.backend, latest))
+            rows.append(events.row_of(event, source.backend, latest, source.key))
         except (Garbage, OverflowError) as error:
             garbage[str(error)] += 1
     if source.by_name:
@@ -218,12 +222,17 @@ def _keep_holes(
         if since is not None and until is not None:
             until = max(since, until)
         connection.exec_driver_sql(
-            "INSERT INTO log_hole (source, backend, since, until, kind, what, hint)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (source.name, source.backend, since, until, hole.kind, clean(hole.what), hole.hint),
-        )
+            "INSERT INTO log_hole (source, backend, since, until, kind, what, hint, file)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (source.name, source.backend, since, until, hole.kind, clean(hole.what), hole.hint,
+             clean(hole.file or batch.file)),
+        )  # fmt: skip
 
-    if first is not None:
+    for name in [*batch.mended, *([batch.file] if batch.file else [])]:
+        connection.exec_driver_sql(
+            "DELETE FROM log_hole WHERE source = ? AND file = ?", (source.name, clean(name))
+        )
+    if first is not None and not batch.file:
         # The next line that can be read ends what could not.
         connection.exec_driver_sql(
             "UPDATE log_hole SET until = max(coalesce(since, ?), ?)"
@@ -231,14 +240,33 @@ def _keep_holes(
             (first, first, source.name),
         )
     for hole in batch.holes:
+        since = last_at if hole.since is None else seconds(hole.since)
+        if hole.since == BEGINNING:
+            since = None
+        if batch.file:
+            put(hole, since, None if hole.until is None else seconds(hole.until))
+            continue
+        if hole.file and _told_before(connection, source, hole, last_at):
+            continue
         if hole.until is not None:
             until: int | None = seconds(hole.until)
         else:
             until = first if hole.since is None else None
-        put(hole, last_at if hole.since is None else seconds(hole.since), until)
+        put(hole, since, until)
     end = None if batch.last is None else seconds(batch.last)
     for what, times in garbage.items():
         put(Hole("unreadable", f"{what} ({times} times)"), first, end)
+
+
+def _told_before(connection: Connection, source: Source, hole: Hole, last_at: int | None) -> bool:
+    """Whether a file of a growing log that cannot be read was told of, or was read before."""
+    if hole.until is not None and last_at is not None and seconds(hole.until) <= last_at:
+        # It was last written before the newest line that was read: it was read in its time.
+        return True
+    found = connection.exec_driver_sql(
+        "SELECT 1 FROM log_hole WHERE source = ? AND file = ?", (source.name, clean(hole.file))
+    )
+    return found.first() is not None
 
 
 def _end(

@@ -10,8 +10,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from backends.model import Effect, EventClass
 from console.journal.read import JournalView
-from console.store.classes import LIFE, class_of
+from console.store.classes import ABOUT, SLOT
 
 SIGNS = {
     "created": "+", "scope": "~", "owner": "o", "leak": "!", "contained": "c", "restored": "u",
@@ -30,12 +31,7 @@ _CHANGES = {
     "grant+": "scope", "grant-": "scope", "owner": "owner", "principal": "owner",
     "expiry": "scope", "state": "state", "gone": "gone", "back": "back", "new": "created",
 }  # fmt: skip
-_ACTIONS = {
-    "created": "created", "createaccesskey": "created", "revoked": "revoked", "revoke": "revoked",
-    "deleteaccesskey": "revoked", "updateaccesskey": "state", "owner": "owner", "grant": "scope",
-    "ungrant": "scope", "rotate": "rotated", "rotated": "rotated", "contain": "contained",
-    "restore": "restored", "disconnect": "disconnected",
-}  # fmt: skip
+_EFFECTS = frozenset(effect.value for effect in Effect if effect)
 LIMIT = 2_000
 
 
@@ -110,23 +106,28 @@ def _events(connection: sqlite3.Connection, handles: Sequence[str]) -> list[Mark
     # The classes of events come from the counts, so that no token's every event is read.
     some = (json.dumps(list(handles)),)
     slots = connection.execute(
-        "SELECT handle, slot FROM rollup WHERE class = ? AND handle IN"
+        f"SELECT DISTINCT handle, slot FROM rollup WHERE class IN {ABOUT} AND handle IN"  # noqa: S608
         " (SELECT value FROM json_each(?)) ORDER BY slot DESC LIMIT ?",
-        (LIFE, *some, LIMIT),
+        (*some, LIMIT),
     ).fetchall()
     found: list[Mark] = []
     for handle, slot in {(handle, slot) for handle, slot in slots}:
-        for at, action, actor, target, outcome in connection.execute(
-            "SELECT at, action, actor, target, outcome FROM event"
-            " WHERE handle = ? AND at >= ? AND at < ?",
-            (handle, slot * 300, slot * 300 + 300),
+        for at, action, actor, target, sort, effect in connection.execute(
+            f"SELECT at, action, actor, target, class, effect FROM event WHERE class IN {ABOUT}"  # noqa: S608
+            " AND handle = ? AND at >= ? AND at < ? AND outcome = 'ok'",
+            (handle, slot * SLOT, slot * SLOT + SLOT),
         ):
-            if class_of(action) != LIFE or outcome != "ok":
-                continue
-            kind = _ACTIONS.get(action.lower().rpartition(":")[2], "state")
+            kind = _kind(sort, effect)
             by = f" by {actor}" if actor else ""
             found.append(Mark(at, kind, f"{action} {target}{by}".strip(), "log", handle))
     return found
+
+
+def _kind(sort: str, effect: str) -> str:
+    """The marker of what was done to a token: by what its log says of it, not by its words."""
+    if sort == EventClass.PERMISSION:
+        return "scope"
+    return effect if effect in _EFFECTS else "state"
 
 
 def _journaled(journal: JournalView, handle: str) -> list[Mark]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from console.store.classes import LIFE, SLOT, class_of
+from console.store.classes import OTHER, SHOWN, SLOT, USE
 from console.text import age
 from console.timeline.axis import Window
-from console.timeline.coverage import Hole, moment, words
+from console.timeline.coverage import WORDS, Hole, moment, words
 from console.timeline.view import Timeline
 
 FEW = 8
 """Addresses, and holes, that are named; of more only how many."""
+FRESH = 1800
+"""Seconds that a log's end may lie back without it being called a hole: logs are delivered late,
+and are read now and then. Up to where they were read is told in any case."""
 
 
 class Since(NamedTuple):
@@ -28,8 +31,32 @@ class Since(NamedTuple):
     strangers: tuple[str, ...]
     """Addresses that never used it before the leak, as far as single events are kept."""
     sure: bool
-    """Whether the logs cover all of the time from the leak to now."""
+    """Whether the logs cover all of the time from the leak to where they were read, just now."""
     holes: tuple[Hole, ...]
+    told: bool = False
+    """Whether the issuer's own record has a use after the leak, or one that may lie after it."""
+
+
+class _Seen(NamedTuple):
+    """What the logs have since the leak."""
+
+    counts: Counter[str]
+    """How often its value was shown, by how it ended."""
+    last: tuple[int, str] | None
+    """The newest of those, and from where."""
+    let_in: int | None
+    """The newest that was not refused."""
+    addresses: Counter[str]
+    before: set[str]
+    """Addresses before the leak."""
+    kept: int
+    """Single events from the first whole five minutes on."""
+    unclear: int
+    """Entries about it of which nobody told what they are."""
+
+    @property
+    def strangers(self) -> tuple[str, ...]:
+        return tuple(sorted(self.addresses.keys() - self.before))
 
 
 def since(timeline: Timeline, leak: int) -> Since:
@@ -39,74 +66,73 @@ def since(timeline: Timeline, leak: int) -> Since:
     the five minutes in which the leak falls then count whole.
     """
     now = max(timeline.now, leak)
-    counts, last, addresses, before, kept = _read(timeline, leak)
+    seen = _read(timeline, leak)
     counted = timeline.whole
     # Single events were dropped if there are fewer of them than were counted.
-    dropped = counted.all.between(-(-leak // SLOT) * SLOT, now + SLOT) > kept
+    dropped = counted.all.between(-(-leak // SLOT) * SLOT, now + SLOT) > seen.kept
     if dropped:
         begin = leak // SLOT * SLOT
         total = counted.all.between(begin, now + SLOT)
         denied = counted.denied.between(begin, now + SLOT)
-        counts = Counter({"ok": total - denied, "denied": denied})
+        seen = seen._replace(counts=Counter({"ok": total - denied, "denied": denied}))
     window = Window.of(leak, now + 1)
     holes = tuple(hole for hole in timeline.holes(window) if _matters(hole, leak, now))
-    strangers = tuple(sorted(addresses.keys() - before))
     after = _after(timeline, leak)
-    used = counts.total() - counts["denied"]
-    sure = not holes
+    used = seen.counts.total() - seen.counts["denied"]
+    until = timeline.coverage.until
+    sure = not holes and until is not None and until > leak
+    issuer = _issuer(timeline, leak, seen.let_in)
     return Since(
-        _sentence(timeline, leak, counts, last, strangers, after, sure, bool(before)),
-        tuple(_facts(timeline, leak, addresses, strangers, holes, dropped)),
+        _sentence(timeline, leak, seen, after, issuer, sure=sure),
+        tuple(_facts(timeline, leak, seen, holes, dropped=dropped)),
         used,
-        counts["denied"],
+        seen.counts["denied"],
         after,
-        strangers,
-        sure,
+        seen.strangers,
+        sure and not issuer,
         holes,
+        bool(issuer),
     )
-
-
-FRESH = 900
-"""Seconds that a log may not have been read for without it being called a hole."""
 
 
 def _matters(hole: Hole, leak: int, now: int) -> bool:
     """Whether a hole is more than the delay between two readings of a log."""
     begun = leak if hole.since is None else max(hole.since, leak)
-    return hole.kind != "unread" or hole.until != now + 1 or now - begun > FRESH
+    return hole.kind != "unread" or hole.until != now or now - begun > FRESH
 
 
-def _read(
-    timeline: Timeline, leak: int
-) -> tuple[Counter[str], tuple[int, str, str] | None, Counter[str], set[str], int]:
-    """Outcomes since the leak, the last use, addresses since and before, and how many events
-    there are from the first whole five minutes on."""
+def _read(timeline: Timeline, leak: int) -> _Seen:
     counts: Counter[str] = Counter()
     addresses: Counter[str] = Counter()
-    last: tuple[int, str, str] | None = None
+    last: tuple[int, str] | None = None
+    let_in: int | None = None
     kept = 0
     marks = ", ".join("?" * len(timeline.subject.handles))
     whose = f"FROM event WHERE handle IN ({marks})"
     # Grouped by the store, since a token may have been used a million times.
-    for action, outcome, source, times, newest, whole in timeline.connection.execute(
-        f"SELECT action, outcome, source, count(*), max(at), sum(at >= ?) {whose} AND at >= ?"
-        " GROUP BY 1, 2, 3",
+    for outcome, source, times, newest, whole in timeline.connection.execute(
+        f"SELECT outcome, source, count(*), max(at), sum(at >= ?) {whose} AND at >= ?"
+        f" AND class IN {SHOWN} GROUP BY 1, 2",
         (-(-leak // SLOT) * SLOT, *timeline.subject.handles, leak),
     ):
-        if class_of(action) == LIFE:
-            continue
         counts[outcome if outcome in ("ok", "denied") else "error"] += times
         if source:
             addresses[source] += times
         if last is None or newest > last[0]:
-            last = (newest, action, source)
+            last = (newest, source)
+        if outcome != "denied":
+            let_in = max(let_in or newest, newest)
         kept += whole
     earlier = timeline.connection.execute(
-        f"SELECT DISTINCT source, action {whose} AND at < ?",
+        f"SELECT DISTINCT source {whose} AND at < ? AND class IN {SHOWN}",
         (*timeline.subject.handles, leak),
     )
-    before = {source for source, action in earlier if class_of(action) != LIFE}
-    return counts, last, addresses, before, kept
+    before = {source for (source,) in earlier}
+    (unclear,) = timeline.connection.execute(
+        f"SELECT count(*) {whose} AND at >= ? AND class = ?",
+        (*timeline.subject.handles, leak, OTHER),
+    ).fetchone()
+    return _Seen(counts, last, let_in, addresses, before, kept, unclear)
 
 
 def _after(timeline: Timeline, leak: int) -> int:
@@ -114,76 +140,118 @@ def _after(timeline: Timeline, leak: int) -> int:
         return 0
     start = max(timeline.ended + 1, leak)
     marks = ", ".join("?" * len(timeline.subject.handles))
-    rows = timeline.connection.execute(
-        f"SELECT action FROM event WHERE handle IN ({marks})"  # noqa: S608 - bound values.
-        " AND at >= ? AND outcome = 'ok'",
-        (*timeline.subject.handles, start),
-    )
-    return sum(1 for (action,) in rows if class_of(action) != LIFE)
+    (times,) = timeline.connection.execute(
+        f"SELECT count(*) FROM event WHERE handle IN ({marks})"  # noqa: S608 - bound values.
+        " AND at >= ? AND outcome = 'ok' AND class = ?",
+        (*timeline.subject.handles, start, USE),
+    ).fetchone()
+    return int(times)
+
+
+def _issuer(timeline: Timeline, leak: int, let_in: int | None) -> str:
+    """What the issuer's record has that the logs have not; empty where that is nothing."""
+    use = timeline.issuer
+    later = use.after(leak) if use is not None else False
+    if use is None or later is False or (let_in is not None and let_in + use.step >= use.at):
+        return ""
+    at = moment(use.at)
+    kept = f", kept to {age(use.step)}" if use.step > 1 else ""
+    source = use.source or "its issuer"
+    if later:
+        return f"{source} has its last use at {at}{kept}"
+    return f"{source} has its last use at {at}{kept}, which may lie on either side of the leak"
 
 
 def _sentence(
-    timeline: Timeline,
-    leak: int,
-    counts: Counter[str],
-    last: tuple[int, str, str] | None,
-    strangers: tuple[str, ...],
-    after: int,
-    sure: bool,
-    known_before: bool,
+    timeline: Timeline, leak: int, seen: _Seen, after: int, issuer: str, *, sure: bool
 ) -> str:
-    logs = timeline.coverage.logs
     at = moment(leak)
+    counts = seen.counts
     if not counts.total():
-        if not logs or all(log.until is None for log in logs):
-            return (
-                f"Nobody knows whether it was used since the leak ({at}): "
-                "no log that would show its use is read."
-            )
-        if sure:
-            return f"Not used since the leak ({at}): the logs cover all of that time."
-        return (
-            f"No use is seen since the leak ({at}), but the logs do not cover all of that "
-            "time: this is no proof."
-        )
+        return _nothing_seen(timeline, leak, seen, issuer, sure=sure)
     parts = [f"{counts['ok']:,} let through"] if counts["ok"] else []
     parts += [f"{counts['denied']:,} denied"] if counts["denied"] else []
     parts += [f"{counts['error']:,} failed"] if counts["error"] else []
     verb = "Used" if counts.total() > counts["denied"] else "Tried, and denied each time,"
+    if issuer and verb != "Used":
+        verb = "Tried, and denied each time in the logs,"
     told = f"{verb} {_times(counts.total())} since the leak ({at}): {', '.join(parts)}"
-    if last is not None:
-        ago = age(max(0, timeline.now - last[0]))
-        told += f"; last {ago} ago" + (f" from {last[2]}" if last[2] else "")
+    if seen.last is not None:
+        ago = age(max(0, timeline.now - seen.last[0]))
+        told += f"; last {ago} ago" + (f" from {seen.last[1]}" if seen.last[1] else "")
     told += "."
-    if strangers and known_before:
-        places = "an address" if len(strangers) == 1 else f"{len(strangers)} addresses"
-        told += f" From {places} that never used it before: {_some(strangers)}."
+    if seen.strangers and seen.before:
+        many = len(seen.strangers)
+        places = "an address" if many == 1 else f"{many} addresses"
+        told += f" From {places} that never used it before: {_some(seen.strangers)}."
     if after:
         told += f" {_times(after).capitalize()} it was let through after it had been revoked."
+    if issuer:
+        told += f" {issuer[:1].upper()}{issuer[1:]}: the logs have not all of it."
+    if seen.unclear:
+        told += f" {_unclear(seen.unclear)}"
     if not sure:
         told += " The logs do not cover all of that time: there may be more."
     return told
 
 
+def _nothing_seen(timeline: Timeline, leak: int, seen: _Seen, issuer: str, *, sure: bool) -> str:
+    """The sentence where no log has a use since the leak, which need not mean that it was not."""
+    at = moment(leak)
+    if issuer and timeline.issuer is not None:
+        verb = "Used" if timeline.issuer.after(leak) else "Perhaps used"
+        return f"{verb} since the leak ({at}): {issuer}. No log that is read shows that use."
+    logs, until = timeline.coverage.logs, timeline.coverage.until
+    if not any(log.read for log in logs):
+        return (
+            f"Nobody knows whether it was used since the leak ({at}): "
+            "no log that would show its use is read."
+        )
+    if not timeline.coverage.telling:
+        why = "; ".join(f"{log.name} {WORDS[log.covers]}" for log in logs[:3])
+        return f"No use is seen since the leak ({at}), but this is no proof: {why}."
+    if until is not None and until <= leak:
+        return (
+            f"Nobody knows yet whether it was used since the leak ({at}): the logs were read to "
+            f"{moment(until)} only."
+        )
+    if seen.unclear:
+        return (
+            f"No use is seen since the leak ({at}), but this is no proof. {_unclear(seen.unclear)}"
+        )
+    if sure and until is not None:
+        return f"Not used since the leak ({at}): the logs cover all of the time to {moment(until)}."
+    return (
+        f"No use is seen since the leak ({at}), but the logs do not cover all of that "
+        "time: this is no proof."
+    )
+
+
+def _unclear(times: int) -> str:
+    number = "One entry" if times == 1 else f"{times:,} entries"
+    return f"{number} about it may be uses: the log does not tell."
+
+
 def _facts(
-    timeline: Timeline,
-    leak: int,
-    addresses: Counter[str],
-    strangers: tuple[str, ...],
-    holes: tuple[Hole, ...],
-    dropped: bool,
+    timeline: Timeline, leak: int, seen: _Seen, holes: tuple[Hole, ...], *, dropped: bool
 ) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    for address, times in addresses.most_common(FEW):
+    strangers = seen.strangers
+    for address, times in seen.addresses.most_common(FEW):
         new = ", new" if address in strangers else ""
         found.append(("from", f"{address} ({_times(times)}{new})"))
-    if len(addresses) > FEW:
-        found.append(("from", f"and {len(addresses) - FEW} more addresses"))
+    if len(seen.addresses) > FEW:
+        found.append(("from", f"and {len(seen.addresses) - FEW} more addresses"))
     for log in timeline.coverage.logs:
         begin = "nothing" if log.since is None else f"from {moment(log.since)}"
         end = "" if log.until is None else f" to {moment(log.until)}"
         notes = "".join(f"; {note}" for note in log.notes)
-        found.append(("log", f"{log.name} ({log.type}): {begin}{end}{notes}"))
+        part = "" if log.covers.all_uses else f"; {WORDS[log.covers]}"
+        found.append(("log", f"{log.name} ({log.type}): {begin}{end}{part}{notes}"))
+    if timeline.issuer is not None:
+        use = timeline.issuer
+        kept = f", kept to {age(use.step)}" if use.step > 1 else ""
+        found.append(("issuer", f"last use {moment(use.at)}{kept} ({use.source or 'its record'})"))
     found += [("not covered", words(hole)) for hole in holes[:FEW]]
     if len(holes) > FEW:
         found.append(("not covered", f"and {len(holes) - FEW} more stretches"))

@@ -17,9 +17,10 @@ from typing import NamedTuple, Self
 from console.errors import UsageError
 from console.journal.read import JournalView
 from console.store import reading
-from console.store.classes import EVERYTHING, LIFE, SLOT, class_of
+from console.store.classes import EVERYTHING, OTHER, SHOWN, SLOT
 from console.timeline.axis import Window
-from console.timeline.coverage import Coverage, Hole, coverage
+from console.timeline.coverage import Coverage, Hole, coverage, touches
+from console.timeline.issuer import LastUse, last_use
 from console.timeline.lanes import Collector, Lane, LaneFrame, Series, framed
 from console.timeline.marks import Mark, marks, revoked_at
 
@@ -27,6 +28,9 @@ BY = {"token": "handle", "actor": "actor", "address": "source", "action": "actio
 """What a lane can stand for, and the column that has it."""
 DAY = 86_400
 EVER = Window(-(1 << 53), 1 << 53)
+UNCLEAR = 100
+"""Stretches of entries without a class that are told one by one."""
+MANY_UNCLEAR = "many entries whose class no log tells"
 SLACK = 2
 """Seconds after a revocation that are left out: the answer and the log are not one moment."""
 
@@ -86,7 +90,11 @@ class Timeline:
         self.loaded: Window | None = None
         try:
             self.subject = _subject(self.connection, tokens, backend)
-            self.coverage: Coverage = coverage(self.connection, self.subject.backends)
+            self.coverage: Coverage = coverage(
+                self.connection, self.subject.backends, self.subject.tokens
+            )
+            self.unclear = self._unclear()
+            self.issuer: LastUse | None = last_use(self.connection, self.subject.tokens)
             self.marks: list[Mark] = marks(self.connection, self.subject.tokens, journal, leak)
             self.revoked = revoked_at(self.marks) if len(self.subject.tokens) == 1 else None
             self.whole = self._counted()
@@ -141,16 +149,34 @@ class Timeline:
     def _counted(self) -> Lane:
         handles = self.subject.handles if self.subject.tokens else [EVERYTHING]
         rows = self.connection.execute(
-            "SELECT slot * ?, sum(uses), sum(uses * (outcome = 'denied')) FROM rollup"
+            "SELECT slot * ?, sum(uses), sum(uses * (outcome = 'denied')) FROM rollup"  # noqa: S608
             " WHERE handle IN (SELECT value FROM json_each(?))"
-            " AND backend IN (SELECT value FROM json_each(?)) AND class <> ?"
+            f" AND backend IN (SELECT value FROM json_each(?)) AND class IN {SHOWN}"
             " GROUP BY slot ORDER BY slot",
-            (SLOT, json.dumps(handles), json.dumps(list(self.subject.backends)), LIFE),
+            (SLOT, json.dumps(handles), json.dumps(list(self.subject.backends))),
         ).fetchall()
         times = [row[0] for row in rows]
         everything = Series(times, [row[1] for row in rows])
         denied = Series(times, [row[2] for row in rows])
         return Lane(EVERYTHING, everything, denied, Series())
+
+    def _unclear(self) -> list[Hole]:
+        """The times at which there are entries about the tokens of which nobody told what they
+        are. There may have been uses, so they are no silence."""
+        if not self.subject.tokens:
+            return []
+        found: list[Hole] = []
+        for slot, times in self.connection.execute(
+            "SELECT slot, sum(uses) FROM rollup WHERE class = ?"
+            " AND handle IN (SELECT value FROM json_each(?)) GROUP BY slot ORDER BY slot",
+            (OTHER, json.dumps(self.subject.handles)),
+        ):
+            what = f"{times:,} entries whose class no log tells"
+            hole = Hole(slot * SLOT, slot * SLOT + SLOT, "unclear", what, "")
+            if found and len(found) >= UNCLEAR:
+                hole = found.pop()._replace(until=hole.until, what=MANY_UNCLEAR)
+            found.append(hole)
+        return found
 
     def load(self, by: str = "token", window: Window | None = None) -> None:
         """Read single events into one lane each for every token, actor, address or action.
@@ -167,13 +193,12 @@ class Timeline:
         where, values = self._where()
         collector = Collector(self.ended)
         try:
-            for at, action, outcome, key in self.connection.execute(
-                f"SELECT at, action, outcome, {BY[by]} FROM event"  # noqa: S608 - known columns.
-                f" WHERE {where} AND at >= ? AND at < ? ORDER BY at",
+            for at, outcome, key in self.connection.execute(
+                f"SELECT at, outcome, {BY[by]} FROM event"  # noqa: S608 - known columns.
+                f" WHERE {where} AND at >= ? AND at < ? AND class IN {SHOWN} ORDER BY at",
                 (*values, window.start, window.end),
             ):
-                if class_of(action) != LIFE:
-                    collector.put(self.subject.aliases.get(key, key) or "", at, outcome)
+                collector.put(self.subject.aliases.get(key, key) or "", at, outcome)
         except sqlite3.Error as error:
             raise reading.unusable(self._path, error) from None
         self.by, self.lanes, self.loaded = by, collector.lanes(), window
@@ -225,7 +250,10 @@ class Timeline:
     def holes(self, window: Window) -> list[Hole]:
         """The stretches of a window that the logs do not tell of, up to now."""
         end = min(window.end, max(self.now, window.start))
-        return self.coverage.holes(window.start, end) if end > window.start else []
+        if end <= window.start:
+            return []
+        unclear = [hole for hole in self.unclear if touches(hole, window.start, end)]
+        return [*self.coverage.holes(window.start, end), *unclear]
 
 
 def _subject(connection: sqlite3.Connection, tokens: Sequence[str], backend: str) -> Subject:

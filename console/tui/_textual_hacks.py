@@ -6,6 +6,10 @@ traceback with all local variables, and with them whatever secret was in one.
 
 from __future__ import annotations
 
+import codecs
+import os
+import select
+from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
 from rich.console import Console
@@ -13,8 +17,18 @@ from rich.control import Control
 from rich.text import Text
 from textual import events
 from textual._compositor import ChopsUpdate
+from textual._xterm_parser import XTermParser
 from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
 from textual.keys import _character_to_key
+from textual.message import Message
+from textual.messages import InBandWindowResize
+
+UNREADABLE = "\ufffd"
+"""What stands for bytes that are no UTF-8. No key types it."""
+
+LOOK_EVERY_MS = 100
+"""After so long without a byte, an escape is the key and not the beginning of another."""
 
 
 @runtime_checkable
@@ -40,6 +54,69 @@ def split(key: str, character: str | None) -> list[tuple[str, str | None]]:
     return [("escape", None), (_character_to_key(rest), rest)]
 
 
+class KeyReader:
+    """Bytes from a terminal as what was pressed, pasted or reported; never an error.
+
+    A terminal set to Latin-1, a paste that was cut inside a character and a report that makes
+    no sense are all possible at any time. None of them may end the screen: what is no UTF-8
+    becomes ``UNREADABLE``, and a sequence that cannot be understood is left out.
+    """
+
+    def __init__(self) -> None:
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._parser = XTermParser()
+
+    def read(self, data: bytes) -> Iterator[Message]:
+        """What these bytes complete."""
+        # One by one: of what follows a sequence that makes no sense, nothing is lost.
+        for character in self._decode(data):
+            try:
+                yield from self._parser.feed(character)
+            except Exception:  # noqa: BLE001  (whatever the parser makes of hostile numbers)
+                self._parser = XTermParser()
+
+    def rest(self) -> Iterator[Message]:
+        """Nothing more has come for a while: what was an escape alone is the key.
+
+        Escape also ends a paste whose end never came; without that, every later key would
+        be taken for a part of it.
+        """
+        pressed = list(self._parser.tick())
+        if pressed:
+            self._parser = XTermParser()
+            yield from pressed
+
+
+class CarefulDriver(LinuxDriver):
+    """Reads the keyboard without trusting it.
+
+    Sizes come from the kernel only: a report among the keys (or in a paste) that the terminal
+    has a billion columns is dropped. So are reports of a mouse that was not asked for.
+    """
+
+    def run_input_thread(self) -> None:
+        keys = KeyReader()
+        waiting = select.poll()
+        waiting.register(self.fileno, select.POLLIN)
+        while not self.exit_event.is_set():
+            if waiting.poll(LOOK_EVERY_MS):
+                data = os.read(self.fileno, 4096)
+                if not data:
+                    # The end of a file that stands for the keyboard is no reason to spin.
+                    self.exit_event.wait(LOOK_EVERY_MS / 1000)
+                for message in keys.read(data):
+                    self.process_message(message)
+            for message in keys.rest():
+                self.process_message(message)
+
+    def process_message(self, message: Message) -> None:
+        if isinstance(message, (events.Resize, InBandWindowResize)):
+            return
+        if isinstance(message, events.MouseEvent) and not self._mouse:
+            return
+        super().process_message(message)
+
+
 class CarefulApp(App[None]):
     """An application that crashes without showing data, and handles one key after the other.
 
@@ -50,9 +127,19 @@ class CarefulApp(App[None]):
     ``crash_line`` is asked for the line to show; it gets the error.
     """
 
+    def __init__(self) -> None:
+        super().__init__(driver_class=CarefulDriver)
+
     def crash_line(self, error: BaseException | None) -> str:
         """One line for the responder."""
         raise NotImplementedError
+
+    def unreadable(self) -> None:
+        """A key was dropped because its bytes are no UTF-8."""
+
+    def keeps_keys(self) -> bool:
+        """Whether what has the keys now must keep them, wherever a mouse clicks."""
+        return False
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key) and not event.is_forwarded:
@@ -63,12 +150,19 @@ class CarefulApp(App[None]):
             taker: object = self.focused
             if isinstance(taker, TakesText):
                 taker.take_paste(event.text)
+        elif isinstance(event, events.MouseEvent) and not event.is_forwarded:
+            had = self.focused
+            await super().on_event(event)
+            if had is not None and self.keeps_keys():
+                self.screen.set_focus(had)
         else:
             await super().on_event(event)
 
     async def _pressed(self, key: str, character: str | None) -> None:
         taker: object = self.focused
-        if isinstance(taker, TakesText) and character is not None and character.isprintable():
+        if character == UNREADABLE:
+            self.unreadable()
+        elif isinstance(taker, TakesText) and character is not None and character.isprintable():
             taker.take(character)
         else:
             await self._check_bindings(key)

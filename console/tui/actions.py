@@ -46,7 +46,11 @@ class Context(NamedTuple):
     journal: str = ""
     """Why nothing can be sent on the journal as it is; empty where something can."""
     run: bool = False
-    """A run is being watched."""
+    """A run is being watched, and this view shows it."""
+    behind: bool = False
+    """There is a view to go back to."""
+    before: str = ""
+    """The view that was in front before this one; empty where no other was opened yet."""
     standing: str = ""
     """Where the run in this view stands, in the words of ``run_reader``; empty for none."""
     second: bool = False
@@ -87,6 +91,14 @@ class Action(NamedTuple):
     needs: str = ""
     group: str = "Go"
     why_not: Callable[[Context], str] = reasons.always
+    sense: str = ""
+    """What its keys mean, where another action means the same in another view. A key means
+    one thing in all views: whoever learned it in one must not be surprised in the next."""
+
+    @property
+    def meaning(self) -> str:
+        """What its keys mean."""
+        return self.sense or self.id
 
     def disabled_reason(self, context: Context) -> str:
         """Why it cannot be done here and now; empty where it can."""
@@ -113,12 +125,12 @@ def _sorts() -> tuple[Action, ...]:
 
 ACTIONS: tuple[Action, ...] = (
     Action("filter", ("/",), "filter", "Filter as you type; the syntax is in help.",
-           ("inventory", "journal"), 1, group="Find"),
+           ("inventory", "journal"), 1, group="Find", sense="find"),
     Action("find", ("/",), "find", "Find a node by its name, and go to it.", ("graph",), 9,
-           group="Find"),
+           group="Find", sense="find"),
     Action("open", ("enter",), "open", "Open what is under the cursor.",
            ("inventory", "backends", "journal", "runs", "run", "events", "graph", "xray", "loss"),
-           1),
+           1, sense="into"),
     Action("contain", ("c",), "contain",
            "Plan to stop its use; can be undone. Asks before anything is sent.",
            ACTING, 5, danger=True, needs="contain", group="Act",
@@ -147,22 +159,26 @@ ACTIONS: tuple[Action, ...] = (
            ("run",), 3, group="Run", why_not=reasons.pause),
     Action("unhalt", ("h",), "un-halt", "Let a halted lane go on, and try again what failed.",
            ("run",), 4, danger=True, group="Run", why_not=reasons.unhalt),
-    Action("report", ("s",), "situation", "The situation report as plain text, to copy.",
+    Action("hidden", ("H",), "all plans",
+           "Plans that nobody approved or began: for an hour, all of them, or none.",
+           ("runs",), 2, group="Run"),
+    Action("report", ("P",), "situation", "The situation report as plain text, to copy.",
            ("run",), 5, group="Run", why_not=reasons.a_run),
     Action("except_", ("e",), "except", "Let a token be: somebody answers for it, until a date.",
            ("run", "item"), 6, group="Run", why_not=reasons.except_),
     Action("waive", ("w",), "waive", "Go on without the proof that its consumers have moved.",
            ("run", "item"), 7, danger=True, group="Run", why_not=reasons.waive),
-    Action("take_in", ("t",), "take in late", "Plan for what appeared after the scope was frozen.",
-           ("run",), danger=True, group="Run", why_not=reasons.take_in),
+    Action("take_in", ("plus",), "take in late",
+           "Plan for what appeared after the scope was frozen.", ("run",),
+           danger=True, group="Run", why_not=reasons.take_in),
     Action("second", ("y",), "approve", "Approve as second person what somebody else approved.",
            ("run",), 2, danger=True, group="Run", why_not=reasons.second),
-    Action("glass", ("B",), "break glass",
+    Action("glass", ("exclamation_mark",), "break glass",
            "Do without the second person. Journaled first, and shown in red.",
            ("run",), danger=True, group="Run", why_not=reasons.glass),
-    Action("close", ("c",), "close", "Declare the run done; says why it cannot be.",
+    Action("close", ("z",), "close", "Declare the run done; says why it cannot be.",
            ("run",), 8, group="Run", why_not=reasons.close),
-    Action("abort", ("x",), "abort", "End the run for good, whatever is left.",
+    Action("abort", ("Z",), "abort", "End the run for good, whatever is left.",
            ("run",), danger=True, group="Run", why_not=reasons.going),
     Action("graph", ("g",), "graph", "Who owns it, what it may do, and what uses it.",
            ("inventory", "token"), 7, why_not=reasons.needs_token),
@@ -178,42 +194,43 @@ ACTIONS: tuple[Action, ...] = (
            ("graph",), 6, group="Graph", why_not=reasons.all_edges),
     Action("assign", ("o",), "owner", "Make somebody answer for the token; journaled.",
            ("graph",), 7, group="Graph", why_not=reasons.acting),
-    Action("export", ("E",), "export", "Write it as DOT, Mermaid or JSON.", ("graph",), 8,
+    Action("export", ("W",), "export", "Write it as DOT, Mermaid or JSON.", ("graph",), 8,
            group="Graph", why_not=reasons.drawn),
-    Action("whole", ("g",), "everything", "The graph of everything; esc goes back.", ("graph",),
-           group="Graph"),
+    Action("whole", ("asterisk",), "everything", "The graph of everything; esc goes back.",
+           ("graph",), group="Graph"),
     Action("timeline", ("t",), "timeline", "What it did and when; of all that are marked.",
            ACTING, 5, why_not=reasons.needs_token),
     Action("zoom", ("enter",), "zoom, list",
            "Zoom to what is under the brush; without one, list the bin's events.",
-           ("timeline",), 1, group="Time"),
+           ("timeline",), 1, group="Time", sense="into"),
     Action("brush", ("v",), "brush", "Begin a brush at the cursor, or take it away.",
            ("timeline",), 2, group="Time"),
     Action("out", ("backspace", "ctrl+h"), "out", "Back to the wider window.", ("timeline",), 3,
            group="Time"),
     Action("lanes", ("tab",), "lanes", "Lanes by token, actor, address or action.",
            ("timeline",), 4, group="Time"),
-    Action("set_leak", ("L",), "leak time", "Say when it leaked: 2h, 3d, or a time in UTC.",
+    Action("set_leak", ("at",), "leak time", "Say when it leaked: 2h, 3d, or a time in UTC.",
            ("timeline",), 5, group="Time"),
-    Action("follow", ("f",), "follow", "Stay at the newest as it comes in.", ("timeline",), 6,
+    Action("follow", ("F",), "follow", "Stay at the newest as it comes in.", ("timeline",), 6,
            group="Time"),
-    Action("log_scale", ("y",), "log scale", "Bars on a logarithmic scale, or a linear one.",
+    Action("log_scale", ("Y",), "log scale", "Bars on a logarithmic scale, or a linear one.",
            ("timeline",), 7, group="Time"),
-    Action("bin_left", ("left",), "left", "One bin to the left.", ("timeline",), group="Time"),
+    Action("bin_left", ("left",), "left", "One bin to the left.", ("timeline",), group="Time",
+           sense="left"),
     Action("bin_right", ("right",), "right", "One bin to the right.", ("timeline",),
-           group="Time"),
+           group="Time", sense="right"),
     Action("bins_left", ("shift+left", "less_than_sign"), "ten left", "Ten bins to the left.",
            ("timeline",), group="Time"),
     Action("bins_right", ("shift+right", "greater_than_sign"), "ten right",
            "Ten bins to the right.", ("timeline",), group="Time"),
-    Action("next_burst", ("n",), "next burst", "To where use begins or jumps.", ("timeline",),
-           group="Time"),
-    Action("previous_burst", ("N",), "last burst", "Back to where use began or jumped.",
+    Action("next_burst", ("right_square_bracket",), "next burst", "To where use begins or jumps.",
            ("timeline",), group="Time"),
-    Action("to_leak", ("l",), "to leak", "To the time of the leak.", ("timeline",),
+    Action("previous_burst", ("left_square_bracket",), "last burst",
+           "Back to where use began or jumped.", ("timeline",), group="Time"),
+    Action("to_leak", ("left_parenthesis",), "to leak", "To the time of the leak.", ("timeline",),
            group="Time", why_not=reasons.leak),
-    Action("to_revoke", ("r",), "to revoke", "To when it was revoked.", ("timeline",),
-           group="Time", why_not=reasons.revoked),
+    Action("to_revoke", ("right_parenthesis",), "to revoke", "To when it was revoked.",
+           ("timeline",), group="Time", why_not=reasons.revoked),
     Action("reset", ("0",), "reset", "The window that this began with.", ("timeline",),
            group="Time"),
     Action("mark", ("space",), "mark", "Mark the token, or take the mark away.",
@@ -225,7 +242,7 @@ ACTIONS: tuple[Action, ...] = (
            ("inventory",), group="Mark", why_not=reasons.needs_marks),
     Action("sort", ("s",), "sort", "Choose the column to sort by.", ("inventory",),
            group="Sort"),
-    Action("columns", ("v",), "columns", "Choose the columns; remembered for next time.",
+    Action("columns", ("H",), "columns", "Choose the columns; remembered for next time.",
            ("inventory",), group="Sort"),
     *_sorts(),
     Action("backends", ("b",), "backends", "How each backend is, and what it can do.",
@@ -233,18 +250,19 @@ ACTIONS: tuple[Action, ...] = (
     Action("journal", ("J",), "journal", "Every action: intent, outcome, evidence.",
            tuple(view for view in VIEWS if view != "journal"), 10),
     Action("runs", ("l",), "runs", "Every plan that was made, and how far its run is.",
-           tuple(view for view in VIEWS if view not in ("runs", "timeline")), 8),
-    Action("inventory", ("i",), "inventory", "Back to the list of tokens.", VIEWS[1:]),
-    Action("last", ("-",), "last view", "The view before this one.", VIEWS),
+           tuple(view for view in VIEWS if view != "runs"), 8),
+    Action("inventory", ("i",), "inventory", "The list of tokens.", VIEWS[1:]),
+    Action("last", ("-",), "last view", "The view before this one, and this one again.", VIEWS,
+           why_not=reasons.before),
     Action("kinds", ("f",), "kinds", "Show one kind of entry only.", ("journal",), 3,
            group="Find"),
-    Action("raw", ("x",), "raw", "Show the entry's exact stored bytes.", ("journal",), 4),
+    Action("raw", ("number_sign",), "raw", "Show the entry's exact stored bytes.", ("journal",), 4),
     Action("verify", ("V",), "verify", "Check the whole journal now; what is wrong and what to do.",
            ("journal",), 5),
     Action("reread", ("r",), "read again", "Ask the system for this token again.", ("token",), 2,
-           why_not=reasons.needs_worker),
+           why_not=reasons.needs_worker, sense="again"),
     Action("refresh", ("r",), "refresh", "Ask the backends again now.",
-           ("inventory", "backends"), 11, why_not=reasons.needs_worker),
+           ("inventory", "backends"), 11, why_not=reasons.needs_worker, sense="again"),
     Action("down", ("down", "j"), "down", "One down.", VIEWS, group="Move"),
     Action("up", ("up", "k"), "up", "One up.", VIEWS, group="Move"),
     Action("page_down", ("pagedown", "ctrl+f"), "page down", "One page down.", VIEWS,
@@ -252,13 +270,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_up", ("pageup", "ctrl+b"), "page up", "One page up.", VIEWS, group="Move"),
     Action("half_down", ("ctrl+d",), "half down", "Half a page down.", VIEWS, group="Move"),
     Action("half_up", ("ctrl+u",), "half up", "Half a page up.", VIEWS, group="Move"),
-    Action("left", ("left", "shift+tab"), "left", "To the column on the left.", ("graph",),
+    Action("left", ("left",), "left", "To the column on the left.", ("graph",),
            group="Move"),
-    Action("right", ("right", "tab"), "right", "To the column on the right.", ("graph",),
+    Action("right", ("right",), "right", "To the column on the right.", ("graph",),
            group="Move"),
     Action("top", ("home",), "first", "To the first line.", VIEWS, group="Move"),
     Action("bottom", ("end",), "last", "To the last line.", VIEWS, group="Move"),
-    Action("back", ("escape", "ctrl+c"), "back", "Leave this; clears a filter first.", VIEWS, 12,
+    Action("back", ("escape", "ctrl+c"), "back",
+           "Where one came from; a filter, marks or a brush go first.", VIEWS, 12,
            why_not=reasons.back),
     Action("palette", (":",), "command", "Choose an action by its name.", VIEWS),
     Action("help", ("?",), "help", "What the keys do here, and why some do not.",
@@ -268,6 +287,15 @@ ACTIONS: tuple[Action, ...] = (
 BY_ID = {action.id: action for action in ACTIONS}
 
 KEY_NAMES = {
+    "asterisk": "*",
+    "at": "@",
+    "exclamation_mark": "!",
+    "left_parenthesis": "(",
+    "left_square_bracket": "[",
+    "number_sign": "#",
+    "plus": "+",
+    "right_parenthesis": ")",
+    "right_square_bracket": "]",
     "ctrl+@": "",  # What a terminal sends for ctrl+space; one name is enough for people.
     "ctrl+backslash": "ctrl+\\",
     "ctrl+h": "",
@@ -284,6 +312,11 @@ KEY_NAMES = {
 def key_names(action: Action) -> list[str]:
     """The keys as a person would say them."""
     return [name for key in action.keys if (name := KEY_NAMES.get(key, key))]
+
+
+def key(id_: str) -> str:
+    """The key of an action as a person would say it, for what is said elsewhere."""
+    return key_names(BY_ID[id_])[0]
 
 
 def here(view: str) -> list[Action]:

@@ -15,6 +15,7 @@ from console.journal.entry import Kind
 from console.journal.read import Entry, JournalView
 from console.response.report import short
 from console.tui import readings
+from console.tui.actions import key
 from console.tui.lines import Line, clip
 
 PAGE = 200
@@ -80,7 +81,7 @@ class Alarms:
         where = f" on {entry.backend}" if entry.backend else ""
         what = (entry.run.detail if entry.run is not None else "") or "used after its end"
         more = f" +{len(self._raised) - 1:,} more" if len(self._raised) > 1 else ""
-        tail = f"{more}  run {short(entry.plan)}: l, enter "
+        tail = f"{more}  run {short(entry.plan)}: {key('runs')}, enter "
         at = readings.moment(entry.at)[11:16]
         said = clip([(f" ALARM {at} {who}{where}: {what}", "bad")], max(width - len(tail), 20))
         return clip([*said, (tail, "bad")], width)

@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 from textual import events
 from textual.screen import Screen
 
-from console import crash
+from console import crash, ownership
 from console.errors import ConsoleError
 from console.journal.read import Entry
+from console.response import folding, planfile, verdict
+from console.response.board import Board
 from console.settings import Paths, Settings
 from console.tui import status
 from console.tui._textual_hacks import CarefulApp
@@ -21,6 +23,7 @@ from console.tui.actions import Context
 from console.tui.alarms import Alarms
 from console.tui.draw import Lines
 from console.tui.keeper import Keeper
+from console.tui.navigation import Way
 from console.tui.run_reader import Line, Shown
 from console.tui.screens.base import View
 from console.tui.screens.inventory import InventoryView
@@ -39,12 +42,10 @@ TICK_EVERY = 10.0
 """Seconds after which ages may be drawn anew."""
 
 RUN_ENTRIES = 50
-LASTING = ("inventory", "backends", "journal", "runs")
-"""Views that one can go back to with the key for the last one."""
 
 
 class ConsoleApp(CarefulApp, inherit_bindings=False):
-    """Holds one inventory view for good, and at most one view of each other kind over it."""
+    """Holds one inventory view for good; ``way`` knows what was opened from where."""
 
     ENABLE_COMMAND_PALETTE = False
     CSS = """
@@ -78,7 +79,8 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.run_id = ""
         self._run_title = ""
         self._run_entries: list[Entry] = []
-        self._last = "backends"
+        self._run_board: Board | None = None
+        self.way = Way(self, self.inventory_view)
         self._words = worker
         self._nudged = 0.0
         self.link = WorkerLink(
@@ -86,8 +88,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         )
         self.keeper = Keeper(
             self.world.open_journal,
-            self.world.journal_base,
-            self.world.asked,
+            self.world.own_journal,
             now,
             lambda standing: self.from_thread(self._stands, standing),
         )
@@ -123,10 +124,22 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.call_later(self.exit, None, code)
 
     def crash_line(self, error: BaseException | None) -> str:
+        if error is not None and (whose := ownership.hint(error, (self.world.paths.state,))):
+            return f"token-console had to end: {whose}"
         name = type(error).__name__ if error is not None else "unknown error"
         where = crash.report(error, self.world.paths.state) if error is not None else None
         report = f" A report without any data is in {where}." if where else ""
         return f"token-console met a defect and had to end ({name}).{report}"
+
+    # Keys
+
+    def unreadable(self) -> None:
+        if (front := self.front) is not None:
+            front.note("A key was dropped: it is no UTF-8. Set the terminal to UTF-8.", bad=True)
+
+    def keeps_keys(self) -> bool:
+        front = self.front
+        return front is not None and front.open_bar is not None
 
     # What is in front
 
@@ -138,74 +151,63 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         return stack[-1] if stack and isinstance(stack[-1], View) else None
 
     async def go(self, name: str) -> None:
-        """Bring a view to the front; the list of tokens is always the one below."""
+        """Bring one of the lists to the front; escape goes back to where one is now."""
         from console.tui.screens.backends import BackendsView
         from console.tui.screens.journal import JournalScreen
         from console.tui.screens.runs import RunsView
 
-        front = self.front
-        if front is None or front.view == name:
-            return
-        self._last = front.view if front.view in LASTING else self._last
-        self._to_bottom()
-        if name == "backends":
-            await self.push_screen(BackendsView(self.world))
-        elif name == "journal":
-            await self.push_screen(JournalScreen(self.world))
-        elif name == "runs":
-            await self.push_screen(RunsView(self.world))
-
-    def _to_bottom(self) -> None:
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
+        lists: dict[str, type[View]] = {
+            "backends": BackendsView, "journal": JournalScreen, "runs": RunsView
+        }  # fmt: skip
+        if name == "inventory":
+            await self.way.down()
+        else:
+            await self.way.go(name, lambda: lists[name](self.world))
 
     async def go_last(self) -> None:
         """The view before this one."""
-        await self.go(self._last)
+        await self.way.last()
 
     def back(self) -> None:
-        """One view back; from the list of tokens there is no further back."""
-        if len(self.screen_stack) > 1:
-            self.pop_screen()
-        else:
+        """Where one came from; where the way begins there is no further back."""
+        if not self.way.back():
             self.inventory_view.note("q leaves")
 
     async def open_token(self, handle: str) -> None:
         """A token's page over the view in front."""
         from console.tui.screens.token import TokenView
 
-        await self.push_screen(TokenView(self.world, handle))
+        await self.way.open(lambda: TokenView(self.world, handle))
 
     async def open_timeline(self, tokens: tuple[str, ...]) -> None:
         """What these tokens did and when, over the view in front."""
         from console.tui.screens.timeline import TimelineView
 
-        await self.push_screen(TimelineView(self.world, tokens))
+        await self.way.open(lambda: TimelineView(self.world, tokens))
 
     async def open_graph(self, start: tuple[str, str] | None) -> None:
         """The graph around a node, by its side and key, over the view in front."""
         from console.tui.screens.graph import GraphView
 
-        await self.push_screen(GraphView(self.world, start))
+        await self.way.open(lambda: GraphView(self.world, start))
 
     async def open_run(self, plan: str) -> None:
-        """A run's board over the list of runs."""
+        """A run's board, over the view in front."""
         from console.tui.screens.run import RunView
 
-        await self.go("runs")
-        await self.push_screen(RunView(self.world, plan))
+        await self.way.open(lambda: RunView(self.world, plan))
 
     async def open_item(self, line: Line, shown: Shown) -> None:
         """One token's part of a run, over its board."""
         from console.tui.screens.text import ItemView
 
-        await self.push_screen(ItemView(self.world, line, shown))
+        await self.way.open(lambda: ItemView(self.world, line, shown), again=False)
 
     async def open_report(self, shown: Shown) -> None:
         """A run's situation report, over its board."""
         from console.tui.screens.text import ReportView
 
-        await self.push_screen(ReportView(self.world, shown))
+        await self.way.open(lambda: ReportView(self.world, shown), again=False)
 
     def run_shown(self, shown: Shown) -> None:
         """A board has news: it was looked at, and a page over it may have to follow."""
@@ -218,7 +220,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         """Help for a view."""
         from console.tui.screens.help import HelpView
 
-        await self.push_screen(HelpView(self.world, context))
+        await self.way.open(lambda: HelpView(self.world, context), again=False)
 
     # What is new
 
@@ -268,6 +270,9 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     def _tick(self) -> None:
         if (front := self.front) is not None:
             front.tick()
+            if self.run_id:
+                # What is known of a value changes by the time alone, too.
+                self.show_run(front)
 
     # The worker
 
@@ -326,12 +331,20 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     def watch_run(self, run: str, title: str) -> None:
         """Show what the journal says about a run, as it happens."""
         self.run_id, self._run_title = run, title
+        try:
+            self._run_board = Board(planfile.load(run, self.world.paths))
+        except ConsoleError as error:
+            self._run_board = None
+            if (front := self.front) is not None:
+                front.note(sentences(str(error), error.hint), bad=True)
         self._follow_run()
 
     def _follow_run(self) -> None:
         if self.run_id:
             try:
                 self._run_entries = self.world.journal.entries(RUN_ENTRIES, plan=self.run_id)
+                if self._run_board is not None:
+                    folding.refresh(self._run_board, self.world.journal)
             except ConsoleError as error:
                 if (front := self.front) is not None:
                     front.note(sentences(str(error), error.hint), bad=True)
@@ -341,13 +354,18 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
     def show_run(self, view: View) -> None:
         """Show on a view what is known of the run, or that there is none."""
-        view.show_run(self._run_title, self._run_entries)
+        known, handle = None, ""
+        if self._run_board is not None and self._run_board.began:
+            row = next(iter(self._run_board.rows.values()))
+            known, handle = verdict.of(row, self.world.now()), row.item.token.ref.handle
+        view.show_run(self._run_title, known, self._run_entries, handle)
 
     def forget_run(self) -> bool:
         """Watch the run no more; it goes on. False where none was watched."""
         if not self.run_id:
             return False
         self.run_id, self._run_title, self._run_entries = "", "", []
+        self._run_board = None
         self._follow_run()
         return True
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Generic, TypeVar
 
+from console import ownership
 from console.errors import ConsoleError
 from console.tui.worker_link import sentences
 
@@ -23,6 +25,8 @@ class Background(threading.Thread, Generic[Q]):
     def __init__(self, name: str, on_error: Callable[[str], None]) -> None:
         super().__init__(name=name, daemon=True)
         self._on_error = on_error
+        self.places: tuple[Path, ...] = ()
+        """Where the files are that it reads: if one is not this user's, that is what is told."""
         self._changed = threading.Condition()
         self._next: Q | None = None
         self._ending = False
@@ -65,10 +69,12 @@ class Background(threading.Thread, Generic[Q]):
                 continue
             except (sqlite3.Error, ConsoleError) as error:
                 if not self.outdated():
-                    self._on_error(sentences(str(error), getattr(error, "hint", "")))
+                    hint = ownership.hint(error, self.places) or getattr(error, "hint", "")
+                    self._on_error(sentences(str(error), hint))
             except Exception as error:  # noqa: BLE001
                 # A thread that ends would answer nothing for good; the next question may work.
-                self._on_error(f"a defect in the {self.name} ({type(error).__name__})")
+                whose = ownership.hint(error, self.places)
+                self._on_error(whose or f"a defect in the {self.name} ({type(error).__name__})")
 
     def _take(self) -> Q | None:
         with self._changed:

@@ -66,6 +66,15 @@ def parse(text: str) -> EntryFilter:
     return EntryFilter(tuple(terms))
 
 
+def unapplied(text: str) -> list[tuple[int, int]]:
+    """The places, from and to, of terms that say nothing yet, and so let everything through."""
+    return [
+        found.span()
+        for found in _TERM.finditer(text)
+        if found[0] and not (found["quoted"] or found["word"] or "").strip(",")
+    ]
+
+
 def _holds(term: Term, entry: Entry, open_intent: bool) -> bool:
     if not term.key:
         return term.wanted[0] in _everything(entry)

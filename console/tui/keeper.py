@@ -7,16 +7,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console.errors import UsageError
-from console.journal.files import beside
 from console.journal.read import JournalView
-from console.journal.store import Reader
-from console.settings import JournalSettings
+from console.journal.store import Odd, Reader
 from console.tui.background import Background, Outdated
 from console.tui.standing import BROKEN, UNREADABLE, Standing, Trouble
 
 if TYPE_CHECKING:
-    from console.journal.verify import Finding, Report
+    from console.journal.own import Own
+    from console.journal.verify import Report
 
 WHOLE = 4000
 """Entries up to which everything is checked each time: less than a tenth of a second."""
@@ -46,23 +44,21 @@ def signature(path: Path) -> Signature:
 class Keeper(Background[bool]):
     """Asked with True to check everything. ``on_standing`` is called from this thread.
 
-    ``base`` is where the journal's files are; ``asked`` what the configuration says.
+    The verdict is that of ``assess``, as on the command line; here it is only kept fresh.
     """
 
     def __init__(
         self,
         open_journal: Callable[[], JournalView],
-        base: Path,
-        asked: JournalSettings,
+        own: Own,
         now: Callable[[], float],
         on_standing: Callable[[Standing], None],
     ) -> None:
         super().__init__("check of the journal", self._unreadable)
         self._open = open_journal
-        self._base = base
-        self._policy = asked.policy
-        self._signers = asked.allowed_signers
-        self._remote = asked.url is not None
+        self._own = own
+        self.places = (own.base.parent,)
+        self._remote = own.asked.url is not None
         self._now = now
         self._on_standing = on_standing
         self._seen: Signature = ()
@@ -81,7 +77,7 @@ class Keeper(Background[bool]):
                 self._looked = time.monotonic()
                 self.ask(False)
             return
-        if (seen := signature(self._base)) != self._seen:
+        if (seen := signature(self._own.base)) != self._seen:
             self._seen = seen
             self.ask(False)
 
@@ -99,50 +95,30 @@ class Keeper(Background[bool]):
                 return
             opened = len(journal.open_intents())
             self._tell(entries=entries, open=opened)
-            report, whole = self._verified(journal.store, entries, question)
-        self._conclude(report, whole)
+            report = self._verified(journal, entries, question)
+        self._conclude(report)
 
     # Verifying
 
-    def _verified(self, store: Reader, entries: int, full: bool) -> tuple[Report, bool]:
-        """What was found, and whether all was read for it."""
-        from console.journal.tlog import note
-        from console.journal.tlog.checkpoint import Checkpoint
-        from console.journal.verify import verify
+    def _verified(self, view: JournalView, entries: int, full: bool) -> Report:
+        """What was found, by the rule of ``journal verify``: all of it, or what is new."""
+        from console.response import assess
 
-        watched = Watched(store, self._progress(entries), lambda: self.ending)
-        policy = self._read(self._policy)
-        signers = self._read(self._signers)
-        before = None if full or entries <= WHOLE else self._good
-        if before is None:
-            pin = _bytes(beside(self._base).verified)
-            pins = [each for each in (pin, self._pin) if each]
-            report = verify(watched, policy=policy or "", pins=pins, allowed_signers=signers)
-        else:
-            report = verify(
-                watched,
-                policy=policy or "",
-                vkeys=[before.key],
-                allowed_signers=signers,
-                since=Checkpoint.parse(note.parse(before.newest)[0]),
-            )
-        return report, before is None
+        store = view.store
+        watched = Watched(store, self._progress(entries), lambda: self.ending) if store else None
+        known = assess.known(self._own)
+        before = None if full else self._good
+        if before is None and self._pin:
+            known = known._replace(pins=(*known.pins, self._pin))
+        return assess.assess(
+            view, known, self._own, before=before, whole=entries <= WHOLE, store=watched
+        )
 
-    def _read(self, path: Path | None) -> str | None:
-        """A file that the configuration names. Raises ``UsageError``."""
-        if path is None:
-            return None
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            raise UsageError(f"cannot read {path}: {why}", "Mend [journal].") from None
-
-    def _conclude(self, report: Report, whole: bool) -> None:
+    def _conclude(self, report: Report) -> None:
         from console.journal.verify import Code
 
-        grave = [each for each in report.findings if _grave(each)]
-        found = tuple(Trouble(each.what, each.text, each in grave) for each in report.findings)
+        grave = [each for each in report.findings if each.grave]
+        found = tuple(Trouble(each.what, each.text, each.grave) for each in report.findings)
         unusable = bool(grave) and all(each.code is Code.UNUSABLE for each in grave)
         now = self._now()
         if grave:
@@ -152,12 +128,15 @@ class Keeper(Background[bool]):
             self._good, self._pin = report, report.newest
         self._tell(
             word=(UNREADABLE if unusable else BROKEN) if grave else "",
+            code=int(report.code),
             found=found,
             checking="",
             witnessed=report.witnessed,
-            checked_at=now if whole else self._standing.checked_at,
+            checked_at=now if report.whole else self._standing.checked_at,
             since_at=now,
-            checkpoints=report.checkpoints if whole else self._standing.checkpoints,
+            checkpoints=report.checkpoints,
+            signatures=report.signatures,
+            unsigned=report.unsigned,
             key=report.key or self._standing.key,
             root=report.root.hex(),
             entries=max(self._standing.entries, report.entries) if not grave else None,
@@ -165,11 +144,15 @@ class Keeper(Background[bool]):
 
     def _no_journal(self) -> None:
         """None is there: as it should be on a new machine, and only there."""
+        from console.response import assess
+
         now = self._now()
         self._good = None
-        if beside(self._base).verified.exists():
-            gone = Trouble("gone", "the journal's file is gone, and one was verified here", True)
-            self._tell(word=BROKEN, found=(gone,), checking="", entries=0, open=0, checked_at=now)
+        with self._open() as journal:
+            report = assess.assess(journal, assess.known(self._own), self._own)
+        if report.findings:
+            self._tell(entries=0, open=0)
+            self._conclude(report)
         else:
             self._standing = Standing()
             self._tell(checked_at=now, since_at=now)
@@ -223,22 +206,8 @@ class Watched:
     def damage(self) -> str:
         return self._store.damage()
 
+    def guards(self, *, deep: bool = False) -> list[Odd]:
+        return self._store.guards(deep=deep)
+
     def close(self) -> None:
         self._store.close()
-
-
-def _grave(finding: Finding) -> bool:
-    """Whether the journal takes no more entries for it.
-
-    A signature by somebody who may not sign any more is told, and no reason to stop.
-    """
-    from console.journal.verify import Code
-
-    return finding.code is not Code.INCOMPLETE and finding.what != "signer"
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 OVER = ("closed", "aborted")
 
 
+def _key(id_: str) -> str:
+    from console.tui.actions import key
+
+    return key(id_)
+
+
 def always(context: Context) -> str:
     return ""
 
@@ -28,7 +34,9 @@ def needs_marks(context: Context) -> str:
 
 
 def leak(context: Context) -> str:
-    return "" if context.leak else "the time of the leak is not told yet; L tells it"
+    return (
+        "" if context.leak else f"the time of the leak is not told yet; {_key('set_leak')} tells it"
+    )
 
 
 def revoked(context: Context) -> str:
@@ -36,9 +44,13 @@ def revoked(context: Context) -> str:
 
 
 def back(context: Context) -> str:
-    if context.view == "inventory" and not (context.filtered or context.marks or context.run):
-        return "there is nothing behind the list of tokens; q leaves"
-    return ""
+    if context.behind or context.filtered or context.marks or context.run:
+        return ""
+    return "there is nothing behind the list of tokens; q leaves"
+
+
+def before(context: Context) -> str:
+    return "" if context.before else "no other view was opened yet"
 
 
 # Acting on tokens
@@ -111,7 +123,7 @@ def going(context: Context) -> str:
 
 def pause(context: Context) -> str:
     if context.standing.startswith("through"):
-        return "nothing is left to do; c closes it"
+        return f"nothing is left to do; {_key('close')} closes it"
     return going(context)
 
 
@@ -119,7 +131,7 @@ def start(context: Context) -> str:
     if context.working:
         return "its runner is at work"
     if context.second:
-        return "a second person has to approve first: y, on their own login"
+        return f"a second person has to approve first: {_key('second')}, on their own login"
     return pause(context)
 
 

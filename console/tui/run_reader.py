@@ -11,10 +11,13 @@ from typing import NamedTuple
 
 from console.errors import ConsoleError
 from console.journal.read import JournalView
-from console.response import folding, planfile, report
+from console.response import folding, listing, planfile, report, verdict
 from console.response.board import Board, Lane, Late
+from console.response.listing import Wanted
 from console.response.locks import alive
 from console.response.plan import Plan
+from console.response.rules import Rules
+from console.response.verdict import UNDONE, Verdict, What
 from console.settings import Paths
 from console.tui.background import Background
 
@@ -34,6 +37,8 @@ class Line(NamedTuple):
     words: str
     level: int
     by_hand: bool
+    verdict: Verdict
+    """What is known of its old value now."""
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -70,6 +75,8 @@ class Shown(NamedTuple):
     """Name, owner, and until when in µs (0: for good)."""
     seq: int
     report: list[str]
+    not_over: str
+    """Why values may still work, as declared; empty where the time for that is over."""
 
 
 class Told(NamedTuple):
@@ -84,29 +91,17 @@ class Told(NamedTuple):
     standing: str
     why: str
     alarm: bool
+    old: str = ""
+    """The worst that is known of the old values."""
 
 
-def standing(board: Board, working: bool) -> str:
-    """Where a run stands, in a word or two."""
-    if not board.approved:
-        return "not approved"
-    word = report.standing(board)
-    if word in ("running", "not begun") and _waits(board):
-        return "second person"
-    return "stopped" if word == "running" and not working else word
-
-
-def _waits(board: Board) -> str:
-    done = board.second or board.broken_glass
-    return "" if done or not board.approved else board.plan.second_person
-
-
-def snapshot(board: Board, working: bool, now: float) -> Shown:
-    """What there is to show of a board now."""
+def snapshot(board: Board, working: bool, now: float, rules: Rules) -> Shown:
+    """What there is to show of a board now, under the rules of now."""
     board.tick(now)
+    needed = rules.second_person(board.plan)
     lines = [
         Line("", 0, late.handle, late.name or late.handle, late.backend, "late", late.words, 0,
-             by_hand=False)
+             by_hand=False, verdict=Verdict(What.UNDONE, UNDONE[board.plan.verb], late.words))
         for late in board.late.values()
     ]  # fmt: skip
     for row in board.rows.values():
@@ -116,7 +111,8 @@ def snapshot(board: Board, working: bool, now: float) -> Shown:
             "unknown" if row.state == "left" and row.words == "no trustworthy answer" else row.state
         )
         lines.append(Line(row.plan.id, item.number, item.token.ref.handle, name, item.backend,
-                          state, row.words, row.level, item.by_hand))  # fmt: skip
+                          state, row.words, row.level, item.by_hand,
+                          verdict.of(row, now)))  # fmt: skip
     lines.sort(key=lambda line: URGENT.get(line.state, 9))
     excepted = [
         (report.name(row.item), row.owner, row.expires)
@@ -125,11 +121,15 @@ def snapshot(board: Board, working: bool, now: float) -> Shown:
     ]
     waves = max((row.item.wave for row in board.rows.values()), default=0) + 1
     return Shown(
-        board.plan, standing(board, working), working, _waits(board), board.sums(), board.total,
-        list(board.lanes(now)), board.evidence(), board.eta(now), board.began, board.last,
+        board.plan, report.standing(board, working=working, needed=needed), working,
+        report.waits(board, needed),
+        board.sums(), board.total, list(board.lanes(now, working=working)), board.evidence(),
+        board.eta(now), board.began, board.last,
         board.wave, waves, board.approved, board.second, board.broken_glass,
-        list(board.alarms), list(board.late.values()), dict(board.halted), board.may_close(),
-        lines, excepted, board.seq, report.situation(board, now),
+        list(board.alarms), list(board.late.values()), dict(board.halted),
+        board.may_close(now), lines, excepted, board.seq,
+        report.situation(board, now, working=working, needed=needed),
+        verdict.waiting(board.rows.values(), now),
     )  # fmt: skip
 
 
@@ -168,7 +168,8 @@ class RunReader(Background[bool]):
         else:
             folding.refresh(self._board, self._view)
         working = any(alive(plan, self._where) for plan in self._board.plans)
-        self._on_shown(snapshot(self._board, working, self._now()))
+        rules = Rules.now(self._where)
+        self._on_shown(snapshot(self._board, working, self._now(), rules))
 
     def _extended(self) -> bool:
         """Whether a plan that extends this run was approved since it was folded."""
@@ -190,16 +191,20 @@ class RunReader(Background[bool]):
 
 
 class RunsReader(Background[bool]):
-    """Reads the list of all runs, newest first. ``on_told`` is called from this thread."""
+    """Reads the list of runs, newest first. ``on_told`` is called from this thread, with how
+    many plans are left out because nobody approved, or began, them."""
 
     def __init__(
         self,
         where: Paths,
         open_journal: Callable[[], JournalView],
-        on_told: Callable[[list[Told]], None],
+        now: Callable[[], float],
+        on_told: Callable[[list[Told], int], None],
         on_error: Callable[[str], None],
     ) -> None:
         super().__init__("list of runs", on_error)
+        self._now = now
+        self.wanted = Wanted.LATELY
         self._where = where
         self._open = open_journal
         self._on_told = on_told
@@ -210,9 +215,12 @@ class RunsReader(Background[bool]):
         if self._view is None:
             self._view = self._open()
         names = sorted((path.stem for path in self._where.plans.glob("*.json")), reverse=True)
-        self._on_told([self._row(name) for name in names])
+        rules = Rules.now(self._where)
+        rows = [self._row(name, rules) for name in names]
+        shown = [row for row in rows if row is not None]
+        self._on_told(shown, len(rows) - len(shown))
 
-    def _row(self, name: str) -> Told:
+    def _row(self, name: str, rules: Rules) -> Told | None:
         board = self._boards.get(name)
         if board is None:
             try:
@@ -221,10 +229,18 @@ class RunsReader(Background[bool]):
                 return Told(name, 0, "", 0, 0, 0, "unreadable", str(error), alarm=False)
         if self._view is not None and not board.closed:
             folding.refresh(board, self._view)
+        if not listing.shown(board, self.wanted, self._now()):
+            return None
         sums, plan = board.sums(), board.plan
         about = f"{plan.incident}: " if plan.incident else ""
         return Told(
             plan.id, plan.made_at.timestamp(), plan.verb.value, board.total, sums["left"],
-            sums["failed"], standing(board, alive(plan.id, self._where)), about + plan.reason,
-            bool(board.alarms),
+            sums["failed"],
+            report.standing(
+                board,
+                working=alive(plan.id, self._where),
+                needed=rules.second_person(plan),
+            ),
+            about + plan.reason, bool(board.alarms),
+            verdict.worst(board.rows.values(), self._now()) if board.approved else "",
         )  # fmt: skip

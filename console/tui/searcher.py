@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from console import ownership
 from console.errors import ConsoleError
 from console.inventory.query import Query
 from console.inventory.search import Interrupted, Inventory, Row, Sort
@@ -94,7 +95,8 @@ class Searcher(threading.Thread):
                         self._on_error(str(error))
                 except Exception as error:  # noqa: BLE001
                     # A thread that ends takes the list with it; the next key gets its try.
-                    self._on_error(f"a defect in the search ({type(error).__name__})")
+                    told = f"a defect in the search ({type(error).__name__})"
+                    self._on_error(ownership.hint(error) or told)
         finally:
             with self._changed:
                 self._busy = None

@@ -1,7 +1,7 @@
 """Leaving cleanly when told to, and leaving at all when the terminal is gone.
 
-Textual handles neither SIGTERM nor SIGHUP: the process would die with the alternate
-screen on, or, with the terminal gone and SIGHUP ignored, spin for ever.
+Textual handles no signal that ends a process: it would die with the alternate screen on
+and the keyboard raw, or, with the terminal gone and SIGHUP ignored, spin for ever.
 """
 
 from __future__ import annotations
@@ -20,6 +20,13 @@ from typing import Any
 
 PATIENCE = 3.0
 """Seconds that an orderly exit may take before the process ends without one."""
+
+ENDING = (
+    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
+    signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU,
+)  # fmt: skip
+"""Signals that people, supervisors and limits send, and that would end the process as it
+stands. Those of a fault in the process itself cannot be handled in order."""
 
 RESTORE = (
     b"\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?1015l"  # mouse
@@ -40,8 +47,8 @@ class Leaving:
             self._attributes = termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]
 
     def install(self) -> None:
-        """Take SIGTERM and SIGHUP. Both end the screen; what it started goes on elsewhere."""
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        """Take every signal that ends a process. What the screen started goes on elsewhere."""
+        for number in ENDING:
             signal.signal(number, self._told)
 
     def _told(self, number: int, frame: FrameType | None) -> None:

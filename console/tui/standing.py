@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from console.journal.advice import HARMLESS, WORDS, next_step
 from console.tui import readings
 from console.tui.lines import Line, Part, clip, count
 
@@ -11,29 +12,6 @@ BROKEN = "NOT WHOLE"
 UNREADABLE = "UNREADABLE"
 WIDE = 130
 """Columns from which the words are written out."""
-
-NEXT = {
-    "damage": "Copy the journal's files as evidence, then bring back a backup.",
-    "chain": "Copy the journal's files as evidence. What comes before that entry is in order.",
-    "cut": "Copy the journal's files as evidence; a backup has the missing entries.",
-    "unsigned-tail": "Copy the journal's files as evidence: those entries were not written by us.",
-    "signature": "Copy the journal's files as evidence; compare it with an export or a backup.",
-    "rolled-back": "Copy the files as evidence. If a backup was brought back, bring a newer one.",
-    "forked": "Copy the files as evidence: there are two histories. Compare it with an export.",
-    "other-log": "Another journal was put here. Bring back the right file.",
-    "not-signed": "The pin beside the journal is not of it. Bring back the right files.",
-    "gone": "Bring the file back from a backup: it holds the record of what was done.",
-    "untrusted": "Bring back the journal's own key, or find out who signed with this one.",
-    "signer": "Find out who that is; if they may sign, name them in [journal] allowed_signers.",
-    "responder": "Copy the journal's files as evidence: that signature was not made for it.",
-    "unreadable": "Check the disk, and the file's owner and mode.",
-    "unwitnessed": "Ask the witnesses: token-console journal witness.",
-    "open": "Find out what became of them: token-console journal recover.",
-    "tree": "Make the tree anew: token-console journal doctor.",
-    "no-tree": "Start once with --act: it gets its tree then.",
-    "unsigned": "Start an ssh-agent with the responder's key before acting.",
-}
-"""What to do about a finding, by its word for programs."""
 
 
 class Trouble(NamedTuple):
@@ -46,7 +24,7 @@ class Trouble(NamedTuple):
     @property
     def next(self) -> str:
         """What to do about it."""
-        return NEXT.get(self.what, "See: token-console journal verify.")
+        return next_step(self.what)
 
 
 class Standing(NamedTuple):
@@ -62,10 +40,15 @@ class Standing(NamedTuple):
     """When what was added later was checked."""
     word: str = ""
     """Empty while it is not broken, else ``BROKEN`` or ``UNREADABLE``."""
+    code: int = 0
+    """The verdict, as ``journal verify`` exits."""
     found: tuple[Trouble, ...] = ()
     checking: str = ""
     """How far a check is that is under way, in words."""
     checkpoints: int = 0
+    signatures: int = 0
+    """Responders' signatures that hold."""
+    unsigned: int = 0
     key: str = ""
     root: str = ""
 
@@ -75,6 +58,18 @@ class Standing(NamedTuple):
         if not self.word:
             return ""
         return next((each.text for each in self.found if each.grave), "it cannot be read")
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in the words of ``journal verify``."""
+        return WORDS.get(self.code, "")
+
+    @property
+    def remark(self) -> str:
+        """What is wrong and no reason to stop writing, in two words; else empty."""
+        if self.code in (0, 3):
+            return ""
+        return next((HARMLESS[each.what] for each in self.found if each.what in HARMLESS), "")
 
 
 def short(standing: Standing, now: float, width: int) -> list[Part]:
@@ -92,9 +87,14 @@ def short(standing: Standing, now: float, width: int) -> list[Part]:
     if width >= WIDE:
         said = state or f"verified {age} ago"
         parts: list[Part] = [(f"journal {count(entries, 'entry', 'entries')}, {said}, ", "dim")]
+        if standing.remark:
+            parts.append((f"{standing.remark}, ", "bad"))
         parts.append((f"{opened:,} OPEN", "bad") if opened else ("none open", "dim"))
         return [*parts, (f", {witnessed(standing)}", "dim")]
-    parts = [(f"jrnl {entries:,} {state or f'ok {age}'}", "dim")]
+    if standing.remark:
+        parts = [(f"jrnl {entries:,} {standing.remark}", "bad")]
+    else:
+        parts = [(f"jrnl {entries:,} {state or f'ok {age}'}", "dim")]
     if opened:
         parts.append((f" {opened:,} OPEN", "bad"))
     if not state:
@@ -133,4 +133,6 @@ def sentence(standing: Standing, now: float) -> list[Part]:
     said = f" whole: every entry was checked {age} ago"
     if standing.since_at > standing.checked_at:
         said += f", later ones {readings.ago(standing.since_at, now)} ago"
+    if standing.remark:
+        return [(f" {standing.remark}: V says more", "bad"), (said, "dim")]
     return [(said, "good"), (f" · {witnessed(standing)} · V checks it all now", "dim")]

@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
+from backends import child
+from console import ownership
 from console.settings import Paths
 
 PAUSES = (1.0, 2.0, 5.0, 15.0, 60.0)
@@ -47,7 +48,7 @@ def sentences(message: str, hint: str) -> str:
 
 def command(paths: Paths, *, act: bool) -> list[str]:
     """How a worker is started. Built here, since importing it would load every library."""
-    words = [sys.executable, "-m", "console.worker", str(paths.config), str(paths.state)]
+    words = child.python("console.worker", str(paths.config), str(paths.state))
     return [*words, "--act"] if act else words
 
 
@@ -138,7 +139,8 @@ class WorkerLink:
                 await self._serve()
                 self.trouble = self.trouble or "the backend process has ended"
             except OSError as error:
-                self.trouble = f"cannot start the backend process: {error}"
+                told = f"cannot start the backend process: {error}"
+                self.trouble = ownership.hint(error, (self._log,)) or told
             self._lost()
             if asyncio.get_running_loop().time() - began > ENOUGH:
                 tries = 0
@@ -183,7 +185,8 @@ class WorkerLink:
                 waiting.set_result(message)
             return
         if message.get("event") == "fatal":
-            self.trouble = str(message.get("message", "")) or "it gave no reason"
+            told = sentences(str(message.get("message", "")), str(message.get("hint", "")))
+            self.trouble = told or "it gave no reason"
         self._on_news(message)
 
     def _lost(self) -> None:

@@ -15,8 +15,9 @@ from console.contact import UNKNOWN, Contact
 from console.errors import ConsoleError
 from console.inventory.records import NEVER
 from console.inventory.search import BackendState, Inventory, Row
+from console.journal.own import own
 from console.journal.read import JournalView
-from console.settings import JournalSettings, Paths, Settings
+from console.settings import Paths, Settings
 from console.tui.actions import Context
 from console.tui.mine import ENDED, Mine
 from console.tui.standing import UNREADABLE, Standing, Trouble
@@ -46,11 +47,10 @@ class World:
         self.production = {table.name for table in tables if table.table.get("production") is True}
         self.sinks = tuple(settings.sinks) if settings is not None else ()
         self.inventory = Inventory(paths.inventory, clock=now)
-        self.asked = settings.journal if settings is not None else JournalSettings()
+        self.own_journal = own(paths, settings)
+        self.asked = self.own_journal.asked
         self.remote_journal = self.asked.url is not None
-        self.journal_base = paths.journal
-        if self.remote_journal:
-            self.journal_base = paths.state / "journal-postgres.db"
+        self.journal_base = self.own_journal.base
         self.standing = Standing()
         """What the last check of the journal found."""
         self._journal: JournalView | None = None
@@ -163,6 +163,13 @@ class World:
         """Whether something is waited for whose seconds are shown."""
         now = self.now()
         return any(self.mine(state.name).waited(now) for state in self.backends)
+
+    def knows(self, word: str) -> bool:
+        """Whether the store has a token with this id or name, or with an id that begins so."""
+        try:
+            return self.inventory.knows(word)
+        except (sqlite3.Error, ConsoleError):
+            return False
 
     def context(self, view: str, row: Row | None, **more: Any) -> Context:
         """What an action has to know, with this row as the one to act on."""

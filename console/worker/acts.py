@@ -20,9 +20,20 @@ from console.inventory.search import Inventory
 from console.journal import opening
 from console.journal.describe import Entry
 from console.journal.log import Journal
-from console.response import approval, control, gathering, planfile, report, runner, second
-from console.response.folding import fold
+from console.response import (
+    approval,
+    control,
+    escrow,
+    gathering,
+    not_done,
+    planfile,
+    report,
+    runner,
+    second,
+    service,
+)
 from console.response.plan import Mode, Plan
+from console.response.rules import Rules
 from console.response.signing import Desk
 
 Answer = dict[str, Any]
@@ -44,6 +55,7 @@ class Acts:
             "start": self.start,
             "decide": self.decide,
             "owner": self.owner,
+            "escrow": self.escrow,
         }
 
     async def plan(self, request: Mapping[str, Any]) -> Answer:
@@ -65,7 +77,9 @@ class Acts:
             )
         finally:
             inventory.close()
-        planfile.save(plan, self.fleet.paths)
+        card = not_done.not_done(plan)
+        forbidden = all(item.fatal for item in plan.items)
+        needed = await asyncio.to_thread(self._kept, plan, keep=card is None and not forbidden)
         told = {
             "plan": plan.id,
             "verb": plan.verb.value,
@@ -80,80 +94,90 @@ class Acts:
                 }
                 for raised in plan.hazards
             ],
-            "forbidden": all(item.fatal for item in plan.items),
-            "second_person": plan.second_person,
+            "forbidden": forbidden,
+            # There is no call at all, and so nothing to approve.
+            "not_done": None
+            if card is None
+            else {"title": card.title, "why": card.why, "instead": list(card.instead)},
+            "second_person": needed,
             "escrow": len(plan.escrow),
-            "lines": report.plan_lines(plan, SHOWN),
+            "lines": report.plan_lines(plan, SHOWN, needed),
             # Without calls, and without the line that says so.
-            "head": len(report.plan_lines(plan, 0)) - 1,
+            "head": len(report.plan_lines(plan, 0, needed)) - 1,
         }
         if len(plan.items) == 1:
             told["item"] = msgspec.to_builtins(plan.only)
+            told["takes_effect"] = report.takes_effect(plan.only, plan.mode)
         return told
 
     async def approve(self, request: Mapping[str, Any]) -> Answer:
         """The responder's approval. The run starts at once where no second person is needed."""
-        plan = self._plan(request)
+        plan, paths = self._plan(request), self.fleet.paths
         given = {str(code): str(why) for code, why in dict(request.get("answers", {})).items()}
         broken = str(request.get("break_glass", ""))
 
-        def approve() -> bool:
-            with opening.journal(self.fleet.paths) as journal:
+        def approve() -> str:
+            with opening.journal(paths) as journal:
                 if broken:
-                    second.break_glass(plan, journal, broken)
+                    second.break_glass(plan, journal, paths, broken, self._desk)
                 typed = str(request.get("typed") or "")
-                approval.approve(plan, journal, self.fleet.paths, typed, given, self._desk)
-            if plan.second_person and not broken:
-                return False
-            runner.start(plan.id, self.fleet.paths, self._desk.current)
-            return True
+                approval.approve(plan, journal, paths, typed, given, self._desk)
+            if not broken and (needed := Rules.now(paths).second_person(plan)):
+                return needed
+            runner.start(plan.id, paths, self._desk.current)
+            return ""
 
         # The agent may wait for a touch, and the runner's lock for a recovery.
-        started = await asyncio.to_thread(approve)
-        waits = "" if started else plan.second_person
+        waits = await asyncio.to_thread(approve)
         return {"run": plan.id, "signed": self._desk.standing, "waits": waits}
+
+    def _kept(self, plan: Plan, *, keep: bool) -> str:
+        """Keep a plan for its approval; why that takes a second person too, if it does.
+
+        One that nobody can approve is not kept.
+        """
+        if keep:
+            with opening.journal(self.fleet.paths) as journal:
+                approval.keep(plan, journal, self.fleet.paths)
+        return Rules.now(self.fleet.paths).second_person(plan)
 
     async def second(self, request: Mapping[str, Any]) -> Answer:
         """A second person's approval of a plan that somebody else approved."""
-        plan = self._plan(request)
-        if str(request.get("typed", "")).strip() != plan.typed_word:
-            raise UsageError("that is not what was asked for", f"Type: {plan.typed_word}")
+        plan, paths = self._plan(request), self.fleet.paths
+        typed, reason = str(request.get("typed", "")), str(request.get("reason", ""))
 
         def approve() -> Entry:
-            with opening.journal(self.fleet.paths) as journal:
-                approval.read(plan.id, journal, self.fleet.paths)
-                reason = str(request.get("reason", ""))
-                return second.approve(plan, journal, self.fleet.paths, reason, self._desk)
+            with opening.journal(paths) as journal:
+                return second.approve(plan, journal, paths, typed, reason, self._desk)
 
         return {"says": (await asyncio.to_thread(approve)).sentence}
 
     async def glass(self, request: Mapping[str, Any]) -> Answer:
         """Do without the second person of an approved plan, and start its run."""
-        plan = self._plan(request)
+        plan, paths = self._plan(request), self.fleet.paths
 
         def go_on() -> Entry:
-            with opening.journal(self.fleet.paths) as journal:
-                approval.approved(plan.id, journal, self.fleet.paths)
+            with opening.journal(paths) as journal:
+                approval.approved(plan.id, journal, paths)
                 reason = str(request.get("reason", ""))
-                broken = second.break_glass(plan, journal, reason, self._desk)
-                self._desk.session(journal, plan.reason, plan.incident)
-            runner.start(plan.id, self.fleet.paths, self._desk.current)
+                broken = second.break_glass(plan, journal, paths, reason, self._desk)
+                self._desk.session(journal, Rules.now(paths), plan.reason, plan.incident)
+            runner.start(plan.id, paths, self._desk.current)
             return broken
 
         return {"says": (await asyncio.to_thread(go_on)).sentence}
 
     async def start(self, request: Mapping[str, Any]) -> Answer:
         """Start a run, or go on with one whose runner is gone."""
-        plan = self._plan(request)
+        plan, paths = self._plan(request), self.fleet.paths
 
         def start() -> None:
-            with opening.journal(self.fleet.paths) as journal:
-                approval.approved(plan.id, journal, self.fleet.paths)
-                second.check(
-                    plan, journal, self.fleet.settings.journal, self.fleet.settings.response
-                )
-                self._desk.session(journal, plan.reason, plan.incident)
-            runner.start(plan.id, self.fleet.paths, self._desk.current)
+            with opening.journal(paths) as journal:
+                rules = Rules.now(paths)
+                approval.approved(plan.id, journal, paths)
+                second.check(plan, journal, rules)
+                self._desk.session(journal, rules, plan.reason, plan.incident)
+            runner.start(plan.id, paths, self._desk.current)
 
         await asyncio.to_thread(start)
         return {"run": plan.id}
@@ -162,11 +186,15 @@ class Acts:
         """Pause, resume, abort, let a lane go on, waive, except or close, with a reason."""
         plan = self._plan(request)
 
-        def decide() -> Entry:
+        def decide() -> tuple[Entry, tuple[str, ...]]:
             with opening.journal(self.fleet.paths) as journal:
-                return self._decided(plan, journal, request)
+                if request.get("what") == "close":
+                    why = str(request.get("reason", ""))
+                    return service.close(plan, self.fleet.paths, journal, why)
+                return self._decided(plan, journal, request), ()
 
-        return {"says": (await asyncio.to_thread(decide)).sentence}
+        entry, also = await asyncio.to_thread(decide)
+        return {"says": entry.sentence, "also": list(also)}
 
     def _decided(self, plan: Plan, journal: Journal, request: Mapping[str, Any]) -> Entry:
         why, item = str(request.get("reason", "")), str(request.get("item", ""))
@@ -187,12 +215,8 @@ class Acts:
                 until = datetime.fromisoformat(str(request.get("until", "")))
                 until = until if until.tzinfo else until.replace(tzinfo=UTC)
                 owner = str(request.get("owner", ""))
-                number = int(item) if item.isdigit() else 0
-                late = "" if number else item
+                number, late = control.which(plan, item)
                 return control.except_(plan, journal, why, number, owner, until, late=late)
-            case "close":
-                board = fold(plan, self.fleet.paths, journal)
-                return control.close(plan, journal, why, board=board)
             case what:
                 raise UsageError(f"nothing that can be decided about a run: {what!r}")
 
@@ -212,6 +236,12 @@ class Acts:
             "says": f"{name} answers for it now (journal {report.short(entry)}).",
             "entry": entry,
         }
+
+    async def escrow(self, request: Mapping[str, Any]) -> Answer:
+        """Whether a rotation could seal its new values, told before one is wanted."""
+        configured = self.fleet.settings.response.escrow
+        ready = await asyncio.to_thread(escrow.readiness, configured)
+        return {"keys": ready.keys, "says": ready.words, "hint": ready.hint}
 
     def _plan(self, request: Mapping[str, Any]) -> Plan:
         if not self.fleet.act:

@@ -23,9 +23,10 @@ from typing import Any
 import msgspec
 
 from backends.errors import BackendError
+from console import ownership
 from console import settings as settings_module
 from console.contact import ANSWER, Contact
-from console.errors import ConsoleError, UsageError
+from console.errors import ConsoleError, Exit, UsageError
 from console.fleet import Fleet
 from console.inventory.search import Inventory
 from console.inventory.sync import SyncReport
@@ -159,10 +160,16 @@ class Worker:
                 raise UsageError(f"the worker does not know {request.get('do')!r}")
             reply.update(await handler(request))
         except (ConsoleError, BackendError) as error:
-            reply.update(error=str(error), hint=error.hint)
+            whose = ownership.hint(error, (self.fleet.paths.state, self.fleet.paths.config.parent))
+            reply.update(error=str(error), hint=whose or error.hint)
         except Exception as error:  # noqa: BLE001
             # One request must not end the process that keeps the inventory fresh.
-            reply.update(error=f"a defect: {type(error).__name__}", hint="Please report it.")
+            told, hint = f"a defect: {type(error).__name__}", "Please report it."
+            if whose := ownership.hint(
+                error, (self.fleet.paths.state, self.fleet.paths.config.parent)
+            ):
+                told, hint = "a file of this home cannot be used", whose
+            reply.update(error=told, hint=hint)
         self._write(reply)
 
     async def _refresh(self, request: Mapping[str, Any]) -> Answer:
@@ -242,8 +249,9 @@ def main(arguments: list[str]) -> int:
     try:
         loaded = settings_module.load(paths.config)
         asyncio.run(serve(paths, loaded, act="--act" in flags))
-    except ConsoleError as error:
-        sys.stdout.write(json.dumps({"event": "fatal", "message": str(error), "hint": error.hint}))
-        sys.stdout.write("\n")
-        return int(error.code)
+    except (ConsoleError, OSError) as error:
+        whose = ownership.hint(error, (paths.state, paths.config.parent))
+        told = {"message": str(error), "hint": whose or getattr(error, "hint", "")}
+        sys.stdout.write(json.dumps({"event": "fatal", **told}) + "\n")
+        return int(error.code) if isinstance(error, ConsoleError) else int(Exit.FAILED)
     return 0

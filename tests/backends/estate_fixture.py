@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -15,6 +16,7 @@ from backends.contract import (
     BackendConfig,
 )
 from backends.estate import SYSTEMS, Estate, World, clear_trouble, create, set_trouble
+from backends.estate.backend import PAGE
 from backends.model import (
     Secret,
     TokenRef,
@@ -26,6 +28,8 @@ BEGAN = 1_790_000_000
 class OnEstate(Fixture):
     """The estate under the kit: its own means are those of its ``World``."""
 
+    page: ClassVar[int] = PAGE
+
     def __init__(self, path: Path, system: str, type_: type[Estate] = Estate) -> None:
         self.path, self.system, self.type = path, system, type_
         self.made = 0
@@ -35,19 +39,21 @@ class OnEstate(Fixture):
         return self.type(BackendConfig(name="here", type="estate", options=options))
 
     def make(self, kind: str) -> Made:
+        return self.make_many(kind, 1)[0]
+
+    def make_many(self, kind: str, count: int) -> list[Made]:
+        with World(self.path) as world:
+            return [self._make(world, kind) for _ in range(count)]
+
+    def _make(self, world: World, kind: str) -> Made:
         self.made += 1
         name = f"throw_away_{self.made}"
-        with World(self.path) as world:
-            # The code host takes the token's user for its owner.
-            who = "ops" if self.system == "codehost" else name
-            id_, secret = world.mint(
-                self.system,
-                name,
-                owner="ops",
-                principal=who,
-                grants=[("policy", "kv-read")],
-                kind=kind,
-            )
+        # The code host takes the token's user for its owner.
+        who = "ops" if self.system == "codehost" else name
+        grants = [("policy", "kv-read")]
+        id_, secret = world.mint(
+            self.system, name, owner="ops", principal=who, grants=grants, kind=kind
+        )
         return Made(TokenRef("here", kind, id_), secret, name, "ops")
 
     def accepts(self, made: Made) -> bool:
@@ -102,6 +108,19 @@ class OnEstate(Fixture):
         options = {"path": str(path), "system": system, "act_allowed": True}
         away: Backend = Away(BackendConfig(name="here", type="estate", options=options))
         return away
+
+    def powerless(self) -> Backend | None:
+        """Its credential to act is a known token, of somebody who may change nothing."""
+        kind = SYSTEMS[self.system].kind
+        options = {"path": str(self.path), "system": self.system}
+        act = self.make(kind).secret
+        return self.type(BackendConfig(name="here", type="estate", options=options, act=act))
+
+    @contextmanager
+    def late_answers(self, seconds: float) -> Iterator[None]:
+        set_trouble(self.path, self.system, latency_ms=int(seconds * 1000))
+        yield
+        clear_trouble(self.path, self.system)
 
     @contextmanager
     def losing_answers(self) -> Iterator[None]:

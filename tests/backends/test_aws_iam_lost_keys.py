@@ -12,6 +12,7 @@ import aws_answers
 import pytest
 from aws_answers import ACCOUNT, KEY, PAIR, aws, events, keys, last_used, users, xml
 from aws_lab import with_
+from patience import HANG
 
 from backends.aws_iam import AwsIam, rotation
 from backends.contract import (
@@ -78,7 +79,7 @@ def test_a_secret_is_kept_though_nobody_waits_for_it_any_more() -> None:
 
     def slow(_: dict[str, str]) -> bytes:
         arrived.set()
-        go_on.wait(10)
+        go_on.wait(HANG)
         return CREATED
 
     async def abandon(backend: AwsIam) -> Permit:

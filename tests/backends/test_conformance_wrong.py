@@ -75,9 +75,42 @@ from wrong_rotations import (
     TellsTheValue,
     UndoesLess,
 )
+from wrong_tellings import (
+    ActsAsTheReader,
+    AsBase64,
+    AsHex,
+    ConsumersInLocalTime,
+    FirstPageOnly,
+    HangsInHealth,
+    HoursOff,
+    Impatient,
+    InPart,
+    KeepsASecret,
+    KeepsItDeepDown,
+    KeepsItForAll,
+    KnowsNobody,
+    LogsTheSecret,
+    MakingIsUse,
+    MintsFreely,
+    NaiveEvents,
+    NamesNobody,
+    NeverComesBack,
+    NewestFirst,
+    NewWords,
+    NoneIsNever,
+    ProbesNothing,
+    RepeatsItsPage,
+    Reversed,
+    SpinsForEver,
+    UrlEncoded,
+    UseIsNothing,
+    YesToEveryAnswer,
+)
 
-from backends.conformance import Failure, Fixture, checks
+from backends.conformance import Failure, Fixture, FixtureFault, Made, checking, checks, run
+from backends.contract import Backend
 from backends.estate import Estate, set_trouble
+from backends.model import Secret
 
 __all__ = ["estate", "template"]
 
@@ -149,6 +182,32 @@ WRONG: list[tuple[type[Estate], str, str]] = [
     (MintsWithoutAPermit, "vault", "nothing_is_minted_without_a_permit"),
     (ActsAndThenRefuses, "vault", "nothing_is_minted_without_a_permit"),
     (UndoesLess, "cloud", "contain_and_restore_are_one_another"),
+    (FirstPageOnly, "vault", "every_page_is_read"),
+    (RepeatsItsPage, "vault", "every_listed_kind_is_declared"),
+    (AsBase64, "vault", "no_secret_is_shown"),
+    (AsHex, "vault", "no_secret_is_shown"),
+    (UrlEncoded, "vault", "no_secret_is_shown"),
+    (Reversed, "vault", "no_secret_is_shown"),
+    (InPart, "vault", "no_secret_is_shown"),
+    (LogsTheSecret, "vault", "no_secret_is_shown"),
+    (NoneIsNever, "cloud", "a_use_is_never_denied"),
+    (HoursOff, "cloud", "a_use_is_never_denied"),
+    (NewestFirst, "vault", "events_are_in_order"),
+    (NamesNobody, "vault", "events_name_what_there_is"),
+    (MakingIsUse, "vault", "events_say_what_they_are"),
+    (UseIsNothing, "vault", "events_say_what_they_are"),
+    (NaiveEvents, "vault", "events_are_typed"),
+    (NewWords, "vault", "events_are_typed"),
+    (KnowsNobody, "vault", "identify_finds_the_token"),
+    (ConsumersInLocalTime, "vault", "dependents_are_typed"),
+    (ProbesNothing, "cloud", "a_probe_tells_the_truth"),
+    (MintsFreely, "cloud", "a_rotation_is_planned_in_order"),
+    (YesToEveryAnswer, "cloud", "a_refusal_is_said"),
+    (ActsAsTheReader, "vault", "a_refusal_is_said"),
+    (Impatient, "cloud", "a_late_answer_is_waited_for"),
+    (KeepsASecret, "vault", "a_new_value_is_shown_to_nobody"),
+    (KeepsItDeepDown, "cloud", "a_new_value_is_shown_to_nobody"),
+    (KeepsItForAll, "vault", "a_new_value_is_shown_to_nobody"),
 ]
 
 BY_NAME: dict[str, Callable[[Fixture], None]] = {check.__name__: check for check in checks}
@@ -165,6 +224,78 @@ def test_a_wrong_backend_is_caught(
     with pytest.raises(Failure) as caught:
         BY_NAME[name](OnEstate(estate, system, wrong))
     assert len(str(caught.value)) > 20
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        (HangsInHealth, "health_answers"),
+        (NeverComesBack, "every_listed_kind_is_declared"),
+        (SpinsForEver, "every_listed_kind_is_declared"),
+    ],
+)
+def test_a_backend_that_hangs_is_told_and_where(
+    wrong: type[Estate], name: str, estate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hurried(OnEstate):
+        limit = 1.0
+
+    monkeypatch.setattr(checking, "GRACE", 1.0)
+    with pytest.raises(Failure, match=f"{name} had not ended after") as caught:
+        BY_NAME[name](Hurried(estate, "vault", wrong))
+    asked = "health" if wrong is HangsInHealth else "inventory"
+    assert f"It was in {asked}(), line" in str(caught.value)
+
+
+class RaisesInMake(OnEstate):
+    def make(self, kind: str) -> Made:
+        raise KeyError("token")
+
+
+class MakesDeadOnes(OnEstate):
+    def accepts(self, made: Made) -> bool:
+        return False
+
+
+class MakesNoSecret(OnEstate):
+    def make(self, kind: str) -> Made:
+        return super().make(kind)._replace(secret=Secret(""))
+
+
+class GivesNoBackend(OnEstate):
+    def backend(self, *, act: bool = False) -> Backend:
+        return None  # type: ignore[return-value]
+
+
+class FillsNoPage(OnEstate):
+    def make_many(self, kind: str, count: int) -> list[Made]:
+        return super().make_many(kind, 1)
+
+
+@pytest.mark.parametrize(
+    ("fixture", "name", "words"),
+    [
+        (RaisesInMake, "a_new_token_is_listed", "Fixture.make() raised KeyError: 'token'"),
+        (MakesDeadOnes, "a_revoke_kills", "Mend Fixture.make() or Fixture.accepts()"),
+        (MakesNoSecret, "no_secret_is_shown", "Fixture.make() gave a Made with an empty secret"),
+        (GivesNoBackend, "health_answers", "Fixture.backend() gave a NoneType"),
+        (FillsNoPage, "every_page_is_read", "Fixture.make_many() made 1"),
+    ],
+)
+def test_a_fault_of_the_fixture_is_said_to_be_one(
+    fixture: type[OnEstate], name: str, words: str, estate: Path
+) -> None:
+    with pytest.raises(FixtureFault) as caught:
+        BY_NAME[name](fixture(estate, "vault"))
+    assert words in str(caught.value)
+
+
+def test_the_kit_tells_a_fault_of_the_fixture_from_one_of_the_backend(estate: Path) -> None:
+    told = {name: (result, why) for name, result, why in run(RaisesInMake(estate, "vault"))}
+    assert told["a_new_token_is_listed"][0] == "fixture"
+    assert "nothing is said of the backend yet" in told["a_new_token_is_listed"][1]
+    assert told["health_answers"][0] == "pass"
+    assert {result for result, _ in told.values()} <= {"pass", "skip", "fixture"}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from patience import HANG
 
 from backends.contract import BackendConfig, Verb
 from backends.errors import AuthFailed, ConfigError, Refused
@@ -382,7 +383,7 @@ def test_several_processes_share_it(path: Path) -> None:
         )
         for place in range(3)
     ]
-    assert [process.communicate(timeout=120)[0] for process in running] == ["done\n"] * 3
+    assert [process.communicate(timeout=HANG)[0] for process in running] == ["done\n"] * 3
     with World(path) as world:
         assert world.now() == BEGAN + 3 * 25 * 30
     twice = rows(

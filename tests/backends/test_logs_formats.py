@@ -18,7 +18,7 @@ from backends.errors import ConfigError
 from backends.logs import registry
 from backends.logs.postgres import COLUMNS
 from backends.logs.source import Batch, Source, instant
-from backends.model import AuditEvent, TokenRef
+from backends.model import AuditEvent, Effect, EventClass, TokenRef
 
 HOSTILE = "\x1b[2J[bold red]\u202eevil\nname\x00"
 AT = datetime(2026, 11, 24, 3, 12, tzinfo=UTC)
@@ -81,14 +81,26 @@ def test_cloudtrail_files_of_a_folder(tmp_path: Path) -> None:
         ("e-1", "s3:GetObject", "ok"),
         ("e-2", "s3:GetObject", "denied"),
         ("e-3", "iam:DeleteAccessKey", "ok"),
+        ("e-3/signed", "iam:DeleteAccessKey", "ok"),
     ]
+    # Whoever ends a key with another has used the other.
+    assert [(event.sort, event.effect) for event in found] == [
+        (EventClass.USE, Effect.UNSAID),
+        (EventClass.DENIED, Effect.UNSAID),
+        (EventClass.LIFE, Effect.REVOKED),
+        (EventClass.USE, Effect.UNSAID),
+    ]
+    assert found[3].token == TokenRef("b", "access-key", "AKIAEXAMPLE000000001")
     assert found[0].token == TokenRef("b", "access-key", "AKIAEXAMPLE000000001")
     assert found[2].token == TokenRef("b", "access-key", "AKIAEXAMPLE000000002")
     assert (found[0].source, found[0].target) == ("203.0.113.7", "arn:aws:s3:::data/x")
     assert found[1].agent == HOSTILE
     told = batches(given)
     assert sum(batch.bad for batch in told) == 3
-    assert [hole.kind for batch in told for hole in batch.holes] == ["unreadable"]
+    holes = [hole for batch in told for hole in batch.holes]
+    assert [hole.kind for hole in holes] == ["unreadable", "unreadable"]
+    assert "b.json.gz is no whole log file" in holes[0].what
+    assert "2 records of a.json.gz that are none" in holes[1].what
 
 
 def test_cloudtrail_files_are_taken_once_and_again_when_they_change(tmp_path: Path) -> None:
@@ -141,7 +153,13 @@ def entry(number: int, **fields: Any) -> dict[str, Any]:
 
 POSTGRES = (
     entry(1),
-    entry(2, error_severity="FATAL", state_code="28P01", message="password authentication failed"),
+    entry(
+        2,
+        session_id="6743.12",
+        error_severity="FATAL",
+        state_code="28P01",
+        message="password authentication failed",
+    ),
     entry(3, message="statement: ALTER ROLE x PASSWORD 'hunter2'\n, y", user='odd "name,\n'),
     entry(4, message="checkpoint starting"),
 )

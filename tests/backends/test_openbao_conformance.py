@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from openbao_fixture import backend, call, create, server
-from postgres_lab import Proxy
+from openbao_fixture import backend, call, create, server, with_token
 
-from backends.conformance import Check, Fixture, Made, checks
+from backends.conformance import Check, Made, Relay, Relayed, checks
+from backends.conformance.relay import Request
 from backends.contract import Backend, Verb
 from backends.lab.openbao import OpenBaoServer
 from backends.lab.server import free_port
@@ -26,15 +24,20 @@ ROLE = "auth/approle/role/scanner"
 NUMBERS = itertools.count()
 
 
-class OnOpenBao(Fixture):
-    """A lab server behind a line that can lose answers; its own means are calls as root."""
+def changing(request: Request) -> bool:
+    """Only a changing request carries the intent's id: here look-ups are POST too."""
+    return b"intent/" in request.raw
 
-    def __init__(self, server: OpenBaoServer, proxy: Proxy) -> None:
+
+class OnOpenBao(Relayed):
+    """A lab server behind the kit's relay; its own means are calls as root."""
+
+    def __init__(self, server: OpenBaoServer, relay: Relay) -> None:
         self.server = server
-        self.proxy = proxy
+        self.relay = relay
 
     def backend(self, *, act: bool = False) -> Backend:
-        return backend(self.server, acting=act, url=f"http://127.0.0.1:{self.proxy.port}")
+        return backend(self.server, acting=act, url=self.relay.url)
 
     def make(self, kind: str) -> Made:
         name = f"throw-away-{next(NUMBERS)}"
@@ -83,15 +86,12 @@ class OnOpenBao(Fixture):
     def unreachable(self) -> Backend | None:
         return backend(self.server, url=f"http://127.0.0.1:{free_port()}")
 
-    @contextmanager
-    def losing_answers(self) -> Iterator[None]:
-        # Only a changing request carries the intent's id.
-        self.proxy.word = b"intent/"
-        yield
-        self.proxy.word = b""
+    def powerless(self) -> Backend | None:
+        weak = with_token(self.server, "powerless.token", ["security-read"])
+        return backend(self.server, url=self.relay.url, act=weak)
 
 
 @pytest.mark.parametrize("check", checks, ids=lambda check: check.__name__)
 def test_conformance(server: OpenBaoServer, check: Check) -> None:
-    with Proxy(server.port) as proxy:
-        check(OnOpenBao(server, proxy))
+    with Relay("127.0.0.1", server.port, changing) as relay:
+        check(OnOpenBao(server, relay))

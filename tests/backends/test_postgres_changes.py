@@ -262,7 +262,7 @@ def test_without_an_acting_credential_nothing_is_sent(server: PostgresServer) ->
 def test_an_answer_that_is_lost_leaves_the_outcome_unknown(server: PostgresServer) -> None:
     ref = make(server, "lost_answer")
     (step,) = planned(server, Verb.REVOKE, ref).steps
-    with Proxy(server.port, b"DROP ROLE") as line:
+    with Proxy(server.port, b"COMMIT") as line:
         outcome = performed(server, step, port=line.port)
     assert outcome.state is OutcomeState.UNKNOWN
     # It did happen, as only the re-read can tell.

@@ -12,9 +12,10 @@ import pytest
 from postgres_lab import Proxy, backend, make, server
 
 from backends.conformance import Check, Fixture, Made, checks
-from backends.contract import Backend
-from backends.lab.postgres import PostgresServer
+from backends.contract import Backend, BackendConfig
+from backends.lab.postgres import READER, PostgresServer
 from backends.model import Secret
+from backends.postgres import Postgres
 
 pytestmark = pytest.mark.lab
 __all__ = ["server"]
@@ -66,6 +67,29 @@ class OnServer(Fixture):
         with Proxy(self.server.port) as line:
             port = line.port
         return backend(self.server, port=port)
+
+    def powerless(self) -> Backend | None:
+        """One who may log in, and was given no role to administer."""
+        with self.server.connect() as connection:
+            connection.execute("DROP ROLE IF EXISTS powerless")
+        ref = make(self.server, "powerless", password="pw-powerless-canary")
+        assert ref
+        return Postgres(
+            BackendConfig(
+                name="pg",
+                type="postgres",
+                options={
+                    "host": "127.0.0.1",
+                    "port": self.line.port,
+                    "user": READER,
+                    "act_user": "powerless",
+                    "sslmode": "disable",
+                    "statement_timeout": 5,
+                },
+                read=self.server.secret(READER),
+                act=Secret("pw-powerless-canary"),
+            )
+        )
 
     @contextmanager
     def losing_answers(self) -> Iterator[None]:

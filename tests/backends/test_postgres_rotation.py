@@ -167,7 +167,7 @@ def test_the_sessions_of_a_role_that_was_dropped_are_seen_and_ended(
 def test_a_lost_answer_is_settled_by_trying_the_new_value(server: PostgresServer) -> None:
     ref = make(server, "unheard")
     (step,) = planned(server, ref).steps
-    with Proxy(server.port, b"PASSWORD 'SCRAM") as line:
+    with Proxy(server.port, b"COMMIT") as line:
         outcome, permit = performed(server, step, port=line.port)
         assert line.heard.is_set()
     assert (outcome.state, permit.minted) == (OutcomeState.UNKNOWN, [])

@@ -78,7 +78,7 @@ def around(home: Path, size: tuple[int, int], prepare: Callable[[Terminal], None
         tell("up and down among tokens", [cost(terminal, key) for key in (b"j", b"k") * 6])
         tell("to the next column and back", [cost(terminal, key) for key in (b"\t", b"\x1b[D") * 4])
         for _ in range(3):
-            terminal.press(b"\t")
+            terminal.press(b"\x1b[C")
             terminal.quiet(0.3)
         tell("down among consumers", [cost(terminal, b"j") for _ in range(12)])
         tell("leak, on and off", [cost(terminal, b"L") for _ in range(4)])
@@ -90,7 +90,7 @@ def around(home: Path, size: tuple[int, int], prepare: Callable[[Terminal], None
 
 
 def everything(terminal: Terminal) -> None:
-    terminal.press(b"g")
+    terminal.press(b"*")
     terminal.shown("of everything")
 
 

@@ -31,7 +31,7 @@ from console.timeline.view import Timeline  # noqa: E402
 SIZES = ((80, 24), (250, 60))
 SPAN = 20 * 86_400
 KEYS = {
-    "left": b"\x1b[D", "ten left": b"<", "last burst": b"N", "log scale": b"y", "brush": b"v",
+    "left": b"\x1b[D", "ten left": b"<", "last burst": b"[", "log scale": b"Y", "brush": b"v",
     "brush left": b"\x1b[D", "zoom": b"\r", "out": b"\x7f",
 }  # fmt: skip
 
@@ -52,11 +52,12 @@ def prepare(where: Paths, count: int) -> None:
             source = f"10.0.0.{number % 40}"
             # fmt: off
             yield (number, "vault-prod", str(number), at, "GET", outcome, handle, "service",
-                   "acc-1", "ci", "secret/data/ci", source, "", "audit", "")
+                   "acc-1", "ci", "secret/data/ci", source, "", "audit", "",
+                   "denied" if outcome == "denied" else "use", "")
             # fmt: on
 
     store = sqlite3.connect(where.inventory)
-    store.executemany(f"INSERT INTO event VALUES ({', '.join('?' * 15)})", rows())
+    store.executemany(f"INSERT INTO event VALUES ({', '.join('?' * 17)})", rows())
     for key in (handle, ""):
         store.execute(
             "INSERT OR REPLACE INTO rollup SELECT ?, backend, at / 300, 'use', outcome, count(*)"

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from patience import HANG
+
 from backends.contract import Verb
 from backends.estate import SYSTEMS, World, create, set_trouble
 from console import settings
@@ -46,7 +48,7 @@ EVENING = 10**9
 CLIMB = 5.0
 """Seconds that a drill's evidence is looked for after the last call."""
 TICK = 0.1
-PATIENCE = 400.0
+PATIENCE = HANG
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
@@ -269,7 +271,7 @@ class Terminal:
     def close(self) -> None:
         """Close it: whoever is in it is told by SIGHUP."""
         os.close(self._master)
-        self.starter.wait(30)
+        self.starter.wait(HANG)
 
 
 def main() -> None:

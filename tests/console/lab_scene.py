@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from patience import HANG
 from real_systems import Issued, RealBao, RealSecretId, RealSystem, console, systems
 from ssh_tools import keygen
 
@@ -35,7 +36,7 @@ ANSWERS = tuple(
     for word in ("--answer", f"{code}=it is meant to be so")
 )  # fmt: skip
 """Answers to what the lab's tokens raise; what a plan does not ask is not journaled."""
-PATIENCE = 60.0
+PATIENCE = HANG
 KV_POLICY = """
 path "secret/data/delivered/*" { capabilities = ["create", "read", "update"] }
 path "secret/metadata/delivered/*" { capabilities = ["read"] }

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pyrage
+from planned import planned
 
 from backends import registry
 from backends.contract import Backend, Verb
@@ -30,7 +31,7 @@ from console.journal.entry import Kind
 from console.journal.group import Group
 from console.journal.log import Journal
 from console.journal.parts import RunMark
-from console.response import approval, cutover, escrow, making, orphans, planfile, rotation
+from console.response import approval, cutover, escrow, orphans, planfile, rotation
 from console.response.board import Board
 from console.response.lanes import Lane
 from console.response.plan import Item, Mode, Plan
@@ -91,7 +92,7 @@ class Scene:
         async def make() -> Plan:
             async with self.backend() as backend:
                 token = await backend.read(self.ref)
-                return await making.make(
+                return await planned(
                     backend,
                     Verb.ROTATE,
                     token,

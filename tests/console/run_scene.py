@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import scripted_system
 from msgspec.structs import replace
+from patience import HANG
+from planned import planned_all
 
 from backends.contract import Backend, Verb
 from backends.model import Token
@@ -17,7 +18,7 @@ from console import settings
 from console.journal.describe import Entry
 from console.journal.entry import uuid7
 from console.journal.log import Journal
-from console.response import making
+from console.response import order
 from console.response.approval import approve
 from console.response.board import Board
 from console.response.plan import Item, Plan
@@ -34,24 +35,18 @@ async def plan_for(
     verb: Verb = Verb.REVOKE,
     **more: Any,
 ) -> Plan:
-    """A plan for tokens: the first ``canaries`` of each backend are wave 0."""
+    """The product's plan for tokens, in this order: ``canaries`` of each backend are wave 0."""
+    pairs = list(found)
+    plan = await planned_all(pairs, verb, reason=WHY, incident="INC-9")
+    by_ref = {item.token.ref: item for item in plan.items}
     items: list[Item] = []
     count: dict[str, int] = {}
-    for number, (backend, token) in enumerate(found, 1):
+    for number, (backend, token) in enumerate(pairs, 1):
         place = count[backend.name] = count.get(backend.name, 0) + 1
-        item = await making.propose(backend, verb, token, await backend.whoami(), number=number)
         after = place - canaries
         put = 0 if after <= 0 else 1 + (after - 1) // wave
-        items.append(replace(item, wave=put))
-    return Plan(
-        id=uuid7(),
-        verb=verb,
-        reason=WHY,
-        incident="INC-9",
-        made_at=datetime.now(UTC),
-        items=tuple(items),
-        **more,
-    )
+        items.append(order.placed(by_ref[token.ref], number, put))
+    return replace(plan, items=tuple(items), **more)
 
 
 class Many:
@@ -90,13 +85,17 @@ class Many:
             return await plan_for(found, **more)
 
         plan = asyncio.run(make())
-        approve(plan, self.journal, self.paths, plan.typed_word)
+        self._approve(plan)
         return plan
+
+    def _approve(self, plan: Plan) -> None:
+        answers = {raised.hazard.code: "it is meant to be so" for raised in plan.questions}
+        approve(plan, self.journal, self.paths, plan.typed_word, answers)
 
     def approve_as(self, plan: Plan, items: tuple[Item, ...]) -> Plan:
         """The same plan with other items, approved."""
         other = replace(plan, id=uuid7(), items=items)
-        approve(other, self.journal, self.paths, other.typed_word)
+        self._approve(other)
         return other
 
     async def sleep(self, seconds: float) -> None:
@@ -147,7 +146,7 @@ class Many:
         return [line.rpartition("/")[2] for line in path.read_text().splitlines()]
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = HANG) -> None:
     """Wait in a running loop, however slow the machine is."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

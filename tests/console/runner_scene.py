@@ -1,19 +1,22 @@
 """What the tests of the runner's process share: a home, a system in a directory, a plan.
 
 The child process finds the scripted backend as it would find a third party's: by the entry
-point of a distribution on its path.
+point of a distribution in its environment.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import scripted_system
+from patience import HANG
+from planned import planned
+from python_environment import environment
 from scripted_system import KIND
 
 from backends.contract import Verb
@@ -22,11 +25,11 @@ from console import settings
 from console.journal.describe import Entry
 from console.journal.log import Journal
 from console.journal.read import JournalView
-from console.response import making, runner
+from console.response import runner
 from console.response.approval import approve
 from console.response.plan import Plan
 
-PATIENCE = 60.0
+PATIENCE = HANG
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
@@ -58,15 +61,15 @@ class Scene:
         (info / "entry_points.txt").write_text(
             "[token_console.backends]\nscripted = scripted_system:Scripted\n"
         )
-        here = str(Path(__file__).parent)
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp / "site"), here]))
+        python = environment(tmp / "environment", tmp / "site", Path(__file__).parent)
+        monkeypatch.setattr(sys, "executable", python)
 
     def approve(self) -> str:
         """Approve a plan to revoke ``k``; its id."""
 
         async def make() -> Plan:
             token = await self.system.read(self.ref)
-            return await making.make(
+            return await planned(
                 self.system, Verb.REVOKE, token, "leaked in a public repository", "INC-7"
             )
 

@@ -25,6 +25,7 @@ from backends.contract import (
 from backends.errors import NotFound
 from backends.model import (
     AuditEvent,
+    Covers,
     Gap,
     Grant,
     ScopeDone,
@@ -74,7 +75,8 @@ class Scripted(Backend):
         self.health_error: Exception | None = None
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(kinds=(KindCapabilities(kind="service", title="Service token"),))
+        kind = KindCapabilities(kind="service", title="Service token", covers=Covers.BOTH)
+        return Capabilities(kinds=(kind,))
 
     async def health(self) -> Health:
         if self.health_error is not None:

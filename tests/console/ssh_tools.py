@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from patience import HANG
 
 from console.journal.ssh.agent import SshAgent
 from console.journal.ssh.wire import Reader, mpint, string, u32
@@ -37,7 +38,7 @@ def run(
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SSH_")}
     environ |= {"SSH_AUTH_SOCK": sock} if sock else {}
     return subprocess.run(
-        [str(word) for word in words], input=stdin, capture_output=True, env=environ, timeout=60
+        [str(word) for word in words], input=stdin, capture_output=True, env=environ, timeout=HANG
     )
 
 
@@ -89,14 +90,14 @@ def ssh_agent() -> Iterator[SshAgent]:
         path = f"{folder}/agent"
         process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + HANG
             while run("ssh-add", "-l", sock=path).returncode not in (0, 1):
                 assert process.poll() is None
                 assert time.monotonic() < deadline
             yield SshAgent(path)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(HANG)
 
 
 Answer = Callable[[bytes], bytes | None]

@@ -285,7 +285,7 @@ def test_the_report_says_what_the_board_says_and_nothing_a_terminal_could_act_on
     told.call(1)
     told.evidence(1, 3)
     told.call(2, state="rejected")
-    lines = report.situation(told.board, NOW + 50.0)
+    lines = report.situation(told.board, NOW + 50.0, working=True)
     assert "3 = dead 1 + failed 1 + left 1" in lines
     assert not any("\x1b" in line or "\x07" in line for line in lines)
     assert any(line.startswith("cannot be closed") for line in lines)

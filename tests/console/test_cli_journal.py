@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journal_scene import ACT, WHY, Databases, grown, intent
+from journal_scene import ACT, WHY, Databases, grown, intent, put_back
 from msgspec.structs import replace
 from real_systems import console
 from test_imports import loaded, run_command
@@ -37,7 +37,7 @@ REASON = "leaked in a public repository"
 CANARY = "tk_live_Zq81mVnC4yXs07RtBwKd"
 COMMANDS = (
     "list", "show", "verify", "prove", "export", "find-secret", "doctor", "recover", "witness",
-    "key", "pin", "acknowledge", "init-postgres",
+    "key", "pin", "acknowledge", "init-postgres", "rebuild",
 )  # fmt: skip
 
 
@@ -82,6 +82,7 @@ def change(home: Path, *statements: str) -> None:
             db.execute(f"DROP TRIGGER {name}")
         for statement in statements:
             db.execute(statement)
+        put_back(db)
     db.close()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from holding_proxy import Hold, HoldingProxy
+from patience import HANG
 from real_systems import Issued, RealSystem, console, systems
 
 from backends.lab.lab import Lab
@@ -29,7 +30,7 @@ LAST_KEY = ("--answer", "last-active-key=its owner makes a new one")
 IN_USE = ("--answer", "in-use=whoever uses it has to stop")
 """What a responder says to the hazards that a key on AWS really has here: it is the only
 one of its user, and where a test tried it before, it was used."""
-PATIENCE = 20.0
+PATIENCE = HANG
 """Seconds for the runner, which outlives the command, to bring the list up to date."""
 
 
@@ -172,15 +173,15 @@ def test_a_killed_runner_leaves_an_open_intent_that_is_settled_by_asking(
     port = next(s.port for s in lab.servers.values() if s.name == issued.backend)
     config = home / "config.toml"
     straight = config.read_text()
-    with HoldingProxy(port, real.mark, hold) as proxy:
+    with HoldingProxy(port, real.last, hold) as proxy:
         config.write_text(re.sub(rf"\b{port}\b", str(proxy.port), straight))
         words = ["revoke", issued.id, "--reason", REASON, "--confirm", issued.name]
         words += LAST_KEY if real.backend == "aws-lab" else ()
         command = [sys.executable, "-m", "console", "--home", str(home), *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as asking:
-            assert proxy.held.wait(60), asking.stdout.read() if asking.stdout else ""
+            assert proxy.held.wait(HANG), asking.stdout.read() if asking.stdout else ""
             os.kill(runner_of(home), signal.SIGKILL)
-            asking.wait(60)
+            asking.wait(HANG)
         assert asking.returncode != 0
     config.write_text(straight)
 

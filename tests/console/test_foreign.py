@@ -11,6 +11,7 @@ import tui_world
 from tui_world import screen, settled
 
 from backends import registry
+from backends.errors import BrokenBackend
 from backends.estate import create
 from console import cli, contact, settings
 from console.store import reading
@@ -228,5 +229,5 @@ def test_a_name_of_ours_leads_nowhere_else(site: Site, monkeypatch: pytest.Monke
     site.install("better-bao", openbao="f_sound:Sound")
     points = [point for point in site.points if point.name == "openbao"]
     monkeypatch.setattr(registry, "entry_points", lambda group, name=None: points)
-    with pytest.raises(registry.BrokenBackend, match="built in: it is not used"):
+    with pytest.raises(BrokenBackend, match="built in: it is not used"):
         registry.load("openbao")

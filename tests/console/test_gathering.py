@@ -13,6 +13,7 @@ from console.errors import PlanRefused
 from console.inventory.search import Inventory
 from console.response import gathering, order
 from console.response.plan import Plan
+from console.response.rules import Rules
 from console.settings import ResponseSettings
 
 ADMIN = "rules the system"
@@ -121,14 +122,14 @@ def test_rates_waves_and_the_bound(scene: Scene) -> None:
     assert order.bound(plan) == pytest.approx(calls / plan.rates["vault-1"])
     hidden = order.bound(plan, {"vault-1": 3.0})
     assert hidden == pytest.approx(calls / plan.rates["vault-1"] + 3.0), "the canary is waited for"
-    assert plan.second_person.startswith(f"{len(plan.items)} tokens")
+    assert Rules().second_person(plan).startswith(f"{len(plan.items)} tokens")
 
 
 def test_a_scope_without_a_token_is_refused(scene: Scene) -> None:
     scene.run(scene.sync)
     for given in (
         {"query": "name:no-such-token-anywhere"},
-        {"query": "used:"},
+        {"query": "  "},
         {"handles": ["0" * 12]},
     ):
         with pytest.raises(PlanRefused):

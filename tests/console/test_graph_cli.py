@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,33 @@ def test_graph_draws_a_tree_and_its_reverse(home: Path) -> None:
         assert console(home, "graph", "planted-parent", form).stdout.startswith(first)
 
 
+def test_every_command_takes_the_backend_and_the_name_as_the_readme_writes_it(home: Path) -> None:
+    """And a fingerprint, and the first digits of a handle."""
+    named = "vault/planted-child"
+    handle = answer(home, "show", named)["handle"]
+    for words in (("graph", named), ("reach", named), ("owner", "show", named),
+                  ("timeline", named), ("show", handle[:6]), ("timeline", handle[:6])):  # fmt: skip
+        done = console(home, *words)
+        assert done.returncode == 0, (words, done.stderr)
+    plan = answer(home, "revoke", named, "--dry-run", "--reason", REASON)
+    assert [item["token"]["name"] for item in plan["items"]] == ["planted-child"]
+    plan = answer(home, "plan", "revoke", "--token", named, "--dry-run", "--reason", REASON)
+    assert plan["scope"]["listed"] == [handle]
+    done = console(home, "fingerprint", "vault/planted-parent", text="a-value\n")
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(home / "state" / "inventory.db")) as store:
+        ((print_,),) = store.execute("SELECT print FROM fingerprint WHERE origin = 'hand'")
+        store.execute("DELETE FROM fingerprint")
+        store.commit()
+        store.execute("INSERT INTO fingerprint VALUES (?, ?, 'hand', 1)", (print_, handle))
+        store.commit()
+    assert answer(home, "show", print_)["handle"] == handle
+    assert answer(home, "show", print_[:12])["handle"] == handle
+    with closing(sqlite3.connect(home / "state" / "inventory.db")) as store:
+        store.execute("DELETE FROM fingerprint")
+        store.commit()
+
+
 def test_a_value_is_found_in_files_once_it_was_fingerprinted(home: Path) -> None:
     before = {one["name"] for one in answer(home, "reach", "planted-parent")["reached"]}
     assert "deploy/app.env" not in before
@@ -86,6 +115,11 @@ def test_leaves_and_orphans_answer(home: Path) -> None:
     loss = answer(home, "owner", "leaves", "ana")
     assert {"planted-parent", "planted-child"} <= {one["name"] for one in loss["dies"]}
     assert isinstance(answer(home, "owner", "orphans"), list)
+    for text in ("planted-parent", "vault/planted-parent"):
+        loss = answer(home, "owner", "leaves", text)
+        assert {one["name"] for one in loss["dies"]} == {"planted-parent", "planted-child"}
+    (child,) = answer(home, "owner", "leaves", "planted-child")["dies"]
+    assert child["name"] == "planted-child"
     assert console(home, "owner", "leaves", "nobody at all").returncode == 2
 
 

@@ -16,6 +16,7 @@ from backends.model import (
     AuditEvent,
     Consumer,
     Dependents,
+    EventClass,
     Gap,
     GapKind,
     Grant,
@@ -61,8 +62,8 @@ def test_records_and_events_become_links_with_their_evidence(tmp_path: Path) -> 
     )
     system = Scripted(listing(parent, child))
     system.log = [
-        AuditEvent(id=str(n), at=NOW - timedelta(hours=n), action="get", token=child.ref,
-                   source="10.0.0.7", agent="ci/1.0")
+        AuditEvent(id=str(n), at=NOW - timedelta(hours=n), action="get", sort=EventClass.USE,
+                   token=child.ref, source="10.0.0.7", agent="ci/1.0")
         for n in range(1, 4)
     ]  # fmt: skip
     desk.sync(system)

@@ -104,6 +104,7 @@ def event(at: float, **given: object) -> Event:
         target="",
         origin="log",
         detail="",
+        sort="use",
         **told,  # type: ignore[arg-type]
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from journal_scene import ACT, FORK, WHY, outcome
 from msgspec.structs import replace
+from patience import HANG
 from real_systems import console
 
 from backends.contract import Outcome, OutcomeState
@@ -169,7 +170,7 @@ def test_a_process_that_holds_it_and_is_killed(paths: Paths) -> None:
         ready = FORK.Event()
         holder = FORK.Process(target=hold_and_append, args=(paths, ready))
         holder.start()
-        assert ready.wait(60)
+        assert ready.wait(HANG)
         assert holder.pid is not None
         os.kill(holder.pid, signal.SIGKILL)
         holder.join()

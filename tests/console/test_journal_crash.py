@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from console.errors import JournalError
 from console.journal import ballast, keys, start
-from console.journal.entry import Kind, PlanMark, RunMark, uuid7
+from console.journal.entry import VERSION, Kind, PlanMark, RunMark, uuid7
 from console.journal.log import Journal
 from console.journal.read import JournalView
 from console.journal.sqlite import SqliteStore
@@ -303,7 +303,7 @@ def test_a_journal_of_version_2_is_read_as_it_is_and_takes_runs_once_it_is_writt
         found = journal.of_plan(plan)
         assert found[:2] == before, "untouched"
         assert [each.kind for each in found] == ["plan", "intent", "run"]
-        assert [each.body.v for each in found] == [2, 2, 3]
+        assert [each.body.v for each in found] == [2, 2, VERSION]
     assert {each.code for each in checked(path).findings} == {Code.INCOMPLETE}
 
 

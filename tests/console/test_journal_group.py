@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from journal_scene import ACT, FORK, WHY, Databases, Place, checked
 from msgspec.structs import replace
+from patience import HANG
 
 from console.errors import JournalError
 from console.journal import ballast
@@ -71,7 +72,7 @@ class Held:
     def _exclusive(self) -> Any:
         self._store.exclusive = self._real
         self.begun.set()
-        self.go.wait(30)
+        self.go.wait(HANG)
         return self._real()
 
 
@@ -240,7 +241,7 @@ def test_a_signature_is_asked_for_off_the_loop_and_holds_up_nobody(tmp_path: Pat
 
         def sign(statement: bytes) -> Sig:
             seen.append((threading.current_thread(), statement))
-            assert touched.wait(30)
+            assert touched.wait(HANG)
             return Sig(alg="ssh-ed25519", key_fp="SHA256:x", sig="AAAA", namespace="n")
 
         async with Group(journal) as group:
@@ -278,7 +279,7 @@ def test_a_kill_in_the_midst_of_commits_leaves_a_whole_chain(tmp_path: Path) -> 
         ready = FORK.Event()
         writer = FORK.Process(target=lanes, args=(path, ready))
         writer.start()
-        assert ready.wait(60)
+        assert ready.wait(HANG)
         assert writer.pid is not None
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()

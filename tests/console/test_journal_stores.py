@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journal_scene import ACT, FORK, WHY, Databases, Place, intent, outcome
+from journal_scene import ACT, FORK, WHY, Databases, Place, Signer, intent, outcome
 
 from backends.model import Secret
 from console import settings
@@ -305,8 +305,8 @@ def test_tree_and_checkpoints_can_be_made_anew_but_never_over_other_entries(
             intent(journal)
     owner = _owner(place, databases)
     with pytest.raises(JournalError, match="not of this journal"):
-        rebuild(owner, signer, [signer.vkey], known=pin.replace(b"\n21\n", b"\n22\n"))
-    assert rebuild(owner, signer, [signer.vkey], known=pin) == 1
+        rebuild(owner, [signer.vkey], known=[pin.replace(b"\n21\n", b"\n22\n")])
+    assert rebuild(owner, [signer.vkey], known=[pin]).dropped == 1
     owner.close()
     with place.open() as journal:
         assert not journal.problem
@@ -329,14 +329,15 @@ def _owner(place: Place, databases: Any) -> Any:
 def test_every_kind_can_be_written_and_told(place: Place) -> None:
     from console.journal.parts import Export, Session, Sig, Witnessing
 
+    alice = Signer()
+
     def sign(statement: bytes) -> Sig:
         assert b'"type":"session.open"' in statement
-        return Sig(alg="ssh-ed25519", key_fp="SHA256:x", sig="AAAA", namespace="journal-entry")
+        return alice.by_own(statement)
 
     with place.open() as journal:
-        opened = journal.append(
-            Kind.SESSION_OPEN, why=WHY, session=Session(key="ssh-ed25519 A", expires=1), sign=sign
-        )
+        session = Session(key=alice.public(alice.session), expires=1)
+        opened = journal.append(Kind.SESSION_OPEN, why=WHY, session=session, sign=sign)
         told = [
             opened,
             journal.append(Kind.OBSERVE, act=ACT),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from lying_scene import Clock, Part, approve
 from msgspec.structs import replace
+from planned import planned
 
 from backends.contract import Verb
 from backends.estate import SYSTEMS, database, set_trouble
@@ -20,7 +21,6 @@ from backends.model import EvidenceLevel, TokenRef
 from console.journal import writer
 from console.journal.entry import Kind
 from console.journal.group import Group
-from console.response import making
 from console.response.board import Board
 from console.response.item import run_item
 from console.response.ladder import Climb, climb
@@ -87,7 +87,7 @@ def case(
             if used:
                 part.world.attempt(secret, "read", source="198.51.100.7", agent="curl")
             part.travel(5)
-            plan = await making.make(backend, verb, await backend.read(ref), WHY, probe=probe)
+            plan = await planned(backend, verb, await backend.read(ref), WHY, probe=probe)
             item = replace(plan.only, ceiling=ceiling)
             made_at = datetime.fromtimestamp(clock.now(), UTC)
             plan = replace(plan, made_at=made_at, items=(item,))

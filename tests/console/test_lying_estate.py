@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from lying_scene import Clock, Part, approve
 from msgspec.structs import replace
+from planned import planned
 
 from backends.contract import Verb
 from backends.errors import BackendError
@@ -32,7 +33,6 @@ from console.journal import writer
 from console.journal.describe import Entry
 from console.journal.entry import Kind
 from console.journal.group import Group
-from console.response import making
 from console.response.board import Board
 from console.response.item import run_item
 from console.response.ladder import climb
@@ -104,7 +104,7 @@ class Lie:
         self.use()
         ref = TokenRef(backend.name, SYSTEMS[system].kind, id_)
         token = await backend.read(ref)
-        plan = await making.make(
+        plan = await planned(
             backend, verb, token, WHY, mode=mode, escrow=part.escrow, probe=luck.random() < 0.9
         )
         plan = replace(plan, made_at=datetime.fromtimestamp(part.clock.now(), UTC))

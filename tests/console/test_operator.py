@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import rfc8785
+from patience import HANG
 from ssh_tools import (
     NAMESPACE,
     FidoKey,
@@ -234,7 +235,7 @@ def test_a_runner_takes_the_session_over_and_no_file_ever_holds_its_key() -> Non
         stdout=subprocess.PIPE,
         pass_fds=[descriptor],
         check=True,
-        timeout=60,
+        timeout=HANG,
     )
     os.close(descriptor)
     mark = msgspec.json.decode(done.stdout, type=SignatureMark)

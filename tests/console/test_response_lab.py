@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,35 +81,30 @@ def test_a_system_that_still_accepts_is_said_to_have_recorded_and_not_refused(
     assert "recorded, not refused" in shown["says"]
     report = desk.must("run", "report", shown["plan"])
     assert "refused by the system: 0; recorded, not refused: 1" in report
-    assert f"still accepted: the old value of {issued.name}" in report
+    assert "OLD VALUE STILL WORKS: it was accepted when it was tried at " in report
+    assert shown["old_value"]["headline"] == "OLD VALUE STILL WORKS"
 
     desk.must(*words("restore", row))
     assert record(lab, issued) == before
     assert desk.leaks(issued.value) == []
 
 
-def test_what_cannot_be_contained_by_a_call_is_a_card_and_stays_open_until_it_is_seen(
+def test_what_cannot_be_contained_by_a_call_is_not_contained_and_says_what_can_be_done(
     desk: Desk, lab: Lab
 ) -> None:
     real = known(lab)["secret-id"]
     issued, row = desk.issue(real, "held")
-    told = desk.must(*words("contain", row), code=3)
+    told = desk.must(*words("contain", row), code=1)
+    assert told.startswith("NOT CONTAINED: ")
     assert "secret-id-bound-cidrs" in told
-    assert "irreversible" not in told
+    assert f"token-console revoke {row['handle']} --reason" in told
+    for word in ("irreversible", "approved"):
+        assert word not in told
     assert real.accepts(issued)
-    shown = desk.item()
-    assert (shown["state"], shown["calls"]) == ("left", 0)
-    assert "by hand" in shown["says"]
-    close = ("run", "close", shown["plan"], "--reason", "all of it is done")
-    assert "not known to be dealt with" in desk.must(*close, code=1)
-
-    with desk.bao.client() as client:
-        path = f"auth/approle/role/{issued.name}/secret-id-accessor/destroy"
-        client.post(path, json={"secret_id_accessor": issued.id}).raise_for_status()
-    desk.must("run", "start", shown["plan"])
-    shown = desk.item()
-    assert (shown["state"], shown["evidence"], shown["calls"]) == ("done", 2, 0)
-    desk.must(*close)
+    assert desk.told("run", "list") == [], "nothing to approve, and nothing to follow"
+    # What can be done is done as ever.
+    desk.must(*words("revoke", row, *PROBE), text=issued.value)
+    assert desk.item()["state"] == "dead"
 
 
 @pytest.mark.parametrize(
@@ -161,3 +157,37 @@ def test_what_has_no_sessions_is_not_disconnected(desk: Desk, lab: Lab, kind: st
     assert "Nothing was sent" in desk.must(*words("disconnect", row), code=1)
     assert real.accepts(issued)
     assert [entry for entry in desk.journal() if entry["type"] == "intent"] == []
+
+
+def test_a_client_that_goes_on_trying_its_password_raises_no_alarm_and_the_run_closes(
+    desk: Desk, lab: Lab
+) -> None:
+    """The server writes that it authorised the log-in, and then that the role may not log in."""
+    real = known(lab)["postgres"]
+    issued, row = desk.issue(real, "held")
+    tries: list[bool] = []
+    enough, stop = threading.Event(), threading.Event()
+
+    def client() -> None:
+        while not stop.is_set():
+            tries.append(real.accepts(issued))
+            if tries[-6:].count(False) == 6:
+                enough.set()
+            stop.wait(1.0)
+
+    trying = threading.Thread(target=client)
+    trying.start()
+    try:
+        command = desk.command(*words("contain", row))
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as run:
+            # By then refused attempts have come in from well after the containment.
+            assert enough.wait(60)
+            shown = desk.reaches(lambda item: item["state"] in ("done", "failed"), issued)
+            run.wait(60)
+    finally:
+        stop.set()
+        trying.join()
+    assert (shown["state"], shown["says"]) == ("done", "refused, then silent")
+    assert "used after its end" not in desk.must("run", "report", shown["plan"])
+    desk.must("run", "close", shown["plan"], "--reason", "contained and silent")
+    assert not real.accepts(issued)

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 from lab_scene import ANSWERS, REASON, SINKS, Desk, known
+from patience import HANG
 from real_systems import Issued
 
 from backends.contract import Call
@@ -130,7 +131,7 @@ def test_a_routine_rotation_waits_for_who_has_not_moved_until_that_is_waived(
         assert running[kind][2].poll() is None
         desk.must("run", "waive", plan, "1", "--reason", "the old hosts are switched off")
     for kind, (old, _, process) in running.items():
-        assert process.wait(60) == 0
+        assert process.wait(HANG) == 0
         assert not systems[kind].accepts(old)
         value = desk.opened(plans[kind])
         assert systems[kind].accepts(old._replace(value=value))

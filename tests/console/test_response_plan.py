@@ -10,14 +10,15 @@ from pathlib import Path
 import msgspec
 import pytest
 import scripted_system
+from planned import planned
 
 from backends.contract import Hazard, Verb
-from backends.model import EvidenceLevel, TokenRef
+from backends.model import EvidenceLevel, Token, TokenRef
 from console import settings
 from console.errors import PlanRefused
 from console.journal.log import Journal
 from console.journal.scan import ReasonRefused
-from console.response import approval, making, planfile
+from console.response import approval, planfile
 from console.response.approval import approve, approved
 from console.response.plan import Plan, digest
 from console.settings import Paths
@@ -40,7 +41,7 @@ def system(tmp_path: Path) -> scripted_system.Scripted:
 def make(system: scripted_system.Scripted, id_: str = "payments-deploy", why: str = WHY) -> Plan:
     async def ask() -> Plan:
         token = await system.read(system_ref(system, id_))
-        return await making.make(system, Verb.REVOKE, token, why, "INC-7")
+        return await planned(system, Verb.REVOKE, token, why, "INC-7")
 
     return asyncio.run(ask())
 
@@ -100,7 +101,7 @@ def test_a_token_of_the_consoles_own_principal_has_to_be_answered(
 def test_what_is_not_declared_is_not_offered(system: scripted_system.Scripted) -> None:
     async def ask() -> Plan:
         token = await system.read(system_ref(system, "other"))
-        return await making.make(system, Verb.CONTAIN, token, WHY)
+        return await planned(system, Verb.CONTAIN, token, WHY)
 
     assert codes(asyncio.run(ask())) == ["not-declared"]
 
@@ -196,7 +197,7 @@ def test_an_altered_plan_with_a_fatal_hazard_is_not_carried_out_even_if_journale
     plan = msgspec.structs.replace(plan, items=(item,))
     with Journal(paths.journal) as journal:
         with monkeypatch.context() as altered:
-            altered.setattr(approval, "refuse_fatal", lambda plan: None)
+            altered.setattr(approval, "refuse", lambda plan: None)
             approve(plan, journal, paths, plan.typed_word)
         with pytest.raises(PlanRefused, match="ours"):
             approved(plan.id, journal, paths)
@@ -209,11 +210,16 @@ def test_an_id_that_is_none_leads_to_no_file(paths: Paths, id_: str) -> None:
 
 
 def test_half_a_surrogate_pair_in_a_name_protects_no_token(
-    system: scripted_system.Scripted, paths: Paths
+    system: scripted_system.Scripted, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = scripted_system.put(system, "k", "k")
     hostile = msgspec.structs.replace(token, name="bad\ud800name", facts=(("note", "\udfff"),))
-    plan = asyncio.run(making.make(system, Verb.REVOKE, hostile, WHY))
+
+    async def read(_: TokenRef) -> Token:
+        return hostile
+
+    monkeypatch.setattr(system, "read", read)
+    plan = asyncio.run(planned(system, Verb.REVOKE, hostile, WHY))
     with Journal(paths.journal) as journal:
         approve(plan, journal, paths, token.ref.handle)
         assert approved(plan.id, journal, paths).only.token.ref == token.ref

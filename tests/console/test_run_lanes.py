@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from patience import HANG
 from run_scene import Many, until
 
 from backends.errors import Unreachable
@@ -84,7 +85,7 @@ def test_after_a_lifted_halt_what_failed_is_tried_again(many: Many) -> None:
             control.unhalt, plan, many.journal, "the permission was granted", "a"
         )
 
-    assert many.run(plan, lift, person=20.0).end is End.DONE
+    assert many.run(plan, lift, person=HANG).end is End.DONE
     assert many.calls("a").count("a0") == 2
     assert many.board(plan).sums()["recorded"] == 16
 
@@ -99,7 +100,7 @@ def test_a_system_that_cannot_be_opened_halts_its_lane_until_it_is_lifted(many: 
         many.cannot_open.clear()
         await asyncio.to_thread(control.unhalt, plan, many.journal, "it is up again now", "a")
 
-    assert many.run(plan, lift, person=20.0).end is End.DONE
+    assert many.run(plan, lift, person=HANG).end is End.DONE
     assert len(many.calls("a")) == 8
 
 
@@ -110,10 +111,19 @@ def test_a_paused_run_makes_no_call_until_it_is_resumed(many: Many) -> None:
     def made() -> int:
         return len(many.calls("a")) + len(many.calls("b"))
 
+    paused = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        # The calls after the third wait for the responder, however slow the machine is.
+        if made() >= 3:
+            await paused.wait()
+        await asyncio.sleep(min(seconds, 0.01))
+
     async def decide(run: Run) -> None:
         await until(lambda: made() >= 3)
         await asyncio.to_thread(control.pause, plan, many.journal)
         await until(lambda: run.board.paused)
+        paused.set()
         await asyncio.sleep(0.2)
         seen.append(made())
         await asyncio.sleep(0.5)
@@ -122,19 +132,27 @@ def test_a_paused_run_makes_no_call_until_it_is_resumed(many: Many) -> None:
             control.pause(plan, many.journal)
         await asyncio.to_thread(control.resume, plan, many.journal)
 
-    assert many.run(plan, decide, person=20.0, sleep=asyncio.sleep).end is End.DONE
+    assert many.run(plan, decide, person=HANG, sleep=sleep).end is End.DONE
     assert seen[0] == seen[1] < 16
     assert made() == 16
 
 
 def test_an_aborted_run_ends_and_says_what_is_left(many: Many) -> None:
     plan = many.approve(rates={"a": 5.0, "b": 5.0})
+    aborted = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        # The third call waits for the responder, however slow the machine is.
+        if len(many.calls("a")) >= 2:
+            await aborted.wait()
+        await asyncio.sleep(min(seconds, 0.01))
 
     async def decide(run: Run) -> None:
         await until(lambda: len(many.calls("a")) >= 2)
         await asyncio.to_thread(control.abort, plan, many.journal, "it was a false alarm")
+        aborted.set()
 
-    result = many.run(plan, decide, sleep=asyncio.sleep)
+    result = many.run(plan, decide, sleep=sleep)
     assert result.end is End.STOPPED
     assert "left" in result.words
     assert len(many.calls("a")) < 8

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from patience import HANG
 from run_scene import plan_for
 
 from backends import registry
@@ -25,7 +26,7 @@ from console.response.approval import approve
 from console.response.board import Board
 from console.response.plan import Plan
 
-PATIENCE = 90.0
+PATIENCE = HANG
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

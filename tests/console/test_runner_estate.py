@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import HANG
+from planned import planned
 
 from backends import registry
 from backends.contract import Backend, Verb
@@ -17,7 +19,7 @@ from console import settings
 from console.errors import PlanRefused
 from console.journal.describe import Entry
 from console.journal.log import Journal
-from console.response import making, runner
+from console.response import runner
 from console.response.approval import approve
 from console.response.plan import Plan
 from console.response.recover import recover
@@ -81,9 +83,11 @@ class Estate:
         return asyncio.run(ask())
 
     def approve(self, token: Token) -> Plan:
+        why, among = "vendor breach, drill", self.tokens(token.ref.backend)
+
         async def make() -> Plan:
             async with self.open(token.ref.backend) as backend:
-                return await making.make(backend, Verb.REVOKE, token, "vendor breach, drill")
+                return await planned(backend, Verb.REVOKE, token, why, among=among)
 
         plan = asyncio.run(make())
         approve(plan, self.journal, self.paths, plan.typed_word)
@@ -132,7 +136,7 @@ def test_a_runner_process_revokes_in_each_system_and_the_value_is_refused(
     assert estate.works(token)
     plan = estate.approve(token)
     runner.start(plan.id, estate.paths, climb=0)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANG
     while runner.alive(plan.id, estate.paths):
         assert time.monotonic() < deadline, "the runner did not end"
         time.sleep(0.02)

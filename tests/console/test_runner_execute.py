@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import scripted_system
+from planned import planned
 from scripted_system import KIND, calls
 
 from backends.contract import Backend, Outcome, Step, Verb
@@ -19,7 +20,6 @@ from console import settings
 from console.errors import JournalError
 from console.journal.describe import Entry
 from console.journal.log import Journal
-from console.response import making
 from console.response.approval import approve
 from console.response.plan import Plan
 from console.response.run import Result, Run
@@ -42,7 +42,7 @@ class Scene:
 
     def approve(self) -> Plan:
         async def make() -> Plan:
-            return await making.make(
+            return await planned(
                 self.system, Verb.REVOKE, await self.system.read(self.ref), WHY, "INC-7"
             )
 

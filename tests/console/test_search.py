@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import HANG
 from scripted import NOW, Clock, Desk, Scripted, listing, token
 
 from backends.model import (
@@ -26,7 +27,7 @@ from backends.model import (
     not_tracked,
 )
 from console.errors import UsageError
-from console.inventory import narrowed
+from console.inventory import naming, narrowed
 from console.inventory.query import parse
 from console.inventory.search import COLUMNS, Interrupted, Inventory, Row, Sort
 
@@ -257,7 +258,8 @@ def test_an_unknown_column_is_the_callers_fault(inventory: Inventory) -> None:
 
 def test_find_by_handle_id_backend_and_name(inventory: Inventory) -> None:
     (row,) = inventory.window(parse("id:added-vault"), Sort(), 0, 9)
-    for text in (row.handle, row.handle[:6].upper(), "added-vault", "vault/added-vault", row.name):
+    both = ("vault/added-vault", f"vault/{row.name}", f"vault/{row.handle[:8]}")
+    for text in (row.handle, row.handle[:6].upper(), "added-vault", row.name, *both):
         assert inventory.find(text) == [row], text
     assert inventory.find("aws/added-vault") == []
     assert inventory.find("no such token") == []
@@ -265,6 +267,30 @@ def test_find_by_handle_id_backend_and_name(inventory: Inventory) -> None:
     assert len(inventory.find("name of added-vault")) == 1
     (again,) = inventory.find("added-aws")
     assert again.backend == "aws"
+
+
+def test_a_name_that_somebody_gave_stands_for_nobody_elses_id_or_handle(tmp_path: Path) -> None:
+    """Whoever may make tokens chooses names: all that a text names counts, and is listed."""
+    desk = Desk(tmp_path)
+    victim = token("victim-id", name="payroll", backend="vault")
+    handle = victim.ref.handle
+    liars = [
+        token("x1", name="victim-id", backend="vault"),
+        token("x2", name=handle[:6], backend="vault"),
+        token("x3", name=handle, backend="vault"),
+        token("x4", name="payroll", backend="vault", owner=known("ledger", "tag")),
+    ]
+    desk.sync(Scripted(listing(victim, *liars), name="vault"))
+    texts = ("victim-id", handle[:6], "payroll", "vault/payroll", handle)
+    found = desk.see(lambda inventory: {text: inventory.find(text) for text in texts})
+    assert {row.id for row in found["victim-id"]} == {"victim-id", "x1"}
+    assert {row.id for row in found[handle[:6]]} == {"victim-id", "x2"}
+    assert {row.id for row in found["payroll"]} == {"victim-id", "x4"}
+    assert {row.id for row in found["vault/payroll"]} == {"victim-id", "x4"}
+    assert [row.id for row in found[handle]] == ["victim-id"], "ours to give, and whole"
+    told = naming.told_apart(found["payroll"], NOW.timestamp())
+    assert len(set(told)) == 2
+    assert all(part in "\n".join(told) for part in (handle, "victim-id", "x4", "owner ledger"))
 
 
 def test_detail_has_the_whole_record(inventory: Inventory) -> None:
@@ -296,7 +322,7 @@ def test_a_count_can_be_interrupted(inventory: Inventory) -> None:
 
     thread = threading.Thread(target=count)
     thread.start()
-    started.wait(10)
+    started.wait(HANG)
     inventory.interrupt()
     thread.join(10)
     assert len(stopped) == 1

@@ -18,7 +18,7 @@ import pytest
 from scripted import NOW, Desk, Scripted, listing, token
 
 from backends.errors import Forbidden
-from backends.model import AuditEvent, Gap, GapKind, TokenRef
+from backends.model import AuditEvent, Gap, GapKind, TokenRef, use
 from console.inventory.query import parse
 from console.inventory.search import Inventory, Sort
 
@@ -142,7 +142,8 @@ def test_a_reader_sees_whole_states_and_learns_of_new_ones(tmp_path: Path) -> No
 
 
 def event(id_: str, ref: TokenRef | None, ago: timedelta, **fields: Any) -> AuditEvent:
-    return AuditEvent(id=id_, at=NOW - ago, action="read", token=ref, **fields)
+    told = {"sort": use(fields.get("outcome", "ok"))} | fields
+    return AuditEvent(id=id_, at=NOW - ago, action="read", token=ref, **told)
 
 
 def take(desk: Desk, backend: Scripted, **options: Any) -> Any:

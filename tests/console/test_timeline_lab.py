@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from patience import HANG
 from real_systems import Issued, RealAws, RealBao, RealPostgres, console, systems
 
 from backends.lab.lab import Lab
@@ -112,7 +113,7 @@ def test_postgres(lab: Lab, tmp_path: Path, form: str) -> None:
             truth["login", "denied"] += 1
         source = f'type = "postgres_log"\nbackend = "pg-lab"\npath = "{log}"'
         home = home_of(lab, tmp_path, "log_file", source)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG
         found = told(home, issued)
         # A log-out is written when the server notices it.
         while found != truth and time.monotonic() < deadline:
@@ -130,7 +131,7 @@ def set_destination(system: RealPostgres, value: str) -> None:
 
 
 def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + HANG
     while not path.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert path.exists()
@@ -199,3 +200,39 @@ def test_cloudtrail_in_a_bucket(lab: Lab, tmp_path: Path) -> None:
 
     with pytest.raises(NoIntent):
         _reads_only(Request())  # type: ignore[arg-type]
+
+
+def test_a_log_of_postgresql_that_begins_today_covers_no_week(lab: Lab, tmp_path: Path) -> None:
+    """The server's own log, after a rotation that kept nothing of what was before."""
+    system = systems(lab)["postgres"]
+    assert isinstance(system, RealPostgres)
+    issued = system.issue("timeline-week")
+    assert system.accepts(issued)
+    live = tmp_path / "postgresql.json"
+    text = lab.config.read_text()
+    kept = re.sub(
+        r"^log_file = .*postgresql\.json.*$", f'log_file = "{live}"', text, flags=re.MULTILINE
+    )
+    assert kept != text
+    (tmp_path / "config.toml").write_text(kept)
+
+    def looked() -> Any:
+        console(tmp_path, "sync", issued.backend)
+        wanted = f"{issued.backend}/{issued.id}"
+        done = console(tmp_path, "timeline", wanted, "--leak", "6d", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    whole = system.server.json_log.read_bytes()
+    live.write_bytes(whole.replace(b' UTC","', b' CET","'))
+    # Not a line of it can be placed: the log was not read, and nobody says that it was.
+    shown = looked()
+    assert [log for log in shown["logs"] if log["name"] == issued.backend] == []
+    assert "Nobody knows whether it was used" in shown["since_leak"]["sentence"]
+
+    live.write_bytes(whole)
+    shown = looked()
+    assert shown["since_leak"]["covered"] is False
+    (hole,) = [one for one in shown["not_covered"] if "the log begins there" in one["what"]]
+    begins = json.loads(whole.splitlines()[0])["timestamp"][:16].replace(" ", "T")
+    assert hole["until"].startswith(begins)

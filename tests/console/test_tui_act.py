@@ -131,16 +131,27 @@ def test_a_hazard_is_answered_by_typing_and_by_nothing_else(paths) -> None:
     assert asked(paths, "approve") == []
 
 
-def test_what_only_a_person_can_do_shows_its_card(paths) -> None:
+def test_what_has_no_call_is_said_not_to_be_done_and_nothing_can_be_confirmed(paths) -> None:
     app = world.application(paths, act=True, worker="hand")
 
     async def steps(pilot):
         await on(pilot, app, "ci-deploy", "1 of 8")
         await pilot.press("R", *REASON, "enter", "enter")
-        await until(pilot, lambda: "by hand Open the console, and end it there." in flat(app))
-        assert "enter to rotate, or esc" in flat(app)
+        await until(pilot, lambda: "NOT ROTATED ci-deploy on vault-prod" in flat(app))
+        assert "Open the console, and end it there." in flat(app)
+        assert "instead K revoke: ends it for good" in flat(app)
+        assert "Nothing was sent, and there is nothing to approve." in flat(app)
+        for word in ("irreversible", "approved", "Type "):
+            assert word not in screen(app), word
+        await pilot.press(*"ci-deploy", "enter")
+        await settled(pilot)
+        assert "NOT ROTATED ci-deploy on vault-prod" in flat(app)
+        await pilot.press("escape")
+        await settled(pilot)
+        assert "RUN " not in screen(app)
 
     drive(app, steps)
+    assert asked(paths, "approve") == []
 
 
 def test_a_second_person_is_asked_for_after_the_approval(paths) -> None:

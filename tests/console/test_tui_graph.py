@@ -70,7 +70,7 @@ def test_keys_that_come_faster_than_pictures_are_not_lost(paths) -> None:
 
     async def steps(pilot):
         await open_graph(pilot, app)
-        await press(pilot, app, "tab")
+        await press(pilot, app, "right")
         first = app.screen.picture.shown_at
         await pilot.press(*["j"] * 7, *["k"] * 3)
         await drawn(pilot, app)
@@ -175,7 +175,7 @@ def test_enter_puts_a_node_into_the_middle_and_esc_goes_back(paths) -> None:
         assert app.screen.wanted.start[0] == "who"
         await press(pilot, app, "escape")
         assert "GRAPH of tok_live" in screen(app)
-        await press(pilot, app, "g")
+        await press(pilot, app, "asterisk")
         assert "GRAPH of everything" in screen(app)
         await press(pilot, app, "escape", "escape")
         await settled(pilot)
@@ -232,7 +232,7 @@ def test_an_empty_graph_says_what_is_not_known_and_why(tmp_path) -> None:
         assert "Nothing is known of it yet" in text
         assert "NOT KNOWN No file of owners is read." in text
         assert "github: its audit log was never read" in text
-        await press(pilot, app, "x", "L", "down", "right", "E", "m", "D")
+        await press(pilot, app, "x", "L", "down", "right", "W", "m", "D")
         assert app.screen.view == "graph"
 
     drive(app, steps)
@@ -244,7 +244,7 @@ def test_hostile_names_change_nothing_but_their_own_cells(paths, size) -> None:
 
     async def steps(pilot):
         await open_graph(pilot, app)
-        await press(pilot, app, "g", "L", "right", "down", "left", "left", "m", "end")
+        await press(pilot, app, "asterisk", "L", "right", "down", "left", "left", "m", "end")
         for line in screen(app).splitlines():
             assert all(c.isprintable() for c in line)
             assert len(line) <= size[0]
@@ -259,7 +259,7 @@ def test_in_ascii_nothing_else_is_drawn(paths) -> None:
     app = world.application(paths, ascii_only=True)
 
     async def steps(pilot):
-        for keys in ((), ("L",), ("right",), ("g",), ("m",)):
+        for keys in ((), ("L",), ("right",), ("asterisk",), ("m",)):
             if not keys:
                 await open_graph(pilot, app)
             await press(pilot, app, *keys)

@@ -32,6 +32,27 @@ def test_xray_is_a_tree_and_turns_round(paths) -> None:
         await drawn(pilot, app)
         assert app.screen.view == "graph"
         assert app.screen.wanted.start[0] == "who"
+        await pilot.press("escape")
+        await settled(pilot)
+        assert "back to its owners" in screen(app), "one came from the tree"
+        await pilot.press("escape")
+        await settled(pilot)
+        assert "GRAPH of tok_live" in screen(app)
+
+    drive(app, steps)
+
+
+def test_a_leak_that_was_shown_last_goes_first(paths) -> None:
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await open_graph(pilot, app)
+        await press(pilot, app, "asterisk", "L")
+        assert "LEAK of tok_live" in screen(app)
+        await press(pilot, app, "escape")
+        assert "GRAPH of everything" in screen(app)
+        await press(pilot, app, "L", "L", "escape")
+        assert "GRAPH of tok_live" in screen(app)
 
     drive(app, steps)
 
@@ -55,6 +76,25 @@ def test_what_dies_with_an_account(paths) -> None:
     drive(app, steps, (100, 50))
 
 
+def test_d_on_a_token_answers_for_that_token_and_not_for_its_backend(paths) -> None:
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await open_graph(pilot, app)
+        token = app.screen.node()
+        assert token.side == "token"
+        await pilot.press("D")
+        await until(pilot, lambda: "GOES" in screen(app))
+        text = screen(app)
+        assert f"IF vault-prod/{token.name} GOES" in text
+        assert "3 tokens die" in text, "itself and its two children, not all of the backend"
+        assert "● tok_child_a0" in text
+        assert "old-job" not in text
+        assert "NOT KNOWN" in text
+
+    drive(app, steps, (100, 60))
+
+
 @pytest.mark.parametrize(("form", "first"), [
     ("dot", "digraph"), ("mermaid", "flowchart LR"), ("json", "{"),
 ])  # fmt: skip
@@ -63,7 +103,7 @@ def test_export_writes_a_private_file_and_says_where(paths, form, first) -> None
 
     async def steps(pilot):
         await open_graph(pilot, app)
-        await pilot.press("E", *form, "enter")
+        await pilot.press("W", *form, "enter")
         await until(pilot, lambda: "Written, for you alone" in screen(app))
 
     drive(app, steps, (200, 24))

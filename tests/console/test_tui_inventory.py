@@ -74,6 +74,26 @@ def test_a_filter_that_means_nothing_says_so_and_keeps_the_last_list(paths) -> N
     drive(app, steps)
 
 
+def test_a_term_that_is_not_applied_is_marked_where_it_is_typed_and_named(paths) -> None:
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await pilot.press("slash")
+        field = app.inventory_view._filter
+        field.take_paste("web used:>90")
+        await until(pilot, lambda: "1 of 8" in screen(app))
+        assert "not applied: used:>90" in screen(app)
+        assert "say the unit: used:>90d" in screen(app).splitlines()[-3]
+        assert ("used:>90", "bad") in field.line(0)
+        assert not any("web" in text for text, role in field.line(0)[1:-2] if role == "bad")
+        await pilot.press("d")
+        await until(pilot, lambda: "0 of 8" in screen(app))
+        assert "not applied" not in screen(app)
+        assert "say the unit" not in screen(app)
+
+    drive(app, steps)
+
+
 def test_hostile_typing_into_the_filter_is_harmless(paths) -> None:
     app = world.application(paths)
 
@@ -115,7 +135,7 @@ def test_chosen_columns_are_remembered(paths) -> None:
     app = world.application(paths)
 
     async def steps(pilot):
-        await pilot.press("v", *"owner", "space", "escape")
+        await pilot.press("H", *"owner", "space", "escape")
         await settled(pilot)
         assert "OWNER" not in screen(app)
 

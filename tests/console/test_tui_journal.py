@@ -8,6 +8,7 @@ import pytest
 import tui_world as world
 from tui_world import drive, fill, screen, settled, until
 
+from console.journal import advice
 from console.journal.entry import Act, CallMark, Kind, Out, Target, uuid7
 from console.journal.log import Journal
 from console.tui import standing
@@ -178,6 +179,8 @@ def test_a_filter_finds_entries_and_escape_brings_all_back(paths) -> None:
         await pilot.press("escape", "slash", *"state:open", "enter")
         await until(pilot, lambda: "1 entry" in screen(app))
         assert lines_with(app, " OPEN ")
+        await pilot.press("escape", "slash", *"verb:")
+        await until(pilot, lambda: "not applied: verb:" in screen(app))
         await pilot.press("escape", "slash", *"colour:red")
         await settled(pilot)
         assert "there is no colour:" in screen(app)
@@ -196,7 +199,7 @@ def test_raw_shows_every_byte_with_its_hash_and_place(paths) -> None:
     app = world.application(paths)
 
     async def steps(pilot):
-        await pilot.press("J", "x")
+        await pilot.press("J", "number_sign")
         await until(pilot, lambda: "Exactly as stored" in screen(app))
         await until(pilot, lambda: "entry 3 of a tree of 3" in screen(app))
         text = screen(app)
@@ -297,10 +300,13 @@ def test_every_finding_of_a_check_has_something_to_do_next() -> None:
 
     import console.journal.trust
     import console.journal.verify
+    import console.response.assess
 
     source = Path(console.journal.verify.__file__).read_text()
     words = set(re.findall(r'Code\.[A-Z_]+,\s*"([a-z-]+)"', source))
     source = Path(console.journal.trust.__file__).read_text()
     words |= set(re.findall(r'yield "([a-z-]+)"', source))
     assert {"chain", "cut", "open", "other-log"} <= words
-    assert words <= set(standing.NEXT)
+    source = Path(console.response.assess.__file__).read_text()
+    words |= set(re.findall(r'Code\.[A-Z_]+,\s*"([a-z-]+)"', source))
+    assert words <= set(advice.NEXT)

@@ -126,6 +126,20 @@ def test_every_action_has_its_own_key_in_each_view() -> None:
         assert len(keys) == len(set(keys)), view
 
 
+def test_a_key_means_one_thing_in_all_views() -> None:
+    """What was learned in one view must not do something else in the next."""
+    meanings: dict[str, set[str]] = {}
+    for action in actions.ACTIONS:
+        for key in action.keys:
+            meanings.setdefault(key, set()).add(action.meaning)
+    assert {key: found for key, found in meanings.items() if len(found) > 1} == {}
+    senses = {action.sense for action in actions.ACTIONS if action.sense}
+    shared = [{each.label for each in actions.ACTIONS if each.meaning == sense} for sense in senses]
+    assert sorted(sorted(labels) for labels in shared) == [
+        ["filter", "find"], ["left"], ["open", "zoom, list"], ["read again", "refresh"], ["right"],
+    ], "only what a person would call the same has one meaning"  # fmt: skip
+
+
 def test_danger_is_off_with_a_reason_until_everything_allows_it() -> None:
     revoke = actions.BY_ID["revoke"]
     full = {"revoke": "full"}

@@ -49,24 +49,24 @@ def test_used_since_the_leak_is_answered_with_what_the_answer_rests_on(app: Any)
 def test_a_time_that_is_none_is_refused_and_the_leak_can_be_forgotten(app: Any) -> None:
     async def steps(pilot: Any) -> None:
         view = await open_timeline(pilot, app)
-        await pilot.press("L", *"soon", "enter")
+        await pilot.press("at", *"soon", "enter")
         await settled(pilot)
         lines = screen(app).splitlines()
         assert "is no time" in lines[-3]
         assert "esc leaves this" in lines[-1]
         await pilot.press("escape")
-        await pilot.press("l")
+        await pilot.press("left_parenthesis")
         await settled(pilot)
-        assert "the time of the leak is not told yet; L tells it" in screen(app)
+        assert "the time of the leak is not told yet; @ tells it" in screen(app)
         await leaked(pilot, app, "2026-11-23T06:40Z")
-        await pilot.press("l")
+        await pilot.press("left_parenthesis")
         await settled(pilot)
         assert "! the leak, as given (you)" in text_of(app)
-        await pilot.press("r")
+        await pilot.press("right_parenthesis")
         await settled(pilot)
         assert view._eye.bin.start <= view._loaded.timeline.revoked < view._eye.bin.end
-        await pilot.press("L", "enter")
-        await until(pilot, lambda: "L sets the time" in screen(app))
+        await pilot.press("at", "enter")
+        await until(pilot, lambda: "@ sets the time" in screen(app))
 
     drive(app, steps)
 
@@ -119,7 +119,7 @@ def test_enter_lists_the_events_of_the_bin_and_one_of_them_whole_without_its_sec
 ) -> None:
     async def steps(pilot: Any) -> None:
         await open_timeline(pilot, app)
-        await pilot.press("N", "enter")
+        await pilot.press("left_square_bracket", "enter")
         await until(pilot, lambda: "ACTION, TARGET" in screen(app) and "DENY" in screen(app))
         assert "41 events" in screen(app)
         await pilot.press("down", "enter")
@@ -159,7 +159,7 @@ def test_lanes_by_token_actor_address_and_action(app: Any) -> None:
         await settled(pilot)
         assert f">{THIEF}" in screen(app)
         assert f"of {THIEF}" in screen(app)
-        await pilot.press("end", "N", "enter")
+        await pilot.press("end", "left_square_bracket", "enter")
         await until(pilot, lambda: "ACTION, TARGET" in screen(app) and THIEF in screen(app))
         assert "10.20.0.3" not in screen(app)
 
@@ -170,7 +170,7 @@ def test_log_scale_is_said(app: Any) -> None:
     async def steps(pilot: Any) -> None:
         await open_timeline(pilot, app)
         assert screen(app).splitlines()[1].endswith("linear")
-        await pilot.press("y")
+        await pilot.press("Y")
         await settled(pilot)
         assert screen(app).splitlines()[1].endswith("log")
         assert "log scale" in screen(app)
@@ -184,7 +184,7 @@ def test_follow_shows_what_comes_in(tmp_path: Path) -> None:
 
     async def steps(pilot: Any) -> None:
         await open_timeline(pilot, app)
-        await pilot.press("f")
+        await pilot.press("F")
         await settled(pilot)
         assert "LIVE" in screen(app)
         assert "161 denied of 628" in screen(app)

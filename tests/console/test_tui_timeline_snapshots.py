@@ -28,7 +28,7 @@ def picture(snap_compare: Any, app: Any, steps: Any, size: tuple[int, int]) -> N
 async def after_the_leak(pilot: Any, app: Any) -> None:
     await open_timeline(pilot, app)
     await leaked(pilot, app)
-    await pilot.press("N")
+    await pilot.press("left_square_bracket")
     await until(pilot, lambda: "GET kms/decrypt" in screen(app))
 
 
@@ -77,7 +77,7 @@ def test_picture_of_one_event(snap_compare: Any, tmp_path: Path) -> None:
 
     async def steps(pilot: Any) -> None:
         await open_timeline(pilot, app)
-        await pilot.press("N", "enter")
+        await pilot.press("left_square_bracket", "enter")
         await until(pilot, lambda: "ACTION, TARGET" in screen(app) and "DENY" in screen(app))
         await pilot.press("enter")
         await until(pilot, lambda: "OUTCOME" in screen(app))

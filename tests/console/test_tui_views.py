@@ -41,6 +41,23 @@ def record(paths, name: str = "ci-deploy", *, open_intent: bool = False) -> str:
     return plan
 
 
+@pytest.mark.parametrize(
+    ("worker", "told"),
+    [
+        ("plan", "ESCROW a rotation seals its new values to 2 public keys, from the ssh-agent"),
+        ("refuse", "ESCROW no rotation can be planned: there is no key. ssh-keygen -t ed25519"),
+    ],
+)
+def test_backends_say_whether_a_rotation_could_be_planned(paths, worker, told) -> None:
+    app = world.application(paths, act=True, worker=worker)
+
+    async def steps(pilot):
+        await pilot.press("b")
+        await until(pilot, lambda: told in " ".join(screen(app).split()))
+
+    drive(app, steps, (100, 40))
+
+
 def test_backends_show_health_coverage_and_what_to_do_next(paths) -> None:
     app = world.application(paths, act=True)
 
@@ -107,7 +124,7 @@ def test_raw_shows_the_stored_bytes(paths) -> None:
     app = world.application(paths)
 
     async def steps(pilot):
-        await pilot.press("J", "x")
+        await pilot.press("J", "number_sign")
         await until(pilot, lambda: "Exactly as stored" in screen(app))
         assert '"evidence":2' in "".join(screen(app).split())
 
@@ -134,8 +151,9 @@ def test_a_run_is_followed_from_intent_to_evidence(paths) -> None:
         app.watch_run(plan, "revoke ci-deploy")
         await settled(pilot)
         text = screen(app)
-        assert "RUN  revoke ci-deploy   evidence level 2, recorded by the issuer" in text
-        assert text.index("intent") < text.index("outcome")
+        assert "RUN  revoke ci-deploy" in text
+        assert "its plan's file is not here" in text, "and nothing is guessed of its value"
+        assert text.index("outcome") < text.index("evidence")
         await pilot.press("escape")
         await settled(pilot)
         assert "RUN " not in screen(app)
@@ -203,7 +221,7 @@ def test_a_hostile_name_is_harmless_on_every_view(paths) -> None:
         await pilot.press("J")
         await until(pilot, lambda: "4 entries" in screen(app))
         harmless()
-        await pilot.press("x")
+        await pilot.press("number_sign")
         await settled(pilot)
         harmless()
         await pilot.press("b")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import HANG
 
 from console.settings import Paths
 from console.tui.worker_link import WorkerError, WorkerLink, command
@@ -42,7 +43,7 @@ def run(paths: Paths, steps, words: list[str] | None = None) -> list[dict]:
         )
         link.start()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 await steps(link)
         finally:
             await link.close()
@@ -135,6 +136,6 @@ def test_the_worker_ends_with_the_screen(paths) -> None:
 
 def test_the_command_names_the_paths_and_the_mode(paths) -> None:
     words = command(paths, act=True)
-    assert words[1:3] == ["-m", "console.worker"]
-    assert words[3:] == [str(paths.config), str(paths.state), "--act"]
+    assert words[1:4] == ["-I", "-m", "console.worker"]
+    assert words[4:] == [str(paths.config), str(paths.state), "--act"]
     assert "--act" not in command(paths, act=False)

@@ -9,7 +9,7 @@ from typing import Any
 import tui_world as world
 from tui_world import HOSTILE, NOW, Still, fill, screen, token, until
 
-from backends.model import AuditEvent, Gap, GapKind, ScopeDone, known
+from backends.model import AuditEvent, Effect, EventClass, Gap, GapKind, ScopeDone, known, use
 from console.settings import Paths
 from console.tui.application import ConsoleApp
 
@@ -25,6 +25,7 @@ def busy(*, hostile: bool = False) -> Still:
 
     def put(at: datetime, outcome: str = "ok", source: str = "10.20.0.31", **more: Any) -> None:
         facts = {"action": "GET", "target": "secret/data/ci/npm", "actor": "jenkins-ci"} | more
+        facts = {"sort": use(outcome)} | facts
         events.append(
             AuditEvent(id=f"e{len(events)}", at=at, outcome=outcome, token=mine.ref,
                        source=source, origin="audit file", **facts)
@@ -41,7 +42,8 @@ def busy(*, hostile: bool = False) -> Still:
         at = LEAK + timedelta(hours=4) + timedelta(minutes=number * 2)
         outcome = "denied" if number % 3 else "ok"
         put(at, outcome, THIEF, target="kms/decrypt?token=hvs." + "A1b2" * 8, agent="curl/8.1")
-    put(REVOKED, action="revoked", source="", target="")
+    put(REVOKED, action="revoked", source="", target="", sort=EventClass.LIFE,
+        effect=Effect.REVOKED)  # fmt: skip
     for number in range(4):
         put(REVOKED + timedelta(minutes=20 + number), source=THIEF)
     put(REVOKED + timedelta(minutes=60), "denied", THIEF)
@@ -73,5 +75,5 @@ async def open_timeline(pilot: Any, app: ConsoleApp, name: str = "ci-deploy") ->
 
 async def leaked(pilot: Any, app: ConsoleApp, text: str = "20h") -> None:
     """Tell when it leaked."""
-    await pilot.press("L", *text, "enter")
+    await pilot.press("at", *text, "enter")
     await until(pilot, lambda: "since the leak (" in screen(app))

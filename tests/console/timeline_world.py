@@ -32,6 +32,8 @@ LINES = {
     "source": "ip",
     "target": "on",
     "agent": "ua",
+    "class": "use",
+    "covers": "uses",
 }
 
 

@@ -10,6 +10,7 @@ import json
 import sys
 
 PLAN_ID = "0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee"
+DONE = {"rotate": "ROTATED", "contain": "CONTAINED", "revoke": "REVOKED"}
 HOSTILE = "child \x1b]52;c;AAAA\x07[/red] \u202e"
 
 
@@ -66,6 +67,13 @@ def plan(request: dict, mode: str) -> dict:
         "typed_word": "ci-deploy" if single else f"{number} tokens",
         "hazards": [{"fatal": False, "tokens": 1, **each} for each in proposal["hazards"]],
         "forbidden": fatal,
+        "not_done": {
+            "title": f"NOT {DONE[request['verb']]}",
+            "why": "Open the console, and end it there.",
+            "instead": ["revoke"],
+        }
+        if by_hand
+        else None,
         "second_person": "vault-prod is production" if waits else "",
         "escrow": 2,
         "lines": head + items,
@@ -98,6 +106,12 @@ def answer(request: dict, mode: str) -> dict:
             return {"error": "the journal is full", "hint": "Make room."}
         case "owner":
             return {"says": f"{request['owner']} answers for it now"}
+        case "escrow" if mode == "refuse":
+            told = "no rotation can be planned: there is no key"
+            return {"keys": 0, "says": told, "hint": "ssh-keygen -t ed25519; ssh-add"}
+        case "escrow":
+            told = "a rotation seals its new values to 2 public keys, from the ssh-agent"
+            return {"keys": 2, "says": told, "hint": ""}
         case "start":
             return {"run": request["plan"]}
         case "dependents":

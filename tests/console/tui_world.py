@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from patience import HANG
 from textual.pilot import Pilot
 
 from backends.contract import (
@@ -29,6 +30,8 @@ from backends.contract import (
 from backends.errors import Forbidden, NotFound
 from backends.model import (
     AuditEvent,
+    Covers,
+    EventClass,
     EvidenceLevel,
     Found,
     Gap,
@@ -43,6 +46,7 @@ from backends.model import (
     never,
     not_permitted,
     not_tracked,
+    use,
 )
 from console.contact import Contact
 from console.inventory.sync import Syncer
@@ -99,6 +103,7 @@ class Still(Backend):
                     rotation=Rotation.CREATE_RETIRE,
                     propagation=timedelta(seconds=0),
                     ceiling=EvidenceLevel.REFUSED,
+                    covers=Covers.BOTH,
                 ),
             ),
             unlistable=("batch tokens",),
@@ -180,6 +185,7 @@ def vault() -> Still:
             id=f"e{number}",
             at=ago(minutes=3 + 47 * number),
             action="GET secret/data/ci/npm",
+            sort=use("denied" if number == 4 else "ok"),
             outcome="denied" if number == 4 else "ok",
             token=ref,
             actor="jenkins-ci",
@@ -193,6 +199,7 @@ def vault() -> Still:
             id="h",
             at=ago(minutes=1),
             action=HOSTILE,
+            sort=EventClass.USE,
             token=tokens[3].ref,
             actor=HOSTILE,
             source=HOSTILE,
@@ -304,7 +311,7 @@ async def settled(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
-async def until(pilot: Pilot[None], true: Callable[[], bool], seconds: float = 8.0) -> None:
+async def until(pilot: Pilot[None], true: Callable[[], bool], seconds: float = HANG) -> None:
     """Wait for a condition; the time only bounds a failure."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):

@@ -16,7 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PATIENCE = 30.0
+from patience import HANG
+
+PATIENCE = HANG
 CANARY = "hvs.CANARY-" + "f00d" * 6
 """Stands for a secret: it must never reach a terminal or a report."""
 

@@ -38,11 +38,11 @@ def test_sixteen_colours_are_enough(home) -> None:
         opened(terminal)
         terminal.press(b"L")
         terminal.shown("! LEAK of tok_live")
-        terminal.press(b"\t\x1b[Cj")
+        terminal.press(b"\x1b[C\x1b[Cj")
         terminal.shown("reached: ")
         terminal.press(b"\x1b[D\x1b[D")
         terminal.shown("LEAK")
-        terminal.press(b"g")
+        terminal.press(b"*")
         terminal.shown("�]52;c")
         assert not WIDE.search(terminal.out)
         assert b"\x1b]52" not in terminal.out
@@ -67,7 +67,7 @@ def test_a_narrow_locale_gets_edges_in_ascii(home) -> None:
 def test_a_key_repaints_what_changed_and_idling_nothing(home, size, most) -> None:
     with Terminal(home, size=size) as terminal:
         opened(terminal)
-        terminal.press(b"\t\t")
+        terminal.press(b"\x1b[C\x1b[C")
         terminal.quiet(0.6)
         costs = []
         for _ in range(8):

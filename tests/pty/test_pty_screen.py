@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import HANG
 from pty_screen import CANARY, Terminal
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "console"))
@@ -71,7 +72,7 @@ def test_a_terminal_that_goes_away_ends_the_process_even_when_no_signal_tells(ho
         terminal.shown("job-00")
         os.close(terminal.slave)
         os.close(terminal.master)
-        assert terminal.process.wait(timeout=30) != 0
+        assert terminal.process.wait(timeout=HANG) != 0
 
 
 @pytest.mark.parametrize("where", ["key", "callback", "drawing"])

@@ -45,10 +45,10 @@ def test_what_it_did_since_the_leak_in_sixteen_colours(place: Path) -> None:
     with Terminal(place, environ=SIXTEEN) as terminal:
         opened(terminal)
         leak = (tui_world.NOW - timedelta(hours=20)).strftime("%Y-%m-%dT%H:%MZ")
-        terminal.press(b"L" + leak.encode() + b"\r")
+        terminal.press(b"@" + leak.encode() + b"\r")
         terminal.shown("Used 338 times since the leak")
         terminal.shown("AFTER REVOKE")
-        terminal.press(b"l")
+        terminal.press(b"(")
         terminal.shown("! the leak, as given")
         # A timeline that a terminal of sixteen colours can show: no other colour is asked for.
         assert not re.search(rb"\x1b\[[0-9;]*[34]8;[25];", terminal.out)

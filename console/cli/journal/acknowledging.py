@@ -20,7 +20,8 @@ def acknowledge(chosen: argparse.Namespace) -> int:
     from console.journal.entry import ID
     from console.journal.lock import Busy, only_one
     from console.response.locks import lock_of
-    from console.response.signing import Desk, settings_of
+    from console.response.rules import Rules
+    from console.response.signing import Desk
 
     where = paths(chosen.home)
     with place.looking(chosen) as (_, store):
@@ -37,7 +38,8 @@ def acknowledge(chosen: argparse.Namespace) -> int:
             ) from None
         journal = held.enter_context(opening.journal(where))
         found = Found(chosen.found)
-        session = Desk(settings_of(where)).session(journal, chosen.reason, entry.incident)
+        rules = Rules.now(where)
+        session = Desk(rules.journal).session(journal, rules, chosen.reason, entry.incident)
         written = settled(journal, entry, chosen.reason, found, session.sign_statement)
         waiting = len(journal.open_intents())
     if chosen.json:

@@ -7,6 +7,7 @@ import getpass
 import json
 import sys
 
+from backends.model import Secret
 from console.cli import output
 from console.errors import Exit, UsageError
 
@@ -15,9 +16,23 @@ MAX_TEXT = 4096
 
 def init_postgres(chosen: argparse.Namespace) -> int:
     """Make the tables. Neither the administrator's string nor its password is kept."""
-    from backends.model import Secret
     from console.journal.postgres import SCHEMA, init
 
+    init(administrator("token-console journal init-postgres ROLE"), chosen.role)
+    if chosen.json:
+        print(json.dumps({"schema": SCHEMA, "role": chosen.role}))
+    else:
+        output.line(f"schema {SCHEMA}: made; {chosen.role} may append and read")
+        output.note("Put that role's connection string into [journal]; then: journal doctor.")
+    return Exit.OK
+
+
+def administrator(command: str) -> Secret:
+    """The administrator's connection string, from standard input or typed unseen.
+
+    Raises:
+        UsageError: there is none.
+    """
     if sys.stdin.isatty():
         text = getpass.getpass("administrator's connection string (not shown): ")
     else:
@@ -26,12 +41,6 @@ def init_postgres(chosen: argparse.Namespace) -> int:
     if not text or len(text) > MAX_TEXT:
         raise UsageError(
             "there is no connection string on standard input",
-            "pass show pg-admin | token-console journal init-postgres ROLE",
+            f"pass show pg-admin | {command}",
         )
-    init(Secret(text), chosen.role)
-    if chosen.json:
-        print(json.dumps({"schema": SCHEMA, "role": chosen.role}))
-    else:
-        output.line(f"schema {SCHEMA}: made; {chosen.role} may append and read")
-        output.note("Put that role's connection string into [journal]; then: journal doctor.")
-    return Exit.OK
+    return Secret(text)

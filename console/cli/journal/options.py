@@ -51,7 +51,7 @@ def _reading(command: Command, number: Callable[[str], int]) -> None:
     list_.add_argument("--limit", type=number, default=50)
     list_.add_argument("--before", type=number, metavar="N", help="only entries below number N")
     list_.add_argument("--kind", help="only of this kind, such as plan, intent, outcome")
-    list_.add_argument("--handle", help="only about the token with this handle")
+    list_.add_argument("--handle", help="only about this token: handle, BACKEND/NAME, id or name")
     _file(list_)
     _json(list_, "the entries as they are stored, byte for byte")
 
@@ -102,6 +102,19 @@ def _checking(command: Command) -> None:
     )
     _file(verify)
     _json(verify, "one finding a line, and the result last")
+
+    rebuild = command(
+        "rebuild",
+        "make tree, checkpoints, indexes and triggers anew where they were damaged or changed",
+        "token-console journal rebuild --reason 'the disk lost a block' --pin /mnt/usb/journal.pin",
+        "journal.rebuilding:rebuild",
+    )
+    rebuild.add_argument("--reason", required=True, help="why; it goes into the journal")
+    rebuild.add_argument(
+        "--pin", action="append", default=[], type=Path, metavar="FILE",
+        help="a checkpoint that was kept elsewhere, where the newest one here is lost",
+    )  # fmt: skip
+    _json(rebuild)
 
     doctor = command(
         "doctor",

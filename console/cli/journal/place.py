@@ -9,12 +9,10 @@ from pathlib import Path
 
 from console import settings
 from console.errors import UsageError
+from console.journal.files import text_of as text_of
 from console.journal.read import Entry, JournalView, select
 from console.journal.store import Reader
 from console.settings import JournalSettings, Paths, paths
-
-MAX_TEXT = 256 * 1024
-"""Bytes of a key or a policy that are read."""
 
 
 def configured(where: Paths) -> JournalSettings:
@@ -77,21 +75,6 @@ def one(store: Reader, wanted: str) -> Entry:
             f"the journal has no entry {wanted[:60]}", "See: token-console journal list."
         )
     return found[0]
-
-
-def text_of(path: Path) -> str:
-    """A small text file. Raises ``UsageError``."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_TEXT + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    if len(data) > MAX_TEXT:
-        raise UsageError(f"{path} is too large")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not text") from None
 
 
 def vkey_of(given: str) -> str:

@@ -14,9 +14,12 @@ from typing import Any
 import msgspec
 
 from console.cli import output
+from console.cli.inventory import one as named
+from console.cli.inventory import opened
 from console.cli.journal.place import looking, one
 from console.errors import Exit, UsageError
-from console.journal.entry import SchemaError
+from console.inventory.terms import HANDLE
+from console.journal.entry import Kind, SchemaError
 from console.journal.read import Entry
 from console.settings import paths
 from console.text import stamp
@@ -26,19 +29,33 @@ MAX_SECRET = 64 * 1024
 
 def list_(chosen: argparse.Namespace) -> int:
     """List the entries; exit 1 where the chain is broken, 3 where a call is open."""
+    if chosen.kind and chosen.kind not in set(Kind):
+        known = ", ".join(sorted(Kind))
+        raise UsageError(f"no entry is of the kind {chosen.kind!r}", f"Known: {known}.")
+    handle = _handle(chosen) if chosen.handle else chosen.handle
     with looking(chosen) as (view, _):
         whole, problem = view.check()
         waiting = view.open_intents()
         entries = (
             waiting
             if chosen.open
-            else view.entries(chosen.limit, chosen.before, chosen.kind, handle=chosen.handle)
+            else view.entries(chosen.limit, chosen.before, chosen.kind, handle=handle)
         )
         _print(entries, as_json=chosen.json)
         output.note(f"{view.count():,} entries, {len(waiting)} open, " + (problem or "chain whole"))
     if not whole:
         return Exit.FAILED
     return Exit.PARTIAL if chosen.open and waiting else Exit.OK
+
+
+def _handle(chosen: argparse.Namespace) -> str:
+    """The whole handle: as given, since a journal outlives the inventory, or of whom it names."""
+    given = str(chosen.handle)
+    where = paths(chosen.home)
+    if HANDLE.fullmatch(given) or not where.inventory.exists():
+        return given
+    with opened(where) as inventory:
+        return named(inventory, given).handle
 
 
 def show(chosen: argparse.Namespace) -> int:

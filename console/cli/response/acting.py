@@ -25,8 +25,9 @@ from console.cli.response.place import (
 from console.cli.response.planning import Wanted, as_json, make
 from console.errors import Exit
 from console.journal import opening
-from console.response import approval, report, runner, second
-from console.response.plan import Plan, refuse_fatal
+from console.response import approval, not_done, report, runner, second
+from console.response.plan import Plan
+from console.response.rules import Rules
 from console.response.signing import Desk
 
 
@@ -37,26 +38,30 @@ def run(chosen: argparse.Namespace) -> int:
         handle = one(inventory, chosen.token).handle
     old = secret_from_stdin() if chosen.secret_stdin else None
     plan = make(Wanted.of(chosen, (handle,)), here, old, settle=not chosen.dry_run)
-    if chosen.json and chosen.dry_run:
+    card = not_done.not_done(plan)
+    if chosen.json and (chosen.dry_run or card is not None):
         print(as_json(plan))
     elif not chosen.json:
-        for line in report.plan_lines(plan):
+        told = report.plan_lines(plan, second=Rules(here.settings).second_person(plan))
+        for line in told if card is None else card.lines():
             output.line(line)
     if chosen.dry_run:
         return Exit.OK
-    refuse_fatal(plan)
-    if plan.only.by_hand:
-        output.note("there is no call for this: the card above says what a person has to do")
+    if card is not None:
+        # There is no call: nothing to confirm, and nothing that could look like an approval.
+        return Exit.FAILED
+    not_done.refuse(plan)
     given = ask_answers(plan, chosen.answer)
     typed = ask_word(plan, chosen.confirm)
     desk = Desk(here.settings.journal)
     with opening.journal(here.paths) as journal:
         if chosen.break_glass:
-            second.break_glass(plan, journal, chosen.break_glass)
+            second.break_glass(plan, journal, here.paths, chosen.break_glass, desk)
         approval.approve(plan, journal, here.paths, typed, given, desk)
         told_signature(desk, here.settings)
-        if plan.second_person and not chosen.break_glass:
-            return _wait_for_second(plan, as_json_=chosen.json)
+        needed = Rules.now(here.paths).second_person(plan)
+        if needed and not chosen.break_glass:
+            return _wait_for_second(plan, needed, as_json_=chosen.json)
     secrets = {handle: old} if old is not None else {}
     return _start(plan, here, desk, secrets, chosen)
 
@@ -75,10 +80,10 @@ def _start(
         return watching.follow(board, view, here.paths, as_json=chosen.json)
 
 
-def _wait_for_second(plan: Plan, *, as_json_: bool) -> int:
+def _wait_for_second(plan: Plan, needed: str, *, as_json_: bool) -> int:
     name = report.short(plan.id)
     if as_json_:
         print(as_json(plan))
-    output.note(f"approved; nothing is sent before a second person approves: {plan.second_person}")
+    output.note(f"approved; nothing is sent before a second person approves: {needed}")
     output.note(f"they: token-console approve {name}   then: token-console run start {name}")
     return Exit.PARTIAL

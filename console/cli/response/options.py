@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from console.cli.words import ID
+
 VERBS = {
     "contain": "make one token useless, so that it can be undone",
     "restore": "undo a contain: put back exactly what was there",
@@ -32,7 +34,11 @@ def add(
             "response.acting:run",
         )
         made.set_defaults(verb=verb)
-        made.add_argument("token", metavar="ID", help="handle, BACKEND/ID, id or unique name")
+        made.add_argument(
+            "token",
+            metavar="ID",
+            help=ID,
+        )
         _planning(made, rotates=verb == "rotate")
         made.add_argument("--dry-run", action="store_true", help="show the exact calls, send none")
         _confirming(made)
@@ -45,7 +51,11 @@ def add(
         "response.planning:run",
     )
     plan.add_argument("verb", choices=list(VERBS))
-    plan.add_argument("query", nargs="*", help="as for list; quote < and > for the shell")
+    plan.add_argument(
+        "query",
+        nargs="*",
+        help="as for list, with free words in name, id, owner and principal only; quote < and >",
+    )
     plan.add_argument(
         "--token", action="append", default=[], metavar="ID", help="this token too; repeat it"
     )
@@ -141,6 +151,10 @@ def _running(made: Callable[..., argparse.ArgumentParser], positive: Callable[[s
         return parser
 
     listed = made("list", "list the runs", "token-console run list", "response.running:list_")
+    listed.add_argument(
+        "--all", action="store_true", help="also plans that were never approved, or never begun"
+    )
+    listed.add_argument("--approved", action="store_true", help="only what was approved")
     listed.add_argument("--json", action="store_true")
     start = about("start", "start or go on with a run; it outlives this terminal", "start 5c1f02aa")
     start.add_argument("--no-watch", action="store_true", help="do not stay to watch it")

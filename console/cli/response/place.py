@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from backends.model import Secret
 from console import settings
-from console.cli import output
+from console.cli import asking, output
 from console.errors import UsageError
 from console.journal import opening
 from console.journal.read import JournalView
@@ -59,12 +59,12 @@ def ask_word(plan: Plan, given: str | None) -> str:
     """What the responder typed to confirm. Raises ``UsageError`` where nobody is there."""
     if given is not None:
         return given
-    if not sys.stdin.isatty():
+    typed = _asked(f"type {plan.typed_word} to go on, anything else to stop")
+    if typed is None:
         raise UsageError(
             "nobody is there to confirm", f"Say what you mean: --confirm '{plan.typed_word}'"
         )
-    output.note(f"type {plan.typed_word} to go on, anything else to stop")
-    return input("> ")
+    return typed
 
 
 def ask_answers(plan: Plan, given: list[str]) -> dict[str, str]:
@@ -78,17 +78,25 @@ def ask_answers(plan: Plan, given: list[str]) -> dict[str, str]:
         code = raised.hazard.code
         if code in found:
             continue
-        if not sys.stdin.isatty():
+        typed = _asked(
+            f"{code}: {raised.hazard.text}", "why may it go on all the same? (nothing: stop)"
+        )
+        if typed is None:
             raise UsageError(
                 f"the hazard {code} wants an answer: {raised.hazard.text}",
                 f"Say why it may go on: --answer {code}='...'",
             )
-        output.note(f"{code}: {raised.hazard.text}")
-        output.note("why may it go on all the same? (nothing: stop)")
-        found[code] = input("> ")
-        if not found[code].strip():
+        if not typed.strip():
             raise UsageError("stopped at a hazard; nothing was sent")
+        found[code] = typed
     return found
+
+
+def _asked(*told: str) -> str | None:
+    try:
+        return asking.ask(*told)
+    except EOFError:
+        raise UsageError("the terminal ended before an answer; nothing was sent") from None
 
 
 def secret_from_stdin() -> Secret:

@@ -21,12 +21,21 @@ from console.cli.response.place import (
     secret_from_stdin,
     told_signature,
 )
-from console.errors import Exit, PlanRefused, UsageError
+from console.errors import Exit, UsageError
 from console.inventory import export
+from console.inventory import query as queries
 from console.journal import opening
-from console.response import approval, gathering, planfile, report, runner, second
-from console.response.plan import Mode, Plan, refuse_fatal
+from console.response import (
+    approval,
+    gathering,
+    not_done,
+    places,
+    report,
+    second,
+)
+from console.response.plan import Mode, Plan
 from console.response.recover import recover
+from console.response.rules import Rules
 from console.response.signing import Desk
 
 if TYPE_CHECKING:
@@ -50,7 +59,7 @@ class Wanted(NamedTuple):
     def of(cls, chosen: argparse.Namespace, handles: tuple[str, ...], query: str = "") -> Self:
         sinks = tuple(getattr(chosen, "to", ()))
         if getattr(chosen, "show", False):
-            sinks = (*sinks, runner.SHOW)
+            sinks = (*sinks, places.SHOW)
         return cls(
             verb=Verb(chosen.verb),
             handles=handles,
@@ -69,22 +78,39 @@ def run(chosen: argparse.Namespace) -> int:
     query = " ".join(chosen.query)
     if not query and not chosen.token:
         raise UsageError("no tokens are named", "Give a query, or --token ID.")
+    # Refused before a value is asked for, or any system.
+    queries.scope(query)
     with opened(here.paths) as inventory:
         handles = tuple(one(inventory, wanted).handle for wanted in chosen.token)
     old = secret_from_stdin() if chosen.secret_stdin else None
     plan = make(Wanted.of(chosen, handles, query), here, old, settle=not chosen.dry_run)
-    if not chosen.dry_run:
-        planfile.save(plan, here.paths)
+    card = not_done.not_done(plan)
+    refused = card is not None or all(item.fatal for item in plan.items)
+    if not chosen.dry_run and not refused:
+        keep(plan, here)
     if chosen.json:
         print(as_json(plan))
-        return Exit.OK
-    for line in report.call_lines(plan) if chosen.calls else report.plan_lines(plan):
+        return Exit.FAILED if refused and not chosen.dry_run else Exit.OK
+    needed = Rules(here.settings).second_person(plan)
+    told = report.plan_lines(plan, second=needed)
+    lines = report.call_lines(plan) if chosen.calls else told
+    for line in lines if card is None else card.lines():
         output.line(line)
+    if card is not None and not chosen.dry_run:
+        return Exit.FAILED
     if not chosen.dry_run:
+        # A plan of which nothing may be done is not kept: nobody can approve it.
+        not_done.refuse(plan)
         name = report.short(plan.id)
         output.note(f"kept as {plan.id}; nothing was sent")
         output.note(f"to go on: token-console approve {name} --confirm '{plan.typed_word}'")
     return Exit.OK
+
+
+def keep(plan: Plan, here: Place) -> None:
+    """Keep the plan for its approval, bound by the journal from now on."""
+    with opening.journal(here.paths) as journal:
+        approval.keep(plan, journal, here.paths)
 
 
 def make(wanted: Wanted, here: Place, old: Secret | None = None, *, settle: bool = True) -> Plan:
@@ -144,37 +170,37 @@ def approve(chosen: argparse.Namespace) -> int:
     here = place(chosen)
     plan = find(chosen.plan, here.paths)
     desk = Desk(here.settings.journal)
+    needed = Rules(here.settings).second_person(plan)
     with opening.journal(here.paths) as journal:
+        # What is shown is what was made: a file that was changed since is not read out.
+        with approval.noted(plan, journal, "an approval"):
+            plan = approval.made(plan.id, journal, here.paths)
         first = journal.get(plan.id) is None
         if not chosen.json:
-            for line in report.plan_lines(plan):
+            for line in report.plan_lines(plan, second=needed):
                 output.line(line)
         if first:
-            refuse_fatal(plan)
+            not_done.refuse(plan)
             if chosen.break_glass:
-                second.break_glass(plan, journal, chosen.break_glass)
+                second.break_glass(plan, journal, here.paths, chosen.break_glass, desk)
             given = ask_answers(plan, chosen.answer)
             entry = approval.approve(
                 plan, journal, here.paths, ask_word(plan, chosen.confirm), given, desk
             )
+        elif chosen.break_glass:
+            approval.approved(plan.id, journal, here.paths)
+            approval.typed(plan, ask_word(plan, chosen.confirm))
+            entry = second.break_glass(plan, journal, here.paths, chosen.break_glass, desk)
         else:
-            approval.read(plan.id, journal, here.paths)
-            if not plan.second_person:
-                raise PlanRefused(
-                    "the plan was approved before, and wants no second person",
-                    f"Start it: token-console run start {report.short(plan.id)}",
-                )
-            ask = ask_word(plan, chosen.confirm)
-            if ask.strip() != plan.typed_word:
-                raise PlanRefused("that is not what was asked for", f"Type: {plan.typed_word}")
-            entry = second.approve(plan, journal, here.paths, chosen.reason, desk)
+            word = ask_word(plan, chosen.confirm)
+            entry = second.approve(plan, journal, here.paths, word, chosen.reason, desk)
         told_signature(desk, here.settings)
     if chosen.json:
         print(export.dumps({"plan": plan.id, "entry": entry.id, "says": entry.sentence}))
     else:
         output.line(entry.sentence)
-    if first and plan.second_person and not chosen.break_glass:
-        output.note(f"a second person is needed before it starts: {plan.second_person}")
+    if first and needed and not chosen.break_glass:
+        output.note(f"a second person is needed before it starts: {needed}")
     else:
         output.note(f"to start it: token-console run start {report.short(plan.id)}")
     return Exit.OK
@@ -183,4 +209,7 @@ def approve(chosen: argparse.Namespace) -> int:
 def as_json(plan: Plan) -> str:
     """The plan for a script: the same bytes mean the same plan."""
     told = msgspec.to_builtins(plan, builtin_types=(), str_keys=True)
-    return export.dumps({**told, "typed_word": plan.typed_word})
+    card = not_done.not_done(plan)
+    word = "" if card is not None else plan.typed_word
+    more = {"title": card.title, "why": card.why, "instead": card.commands} if card else None
+    return export.dumps({**told, "typed_word": word, "not_done": more})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import getpass
 import json
 import sys
@@ -13,21 +12,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backends.model import Secret
-from console.cli import output
+from console.cli import asking, output
 from console.cli.response import planning, watching
 from console.cli.response.place import Place, find, place, told_signature
 from console.cli.response.place import watching as watched
-from console.errors import ConsoleError, Exit, UsageError
+from console.errors import Exit, UsageError
 from console.inventory import export
 from console.journal import opening
 from console.journal.describe import Entry
 from console.journal.log import Journal
-from console.response import approval, control, planfile, report, runner, second
+from console.response import (
+    approval,
+    control,
+    listing,
+    planfile,
+    report,
+    runner,
+    second,
+    service,
+    verdict,
+)
 from console.response import escrow as sealed
 from console.response.board import Board
-from console.response.folding import fold
+from console.response.listing import Wanted
 from console.response.locks import alive
 from console.response.plan import Plan
+from console.response.rules import Rules
 from console.response.signing import Desk
 
 MAX_SECRETS = 16 * 1024 * 1024
@@ -35,15 +45,21 @@ MAX_SECRETS = 16 * 1024 * 1024
 
 def list_(chosen: argparse.Namespace) -> int:
     """Every plan that is kept, newest first, and how far its run is."""
-    here = place(chosen)
-    told = []
+    here, now = place(chosen), time.time()
+    wanted = Wanted.ALL if chosen.all else Wanted.RUNS if chosen.approved else Wanted.LATELY
+    told, hidden = [], 0
     with opening.view(here.paths) as view:
         for path in sorted(here.paths.plans.glob("*.json"), reverse=True):
             plan = planfile.load(path.stem, here.paths)
             board = Board(plan)
             board.feed(view.of_plan(plan.id))
-            approved = view.get(plan.id) is not None
-            told.append((plan, board, approved, alive(plan.id, here.paths)))
+            if not listing.shown(board, wanted, now):
+                hidden += 1
+                continue
+            told.append((plan, board, alive(plan.id, here.paths)))
+    rules = Rules.now(here.paths)
+    if words := listing.hidden_words(hidden, "run list --all"):
+        output.note(words)
     if chosen.json:
         rows = [
             {
@@ -52,16 +68,20 @@ def list_(chosen: argparse.Namespace) -> int:
                 "incident": plan.incident,
                 "tokens": board.total,
                 "states": board.sums(),
-                "approved": approved,
+                "approved": bool(board.approved),
                 "running": living,
-                "standing": report.standing(board),
+                "standing": report.standing(
+                    board, working=living, needed=rules.second_person(plan)
+                ),
+                "old_values": _counts(board, now),
+                "cannot_close": board.may_close(now),
             }
-            for plan, board, approved, living in told
+            for plan, board, living in told
         ]
         print(export.dumps(rows))
         return Exit.OK
     output.table(
-        ["RUN", "MADE", "VERB", "TOKENS", "LEFT", "FAILED", "STATE", "WHY"],
+        ["RUN", "MADE", "VERB", "TOKENS", "LEFT", "FAILED", "STATE", "OLD VALUES", "WHY"],
         [
             [
                 report.short(plan.id),
@@ -70,23 +90,27 @@ def list_(chosen: argparse.Namespace) -> int:
                 f"{board.total:,}",
                 f"{board.sums()['left']:,}",
                 f"{board.sums()['failed']:,}",
-                _state(board, approved=approved, living=living),
+                _state(board, living=living, needed=rules.second_person(plan)),
+                verdict.summary(plan, board.rows.values(), now) if board.approved else "",
                 plan.reason,
             ]
-            for plan, board, approved, living in told
+            for plan, board, living in told
         ],
-        [8, 16, 10, 9, 9, 9, 22, 60],
+        [8, 16, 10, 9, 9, 9, 22, 120, 60],
     )
     return Exit.OK
 
 
-def _state(board: Board, *, approved: bool, living: bool) -> str:
-    if not approved:
-        return "not approved"
-    standing = report.standing(board)
-    if standing == "running" and not living:
-        return "stopped: run start"
-    return standing
+def _state(board: Board, *, living: bool, needed: str) -> str:
+    standing = report.standing(board, working=living, needed=needed)
+    return {"stopped": "stopped: run start", "second person": "waits for a second"}.get(
+        standing, standing
+    )
+
+
+def _counts(board: Board, now: float) -> dict[str, int]:
+    rows = board.rows.values()
+    return {what.value: count for what, count in verdict.counts(rows, now).items()}
 
 
 def start(chosen: argparse.Namespace) -> int:
@@ -97,8 +121,9 @@ def start(chosen: argparse.Namespace) -> int:
     desk = Desk(here.settings.journal)
     with opening.journal(here.paths) as journal:
         approval.approved(plan.id, journal, here.paths)
-        second.check(plan, journal, here.settings.journal, here.settings.response)
-        desk.session(journal, plan.reason, plan.incident)
+        rules = Rules.now(here.paths)
+        second.check(plan, journal, rules)
+        desk.session(journal, rules, plan.reason, plan.incident)
         told_signature(desk, here.settings)
     runner.start(plan.id, here.paths, desk.current, secrets)
     if chosen.no_watch:
@@ -129,30 +154,18 @@ def watch(chosen: argparse.Namespace) -> int:
 
 def show(chosen: argparse.Namespace) -> int:
     """Every token of a run."""
-    here = place(chosen)
+    here, now = place(chosen), time.time()
     plan = find(chosen.run_id, here.paths)
     with watched(plan, here.paths) as (board, view):
-        rows = watching.items(board)
         if chosen.json:
-            told = watching.summary(board, view, time.time())
-            print(export.dumps({**told, "items": rows}))
+            told = watching.summary(board, view, here.paths, now)
+            print(export.dumps({**told, "items": watching.items(board, now)}))
         else:
             output.line(report.equation(board))
-            output.table(
-                ["ITEM", "TOKEN", "BACKEND", "STATE", "EVIDENCE", "SAYS"],
-                [
-                    [
-                        str(row["item"]),
-                        str(row["name"] or row["id"]),
-                        str(row["backend"]),
-                        str(row["state"]),
-                        f"{row['evidence']} {report.LEVELS[int(str(row['evidence']))]}",
-                        str(row["says"]),
-                    ]
-                    for row in rows
-                ],
-                [6, 32, 16, 9, 10, 100],
-            )
+            for row in board.rows.values():
+                level = f"{row.level} {report.LEVELS[row.level]}"
+                output.line(f"{row.item.number:>4}. {report.name(row.item)}: {row.state}, {level}")
+                watching.say(verdict.of(row, now).line, "      ")
     return Exit.OK
 
 
@@ -162,10 +175,12 @@ def report_(chosen: argparse.Namespace) -> int:
     plan = find(chosen.run_id, here.paths)
     with watched(plan, here.paths) as (board, view):
         if chosen.json:
-            print(export.dumps(watching.summary(board, view, time.time())))
+            print(export.dumps(watching.summary(board, view, here.paths, time.time())))
         else:
-            for line in report.situation(board):
-                output.line(line)
+            living = listing.working(board.plans, here.paths)
+            needed = Rules.now(here.paths).second_person(plan)
+            for line in report.situation(board, working=living, needed=needed):
+                watching.say(line)
     return Exit.OK
 
 
@@ -210,8 +225,7 @@ def except_(chosen: argparse.Namespace) -> int:
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
 
     def act(plan: Plan, journal: Journal) -> Entry:
-        number = int(chosen.item) if chosen.item.isdigit() else 0
-        late = "" if number else chosen.item
+        number, late = control.which(plan, chosen.item)
         return control.except_(plan, journal, chosen.reason, number, chosen.owner, until, late=late)
 
     return _decide(chosen, act)
@@ -221,16 +235,17 @@ def close(chosen: argparse.Namespace) -> int:
     """Close a run of which nothing is left."""
     here = place(chosen)
     plan = find(chosen.run_id, here.paths)
-
-    def act(plan: Plan, journal: Journal) -> Entry:
-        board = fold(plan, here.paths, journal)
-        return control.close(plan, journal, chosen.reason, board=board)
-
-    done = _decide(chosen, act)
-    with contextlib.suppress(ConsoleError, OSError):
-        # What is delivered and proved needs no sealed copy any more.
-        sealed.discard(here.paths, plan.id)
-    return done
+    with opening.journal(here.paths) as journal:
+        closed = service.close(plan, here.paths, journal, chosen.reason)
+    if chosen.json:
+        entry = closed.entry
+        told = {"plan": plan.id, "entry": entry.id, "says": entry.sentence, "also": closed.also}
+        print(export.dumps(told))
+    else:
+        output.line(closed.entry.sentence)
+        for words in closed.also:
+            watching.say(words, "  ")
+    return Exit.OK
 
 
 def extend(chosen: argparse.Namespace) -> int:
@@ -253,11 +268,11 @@ def extend(chosen: argparse.Namespace) -> int:
         extends=plan.id,
     )
     more = planning.make(wanted, here)
-    planfile.save(more, here.paths)
+    planning.keep(more, here)
     if chosen.json:
         print(planning.as_json(more))
         return Exit.OK
-    for line in report.plan_lines(more):
+    for line in report.plan_lines(more, second=Rules(here.settings).second_person(more)):
         output.line(line)
     output.note(f"kept as {more.id}; to go on: token-console approve {report.short(more.id)}")
     return Exit.OK
@@ -275,7 +290,7 @@ def escrow(chosen: argparse.Namespace) -> int:
         )
     identity = Path(chosen.identity).expanduser()
     passphrase = None
-    if sys.stdin.isatty() and sys.stderr.isatty():
+    if asking.somebody():
         typed = getpass.getpass("passphrase of the key (nothing if it has none): ")
         passphrase = Secret(typed) if typed else None
     value = sealed.unseal(kept[-1], identity, passphrase)

@@ -10,11 +10,13 @@ from console.cli import output
 from console.errors import Exit
 from console.inventory import export
 from console.journal.read import JournalView
-from console.response import report
+from console.response import listing, report
+from console.response import verdict as verdicts
 from console.response.board import Board
 from console.response.folding import refresh
 from console.response.locks import alive
 from console.response.plan import Item
+from console.response.rules import Rules
 from console.settings import Paths
 
 PAUSE = 0.1
@@ -41,7 +43,7 @@ def follow(
     runner goes on climbing the evidence; ``patience`` is for how many seconds that is
     watched too, where a probe was agreed to and a refusal can still come.
     """
-    show = _one(board, view) if len(board.rows) == 1 else _many(board)
+    show = _one(board, view) if len(board.rows) == 1 else _many(board, where)
     through = 0.0
     while True:
         # Asked before the last look, so that what a runner wrote at its end is seen.
@@ -53,6 +55,9 @@ def follow(
         wait = SETTLED
         if board.sums()["left"]:
             wait = min(max(map(_window, board.plan.items)), PATIENCE)
+        elif verdicts.waiting(board.rows.values(), now):
+            # As declared, values may still work: a run is not over by an answer alone.
+            wait = PATIENCE
         elif board.plan.probe and any(not row.refused for row in board.rows.values()):
             wait = patience
         settled = not calling and now - through >= wait
@@ -63,11 +68,15 @@ def follow(
             break
         time.sleep(PAUSE)
     if as_json:
-        print(export.dumps(summary(board, view, now)))
-    elif running:
+        print(export.dumps({**summary(board, view, where, now), "items": items(board, now)}))
+    elif len(board.rows) == 1:
+        # Last, and whole: what is known now, whatever each call was answered.
+        for line in report.old_values(board, now):
+            say(line)
+    if not as_json and running:
         name = report.short(board.plan.id)
         output.note(f"the evidence is climbed on; see: token-console run report {name}")
-    return verdict(board)
+    return verdict(board, now)
 
 
 def _window(item: Item) -> float:
@@ -75,8 +84,8 @@ def _window(item: Item) -> float:
     return LEAST + (item.propagation.total_seconds() if item.propagation else 0.0)
 
 
-def verdict(board: Board) -> int:
-    """0: every token is dealt with; 1: some failed; 3: some are not known to be."""
+def verdict(board: Board, now: float) -> int:
+    """0: every token is dealt with; 1: some failed; 3: some are not known to be, or not yet."""
     sums = board.sums()
     if sums["left"]:
         output.error(
@@ -90,23 +99,43 @@ def verdict(board: Board) -> int:
             f"See: token-console run report {report.short(board.plan.id)}",
         )
         return Exit.FAILED
+    if wait := verdicts.waiting(board.rows.values(), now):
+        output.error(
+            f"not over yet: {wait}",
+            f"See: token-console run report {report.short(board.plan.id)}",
+        )
+        return Exit.PARTIAL
     return Exit.OK
 
 
-def summary(board: Board, view: JournalView, now: float) -> dict[str, object]:
+def say(text: str, indent: str = "") -> None:
+    """A result in words, broken at blanks so that no terminal hides its end."""
+    for line in verdicts.wrapped(text, indent) or [""]:
+        output.line(line)
+
+
+def summary(board: Board, view: JournalView, where: Paths, now: float) -> dict[str, object]:
     """The whole board for a script."""
+    working = listing.working(board.plans, where)
+    rows = board.rows.values()
+    needed = Rules.now(where).second_person(board.plan)
     return {
         "plan": board.plan.id,
         "verb": board.plan.verb.value,
         "incident": board.plan.incident,
-        "standing": report.standing(board),
+        "standing": report.standing(board, working=working, needed=needed),
+        "approved_by": board.approved,
+        "second_person": board.second,
+        "old_values": {what.value: n for what, n in verdicts.counts(rows, now).items()},
         "total": board.total,
         "states": board.sums(),
         "evidence": board.evidence(),
-        "lanes": [{**lane._asdict(), "scope": lane.scope} for lane in board.lanes(now)],
+        "lanes": [
+            {**lane._asdict(), "scope": lane.scope} for lane in board.lanes(now, working=working)
+        ],
         "late": [late._asdict() for late in board.late.values()],
         "alarms": board.alarms,
-        "cannot_close": board.may_close(),
+        "cannot_close": board.may_close(now),
         "log": [
             {"kind": entry.kind, "id": entry.id, "says": entry.sentence}
             for entry in (view.of_plan(board.plan.id) if len(board.rows) == 1 else ())
@@ -114,7 +143,7 @@ def summary(board: Board, view: JournalView, now: float) -> dict[str, object]:
     }
 
 
-def items(board: Board) -> list[dict[str, object]]:
+def items(board: Board, now: float) -> list[dict[str, object]]:
     """Every token of the run and where it stands."""
     return [
         {
@@ -129,6 +158,7 @@ def items(board: Board) -> list[dict[str, object]]:
             "evidence": row.level,
             "refused": row.refused,
             "says": row.words,
+            "old_value": verdicts.of(row, now).told(),
             "calls": row.calls,
             "moved": row.moved,
             "owner_of_exception": row.owner,
@@ -144,12 +174,12 @@ def _one(board: Board, view: JournalView) -> Callable[[bool], None]:
         nonlocal seen
         for entry in view.of_plan(board.plan.id, seen):
             seen = entry.seq
-            output.line(f"  {entry.sentence}")
+            say(entry.sentence, "  ")
 
     return show
 
 
-def _many(board: Board) -> Callable[[bool], None]:
+def _many(board: Board, where: Paths) -> Callable[[bool], None]:
     told = 0.0
 
     def show(ended: bool) -> None:
@@ -160,7 +190,10 @@ def _many(board: Board) -> Callable[[bool], None]:
         elif ended or now - told >= EVERY:
             told = now
             output.progress_done()
-            for line in report.situation(board, now) if ended else [report.equation(board)]:
-                output.line(line)
+            living = listing.working(board.plans, where)
+            needed = Rules.now(where).second_person(board.plan)
+            ends = report.situation(board, now, working=living, needed=needed) if ended else []
+            for line in ends or [report.equation(board)]:
+                say(line)
 
     return show

@@ -9,12 +9,19 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from console.journal.ssh import keys
-from console.journal.ssh.errors import AgentBroken, AgentRefused, KeyUnusable, Malformed, NoAgent
+from console.journal.ssh.errors import (
+    AgentBroken,
+    AgentRefused,
+    KeyUnusable,
+    Malformed,
+    NoAgent,
+    SignatureRefused,
+)
 from console.journal.ssh.wire import Reader, string, u32
 
 MAX_FRAME = 256 * 1024
@@ -71,14 +78,16 @@ class SshAgent:
             raise _broken(str(error)) from None
         return found
 
-    def choose(self, wanted: str = "") -> Identity:
+    def choose(self, wanted: str = "", may: Callable[[keys.Key], object] | None = None) -> Identity:
         """The key to sign with: the one with a fingerprint or comment, else the first usable.
 
-        A certificate goes before its plain key, as it says more.
+        A certificate goes before its plain key, as it says more. ``may`` refuses a key by
+        raising ``SignatureRefused``; another one is taken then.
 
         Raises:
             NoAgent: the agent offers no key.
             KeyUnusable: the wanted one is not there, or none can sign here.
+            SignatureRefused: none of those that could sign may; each is named.
         """
         offered = self.identities()
         if not offered:
@@ -88,14 +97,24 @@ class SshAgent:
             )
         problem: KeyUnusable | None = None
         usable: list[tuple[bool, Identity]] = []
+        refused: list[SignatureRefused] = []
         for identity in offered:
             try:
                 key = keys.parse(identity.blob)
             except KeyUnusable as error:
                 problem = problem or error
                 continue
-            if not wanted or wanted in (key.fingerprint, identity.comment):
+            if wanted and wanted not in (key.fingerprint, identity.comment):
+                continue
+            try:
+                if may is not None:
+                    may(key)
                 usable.append((key.certificate is None, identity))
+            except SignatureRefused as error:
+                refused.append(error)
+        if not usable and refused:
+            told = "; ".join(dict.fromkeys(map(str, refused[:5])))
+            raise SignatureRefused(told, refused[0].hint)
         if not usable and wanted:
             raise KeyUnusable(
                 "the ssh-agent has no usable key of the configured name",

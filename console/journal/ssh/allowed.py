@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,10 +38,11 @@ class Line(NamedTuple):
 
 
 class AllowedSigners:
-    """The lines of an allowed_signers file."""
+    """The lines of an allowed_signers file. ``sha256`` is that of the file, in hexadecimal."""
 
-    def __init__(self, lines: Iterable[Line] = ()) -> None:
+    def __init__(self, lines: Iterable[Line] = (), sha256: str = "") -> None:
         self.lines = tuple(lines)
+        self.sha256 = sha256
 
     @classmethod
     def load(cls, path: Path) -> AllowedSigners:
@@ -49,6 +52,11 @@ class AllowedSigners:
                 data = handle.read(MAX_FILE + 1)
             if len(data) > MAX_FILE:
                 raise AllowedSignersError(f"{path} is larger than {MAX_FILE} bytes")
+            if data.startswith(BOM_UTF8):
+                raise AllowedSignersError(
+                    f"{path} begins with a byte-order mark, and ssh-keygen does not read its line",
+                    "Save it as UTF-8 without one.",
+                )
             return cls.parse(data.decode(), str(path))
         except OSError as error:
             raise AllowedSignersError(
@@ -77,7 +85,40 @@ class AllowedSigners:
                     f"{name}, line {number}: {error}",
                     "The format: ssh-keygen(1), ALLOWED SIGNERS.",
                 ) from None
-        return cls(lines)
+        return cls(lines, hashlib.sha256(text.encode()).hexdigest())
+
+    def people(self, key: Key, namespace: str, at: datetime) -> frozenset[str]:
+        """Everybody whose key this is, by every line that allows it: to tell people apart.
+
+        Upper and lower case are one, so that no two spellings become two people.
+
+        Raises:
+            SignatureRefused: the key is not listed for that, or for a pattern instead of a
+                name: then nobody can say whose it is.
+        """
+        self.principal(key, namespace, None, at)
+        found: set[str] = set()
+        for line in self._of(key):
+            if not _judge(line, key, namespace, None, int(at.timestamp()))[0]:
+                continue
+            names = line.principals.split(",")
+            if key.certificate is not None:
+                names = [n for n in key.certificate.principals if matches(n, line.principals)]
+            elif any(set("*?!") & set(name) for name in names):
+                raise SignatureRefused(
+                    f"allowed_signers line {line.number} lists the key {key.fingerprint} for a "
+                    "pattern, which is nobody's name",
+                    "Write whose key it is.",
+                )
+            found.update(name.casefold() for name in names)
+        return frozenset(found)
+
+    def _of(self, key: Key) -> list[Line]:
+        """The lines about a key, or about the authority that certified it."""
+        certificate = key.certificate
+        blob = certificate.ca if certificate is not None else key.blob
+        is_authority = certificate is not None
+        return [line for line in self.lines if line.authority == is_authority and line.blob == blob]
 
     def principal(self, key: Key, namespace: str, principal: str | None, at: datetime) -> str:
         """The name under which this key may sign in a namespace at a moment.
@@ -92,11 +133,7 @@ class AllowedSigners:
         if at.tzinfo is None:
             raise ValueError("a moment without a time zone")
         reason = f"the key {key.fingerprint} is not in allowed_signers"
-        for line in self.lines:
-            if line.authority != (key.certificate is not None) or line.blob != (
-                key.certificate.ca if key.certificate else key.blob
-            ):
-                continue
+        for line in self._of(key):
             found, refusal = _judge(line, key, namespace, principal, int(at.timestamp()))
             if found:
                 return found

@@ -18,6 +18,8 @@ class SignatureMark(
     The other members repeat what the blob says, for people and for queries; a check
     compares them. ``key_fp`` is what ``ssh-keygen -l`` prints, for a certificate that of the
     key in it. ``sk_flags`` is the flags byte of a FIDO key: 1 touched, 4 user verified.
+    ``principal`` is not in the blob: it is by what name allowed_signers listed the key when
+    this was written, and a check with that file compares it. Empty without such a file.
     """
 
     alg: str
@@ -26,6 +28,7 @@ class SignatureMark(
     namespace: str
     cert_principals: tuple[str, ...] = ()
     sk_flags: int | None = None
+    principal: str = ""
 
 
 class SessionMark(
@@ -46,10 +49,10 @@ class SessionMark(
 class Sshd(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """How the login was authenticated, by the file that sshd wrote for it.
+    """How the login was authenticated, as a file of the user's says.
 
-    The file belongs to the user, who could have written another: this tells colleagues
-    apart, and proves nothing against the user whose login it is. A signature does.
+    sshd writes that file as the user (OpenSSH's session.c), who can write another one: this
+    is a claim, and tells nobody from anybody. A signature does.
     """
 
     method: str

@@ -134,8 +134,9 @@ def detail(
     act: bool,
     production: bool,
     mine: Mine = NOTHING,
+    escrow: Line = (),
 ) -> list[Line]:
-    """Everything about one backend."""
+    """Everything about one backend. ``escrow`` says whether new values could be sealed."""
     seen, contact = health(state, now, mine), mine.contact
     lines: list[Line] = []
     title = f" {state.name}" + (" (production)" if production else "")
@@ -163,6 +164,8 @@ def detail(
         skew = f"its clock is {abs(contact.skew_ms) / 1000:.0f} s {ahead} ours: ages may be off"
         lines += block("CLOCK", [(skew, "warn")], width)
     lines += block("WE ARE", _whoami(contact, act), width)
+    if escrow:
+        lines += block("ESCROW", escrow, width)
     lines.append(())
     return lines + _matrix(state.capabilities, width)
 

@@ -8,6 +8,8 @@ from console.tui.lines import Line, block, fit
 GROUPS = ("Act", "Run", "Graph", "Time", "Go", "Find", "Mark", "Sort", "Move")
 SYNTAX = (
     ("ci deploy", "both words, anywhere: name, id, owner, principal, backend, kind, grant"),
+    ("vault-prod/ci", "a backend and a part of the name or id; a whole handle is found too"),
+    ("text:ci", "in name, id, owner or principal only, as a plan takes a free word"),
     ("owner:payments", "the owner; owner:a,b either; owner:none nobody"),
     ("backend: kind: state:", "state:active, disabled, expired, gone, ..."),
     ("used:<30d used:>90d", "last use; also used:never, used:untracked, used:unknown"),

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from backends.model import EvidenceLevel
 from console.journal.read import Entry
 from console.journal.tlog.merkle import leaf_hash
-from console.text import stamp
+from console.text import safe, stamp
 from console.tui import readings
 from console.tui import standing as standing_words
 from console.tui.lines import Line, Part, Role, block, clip, count, fit, wrap
@@ -93,8 +93,11 @@ def detail(entry: Entry, width: int, *, raw: bool, size: int) -> list[Line]:
     for label, value in fields:
         lines += block(label, [(value, "")], width, 10)
     if entry.kind in SIGNED:
-        words: Part = ("by a responder's key", "") if entry.signed else ("no: UNSIGNED", "warn")
+        by = f"by {safe(entry.signer, 120)}'s key" if entry.signer else "by a responder's key"
+        words: Part = (by, "") if entry.signed else ("no: UNSIGNED", "warn")
         lines += block("SIGNED", [words], width, 10)
+    if entry.config:
+        lines += block("CONFIG", [(entry.config, "")], width, 10)
     if raw:
         place = f"entry {entry.seq:,} of a tree of {size:,}, {len(entry.raw):,} bytes"
         lines += block("IN TREE", [(place, "")], width, 10)
@@ -133,7 +136,9 @@ def verification(standing: Standing, now: float, width: int) -> list[Line]:
     """What the last check found, finding by finding, and what to do next."""
     lines: list[Line] = [[(" VERIFICATION", "title")]]
     role: Role
-    state, role = "whole", "good"
+    state, role = f"whole: {standing.verdict}", "good"
+    if standing.remark:
+        state, role = f"whole, but: {standing.verdict}", "bad"
     if standing.word:
         state, role = standing.word, "bad"
     if not standing.checked_at:
@@ -149,6 +154,8 @@ def verification(standing: Standing, now: float, width: int) -> list[Line]:
         fields.append(
             ("SIGNED", count(standing.checkpoints, "checkpoint") + f" by {standing.key}", "")
         )
+        signed = f"{standing.signatures:,} signatures hold, {standing.unsigned:,} are missing"
+        fields.append(("PEOPLE", signed, ""))
         fields.append(("ROOT", standing.root, "dim"))
     for label, text, shown in fields:
         lines += block(label, [(text, shown)], width, 10)

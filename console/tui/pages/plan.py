@@ -39,20 +39,25 @@ def plan_lines(
         bool(steps) and all(step.get("reversible") for step in steps)
     )
     where = f"{plan['verb'].upper()} 1 token on {row.backend}"
+    ends = "reversible" if reversible else "irreversible" if steps else "no call"
     rotates = plan["verb"] == "rotate"
     production = " (production)" if plan.get("production") else ""
     lines: list[Line] = [
         spread(
             [(f" {where}", "bad"), (production, "bad")],
-            [("reversible " if reversible else "irreversible ", "bold")],
+            [(f"{ends} ", "bold")],
             width,
         ),
         *_target(row, consumers, now, width),
     ]
+    if matched := plan.get("matched"):
+        lines[-1:] = [*block("  matched", [(matched, "")], width, 15), ()]
     for hazard in sorted(hazards, key=lambda hazard: not hazard.get("fatal")):
         word = "! NO  " if hazard.get("fatal") else "! STOP"
         lines += block(word, [(hazard["text"], "bad")], width, 8)
-    if hazards:
+    for text in proposal.get("not_known", ()):
+        lines += block("! not known", [(text, "warn")], width, 12)
+    if hazards or proposal.get("not_known"):
         lines.append(())
     for number, step in enumerate(steps):
         call = msgspec.convert(step["call"], Call).line
@@ -66,7 +71,7 @@ def plan_lines(
     dies = ", ".join(proposal.get("collateral", ())) or "nothing that the system tells of"
     also = "  goes with it" if plan["verb"] in ("contain", "restore") else "  dies with it"
     lines += block(also, [(dies, "")], width, 15)
-    takes = proposal.get("takes_effect") or "not known"
+    takes = plan.get("takes_effect") or proposal.get("takes_effect") or "not known"
     lines += block("  takes effect", [(takes, "")], width, 15)
     undo = proposal.get("undo") or "none"
     lines += block("  undo", [(undo, "" if reversible else "bold")], width, 15)

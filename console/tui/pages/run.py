@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from console.response.report import short as short_id
+from console.response.verdict import What
 from console.text import age
 from console.tui import readings
-from console.tui.lines import Line, Part, Role, clip, count, fit, short, spread, width_of
+from console.tui.actions import key
+from console.tui.lines import Line, Part, Role, block, clip, count, fit, short, spread, width_of
 from console.tui.run_reader import Line as Item
 from console.tui.run_reader import Shown, Told
 
@@ -40,8 +42,13 @@ STATES: dict[str, Role] = {
     "closed": "dim", "aborted": "bad", "stopped": "bad", "paused": "warn", "running": "",
     "second person": "warn", "not approved": "dim", "unreadable": "bad",
 }  # fmt: skip
-SAID = {"stopped": "STOPPED: n starts it", "through, not closed": "through: c closes it",
+SAID = {"stopped": f"STOPPED: {key('start')} starts it",
+        "through, not closed": f"through: {key('close')} closes it",
         "second person": "waits for a second person"}  # fmt: skip
+VERDICTS: dict[What, Role] = {
+    What.WORKS: "bad", What.UNDONE: "warn", What.UNKNOWN: "warn", What.RECORDED: "",
+    What.REFUSED: "good",
+}  # fmt: skip
 MOST_OF_A_KIND = 2
 """Lines of one kind of trouble; the rest is counted, and in the list below."""
 
@@ -58,7 +65,10 @@ def heading(run: Shown, now: float, width: int) -> Line:
     right: list[Part] = []
     if run.waves > 1:
         right.append((f"wave {min(run.wave + 1, run.waves)} of {run.waves} · ", "dim"))
-    right.append((SAID.get(run.standing, run.standing), STATES.get(run.standing, "good")))
+    if run.not_over and run.standing.startswith("through"):
+        right.append(("through, not over yet", "warn"))
+    else:
+        right.append((SAID.get(run.standing, run.standing), STATES.get(run.standing, "good")))
     if run.began:
         end = now if run.working else run.last
         right.append((f" · {readings.span(max(end - run.began, 0))}", ""))
@@ -83,7 +93,10 @@ def board(run: Shown, now: float, width: int, room: int, *, plain: bool) -> list
     lines = [*head, *lanes(run, width, lanes_room), *proof, *troubles]
     if len(lines) > room:
         hidden = len(lines) - room + 1
-        lines = [*lines[: room - 1], [(f" and {hidden} more: s has all of it", "warn")]]
+        lines = [
+            *lines[: room - 1],
+            [(f" and {hidden} more: {key('report')} has all of it", "warn")],
+        ]
     return lines
 
 
@@ -175,10 +188,25 @@ def _rate(rate: float) -> str:
 def evidence(run: Shown, width: int) -> list[Line]:
     """How well each token's end is known, of those that were begun."""
     pieces: list[Part] = [(" EVIDENCE ", "title")]
+    lines = old_values(run, width)
     for level, word in enumerate(LEVELS):
         number = run.evidence[level]
         role: Role = "dim" if not number else "good" if level >= 3 else ""
         pieces.append((f"  {level} {word} {number:,}", role))
+    return [*packed(pieces, width), *lines]
+
+
+def old_values(run: Shown, width: int) -> list[Line]:
+    """What is known of the old values now: of one its headline whole, of many how many."""
+    known = [line.verdict for line in run.lines if line.number]
+    if not run.approved or not known:
+        return []
+    if len(known) == 1:
+        return list(block("OLD VALUE", [(known[0].labelled, VERDICTS[known[0].what])], width))
+    pieces: list[Part] = [(" OLD VALUES", "title")]
+    for what in What:
+        if number := sum(each.what is what for each in known):
+            pieces.append((f"  {number:,} {what.value}", VERDICTS[what]))
     return packed(pieces, width)
 
 
@@ -187,28 +215,39 @@ def trouble_lines(run: Shown, now: float, width: int) -> list[Line]:
     lines: list[Line] = []
 
     def say(label: str, role: Role, texts: Sequence[str]) -> None:
+        # Wrapped and never cut: what a person has to act on may stand at a line's end.
         for number, text in enumerate(texts[:MOST_OF_A_KIND]):
             more = len(texts) - MOST_OF_A_KIND
             last = number == MOST_OF_A_KIND - 1 and more > 0
-            tail = f"  and {more:,} more" if last else ""
-            room = width - 14 - len(tail)
-            lines.append([(f" {fit(label if not number else '', 12)}", role),
-                          (short(text, room), role), (tail, "dim")])  # fmt: skip
+            tail: list[Part] = [(f"  and {more:,} more", "dim")] if last else []
+            made = block("" if number else label, [(text, role), *tail], width)
+            lines.extend(made)
 
     say("ALARM", "bad", list(reversed(run.alarms)))
+    if len(run.lines) > 1:
+        works = [f"{line.name} on {line.backend}: {line.verdict.why or line.verdict.title}"
+                 for line in run.lines if line.verdict.what is What.WORKS]  # fmt: skip
+        say("STILL WORKS", "bad", works)
+    if run.not_over and run.standing != "closed":
+        say("NOT OVER", "warn", [run.not_over])
     if run.glass:
         who, _, rest = run.glass.partition(" set a rule aside")
         why = rest.partition(f"{run.plan.id}: ")[2]
         say("BREAK GLASS", "bad", [f"{who}: {why}" if why else run.glass])
     if run.second:
-        say("WAITS FOR", "warn", [f"a second person: {run.second} (y there, or B)"])
+        say(
+            "WAITS FOR",
+            "warn",
+            [f"a second person: {run.second} ({key('second')} there, or {key('glass')})"],
+        )
     elif run.seconded:
         say("SEEN BY", "dim", [f"{run.seconded}, as second person"])
     for state, label in (("failed", "STUCK"), ("unknown", "UNKNOWN")):
-        found = [f"{line.name} on {line.backend}: {brief(line)}"
+        found = [f"{line.name} on {line.backend}: {line.verdict.line}"
                  for line in run.lines if line.state == state]  # fmt: skip
         say(label, "bad", found)
-    say("LATE", "warn", [f"{late.name} on {late.backend}: {late.words} (t takes it in)"
+    takes = f"{key('take_in')} takes it in"
+    say("LATE", "warn", [f"{late.name} on {late.backend}: {late.words} ({takes})"
                          for late in run.late])  # fmt: skip
     waiting = [line.name for line in run.lines if line.by_hand and line.state == "left"]
     if waiting:
@@ -224,8 +263,9 @@ def _until(until: int) -> str:
 
 
 def brief(item: Item) -> str:
-    """What is said of a token, without its own name again."""
-    return item.words.partition(f" in {item.backend}: ")[2] or item.words
+    """What is known of a token's old value; what it is comes before why."""
+    known = item.verdict
+    return f"{known.short}: {known.why}" if known.why else known.short
 
 
 def item_heads(width: int) -> Line:
@@ -262,10 +302,11 @@ def item_row(item: Item, width: int, *, plain: bool) -> Line:
 def runs_heads(width: int) -> Line:
     """The titles above the list of runs."""
     wide = width >= 100
-    text = " RUN      " + fit("MADE", 18 if wide else 13) + fit("VERB", 11)
+    text = " RUN      " + fit("MADE", 18 if wide else 12) + fit("VERB", 11)
     for title in ("TOKENS", "LEFT", "FAIL"):
-        text += fit(title, 8 if wide else 7, right=True)
-    return [(fit(text + "  " + fit("STATE", 14) + "WHY", width), "head")]
+        text += fit(title, 8 if wide else 6, right=True)
+    ends = fit("OLD VALUES", 17) + "WHY" if wide else "OLD VALUES"
+    return [(fit(text + "  " + fit("STATE", 14) + ends, width), "head")]
 
 
 def runs_row(told: Told, width: int) -> Line:
@@ -278,15 +319,16 @@ def runs_row(told: Told, width: int) -> Line:
     some: Role
     for number, some in ((told.tokens, ""), (told.left, ""), (told.failed, "bad")):
         colour: Role = some if number else "dim"
-        numbers.append((fit(f"{number:,}", 8 if wide else 7, right=True), colour))
+        numbers.append((fit(f"{number:,}", 8 if wide else 6, right=True), colour))
     return clip(
         [
             (f" {short_id(told.plan)} ", "bold"),
-            (fit(made, 18 if wide else 13), "dim"),
+            (fit(made, 18 if wide else 12), "dim"),
             (fit(told.verb, 11), ""),
             *numbers,
             ("  " + fit(word, 14), role),
-            (told.why, "dim"),
+            (fit(told.old, 17) if wide else told.old, "bad" if "work" in told.old.lower() else ""),
+            (told.why if wide else "", "dim"),
         ],
         width,
     )

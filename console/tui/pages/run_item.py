@@ -9,7 +9,7 @@ from console.response.plan import Item
 from console.tui import readings
 from console.tui.lines import Line, Part, block
 from console.tui.pages.journal import STATES
-from console.tui.pages.run import LEVELS
+from console.tui.pages.run import LEVELS, VERDICTS
 from console.tui.run_reader import Line as Where
 
 EXACT = 8_000
@@ -22,6 +22,8 @@ def item_lines(
     """Everything about one token of a run. ``item`` is None for a late arrival, and for
     one that another plan takes in."""
     lines: list[Line] = []
+    known = where.verdict
+    lines += block("OLD VALUE", [(known.labelled, VERDICTS[known.what])], width)
     said: list[Part] = [(f"level {where.level}, {LEVELS[where.level]}", "")]
     lines += block("EVIDENCE", said, width)
     if item is not None:

@@ -13,6 +13,7 @@ from console.timeline.events import Event
 from console.timeline.lanes import LaneFrame
 from console.timeline.since import Since
 from console.timeline.view import Frame, Timeline
+from console.tui.actions import key
 from console.tui.lines import Line, Part, Role, block, clip, count, fit, flow, spread
 from console.tui.pages.density import clock, short_count
 from console.tui.timeline_eye import Eye
@@ -66,7 +67,7 @@ def answered(shown: Shown, width: int, most: int) -> list[Line]:
         said = [("Used since the leak? ", "bold"), ("reading …", "dim")]
     else:
         said = [("Used since the leak? ", "bold"), (_last(timeline), ""),
-                ("L sets the time of the leak.", "dim")]  # fmt: skip
+                (f"{key('set_leak')} sets the time of the leak.", "dim")]  # fmt: skip
     told: list[Line] = [[(" ", ""), *line] for line in flow(said, width - 2)]
     rests: list[Line] = [[(" ", ""), *line] for line in flow(_rests(shown), width - 2)]
     told = _cut(told, most - 1, width)

@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 
 from backends.model import How, Reading, Token
 from console.inventory.search import Change, Detail, Event
+from console.response.about import About
+from console.response.report import short as short_id
 from console.tui import readings
 from console.tui.findings import findings
 from console.tui.lines import Line, Part, block, count, fit, short, spread, wrap
 from console.tui.pages.plan import Consumers
+from console.tui.pages.run import VERDICTS
 
 SHOWN_GRANTS = 12
 SHOWN_CONSUMERS = 6
@@ -26,6 +29,8 @@ class Life(NamedTuple):
     title: str = ""
     """The kind's title as its backend declares it."""
     sees_dependents: bool = True
+    about: About | None = None
+    """What the journal tells; None while it is read."""
 
 
 def heading(life: Life, now: float, width: int) -> Line:
@@ -55,6 +60,7 @@ def token_lines(life: Life, now: float, width: int) -> list[Line]:
     if row.presence == "gone":
         since = life.detail.gone_at or row.changed_at
         lines.append([(f" x gone: its system had it last {readings.ago(since, now)} ago", "bad")])
+    lines += _response(life.about, width)
     if lines:
         lines.append(())
     lines += block("WHAT", _what(token), width)
@@ -73,6 +79,19 @@ def token_lines(life: Life, now: float, width: int) -> list[Line]:
     )
     lines += block("RECORD", [(seen, "dim")], width)
     return [*lines, (), *_history(life, now, width)]
+
+
+def _response(about: About | None, width: int) -> list[Line]:
+    """What is known of its value after an act, and who ended it: whole, never cut."""
+    lines: list[Line] = []
+    if about is None:
+        return lines
+    if (ended := about.ended) is not None:
+        lines += block("ENDED", [(ended.words, "")], width)
+    if (known := about.verdict) is not None:
+        run = f"  (run {short_id(about.run)})"
+        lines += block("OLD VALUE", [(known.labelled, VERDICTS[known.what]), (run, "dim")], width)
+    return lines
 
 
 def _what(token: Token) -> list[Part]:

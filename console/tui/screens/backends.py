@@ -9,9 +9,11 @@ from textual.binding import BindingType
 
 from console.inventory.search import BackendState
 from console.tui.draw import OneLine
+from console.tui.lines import Line, Part
 from console.tui.pages import backends as page
 from console.tui.screens.base import View, bindings
 from console.tui.widgets.page import Page
+from console.tui.worker_link import WorkerError
 
 if TYPE_CHECKING:
     from console.tui.world import World
@@ -29,6 +31,7 @@ class BackendsView(View, inherit_bindings=False):
         self._heads = OneLine()
         self._list = Page(select=True)
         self._detail = Page()
+        self._escrow: Line = ()
 
     def body(self) -> ComposeResult:
         yield self._heads
@@ -43,6 +46,21 @@ class BackendsView(View, inherit_bindings=False):
         self._detail.can_focus = False
         self._draw()
         super().on_mount()
+        if self.world.act:
+            self.run_worker(self._ask_escrow())
+
+    async def _ask_escrow(self) -> None:
+        """Whether a rotation could be planned is said before one is wanted."""
+        try:
+            reply = await self.console_app.ask("escrow")
+        except WorkerError as error:
+            self._escrow = [(f"not known whether a rotation can be planned: {error.said}", "warn")]
+        else:
+            parts: list[Part] = [(str(reply.get("says", "")), "" if reply.get("keys") else "bad")]
+            if hint := reply.get("hint"):
+                parts.append((f". {hint}", ""))
+            self._escrow = parts
+        self._draw()
 
     def _draw(self, *, keep: bool = True) -> None:
         world, width = self.world, self.app.size.width
@@ -65,7 +83,15 @@ class BackendsView(View, inherit_bindings=False):
         if state is not None:
             production = state.name in world.production
             mine = world.mine(state.name)
-            lines = page.detail(state, now, width, act=world.act, production=production, mine=mine)
+            lines = page.detail(
+                state,
+                now,
+                width,
+                act=world.act,
+                production=production,
+                mine=mine,
+                escrow=self._escrow,
+            )
             self._detail.show(lines, keep=keep)
 
     def _selected(self) -> BackendState | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -22,6 +22,7 @@ from console.tui.widgets.picker import Item, Picker
 from console.tui.widgets.run_strip import RunStrip
 
 if TYPE_CHECKING:
+    from console.response.verdict import Verdict
     from console.tui.application import ConsoleApp
     from console.tui.run_reader import Shown
     from console.tui.world import World
@@ -41,6 +42,8 @@ class View(Screen[None], inherit_bindings=False):
 
     view: ClassVar[str]
     shows_run: ClassVar[bool] = True
+    leans: ClassVar[bool] = False
+    """Whether it reads through the view below it, and is nothing without that."""
     kept: ClassVar[int] = 6
     """Lines that stay in sight beside an open bar."""
     AUTO_FOCUS = ""
@@ -118,7 +121,16 @@ class View(Screen[None], inherit_bindings=False):
 
     def context(self) -> Context:
         """What is true here now."""
-        return self.world.context(self.view, self.row(), run=self.console_app.run_id != "")
+        return self.world.context(self.view, self.row(), **self.around())
+
+    def around(self) -> dict[str, Any]:
+        """What every view's context says of the application around it."""
+        app = self.console_app
+        return {
+            "run": self.shows_run and app.run_id != "",
+            "behind": app.way.behind,
+            "before": app.way.before,
+        }
 
     def frame(self) -> None:
         """Bring the lines around the body up to date; cheap when nothing changed."""
@@ -154,6 +166,14 @@ class View(Screen[None], inherit_bindings=False):
         """How many lines are below what is seen of the view's page."""
         return 0
 
+    def knows(self, word: str) -> bool:
+        """Whether a word is an id or a name that the store has."""
+        return self.world.knows(word)
+
+    def secret_typed(self, what: str) -> None:
+        """A secret was typed somewhere: say what it is, and where it may be given."""
+        self.note(f"{what}: masked, not searched for. Pipe it into: token-console identify", True)
+
     def on_page_scrolled(self, event: Page.Scrolled) -> None:
         event.stop()
         self._say_note()
@@ -171,10 +191,16 @@ class View(Screen[None], inherit_bindings=False):
         """A check of the journal has news."""
         self.frame()
 
-    def show_run(self, title: str, entries: Sequence[Entry]) -> None:
-        """Show where a run is."""
+    def show_run(
+        self, title: str, verdict: Verdict | None, entries: Sequence[Entry], handle: str
+    ) -> None:
+        """Show where a run is, and what is known of its token's old value."""
         if self.shows_run and self.open_bar is None:
-            self._run.watch_run(title, entries)
+            self._run.watch_run("" if self.tells(handle) else title, verdict, entries)
+
+    def tells(self, handle: str) -> bool:
+        """Whether the view itself says all that the run's lines would say of a token."""
+        return False
 
     def tick(self) -> None:
         """Time went by: ages may read differently."""
@@ -251,8 +277,8 @@ class View(Screen[None], inherit_bindings=False):
         raise NotImplementedError
 
     def do_back(self) -> None:
-        """One thing back: the strip of a run first, then the view."""
-        if not self.console_app.forget_run():
+        """One thing back: the strip of a run first where it is in sight, then the view."""
+        if not (self.shows_run and self.console_app.forget_run()):
             self.console_app.back()
 
     def do_quit(self) -> None:

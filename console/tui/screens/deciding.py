@@ -8,6 +8,7 @@ from typing import Any
 
 from console.errors import UsageError
 from console.response.report import plan_lines, short
+from console.tui.actions import key
 from console.tui.lines import Line as Drawn
 from console.tui.lines import block, count
 from console.tui.pages.plan import many_lines
@@ -84,8 +85,12 @@ class Deciding(Acting):
                 bar.refuse("NOT DONE", title, str(error), error.hint)
             return
         if bar is self.open_bar:
-            self.close_bar()
-            self.note(str(reply.get("says") or "The runner has been started."))
+            said = str(reply.get("says") or "The runner has been started.")
+            if also := [str(words) for words in reply.get("also", ())]:
+                bar.told(title, [said, *also], self.close_bar)
+            else:
+                self.close_bar()
+                self.note(said)
             self.journal_changed()
 
     def _unasked(self) -> None:
@@ -101,10 +106,15 @@ class Deciding(Acting):
         if self.shown is None:
             return
         if self.shown.standing == "paused":
-            says = ["The runner goes on where it stopped. Is it gone, then n starts another."]
+            says = [
+                "The runner goes on where it stopped. "
+                f"Is it gone, then {key('start')} starts another."
+            ]
             await self._ask(f"RESUME {self._which()}", says, [REASON], what="resume")
         else:
-            says = ["No further call is begun; what is under way ends. p lets it go on."]
+            says = [
+                f"No further call is begun; what is under way ends. {key('pause')} lets it go on."
+            ]
             await self._ask(f"PAUSE {self._which()}", says, [REASON], what="pause")
 
     async def do_abort(self) -> None:
@@ -193,10 +203,10 @@ class Deciding(Acting):
         """Show the plan that somebody else approved, and have it approved."""
         if self.shown is None:
             return
-        plan, by = self.shown.plan, self.shown.approved
+        plan, by, second = self.shown.plan, self.shown.approved, self.shown.second
 
         def lines(width: int) -> Sequence[Drawn]:
-            said = plan_lines(plan, CALLS)
+            said = plan_lines(plan, CALLS, second)
             return [[(f" APPROVE AS SECOND PERSON what {by} approved", "bad")],
                     *many_lines(said, width)]  # fmt: skip
 

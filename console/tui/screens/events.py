@@ -34,6 +34,7 @@ class EventsView(View, inherit_bindings=False):
 
     view = "events"
     shows_run = False
+    leans = True
     BINDINGS: ClassVar[list[BindingType]] = bindings("events")
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,9 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from console.errors import ConsoleError, UsageError
+from console.graph import graph as graphs
 from console.graph import owners
 from console.graph.model import Node
 from console.inventory.search import Row
+from console.store import reading
 from console.tui import graph_export
 from console.tui.actions import Context
 from console.tui.draw import OneLine
@@ -50,7 +53,7 @@ class GraphView(Acting, inherit_bindings=False):
         super().__init__(world)
         self.wanted = Wanted(start)
         self._behind: list[Wanted] = []
-        """What was in the middle before."""
+        """What was shown before: something else in the middle, or a leak."""
         self._head = OneLine()
         self._map = GraphMap(ascii_only=world.ascii)
         self._what = OneLine()
@@ -147,7 +150,7 @@ class GraphView(Acting, inherit_bindings=False):
         return self.world.context(
             self.view,
             self.row(),
-            run=self.console_app.run_id != "",
+            **self.around(),
             node=side,
             leaks=self._leakable() is not None or self.wanted.leak is not None,
             crowded=why,
@@ -198,8 +201,6 @@ class GraphView(Acting, inherit_bindings=False):
         if self._behind:
             self.wanted = self._behind.pop()
             self._ask()
-        elif self.wanted.leak is not None:
-            self._ask(leak=None)
         else:
             super().do_back()
 
@@ -217,9 +218,9 @@ class GraphView(Acting, inherit_bindings=False):
         elif picture.num == picture.start:
             self.note("It is in the middle already; only a token has a page of its own.")
         else:
-            self.centre(node)
+            self._centre(node)
 
-    def centre(self, node: Node) -> None:
+    def _centre(self, node: Node) -> None:
         """Put a node into the middle; esc goes back."""
         self._behind.append(self.wanted)
         self._ask(start=(node.side, node.key), at=None, order=(), opened=frozenset())
@@ -236,8 +237,13 @@ class GraphView(Acting, inherit_bindings=False):
         self._ask(all_edges=not self.wanted.all_edges, order=())
 
     def do_leak(self) -> None:
-        """Show what a leak of the token gets to, or no longer."""
-        self._ask(leak=self._leakable() if self.wanted.leak is None else None)
+        """Show what a leak of the token gets to, or no longer; esc ends it too."""
+        shown = self.wanted
+        if shown.leak is None:
+            self._behind.append(shown)
+        elif self._behind and self._behind[-1].start == shown.start:
+            self._behind.pop()
+        self._ask(leak=self._leakable() if shown.leak is None else None)
 
     async def do_find(self) -> None:
         """Find a node by its name, and go to it."""
@@ -247,11 +253,17 @@ class GraphView(Acting, inherit_bindings=False):
         nodes = picture.graph.nodes
 
         def items(text: str) -> list[Item]:
+            named = self._named(text.strip())
             wanted = text.strip().casefold()
             found: list[Item] = []
-            for node in nodes.values():
-                if wanted in (node.name or node.key).casefold():
+            # What the text names is offered before what only holds it.
+            for node in sorted(nodes.values(), key=lambda node: node.key not in named):
+                whole = node.name or node.key
+                if "/" in wanted:
+                    whole = f"{node.place}/{whole}"
+                if (node.side == "token" and node.key in named) or wanted in whole.casefold():
                     place = f"{node.kind} {node.place}"
+                    place += f" {node.key}" if node.side == "token" else ""
                     found.append(Item(str(node.num), page.name(node, 20), place))
                     if len(found) == FOUND:
                         break
@@ -264,9 +276,16 @@ class GraphView(Acting, inherit_bindings=False):
                 place = Place(*(shown.view.find(num) or ("", 0)))
                 self._ask(at=place, order=shown.order(place.side))
             elif num in nodes:
-                self.centre(nodes[num])
+                self._centre(nodes[num])
 
         await self.pick("/", items, chosen)
+
+    def _named(self, text: str) -> set[str]:
+        """The handles of the tokens that a text names, as on the command line."""
+        try:
+            return {row.handle for row in self.world.inventory.find(text)} if text else set()
+        except (sqlite3.Error, ConsoleError):
+            return set()
 
     async def do_xray(self) -> None:
         await self._tree(reverse=False)
@@ -279,17 +298,26 @@ class GraphView(Acting, inherit_bindings=False):
 
         picture = self.picture
         if picture is not None and picture.num is not None:
-            view = XrayView(self.world, picture, picture.num, reverse, self.centre)
-            await self.app.push_screen(view)
+            view = XrayView(self.world, picture, picture.num, reverse)
+            await self.console_app.way.open(lambda: view, again=False)
 
     async def do_dies(self) -> None:
         from console.tui.screens.graph_text import LossView
 
         picture, node = self.picture, self.node()
         if picture is not None and node is not None:
-            word = node.place if node.side == "token" else node.name
-            loss = owners.leaves(picture.graph, word)
-            await self.app.push_screen(LossView(self.world, picture.graph, word, loss, self.centre))
+            loss = owners.loss(picture.graph, [node.num])
+            view = LossView(self.world, picture.graph, node, loss, self._unknown_of(node))
+            await self.console_app.way.open(lambda: view, again=False)
+
+    def _unknown_of(self, node: Node) -> list[str]:
+        """What nobody can say of what goes with a node."""
+        handle = node.key if node.side == "token" else ""
+        try:
+            with contextlib.closing(reading.connect(self.world.paths.inventory)) as connection:
+                return graphs.unknowns(connection, handle)
+        except (sqlite3.Error, ConsoleError) as error:
+            return [f"The store cannot be read: {error}"]
 
     async def do_export(self) -> None:
         """Choose a form; it is written into the state directory."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -28,12 +27,11 @@ MOST = 2_000
 
 
 class _Text(View):
-    """Lines of which each may stand for a node; enter puts it into the middle of the graph."""
+    """Lines of which each may stand for a node; enter opens the graph around it."""
 
-    def __init__(self, world: World, graph: Graph, centre: Callable[[Node], None]) -> None:
+    def __init__(self, world: World, graph: Graph) -> None:
         super().__init__(world)
         self._graph = graph
-        self._centre = centre
         self._head = OneLine()
         self._page = Page(select=True)
         self._nums: list[int] = []
@@ -58,8 +56,8 @@ class _Text(View):
         at = self._page.cursor
         num = self._nums[at] if at < len(self._nums) else 0
         if num in self._graph.nodes:
-            self.console_app.back()
-            self._centre(self._graph.nodes[num])
+            node = self._graph.nodes[num]
+            await self.console_app.open_graph((node.side, node.key))
 
 
 class XrayView(_Text, inherit_bindings=False):
@@ -68,11 +66,8 @@ class XrayView(_Text, inherit_bindings=False):
     view = "xray"
     BINDINGS: ClassVar[list[BindingType]] = bindings("xray")
 
-    def __init__(
-        self, world: World, picture: Picture, num: int, reverse: bool,
-        centre: Callable[[Node], None],
-    ) -> None:  # fmt: skip
-        super().__init__(world, picture.graph, centre)
+    def __init__(self, world: World, picture: Picture, num: int, reverse: bool) -> None:
+        super().__init__(world, picture.graph)
         self._unknown = picture.unknown
         self._num, self._reverse = num, reverse
         self._branches: list[Branch] = []
@@ -126,10 +121,10 @@ class LossView(_Text, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings("loss")
 
     def __init__(
-        self, world: World, graph: Graph, word: str, loss: Loss, centre: Callable[[Node], None]
+        self, world: World, graph: Graph, node: Node, loss: Loss, unknown: list[str]
     ) -> None:
-        super().__init__(world, graph, centre)
-        self._word, self._loss = word, loss
+        super().__init__(world, graph)
+        self._node, self._loss, self._unknown = node, loss, unknown
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -145,11 +140,14 @@ class LossView(_Text, inherit_bindings=False):
                 f"{len(loss.orphaned):,} orphaned",
             )
         )
-        self._head.say(
-            clip([(f" IF {short(self._word, 40)} GOES", "bold"), (f" · {told}", "")], width)
-        )
+        self._head.say(clip([(f" IF {self._called()} GOES", "bold"), (f" · {told}", "")], width))
         lines, self._nums = page.loss_lines(self._graph, loss, width, self.world.ascii)
-        self._page.show(lines)
+        self._page.show([*lines, (), *page.unknown_lines(self._unknown, width)])
+
+    def _called(self) -> str:
+        """A token is named with its backend, which has others of the same name."""
+        name = self._node.name or self._node.key
+        return short(f"{self._node.place}/{name}" if self._node.side == "token" else name, 40)
 
     def on_page_resized(self, event: Page.Resized) -> None:
         event.stop()

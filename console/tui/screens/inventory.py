@@ -11,13 +11,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from console.errors import ConsoleError
-from console.inventory.query import Query, QueryError, parse
+from console.inventory.query import Fault, Query, read
 from console.inventory.search import Inventory, Row, Sort
 from console.tui import remembered
 from console.tui.actions import ACTIONS, Context
 from console.tui.columns import COLUMNS, DEFAULT
 from console.tui.findings import change_words, findings
-from console.tui.lines import Part
+from console.tui.lines import Part, short
 from console.tui.screens.acting import Acting
 from console.tui.screens.base import bindings
 from console.tui.searcher import MARGIN, Found, Question, Searcher
@@ -63,10 +63,12 @@ class InventoryView(Acting, inherit_bindings=False):
         self.table.chosen = saved.columns
         self.table.sort = saved.sort if saved.sort in SORTS else "name"
         self.table.descending = saved.descending
-        self._query: Query = parse("")
-        self._trouble = ""
+        self._query = Query()
+        self._faults: tuple[Fault, ...] = ()
         self._current = asyncio.Event()
         self._current.set()
+        self._secret = False
+        """Whether the filter has the mask of a secret, which the note is about."""
         self._row_note = ""
         self._told_about = ""
         self._shown: Question | None = None
@@ -164,18 +166,18 @@ class InventoryView(Acting, inherit_bindings=False):
         self._current.set()
 
     def _nothing(self) -> str:
-        if self._filter.value.strip():
+        if self._filter.searched.strip():
             return "   No token matches. Esc clears the filter."
         if not self.world.total:
             return "   No token is known yet: the backends are being read."
         return ""
 
     def _say_count(self) -> None:
-        if self._trouble:
+        if self._lost:
             self._filter.set_suffix([("not understood ", "bad")])
             return
         total = f"{self.world.total:,}"
-        if not self._filter.value.strip():
+        if not self._filter.searched.strip():
             text = f"{total} "
         elif self._counted is None:
             text = f"counting of {total} "
@@ -183,23 +185,35 @@ class InventoryView(Acting, inherit_bindings=False):
             text = f"{self._counted:,} of {total} "
         marks = len(self.table.marks)
         parts: list[Part] = [(f"{marks:,} marked  ", "accent")] if marks else []
+        if self._faults:
+            parts.insert(0, (f"not applied: {short(self._faults[0].text, 16)}  ", "bad"))
         self._filter.set_suffix([*parts, (text, "dim")])
 
+    @property
+    def _lost(self) -> bool:
+        """Whether something was typed that no further letter makes into a term."""
+        return any(not fault.unfinished for fault in self._faults)
+
     def _filter_changed(self) -> None:
-        try:
-            query = parse(self._filter.value)
-        except QueryError as error:
+        """Show what the terms find that are whole; each that is not is marked and named."""
+        understood = read(self._filter.searched)
+        before, self._faults = self._faults, understood.faults
+        self._filter.set_marks([(fault.start, fault.end) for fault in self._faults])
+        if self._faults:
+            worst = min(self._faults, key=lambda fault: fault.unfinished)
+            hint = "" if worst.unfinished else worst.hint
+            self.note(sentences(f"Not applied: {worst}", hint), bad=True)
+        elif before or (self._secret and not self._filter.masked):
+            self.note("")
+        self._secret = self._filter.masked
+        if self._lost:
             # The last list that was understood stays, and the words say what is wrong.
-            self._trouble = sentences(str(error), error.hint)
-            self.note(self._trouble, bad=True)
             self._say_count()
             return
-        if self._trouble:
-            self._trouble = ""
-            self.note("")
-        self._query = query
-        self._counted = None
-        self._search(follow=False)
+        if understood.query != self._query:
+            self._query = understood.query
+            self._counted = None
+            self._search(follow=False)
         self._say_count()
 
     async def _filter_entered(self) -> None:
@@ -235,12 +249,12 @@ class InventoryView(Acting, inherit_bindings=False):
             self.target(),
             marks=len(self.table.marks),
             filtered=bool(self._filter.value) or self._filter.has_focus,
-            run=self.console_app.run_id != "",
+            **self.around(),
         )
 
     def on_token_table_moved(self) -> None:
         self.frame()
-        if self._trouble:
+        if self._faults or self._secret:
             return
         row = self.table.row
         handle = row.handle if row is not None else ""

@@ -12,9 +12,9 @@ from console.journal.read import Entry
 from console.tui import standing
 from console.tui.actions import Context
 from console.tui.draw import OneLine
-from console.tui.entry_filter import EntryFilter, FilterError, parse
+from console.tui.entry_filter import EntryFilter, FilterError, parse, unapplied
 from console.tui.entry_reader import PAGE, EntryReader, Found, Question
-from console.tui.lines import Part, count
+from console.tui.lines import Part, count, short
 from console.tui.pages import journal as page
 from console.tui.screens.base import View, bindings
 from console.tui.widgets.line_input import LineInput
@@ -133,8 +133,9 @@ class JournalScreen(View, inherit_bindings=False):
         self._draw()
 
     def _filter_changed(self) -> None:
+        self._input.set_marks(unapplied(self._input.searched))
         try:
-            self._filter = parse(self._input.value)
+            self._filter = parse(self._input.searched)
         except FilterError as error:
             # What was understood last stays, and the words say what is wrong.
             self._trouble = sentences(str(error), error.hint)
@@ -164,7 +165,11 @@ class JournalScreen(View, inherit_bindings=False):
         found = self._found
         if self._trouble:
             parts.append(("not understood ", "bad"))
-        elif found is None:
+            self._input.set_suffix(parts)
+            return
+        for first, last in self._input.marks[:1]:
+            parts.append((f"not applied: {short(self._input.value[first:last], 16)}  ", "bad"))
+        if found is None:
             parts.append(("reading … ", "dim"))
         else:
             number = count(len(self._entries), "entry", "entries")
@@ -250,12 +255,13 @@ class JournalScreen(View, inherit_bindings=False):
         self.set_focus(self._input)
 
     def do_back(self) -> None:
-        if self._input.value or self._input.has_focus:
-            self._input.set_value("")
-            self.focus_body()
-        elif self._verification:
+        if self._verification:
+            # What came last goes first.
             self._verification = False
             self._draw_detail(keep=False)
+        elif self._input.value or self._input.has_focus:
+            self._input.set_value("")
+            self.focus_body()
         elif self._kind:
             self._kind = ""
             self._from_the_top()

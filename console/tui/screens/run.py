@@ -87,7 +87,7 @@ class RunView(Deciding, inherit_bindings=False):
 
     def context(self) -> Context:
         shown, line = self.shown, self.line()
-        context = self.world.context(self.view, None)
+        context = self.world.context(self.view, None, **self.around())
         if shown is None:
             return context
         item = "" if line is None else "item" if line.number else "late"

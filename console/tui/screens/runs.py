@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from console.response.listing import Wanted, hidden_words
 from console.tui.draw import OneLine
 from console.tui.pages import run as page
 from console.tui.run_reader import RunsReader, Told
@@ -27,8 +28,9 @@ class RunsView(View, inherit_bindings=False):
         self._heads = OneLine()
         self._list = Page(select=True)
         self._told: list[Told] | None = None
+        self._hidden = 0
         self._reader = RunsReader(
-            world.paths, world.open_journal, self._told_soon, self._trouble_soon
+            world.paths, world.open_journal, world.now, self._told_soon, self._trouble_soon
         )
 
     def body(self) -> ComposeResult:
@@ -47,17 +49,17 @@ class RunsView(View, inherit_bindings=False):
     def on_unmount(self) -> None:
         self._reader.end()
 
-    def _told_soon(self, told: list[Told]) -> None:
-        self.console_app.from_thread(self._take, told)
+    def _told_soon(self, told: list[Told], hidden: int) -> None:
+        self.console_app.from_thread(self._take, told, hidden)
 
     def _trouble_soon(self, message: str) -> None:
         self.console_app.from_thread(self.note, message, True)
 
-    def _take(self, told: list[Told]) -> None:
+    def _take(self, told: list[Told], hidden: int) -> None:
         if not self.is_mounted:
             return
         chosen = self._selected()
-        self._told = told
+        self._told, self._hidden = told, hidden
         if chosen is not None:
             places = [number for number, each in enumerate(told) if each.plan == chosen.plan]
             self._list.cursor = places[0] if places else 0
@@ -67,8 +69,11 @@ class RunsView(View, inherit_bindings=False):
         width = self.app.size.width
         self._heads.say(page.runs_heads(width))
         rows = [page.runs_row(told, width) for told in self._told or ()]
-        nothing = " Reading …" if self._told is None else " No plan has been made yet."
-        self._list.show(rows or [[(nothing, "dim")]])
+        nothing = " Reading …" if self._told is None else " No run is to be shown."
+        rows = rows or [[(nothing, "dim")]]
+        if words := hidden_words(self._hidden, "H"):
+            rows.append([(f" {words}", "dim")])
+        self._list.show(rows)
         self._tell()
 
     def _tell(self) -> None:
@@ -101,6 +106,19 @@ class RunsView(View, inherit_bindings=False):
         super().tick()
         # Whether a runner still lives is no entry of the journal.
         self._reader.ask(True)
+
+    def do_hidden(self) -> None:
+        """What was lately made too, everything, or nothing that was never approved."""
+        order = list(Wanted)
+        wanted = order[(order.index(self._reader.wanted) + 1) % len(order)]
+        self._reader.wanted = wanted
+        self._reader.ask(True)
+        said = {
+            Wanted.LATELY: "Plans that were never approved or begun are shown for an hour.",
+            Wanted.ALL: "Every plan is shown, whatever became of it.",
+            Wanted.RUNS: "Only what was approved is shown.",
+        }
+        self.note(said[wanted])
 
     async def do_open(self) -> None:
         """The run's board."""

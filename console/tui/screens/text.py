@@ -72,6 +72,7 @@ class ItemView(Deciding, inherit_bindings=False):
 
     view = "item"
     shows_run = False
+    leans = True
     BINDINGS: ClassVar[list[BindingType]] = bindings("item")
 
     def __init__(self, world: World, line: Line, shown: Shown) -> None:
@@ -98,7 +99,7 @@ class ItemView(Deciding, inherit_bindings=False):
 
     def context(self) -> Context:
         shown = self.shown
-        context = self.world.context(self.view, None)
+        context = self.world.context(self.view, None, **self.around())
         if shown is None:
             return context
         return context._replace(
@@ -121,7 +122,7 @@ class ItemView(Deciding, inherit_bindings=False):
             return
         line, width = self._line, self.app.size.width
         self._head.say([(f" {line.name}", "bold"), (f" on {line.backend} · ", ""),
-                        (f"{line.state}: {line.words}", "")])  # fmt: skip
+                        (line.state, "")])  # fmt: skip
         extended = line.plan and line.plan != self.shown.plan.id
         item = None if extended else self.shown.plan.item(line.number)
         self._page.show(item_lines(line, item, self._entries(), self.world.now(), width))

@@ -307,8 +307,9 @@ class TimelineView(View, inherit_bindings=False):
         key = self._chart.lane.key if self._chosen >= 0 else None
         name = self._chart.name_of(self._chart.lane) if key is not None else ""
         counted = self._chart.lane.counts[self._eye.cursor]
-        self._list = EventsView(self.world, self, self._eye.bin, key, name, counted)
-        await self.console_app.push_screen(self._list)
+        view = EventsView(self.world, self, self._eye.bin, key, name, counted)
+        self._list = view
+        await self.console_app.way.open(lambda: view, again=False)
 
     def do_out(self) -> None:
         if self._eye.out():

@@ -10,9 +10,11 @@ from textual.binding import BindingType
 
 from console.errors import ConsoleError
 from console.inventory.search import Row
+from console.response.about import About
 from console.tui.draw import OneLine
 from console.tui.pages.plan import Consumers
 from console.tui.pages.token import Life, heading, token_lines
+from console.tui.response_reader import ResponseReader
 from console.tui.screens.acting import Acting
 from console.tui.screens.base import bindings
 from console.tui.widgets.page import Page
@@ -36,6 +38,10 @@ class TokenView(Acting, inherit_bindings=False):
         self._page = Page()
         self._life: Life | None = None
         self._consumers = Consumers()
+        self._about: About | None = None
+        self._responses = ResponseReader(
+            world.paths, world.open_journal, world.now, self._told_soon, self._trouble_soon
+        )
 
     def body(self) -> ComposeResult:
         yield self._head
@@ -46,10 +52,20 @@ class TokenView(Acting, inherit_bindings=False):
         self.set_focus(self._page)
 
     def on_mount(self) -> None:
+        self._responses.start()
         self._read()
         super().on_mount()
         if self._life is not None:
             self.run_worker(self._ask())
+
+    def on_unmount(self) -> None:
+        self._responses.end()
+
+    def tells(self, handle: str) -> bool:
+        """Once it is gone, who ended it stands on the page, and nothing goes on any more."""
+        row = self.row()
+        gone = row is not None and row.presence == "gone"
+        return gone and handle == self.handle and self._about is not None
 
     def row(self) -> Row | None:
         return self._life.detail.row if self._life is not None else None
@@ -70,8 +86,28 @@ class TokenView(Acting, inherit_bindings=False):
         title = ""
         if state is not None and state.capabilities is not None:
             title = state.capabilities.of(detail.row.kind).title
-        self._life = Life(detail, changes, events, self._consumers, title)
+        self._life = Life(detail, changes, events, self._consumers, title, about=self._about)
         self._draw()
+        self._ask_journal()
+
+    def _ask_journal(self) -> None:
+        if self._life is not None:
+            detail = self._life.detail
+            self._responses.ask((detail.token, detail.row.presence == "gone"))
+
+    def _told_soon(self, about: About) -> None:
+        self.console_app.from_thread(self._take, about)
+
+    def _trouble_soon(self, message: str) -> None:
+        self.console_app.from_thread(self.note, message, True)
+
+    def _take(self, about: About) -> None:
+        if not self.is_mounted or self._life is None:
+            return
+        self._about = about
+        self._life = self._life._replace(about=about)
+        self._draw()
+        self.console_app.show_run(self)
 
     def _draw(self) -> None:
         if self._life is None:
@@ -102,8 +138,13 @@ class TokenView(Acting, inherit_bindings=False):
     def store_changed(self) -> None:
         self._read()
 
+    def journal_changed(self) -> None:
+        self._ask_journal()
+
     def tick(self) -> None:
         super().tick()
+        # Whether the declared propagation is over is told by the clock alone.
+        self._ask_journal()
         self._draw()
 
     def do_reread(self) -> None:

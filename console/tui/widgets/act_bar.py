@@ -12,12 +12,16 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from textual.binding import Binding, BindingType
 
+from backends.contract import Verb
 from console.errors import UsageError
 from console.inventory.search import Row
 from console.journal import scan
-from console.tui.lines import Line, count, fit
+from console.response.not_done import DOES
+from console.response.verdict import UNDONE
+from console.tui.actions import key
+from console.tui.lines import Line, Part, block, count, fit
 from console.tui.pages.plan import Consumers, many_lines, plan_lines
-from console.tui.widgets.bar import Bar
+from console.tui.widgets.bar import MASKED, Bar
 from console.tui.widgets.page import Page
 from console.tui.worker_link import sentences
 
@@ -168,12 +172,35 @@ class ActBar(Bar):
     def refused(self, message: str, hint: str) -> None:
         """There is no plan, or it was refused. Nothing was sent."""
         self.phase = "refused"
-        done = {"contain": "CONTAINED", "restore": "RESTORED", "rotate": "ROTATED",
-                "revoke": "REVOKED", "disconnect": "DISCONNECTED"}  # fmt: skip
-        self.refuse(f"NOT {done[self.target.verb]}", self.target.name, message, hint)
+        self.refuse(UNDONE[Verb(self.target.verb)], self.target.name, message, hint)
+
+    def _no_call(self, card: Mapping[str, Any]) -> None:
+        """Only a person can do it: say that nothing is done, why, and what the keys can do."""
+        self.phase = "refused"
+        self.take_keys()
+        width = self.app.size.width
+        lines: list[Line] = [
+            (),
+            *block("", [(f"{card['title']} ", "bad"), (self.target.name, "bold")], width, 0),
+        ]
+        for part in str(card["why"]).splitlines():
+            lines += block("", [(part, "")], width, 2)
+        lines.append(())
+        instead = [Verb(str(verb)) for verb in card["instead"]]
+        if not instead:
+            lines += block("", [("Nothing else can be done here by a call either.", "bold")], width)
+        for number, verb in enumerate(instead):
+            said: list[Part] = [(f" {key(verb.value)} ", "key"), (f" {verb.value}", "bold")]
+            said.append((f": {DOES[verb]}", ""))
+            lines += block("  instead" if not number else "", said, width, 11)
+        self.fill(lines)
+        self.hint("Nothing was sent, and there is nothing to approve. Esc goes back.", bad=True)
 
     def offer(self, plan: Mapping[str, Any]) -> None:
         """Show the plan; ask for the answers and the word unless something forbids it."""
+        if (card := plan.get("not_done")) is not None:
+            self._no_call(card)
+            return
         self.plan, self.word = plan, str(plan["typed_word"])
         self._questions = [hazard for hazard in plan["hazards"] if not hazard.get("fatal")]
         self.phase = "forbidden" if plan["forbidden"] else "answers"
@@ -199,7 +226,8 @@ class ActBar(Bar):
         if row is not None and "item" in plan:
             shown = {**plan["item"], "reason": self.reason, "incident": self.incident,
                      "mode": self.mode, "sinks": self.sinks, "escrow": plan.get("escrow", 0),
-                     "second_person": plan.get("second_person", "")}  # fmt: skip
+                     "second_person": plan.get("second_person", ""),
+                     "takes_effect": plan.get("takes_effect", "")}  # fmt: skip
             lines = plan_lines(shown, row, self._consumers, self._now, width)
             self._must_see = len(lines)
         else:
@@ -214,7 +242,7 @@ class ActBar(Bar):
             self.ask(f"{number}, why go on?  ")
         else:
             self.phase = "confirm"
-            self.ask("")
+            self.ask("", word=True)
         self.call_after_refresh(self.tell)
 
     def tell(self) -> None:
@@ -233,7 +261,9 @@ class ActBar(Bar):
 
     async def _entered(self) -> None:
         typed = self.input.value
-        if self.phase == "reason":
+        if self.input.masked:
+            self.hint(MASKED, bad=True)
+        elif self.phase == "reason":
             self._reasoned(typed)
         elif self.phase in ("answers", "confirm") and self._page.seen < self._must_see:
             self.hint("Read to the end of the plan first: down or pgdn.", bad=True)
@@ -263,12 +293,26 @@ class ActBar(Bar):
             [
                 (),
                 [(" APPROVED, NOT STARTED ", "warn"), (self.target.name, "bold")],
-                [("   A second person has to approve: ", ""), (why, "bold")],
+                *block(
+                    "",
+                    [("A second person has to approve: ", ""), (why, "bold")],
+                    self.app.size.width,
+                    3,
+                ),
                 [("   They run  ", ""), (command, "bold")],
-                [("   or, in their own console: l runs, enter on this one, y.", "")],
+                [
+                    (
+                        f"   or, in their own console: {key('runs')} runs, enter on this one, "
+                        f"{key('second')}.",
+                        "",
+                    )
+                ],
             ]
         )
-        self.hint("Enter opens the run: n starts it then; B there breaks the glass. Esc leaves.")
+        self.hint(
+            f"Enter opens the run: {key('start')} starts it then; {key('glass')} there breaks the "
+            "glass. Esc leaves."
+        )
 
     def _pasted(self) -> None:
         self.hint("Pasting does nothing here: type it by hand, or esc.", bad=True)

@@ -18,6 +18,7 @@ from console.tui.lines import Line, Part, block, clip
 from console.tui.widgets.line_input import LineInput
 from console.tui.widgets.page import Page
 
+MASKED = "What is masked looks like a secret, and a journal cannot forget: delete it first."
 FRAME = 3
 """Lines of the room that the hint, the line to type into and a blank take."""
 
@@ -85,8 +86,9 @@ class Bar(Vertical):
         self._page.can_focus = True
         self.screen.set_focus(self._page)
 
-    def ask(self, prompt: str) -> None:
-        """Have something typed, from an empty line on."""
+    def ask(self, prompt: str, *, word: bool = False) -> None:
+        """Have something typed, from an empty line on; ``word`` where it is a given one."""
+        self.input.guarded = not word
         self.input.prefix = [(f"   {prompt}> ", "title")]
         self.input.display = True
         self.input.set_value("")

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from console.errors import UsageError
 from console.journal import scan
-from console.tui.lines import Line
-from console.tui.widgets.bar import Bar
+from console.tui.lines import Line, block
+from console.tui.widgets.bar import MASKED, Bar
 from console.tui.widgets.page import Page
 from console.tui.worker_link import sentences
 
@@ -71,7 +71,7 @@ class DecideBar(Bar):
         question = self.question
         last = len(self.answers) == len(self._questions) - 1
         self.input.refuse_paste = self._pasted if last else None
-        self.ask(f"{question.prompt}  " if question.prompt else "")
+        self.ask(f"{question.prompt}  " if question.prompt else "", word=bool(question.word))
         self.hint(question.hint)
         # How much is out of sight is known once there is a size.
         self.call_after_refresh(self.tell)
@@ -89,6 +89,9 @@ class DecideBar(Bar):
         if self._over:
             return
         typed, question = self.input.value.strip(), self.question
+        if self.input.masked:
+            self.hint(MASKED, bad=True)
+            return
         if question.word and typed != question.word:
             self.hint(f"Nothing was done. {question.hint}", bad=True)
             return
@@ -109,6 +112,16 @@ class DecideBar(Bar):
         self.take_keys()
         self.hint("Writing it into the journal …")
         self._done(self.answers)
+
+    def told(self, title: str, says: Sequence[str], left: Callable[[], None]) -> None:
+        """It was done, and this has to be read; ``left`` is called when it was."""
+        self._over, self._left = True, left
+        self.take_keys()
+        lines: list[Line] = [(), [(f" {title}", "bold")]]
+        for said in says:
+            lines += block("", [(said, "")], self.app.size.width, 2)
+        self.fill(lines)
+        self.hint("It is in the journal. Esc goes back.")
 
     def _pasted(self) -> None:
         self.hint("Pasting does nothing here: type it by hand, or esc.", bad=True)

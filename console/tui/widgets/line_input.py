@@ -8,14 +8,16 @@ changed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import ClassVar
+from itertools import groupby
+from typing import ClassVar, Protocol, runtime_checkable
 
 from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 
 from console.text import safe
 from console.tui.draw import Lines
-from console.tui.lines import Line, Part, clip, width_of
+from console.tui.lines import Line, Part, Role, clip, width_of
+from console.tui.typed_secret import DOT, mask
 
 MOST = 400
 """Characters that can be typed."""
@@ -29,11 +31,27 @@ async def _nothing_later() -> None:
     """For an input in which enter means nothing."""
 
 
+@runtime_checkable
+class TellsSecrets(Protocol):
+    """What a line needs of the view that it is in, to tell a secret from an id."""
+
+    def knows(self, word: str) -> bool:
+        """Whether a word is an id or a name that the store has."""
+
+    def secret_typed(self, what: str) -> None:
+        """A secret was typed or pasted, and is masked; ``what`` it is begins a sentence."""
+
+
 class LineInput(Lines, can_focus=True):
-    """``prefix`` stands before what is typed and ``suffix`` at the right end.
+    """``prefix`` stands before what is typed and ``suffix`` at the right end. ``marks`` are
+    the places, from and to, of what is typed and not taken.
 
     ``on_change`` and ``on_enter`` are called at once, so that the next key already finds
     what they did. With ``refuse_paste`` set, pasted text is dropped and that is called.
+
+    A secret is masked as soon as it can be told for one, and not kept anywhere. What the
+    text is used for must be ``searched``, which does not have the mask. Only where a given
+    word has to be typed is nothing masked: ``guarded`` is False then.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,11 +82,13 @@ class LineInput(Lines, can_focus=True):
         super().__init__()
         self.prefix = prefix
         self.suffix: Sequence[Part] = ()
+        self.marks: Sequence[tuple[int, int]] = ()
         self.placeholder = placeholder
         self.value = value
         self.on_change = on_change
         self.on_enter = on_enter
         self.refuse_paste: Callable[[], None] | None = None
+        self.guarded = True
         self._at = len(value)
 
     def set_value(self, value: str) -> None:
@@ -76,10 +96,26 @@ class LineInput(Lines, can_focus=True):
         self.value, self._at = safe(value, MOST), len(safe(value, MOST))
         self._told()
 
+    @property
+    def masked(self) -> bool:
+        """Whether a secret was typed, and its mask still stands there."""
+        return DOT in self.value
+
+    @property
+    def searched(self) -> str:
+        """What is typed, with blanks in place of each mask."""
+        return self.value.replace(DOT, " ")
+
     def set_suffix(self, suffix: Sequence[Part]) -> None:
         """What to say at the right end."""
         if suffix != self.suffix:
             self.suffix = suffix
+            self.redraw()
+
+    def set_marks(self, marks: Sequence[tuple[int, int]]) -> None:
+        """What of the text is not taken, drawn as such."""
+        if marks != self.marks:
+            self.marks = marks
             self.redraw()
 
     def line(self, y: int) -> Line:
@@ -96,12 +132,16 @@ class LineInput(Lines, can_focus=True):
         start = 0
         while cell_len(self.value[start : self._at]) >= room:
             start += 1
-        under = self.value[self._at : self._at + 1] or " "
-        after = self.value[self._at + 1 :]
-        before = self.value[start : self._at]
-        if not self.has_focus:
-            return clip([(before + self.value[self._at :], "")], room)
-        return clip([(before, ""), (under, "cursor"), (after, "")], room)
+        shown = self.value[start:]
+        if self.has_focus and self._at == len(self.value):
+            shown += " "
+        roles = groupby(enumerate(shown, start), lambda placed: self._role(placed[0]))
+        return clip([("".join(letter for _, letter in run), role) for role, run in roles], room)
+
+    def _role(self, at: int) -> Role:
+        if at == self._at and self.has_focus:
+            return "cursor"
+        return "bad" if any(first <= at < last for first, last in self.marks) else ""
 
     def take(self, text: str) -> None:
         """One typed character."""
@@ -121,10 +161,26 @@ class LineInput(Lines, can_focus=True):
         self.redraw()
 
     def _insert(self, text: str) -> None:
+        before, after = self.value[: self._at], self.value[self._at :]
+        if self.guarded:
+            if before.endswith(DOT):
+                # The rest of a secret, of which the beginning was enough.
+                text = text.removeprefix(text.split(" ")[0])
+            value, what = mask(before + text + after, self._known)
+            if what:
+                self.value = safe(value, MOST)
+                self._at = len(self.value) - len(after) if value.endswith(after) else len(value)
+                self._told()
+                if isinstance(self.screen, TellsSecrets):
+                    self.screen.secret_typed(what)
+                return
         text = safe(text, max(MOST - len(self.value), 0)) if len(self.value) < MOST else ""
-        self.value = self.value[: self._at] + text + self.value[self._at :]
+        self.value = before + text + after
         self._at += len(text)
         self._told()
+
+    def _known(self, word: str) -> bool:
+        return isinstance(self.screen, TellsSecrets) and self.screen.knows(word)
 
     async def action_edit(self, what: str) -> None:
         """One of the editing keys."""
@@ -139,7 +195,9 @@ class LineInput(Lines, can_focus=True):
             case "end":
                 self._at = len(value)
             case "back":
-                self.value, self._at = value[: max(at - 1, 0)] + value[at:], max(at - 1, 0)
+                # Of a mask, no part is left.
+                kept = value[:at].rstrip(DOT) if value[:at].endswith(DOT) else value[:at][:-1]
+                self.value, self._at = kept + value[at:], len(kept)
             case "delete":
                 self.value = value[:at] + value[at + 1 :]
             case "word":

@@ -80,7 +80,7 @@ class Picker(Vertical):
 
     def refill(self) -> None:
         """Make the list anew for what is typed."""
-        self._shown = self._items(self.input.value)
+        self._shown = self._items(self.input.searched)
         width = max(self.app.size.width, 20)
         self._page.styles.height = max(min(len(self._shown), self._rows), 1)
         lines = [self._line(item, width) for item in self._shown]

@@ -1,16 +1,19 @@
-"""A run as it happens, read from the journal: each call's intent, outcome and evidence."""
+"""A run as it happens: what is known of the old value now, and the newest entries."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from console.journal.read import Entry
+from console.response.verdict import Verdict
 from console.tui.draw import Lines
-from console.tui.lines import Line, Part, clip
-from console.tui.pages.journal import STATES, evidence_words, state_words
+from console.tui.lines import Line, Part, clip, flow
+from console.tui.pages.journal import STATES
+from console.tui.pages.run import VERDICTS
 from console.tui.readings import moment
 
 ROWS = 4
+MARGIN = "   "
 
 
 class RunStrip(Lines):
@@ -21,34 +24,34 @@ class RunStrip(Lines):
     def __init__(self) -> None:
         super().__init__()
         self._title = ""
+        self._verdict: Verdict | None = None
         self._entries: Sequence[Entry] = ()
 
-    def watch_run(self, title: str, entries: Sequence[Entry]) -> None:
-        """Show these entries of a run, newest first; an empty title hides the strip."""
-        self._title, self._entries = title, entries
+    def watch_run(self, title: str, verdict: Verdict | None, entries: Sequence[Entry]) -> None:
+        """Show a run: its headline, and its entries, newest first; an empty title hides it."""
+        self._title, self._verdict, self._entries = title, verdict, entries
         self.display = bool(title)
         self.redraw()
 
     def line(self, y: int) -> Line:
-        width = self.size.width
-        if y == 0:
-            return clip([(f" RUN  {self._title}", "bold"), (f"   {self.word()}", "")], width)
-        shown = list(reversed(self._entries[: ROWS - 1]))
-        if y - 1 >= len(shown):
-            return ()
-        return clip(entry_parts(shown[y - 1]), width)
+        lines = self._lines()
+        return lines[y] if y < len(lines) else ()
 
-    def word(self) -> str:
-        """Where the run is, in a few words."""
-        if not self._entries:
-            return "waiting for the runner"
-        for entry in self._entries:
-            if entry.kind == "evidence" and entry.evidence is not None:
-                return f"evidence {evidence_words(entry.evidence)}"
-        for entry in self._entries:
-            if entry.kind in ("outcome", "recovery"):
-                return state_words(entry.state or "")
-        return "asked" if any(e.kind == "intent" for e in self._entries) else "approved"
+    def _lines(self) -> list[Line]:
+        """The title and the headline, whole; the newest entries where there is room left."""
+        width = self.size.width
+        made: list[Line] = [clip([(f" RUN  {self._title}", "bold")], width)]
+        if self._verdict is None:
+            began = any(entry.kind == "intent" for entry in self._entries)
+            word = "its plan's file is not here" if began else "waiting for the runner"
+            made.append([(f"{MARGIN}{word}", "warn" if began else "dim")])
+        else:
+            said: Part = (self._verdict.line, VERDICTS[self._verdict.what])
+            room = max(width - len(MARGIN) - 1, 10)
+            made += [[(MARGIN, ""), *line] for line in flow([said], room, 1000)]
+        left = max(ROWS - len(made), 0)
+        shown = reversed(self._entries[:left])
+        return [*made[:ROWS], *(clip(entry_parts(entry), width) for entry in shown)]
 
 
 def _short(entry: Entry) -> str:

@@ -1,11 +1,7 @@
 """Counts that outlive the raw events, the places reached in log files, and holes in logs."""
 
-from collections import Counter
-
 import sqlalchemy as sa
 from alembic import op
-
-from console.store.classes import SLOT, class_of, outcome_of
 
 revision = "timeline"
 down_revision = "graph_links"
@@ -84,22 +80,3 @@ def upgrade() -> None:
         text("value"),
         sqlite_with_rowid=False,
     )
-    _count()
-
-
-def _count() -> None:
-    """Count what was taken in before there were these counts."""
-    connection = op.get_bind()
-    counts: Counter[tuple[str, str, int, str, str]] = Counter()
-    for handle, backend, slot, action, outcome, uses in connection.exec_driver_sql(
-        "SELECT coalesce(handle, ''), backend, at / ?, action, outcome, count(*)"
-        " FROM event GROUP BY 1, 2, 3, 4, 5",
-        (SLOT,),
-    ):
-        for whose in {handle, ""}:
-            counts[whose, backend, slot, class_of(action), outcome_of(outcome)] += uses
-    if counts:
-        connection.exec_driver_sql(
-            "INSERT INTO rollup VALUES (?, ?, ?, ?, ?, ?)",
-            [(*key, uses) for key, uses in counts.items()],
-        )

@@ -1,0 +1,69 @@
+"""The use cases that the command line and the screen share: each is one function here."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from console.errors import ConsoleError
+from console.journal.describe import Entry
+from console.journal.log import Journal
+from console.response import control, escrow, report, verdict
+from console.response.board import Board
+from console.response.folding import fold
+from console.response.plan import Plan
+from console.response.verdict import What
+from console.settings import Paths
+
+MOST_TOLD = 20
+"""Tokens that are named when a run is closed although not all is proved of them."""
+
+
+class Closed(NamedTuple):
+    """A run that was closed: the journal's entry, and what else has to be said of it (raw)."""
+
+    entry: Entry
+    also: tuple[str, ...]
+
+
+def close(plan: Plan, paths: Paths, journal: Journal, reason: str) -> Closed:
+    """Declare a run done, and delete the sealed copies of what it delivered.
+
+    What is not proved of an old value by then is said, and so is a sealed copy that could
+    not be deleted.
+
+    Raises:
+        PlanRefused: something is still left, failed, or may, as declared, still work.
+        ReasonRefused: the reason is too short, or holds what looks like a secret.
+        JournalError: the journal cannot take it.
+    """
+    board = fold(plan, paths, journal)
+    now = time.time()
+    entry = control.close(plan, journal, reason, board=board)
+    return Closed(entry, (*_discard(board, paths), *_unproved(board, now)))
+
+
+def _discard(board: Board, paths: Paths) -> tuple[str, ...]:
+    """Delete the sealed values of a closed run and of the plans that extended it."""
+    told, count = [], 0
+    for plan in board.plans:
+        try:
+            count += escrow.discard(paths, plan)
+        except (ConsoleError, OSError) as error:
+            told.append(f"sealed copies of new values are still there: {error}")
+    if count:
+        copies = "copy of a new value was" if count == 1 else "copies of new values were"
+        told.insert(0, f"{count} sealed {copies} deleted")
+    return tuple(told)
+
+
+def _unproved(board: Board, now: float) -> tuple[str, ...]:
+    rows = [(row, verdict.of(row, now)) for row in board.rows.values()]
+    open_ = [(row, each) for row, each in rows if each.what is not What.REFUSED]
+    told = [
+        f"not proved: {report.name(row.item)}: {each.line}"
+        for row, each in sorted(open_, key=lambda pair: list(What).index(pair[1].what))[:MOST_TOLD]
+    ]
+    if len(open_) > MOST_TOLD:
+        told.append(f"not proved: and {len(open_) - MOST_TOLD:,} more")
+    return tuple(told)

@@ -1,0 +1,10 @@
+"""How long a test waits for what is bound to come."""
+
+from __future__ import annotations
+
+HANG = 600.0
+"""Seconds after which a wait counts as one without end.
+
+It tells a test that hangs from a machine that is busy, and decides nothing else: whatever
+is waited for is waited for by its condition, and an idle machine gets there at once.
+"""
