@@ -104,7 +104,8 @@ class CloudTrailShelf(Source):
             raise
         except BackendError as error:
             # It is tried again at each look, and the others are read.
-            self._faults += isinstance(error, ServerFault | TimedOut)
+            if isinstance(error, (ServerFault, TimedOut)):
+                self._faults += 1
             batch.state = UNREAD.encode()
             kind = "missing" if isinstance(error, NotFound) else "unreadable"
             what = f"{_short(name)}: {error.message}"
