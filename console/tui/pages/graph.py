@@ -15,7 +15,7 @@ from console.tui.graph_scene import Picture
 from console.tui.lines import Line, Part, block, clip, count, short, spread
 
 NAME = 40
-NOUNS = {"who": ("owner", "owners"), "token": ("token", "tokens"), "grant": ("grant", "grants"),
+NOUNS = {"who": ("actor", "actors"), "token": ("token", "tokens"), "grant": ("grant", "grants"),
          "use": ("consumer", "consumers")}  # fmt: skip
 
 
