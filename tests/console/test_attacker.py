@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from hostile_folder import HostileFolder
+from planned import planned
 from signing_people import Key, allow
 
 from backends import registry
@@ -23,7 +24,6 @@ from backends.contract import Verb
 from backends.estate import World, create
 from backends.model import Token, TokenState
 from console import settings
-from console.response import making
 
 COMMAND = str(Path(sys.executable).with_name("token-console"))
 REASON = "INC-7 the attacker wants it gone"
@@ -64,7 +64,7 @@ class Attacker:
                 found = []
                 async for token in vault.inventory():
                     if isinstance(token, Token) and token.state is TokenState.ACTIVE:
-                        plan = await making.make(vault, Verb.REVOKE, token, REASON)
+                        plan = await planned(vault, Verb.REVOKE, token, REASON)
                         if not plan.only.proposal.hazards:
                             found.append(token.ref.handle)
                 return found
@@ -235,7 +235,10 @@ def test_37_a_key_that_is_not_listed_is_refused_at_once(attacker: Attacker) -> N
     plan = attacker.plans()
     done = attacker.approves(plan, attacker.fresh)
     refused("37: a key that is not in the list", done, "may not sign here", attacker.fresh.fp)
-    says(attacker, "Refused an approval: the ssh-agent's key may not sign here")
+    says(
+        attacker,
+        f"Refused an approval: the ssh-agent's key may not sign here: the key {attacker.fresh.fp} is",
+    )
     assert attacker.dead == 0
 
 
