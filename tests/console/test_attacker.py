@@ -235,10 +235,7 @@ def test_37_a_key_that_is_not_listed_is_refused_at_once(attacker: Attacker) -> N
     plan = attacker.plans()
     done = attacker.approves(plan, attacker.fresh)
     refused("37: a key that is not in the list", done, "may not sign here", attacker.fresh.fp)
-    says(
-        attacker,
-        f"Refused an approval: the ssh-agent's key may not sign here: the key {attacker.fresh.fp} is",
-    )
+    says(attacker, "Refused an approval: the ssh-agent's key may not sign here")
     assert attacker.dead == 0
 
 
