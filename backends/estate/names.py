@@ -63,6 +63,10 @@ SUFFIXES: Final = ("", "", "", "", "", "", "-old", "-2", "-eu", "-us", "-tmp", "
 FAVOURITES: Final = ("ci-deploy", "billing-rw", "report-job", "legacy-sync", "webhook-2")
 """The first tokens of every system; the documentation and the drills use these."""
 
+NEWCOMER: Final = "analytics-export"
+"""The first token of a list by name: a cloud's key, which can be contained and restored, so
+that what a newcomer tries first does something."""
+
 HOSTILE: Final = (
     "webhook-\x1b]0;owned\x07\x1b[2Jcleared-\x1b[31mred",
     "report-[bold red]markup[/] [link=https://example.invalid]here[/link]",
@@ -72,8 +76,7 @@ HOSTILE: Final = (
     "=HYPERLINK(0)+cmd|'/c calc'!A1",
     "z\u0300\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308algo",
 )
-"""Names that an attacker would choose. They stay exactly as they are in here, and most of
-them sort among the honest ones, so that the first page of a demo is a usual one."""
+"""Names that an attacker would choose. They stay exactly as they are in here."""
 
 TRIPWIRE: Final = "IfYouRevokeThisTokenItWillWipeTheComputerOfTheOwner"
 """The name by which a worm of May 2026 threatened; a hazard gate has to know it."""

@@ -207,7 +207,11 @@ class _Nursery:
         luck = random.random()
         created = self._created()
         # What drills and tests look for is in use all day, and stays.
-        famous = place < len(names.FAVOURITES) or name in (names.TRIPWIRE, *names.HOSTILE)
+        famous = place < len(names.FAVOURITES) or name in (
+            names.TRIPWIRE,
+            names.NEWCOMER,
+            *names.HOSTILE,
+        )
         kind = "hot" if famous else self._kind(luck, luck < 0.3 and place < self.size // 3)
         # Two keys of one user, and tokens that stem from another: both have a neighbour.
         if self.clean or not (system == "cloud" and place % 9 == 8):
@@ -249,6 +253,8 @@ class _Nursery:
         random = self.random
         if place < len(names.FAVOURITES):
             name = names.FAVOURITES[place]
+        elif place == len(names.FAVOURITES) and self.spec.name == "cloud":
+            name = names.NEWCOMER
         elif place == 9 and self.spec.name == "codehost" and not self.clean:
             name = names.TRIPWIRE
         elif (odd := place - 11) % self.hostile == 0 and 0 <= odd // self.hostile < len(

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
+from backends.hiding import hidden
 from backends.logs import sql
 from backends.model import EventClass
 
@@ -323,4 +324,5 @@ def _bytes(text: str) -> bytes:
 
 
 def _shown(text: str) -> str:
-    return _bytes(text).decode("utf-8", "backslashreplace")
+    """A text that is kept, also with what is not decided yet: a client may put a value there."""
+    return hidden(_bytes(text).decode("utf-8", "backslashreplace"))

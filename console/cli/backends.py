@@ -14,6 +14,7 @@ import msgspec
 from backends import registry
 from backends.contract import Backend, KindCapabilities, Readable, Support, Verb
 from backends.errors import BackendError, TimedOut
+from backends.words import count
 from console import contact, faults, settings
 from console.cli import output
 from console.contact import Contact
@@ -167,7 +168,7 @@ def _print(told: dict[str, Any]) -> None:
         for note in told["notes"]:
             output.line(f"  note: {note}")
     if synced := told.get("synced_at"):
-        output.line(f"  {told['tokens']:,} tokens, seen {age(time.time() - synced)} ago")
+        output.line(f"  {count(told['tokens'], 'token')}, seen {age(time.time() - synced)} ago")
     for gap in told.get("gaps", []):
         output.line(f"  {gap['kind']}: {gap['what']} in {gap['scope']}: {gap.get('hint', '')}")
     if capabilities := told.get("capabilities"):

@@ -10,6 +10,7 @@ from backends.errors import BackendError, ConfigError
 from backends.logs import registry as logs
 from backends.origin import OURS
 from backends.sinks import registry as sinks
+from backends.words import count
 from console import settings
 from console.cli import output
 from console.cli.inventory import opened
@@ -71,7 +72,9 @@ def _fits(loaded: Settings, where: Paths) -> dict[str, Misfit | str]:
 def _told(fit: Misfit | str | None) -> str:
     if fit is None or isinstance(fit, str):
         return f"; {fit}" if fit else ""
-    return f"; {fit.unfit:,} of {fit.of:,} tokens have no place there: {fit.example}. {fit.hint}"
+    has = "has" if fit.unfit == 1 else "have"
+    none = f"{fit.unfit:,} of {count(fit.of, 'token')} {has} no place there"
+    return f"; {none}: {fit.example}. {fit.hint}"
 
 
 def _unplaced(loaded: Settings, fits: dict[str, Misfit | str]) -> list[Problem]:
@@ -79,7 +82,7 @@ def _unplaced(loaded: Settings, fits: dict[str, Misfit | str]) -> list[Problem]:
     return [
         Problem(
             loaded.sinks[name].line,
-            f"sink {name}: it has a place for none of {fit.of:,} tokens: {fit.example}",
+            f"sink {name}: it has a place for none of {count(fit.of, 'token')}: {fit.example}",
             fit.hint,
         )
         for name, fit in fits.items()

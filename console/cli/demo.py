@@ -9,6 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
+from backends.words import count
 from console import ownership, settings
 from console.cli import output
 from console.cli.screen import open_screen
@@ -64,7 +65,7 @@ def _make(place: Path, estate: Path, tokens: int, seed: int) -> None:
     ownership.must_be_ours(place)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     (place / MARKER).touch()
-    output.note(f"making an estate of {tokens:,} tokens in {place} ...")
+    output.note(f"making an estate of {count(tokens, 'token')} in {place} ...")
     # The finished estate appears under its name in one step, so that an interrupted
     # demo starts over instead of opening half an estate.
     half = estate.with_suffix(".making")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from backends.words import count
 from console import settings
 from console.cli import output
 from console.cli.show import describe
@@ -118,7 +119,7 @@ def sync(chosen: argparse.Namespace) -> int:
 def _tell(name: str, report: SyncReport, json: bool) -> None:
     """How one look ended, as soon as it has."""
     if not json:
-        told = f"{name}: {report.result}, {report.tokens:,} tokens"
+        told = f"{name}: {report.result}, {count(report.tokens, 'token')}"
         for word in ("new", "changed", "gone", "back", "gaps"):
             number = getattr(report, word)
             told += f", {number:,} {word}" if number else ""
@@ -179,7 +180,7 @@ def _print(rows: list[Row], now: float) -> None:
         ],
         [12, 40, 16, 20, 13, 13, 13, 10],
     )
-    output.note(f"{len(rows):,} tokens")
+    output.note(count(len(rows), "token"))
 
 
 def _none(how: str) -> str:

@@ -126,8 +126,20 @@ def history(changes: Sequence[Change], events: Sequence[Event]) -> list[tuple[in
     return sorted(told, key=lambda item: item[0], reverse=True)
 
 
+PRESENCE = {
+    "new": "seen for the first time",
+    "first seen": "known since the first look at this backend",
+    "gone": "gone from the system",
+    "back": "back after it was gone",
+}
+
+
 def change_words(change: Change) -> str:
     """A change in words."""
+    if change.field == "presence":
+        # Where it is or is not, the kind says all of it.
+        state = f", {change.after}" if change.kind in ("new", "back") and change.after else ""
+        return f"{PRESENCE.get(change.kind, change.kind)}{state} ({change.source or 'diff'})"
     if change.before or change.after:
         became = f"{change.before or '(none)'} -> {change.after or '(none)'}"
         return f"{change.kind}: {change.field} {became} (diff)"

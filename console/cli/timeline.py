@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from backends.words import count
 from console import settings
 from console.cli import output
 from console.cli.inventory import one, opened
@@ -81,13 +82,13 @@ def _tell(report: IngestReport, *, as_json: bool) -> None:
     if as_json:
         print(export.dumps(report._asdict()))
         return
-    told = f"{report.source}: {report.taken:,} events from {report.lines:,} lines"
-    for count, words in (
-        (report.bad, "lines not readable"),
-        (report.holes, "holes"),
-        (report.unknown, "names of unknown tokens"),
+    told = f"{report.source}: {count(report.taken, 'event')} from {count(report.lines, 'line')}"
+    for number, single, many in (
+        (report.bad, "line not readable", "lines not readable"),
+        (report.holes, "hole", "holes"),
+        (report.unknown, "name of an unknown token", "names of unknown tokens"),
     ):
-        told += f", {count:,} {words}" if count else ""
+        told += f", {count(number, single, many)}" if number else ""
     output.line(told + (" (another process reads it)" if report.busy else ""))
     if report.message:
         output.error(f"{report.source}: {report.message}", report.hint)
@@ -182,6 +183,7 @@ def _document(timeline: Timeline, window: Window, answer: Since | None) -> dict[
                 "type": log.type,
                 "since": None if log.since is None else moment(log.since),
                 "until": None if log.until is None else moment(log.until),
+                "covers": log.covers.value,
                 "notes": list(log.notes),
             }
             for log in timeline.coverage.logs
@@ -196,6 +198,7 @@ def _document(timeline: Timeline, window: Window, answer: Since | None) -> dict[
             "after_revoke": answer.after,
             "new_addresses": list(answer.strangers),
             "covered": answer.sure,
+            "issuer_knows_more": answer.told,
         },
     }
 

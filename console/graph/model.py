@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 SIDES: Final = ("who", "token", "grant", "use")
-"""The columns of a picture, from left to right."""
-TITLES: Final = {"who": "owners", "token": "tokens", "grant": "grants", "use": "used by"}
+"""The columns of a picture, from left to right. ``who`` has owners, but also whom a token
+speaks for and who made it: a link's kind says which."""
+TITLES: Final = {"who": "who", "token": "tokens", "grant": "grants", "use": "used by"}
 PEOPLE: Final = ("person", "team", "service", "on-call")
 USES: Final = ("workload", "host", "address", "session", "entry", "object", "lease", "file")
 

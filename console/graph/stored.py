@@ -102,23 +102,49 @@ def from_disabled(connection: Connection) -> None:
 
 
 def from_events(connection: Connection, nodes: Nodes, at: int) -> int:
-    """Who was seen using each token: its programs and addresses, with how often and when."""
+    """Who was seen using each token: its addresses, with how often, when and by which program.
+
+    One use has an address and says a program: that is one consumer, and not two. A program
+    stands for itself only where no address is known. What the token's system names itself,
+    at that address, is the same consumer once more.
+    """
     clear(connection, "audit log")
+    named = _named_by_its_system(connection)
     facts: list[Fact] = []
-    for column, kind in (("source", "address"), ("agent", "workload")):
+    for place, name, kind in (
+        ("source <> ''", "source", "address"),
+        ("source = '' AND agent <> ''", "agent", "workload"),
+    ):
         rows = connection.exec_driver_sql(
-            f"SELECT handle, {column}, max(at), count(*), max(origin) FROM event"  # noqa: S608
-            f" WHERE handle IS NOT NULL AND {column} <> '' AND outcome = 'ok'"
-            f" AND class = '{USE}' GROUP BY 1, 2"
+            f"SELECT handle, {name}, max(at), count(*), max(origin),"  # noqa: S608
+            f" group_concat(DISTINCT nullif(agent, '')) FROM event WHERE handle IS NOT NULL"
+            f" AND {place} AND outcome = 'ok' AND class = '{USE}' GROUP BY 1, 2"
         )
-        for handle, name, seen, times, origin in rows.fetchall():
-            use = nodes.use(kind, name)
-            facts.append(
-                Fact(nodes.token(handle), use, model.USED_BY, "observed", seen, times, origin)
-            )
+        for handle, told, seen, times, origin, agents in rows.fetchall():
+            num = nodes.token(handle)
+            if told in named.get(num, ()):
+                continue
+            by = f"{origin}, {agents}" if agents and kind == "address" else origin
+            use = nodes.use(kind, told)
+            facts.append(Fact(num, use, model.USED_BY, "observed", seen, times, by))
     total = add(connection, "audit log", facts)
     note(connection, "audit log", "events", at, total)
     return total
+
+
+def _named_by_its_system(connection: Connection) -> dict[int, set[str]]:
+    """For each token, the words in which its system's answer tells where its consumers are."""
+    found: dict[int, set[str]] = {}
+    rows = connection.exec_driver_sql(
+        "SELECT a, detail FROM link WHERE origin LIKE 'asked %' AND detail <> ''"
+    )
+    for num, detail in rows.fetchall():
+        found.setdefault(num, set()).update(_words(detail))
+    return found
+
+
+def _words(detail: str) -> list[str]:
+    return [word.strip("(),;") for word in detail.split()]
 
 
 def from_answer(
@@ -145,6 +171,13 @@ def from_answer(
             kind = model.KEPT_IN if use_kind == "entry" else model.USED_BY
         facts.append(Fact(num, use, kind, source, seen, detail=detail))
     total = add(connection, name, facts)
+    for word in {word for fact in facts for word in _words(fact.detail)}:
+        # The same consumer as the log knew it.
+        connection.exec_driver_sql(
+            "DELETE FROM link WHERE origin = 'audit log' AND a = ? AND b IN"
+            " (SELECT num FROM node WHERE side = 'use' AND name = ?)",
+            (num, word),
+        )
     told = "; ".join(dict.fromkeys(f"{gap.what} ({gap.kind.value})" for gap in answer.gaps))
     hints = " ".join(dict.fromkeys(gap.hint for gap in answer.gaps if gap.hint))
     problem = f"not known: {told}" if told else ""

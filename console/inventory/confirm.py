@@ -16,6 +16,7 @@ from typing import NamedTuple
 from backends.contract import Backend
 from backends.errors import AuthFailed, NotFound, RateLimited, Unreachable
 from backends.model import GapKind, Token, TokenRef
+from backends.words import count
 from console.inventory.coverage import Gaps, trouble
 from console.inventory.writing import Seen
 from console.store import reading
@@ -107,11 +108,14 @@ async def confirm(
         for _ in range(min(AT_ONCE, len(refs))):
             group.create_task(ask())
     for (message, hint, kind), times in troubles.items():
-        gaps.add(scope, kind, f"{times} missing tokens could not be asked for: {message}", hint)
+        what = f"{count(times, 'missing token')} could not be asked for: {message}"
+        gaps.add(scope, kind, what, hint)
     if result.present:
-        what = f"{len(result.present)} tokens were not listed and exist"
+        several = count(len(result.present), "token was", "tokens were")
+        what = f"{several} not listed, and exist{'s'[: len(result.present) == 1]}"
         gaps.add(scope, GapKind.FAILED, what, "The listing of this system is not complete.")
     if stopped and asked < len(refs):
-        what = f"{len(refs) - asked} missing tokens were not asked for: {stopped}"
+        rest = count(len(refs) - asked, "missing token was", "missing tokens were")
+        what = f"{rest} not asked for: {stopped}"
         gaps.add(scope, GapKind.LIMITED, what, "They stay in the inventory until asked.")
     return result

@@ -96,7 +96,7 @@ def token(row: Row, found: Token) -> dict[str, Any]:
         "facts": [{"name": name, "value": value} for name, value in found.facts],
         "first_seen": moment(row.first_seen),
         "last_change": row.change,
-        "changed_at": moment(row.changed_at),
+        "changed_at": moment(row.changed_at) if row.change else None,
     }
 
 
@@ -197,7 +197,7 @@ def _cells(row: Row, one: Token) -> Iterator[str]:
     yield WORDS[one.grants.how] if grants is None else " ".join(grant.name for grant in grants)
     yield moment(row.first_seen)
     yield row.change
-    yield moment(row.changed_at)
+    yield moment(row.changed_at) if row.change else ""
 
 
 def _cell(found: Reading[Any]) -> str:

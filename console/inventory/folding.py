@@ -17,6 +17,17 @@ def fold(text: str, limit: int = FIELD) -> str:
     return text[:limit].casefold().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
+def name_key(name: str) -> str:
+    """What a name is sorted and looked up by.
+
+    Whoever may make a token chooses its name, and names like ``=HYPERLINK(...)`` or one that
+    begins with a blank would stand above all honest ones. So what begins with neither a
+    letter nor a digit goes after them.
+    """
+    key = fold(name, KEY)
+    return key if key[:1].isalnum() else f"~{key}"[:KEY]
+
+
 def hay(values: Iterable[str]) -> str:
     """What free text is searched in: the folded values, one a line.
 

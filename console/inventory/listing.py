@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backends.contract import Backend
 from backends.model import Gap, GapKind, Progress, ScopeDone, Token
+from backends.words import count
 from console.inventory import coverage, writing
 from console.inventory.coverage import Gaps, Trouble, trouble
 from console.inventory.folding import encodable
@@ -88,7 +89,8 @@ async def take_in(
         gaps.add(backend.name, GapKind.FAILED, f"{what} ({times} times)", coverage.FAULT_HINT)
     for scope, times in look.repeated.items():
         hint = "Pages overlap, or two tokens have one id."
-        gaps.add(scope, GapKind.FAILED, f"{times} tokens were listed twice", hint)
+        what = f"{count(times, 'token was', 'tokens were')} listed twice"
+        gaps.add(scope, GapKind.FAILED, what, hint)
     return listed
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from sqlite3 import Connection
 
-from console.inventory.folding import GRAMS, KEY, fold, phrase
+from console.inventory.folding import GRAMS, KEY, fold, name_key, phrase
 from console.inventory.records import Row
 from console.inventory.terms import HANDLE
 from console.text import age, safe
@@ -78,7 +78,9 @@ def _by_id(connection: Connection, id_: str, where: str = "", *args: object) -> 
 
 
 def _by_name(connection: Connection, name: str, where: str = "", *args: object) -> list[int]:
-    return _select(connection, f"{where}name_key = ? AND name = ?", *args, fold(name, KEY), name)
+    # A row that was written by an older version has its key as that made it.
+    keys = (name_key(name), fold(name, KEY))
+    return _select(connection, f"{where}name_key IN (?, ?) AND name = ?", *args, *keys, name)
 
 
 def _by_fingerprint(connection: Connection, low: str) -> list[int]:

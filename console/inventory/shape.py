@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from backends.model import Grant, How, Reading, Token, encode
-from console.inventory.folding import KEY, encodable, fold, grant_text, hay
+from console.inventory.folding import KEY, encodable, fold, grant_text, hay, name_key
 from console.store.tables import NEVER_EXPIRES, NEVER_USED
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ def columns(token: Token) -> dict[str, Any]:
     names = [grant.name for grant in grants or ()]
     return {
         "name": token.name,
-        "name_key": fold(token.name, KEY),
+        "name_key": name_key(token.name),
         "scope": token.scope,
         "state": token.state.value,
         "status": token.state.value,

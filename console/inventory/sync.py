@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from backends.contract import Backend, Capabilities, Health, WhoAmI
 from backends.errors import AuthFailed, ConfigError, MissingLibrary, TimedOut, Unreachable
 from backends.model import Gap, GapKind, Progress, ScopeDone, Token, TokenRef
+from backends.words import count
 from console.inventory import confirm, coverage, events, forget, listing, refresh, writing
 from console.inventory.coverage import Gaps, Trouble, trouble
 from console.inventory.lock import Busy, only_one
@@ -234,10 +235,11 @@ class Syncer:
             )
         )
         for scope, times in found.left_over.items():
-            what = f"{times} more missing tokens were not asked for in this look"
+            more = count(times, "more missing token was", "more missing tokens were")
+            what = f"{more} not asked for in this look"
             stream.gaps.add(scope, GapKind.LIMITED, what, "The next look asks for them.")
         for scope, times in found.unmentioned.items():
-            what = f"{times} known tokens of this scope: the listing did not speak of it"
+            what = f"{count(times, 'known token')} of this scope: the listing did not speak of it"
             stream.gaps.add(scope, GapKind.FAILED, what, "They stay as they were last seen.")
         asked = await confirm.confirm(backend, found.refs, stream.gaps, backend.name)
         present = []

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from backends.words import count
 from console.journal.entry import Body, Kind, Out, RunMark, SchemaError, parse
 from console.journal.who import summary
 from console.text import safe, stamp
@@ -142,7 +143,7 @@ def _planned(body: Body) -> str:
     else:
         told = what(body)
     done = {Kind.PLAN_MADE: "planned", Kind.APPROVAL: "approved as second person"}
-    return f"{done.get(body.type, 'approved')}: {told}, {calls:,} call{'s'[: calls != 1]}"
+    return f"{done.get(body.type, 'approved')}: {told}, {count(calls, 'call')}"
 
 
 _DECISIONS = {
@@ -245,11 +246,13 @@ def _of_the_log(body: Body, who: str, why: str) -> str:
         kind = "gave this journal a new key" if body.type is Kind.KEY_ROTATE else "went on"
         return f"{who} {kind}: {why}"
     if (seal := body.seal) is not None:
-        return f"Sealed {seal.count:,} audit events of {safe(seal.backend)}."
+        return f"Sealed {count(seal.count, 'audit event')} of {safe(seal.backend)}."
     if (export := body.export) is not None:
-        return f"{who} exported {export.size:,} entries ({safe(export.form, 20)}): {why}"
+        size = count(export.size, "entry", "entries")
+        return f"{who} exported {size} ({safe(export.form, 20)}): {why}"
     if (seen := body.witness) is not None:
-        parts = [f"{len(seen.cosigned)} witnesses cosigned {seen.size:,} entries"]
+        size = count(seen.size, "entry", "entries")
+        parts = [f"{count(len(seen.cosigned), 'witness', 'witnesses')} cosigned {size}"]
         if seen.missing:
             parts.append(f"not: {safe(', '.join(seen.missing), 120)}")
         if seen.detail:

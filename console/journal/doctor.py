@@ -94,7 +94,9 @@ def _lock(path: Path) -> Check:
         with locked(descriptor, 2.0):
             return Check("lock", "ok", "the lock is free")
     except Busy:
-        return Check("lock", "bad", "a process has held the lock for 2 s", f"See: fuser {path}")
+        return Check(
+            "lock", "bad", "a process has held the lock for 2 s", f"See: sudo fuser {path}"
+        )
     finally:
         os.close(descriptor)
 

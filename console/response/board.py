@@ -18,6 +18,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from backends.words import count
 from console.journal.describe import Entry
 from console.journal.entry import Kind
 from console.response import verdict
@@ -265,9 +266,9 @@ class Board:
                 f"{len(self.late):,} late arrivals are in no plan: extend the run, or except them"
             )
         if sums["left"]:
-            return f"{sums['left']:,} tokens are not known to be dealt with"
+            return f"{count(sums['left'], 'token is', 'tokens are')} not known to be dealt with"
         if sums["failed"]:
-            return f"{sums['failed']:,} tokens failed: act on them again, or except them"
+            return f"{count(sums['failed'], 'token')} failed: act on them again, or except them"
         return verdict.waiting(self.rows.values(), now)
 
 

@@ -21,6 +21,7 @@ from backends.contract import (
     WhoAmI,
 )
 from backends.model import Token, TokenRef, TokenState
+from backends.words import count
 from console.inventory.records import Event
 from console.response import traps
 from console.text import age, safe
@@ -199,8 +200,8 @@ def _from_here(token: Token, view: View) -> str:
     return ""
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _many(number: int, what: str) -> str:
+    return count(number, what)
 
 
 def _list(names: list[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from backends.contract import Verb
+from backends.words import count
 from console.errors import PlanRefused
 from console.response.plan import Plan, refuse_fatal
 from console.response.verdict import UNDONE, wrapped
@@ -79,7 +80,7 @@ def not_done(plan: Plan) -> NotDone | None:
         name = f"{token.name or token.ref.id} on {plan.items[0].backend}"
         handle = token.ref.handle
     else:
-        name, handle = f"{len(plan.items):,} tokens, of which none can be by a call", ""
+        name, handle = f"{count(len(plan.items), 'token')}, of which none can be by a call", ""
     return NotDone(UNDONE[plan.verb], name, "\n".join(whys), tuple(verbs), handle)
 
 

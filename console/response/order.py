@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from backends.contract import Step
 from backends.model import How, Token
+from backends.words import count
 from console.response.plan import Item, Plan
 from console.text import age, safe
 
@@ -41,7 +42,7 @@ def score(item: Item, *, admin: bool, consumers: int, now: datetime) -> Score:
     reach = 1.0 + math.log2(1 + consumers + ends)
     words = [powers]
     if consumers:
-        words.append(f"{consumers} consumer{'' if consumers == 1 else 's'}")
+        words.append(count(consumers, "consumer"))
     if ends:
         words.append(f"{ends} end{'s' if ends == 1 else ''} with it")
     exposed, exposure = _exposure(token, now)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from backends.contract import Phase, Verb
 from backends.model import EvidenceLevel
+from backends.words import count
 from console.response import verdict
 from console.response.board import Board
 from console.response.plan import Item, Mode, Plan, Scope
@@ -182,7 +183,7 @@ def plan_lines(plan: Plan, calls: int = 20, second: str = "") -> list[str]:
     if plan.scope is not None and (plan.scope.query or len(plan.items) > 1):
         asked = f"query {safe(plan.scope.query, 2000)}" if plan.scope.query else "named one by one"
         frozen = stamp(plan.scope.frozen_at)
-        many = f"{plan.scope.total:,} token{'s'[: plan.scope.total != 1]}"
+        many = count(plan.scope.total, "token")
         lines.append(f"  scope         {asked}: {many}, frozen {frozen}")
         lines += _left_out(plan.scope)
         lines += [
@@ -191,8 +192,8 @@ def plan_lines(plan: Plan, calls: int = 20, second: str = "") -> list[str]:
         ]
     for raised in plan.hazards:
         word = "! NO  " if raised.hazard.fatal else "! STOP"
-        count = len(raised.items)
-        many = f" ({count:,} token{'s'[: count != 1]})" if len(plan.items) > 1 else ""
+        number = len(raised.items)
+        many = f" ({count(number, 'token')})" if len(plan.items) > 1 else ""
         code = safe(raised.hazard.code, 40)
         lines.append(f"  {word}        {code}{many}: {safe(raised.hazard.text, 400)}")
     unknown = Counter(text for item in plan.items for text in item.proposal.not_known)
@@ -205,13 +206,13 @@ def plan_lines(plan: Plan, calls: int = 20, second: str = "") -> list[str]:
         lines.append(f"  deliver to    {safe(sink, 80)}")
     if plan.verb is Verb.ROTATE:
         keys = len(plan.escrow)
-        lines.append(f"  escrow        sealed to {keys} public key{'s'[: keys != 1]} first")
+        lines.append(f"  escrow        sealed to {count(keys, 'public key')} first")
     if len(plan.items) > 1:
         for backend in plan.backends:
-            count = sum(item.backend == backend for item in plan.items)
+            number = sum(item.backend == backend for item in plan.items)
             rate = plan.rates.get(backend)
             told = f", at most {rate:g} calls a second" if rate else ""
-            lines.append(f"  {safe(backend):<13} {count:,} token{'s'[: count != 1]}{told}")
+            lines.append(f"  {safe(backend):<13} {count(number, 'token')}{told}")
     for item in plan.items[:calls]:
         lines += _item_lines(item, plan.mode, many=len(plan.items) > 1)
     if len(plan.items) > calls:
@@ -245,7 +246,7 @@ def _title(plan: Plan) -> str:
         what = f"{safe(plan.items[0].token.name, 60)} on {safe(plan.items[0].backend)}"
     else:
         many = len(plan.backends)
-        what = f"{len(plan.items):,} tokens on {many:,} backend{'s'[: many != 1]}"
+        what = f"{count(len(plan.items), 'token')} on {count(many, 'backend')}"
     return f"{plan.verb.upper()} {what}{production}{final}"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+from backends.words import count
 from console.journal.entry import Config, Kind, SchemaError
 from console.journal.who import host
 from console.response import facts
@@ -64,7 +65,7 @@ class Rules:
     def _why(self, plan: Plan) -> str:
         over = self.response.second_person_over
         if len(plan.items) > over:
-            return f"{len(plan.items):,} tokens, more than {over:,}"
+            return f"{count(len(plan.items), 'token')}, more than {over:,}"
         # What the plan says of its backends is not asked: it could have been changed.
         found = sorted(self.production & {item.backend for item in plan.items})
         if self.response.second_person_production and found:
@@ -97,7 +98,7 @@ class Rules:
     @property
     def words(self) -> str:
         """What they ask for, for people."""
-        over = f"second person over {self.response.second_person_over:,} tokens"
+        over = f"second person over {count(self.response.second_person_over, 'token')}"
         names = ", ".join(sorted(self.production)) or "none"
         asks = "needs one" if self.response.second_person_production else "needs NONE"
         if self.signers is None:

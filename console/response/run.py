@@ -15,6 +15,7 @@ from backends.contract import Backend
 from backends.errors import BackendError
 from backends.model import Secret
 from backends.sinks.contract import Sink
+from backends.words import count
 from console.errors import ConsoleError, JournalError, PlanRefused
 from console.journal.entry import Kind, RunMark
 from console.journal.group import Group
@@ -166,7 +167,7 @@ class Run:
             ]
             open_ = bool(self.history.open_steps())
             end = End.UNKNOWN if open_ else End.STOPPED if left else End.DONE
-            return Result(end, f"{len(self.plan.items):,} tokens: {told}")
+            return Result(end, f"{count(len(self.plan.items), 'token')}: {told}")
         done = self._of_one()
         if done.end is End.DONE:
             return Result(End.DONE, done.words or "every step of the plan is done")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from backends.words import count
 from console.journal.entry import Kind, SchemaError
 from console.journal.log import Journal
 from console.journal.parts import Seal
@@ -63,7 +64,7 @@ def check_seals(
                 continue
             events = list(sealed_events(store, id_))
             if not events:
-                text = f"none of the {kept.count:,} events that were sealed is there any more"
+                text = f"none of the {count(kept.count, 'sealed event')} is there any more"
                 found.append(SealProblem(seq, kept.backend, text, altered=False))
             elif problem := broken(kept, events):
                 found.append(SealProblem(seq, kept.backend, problem))

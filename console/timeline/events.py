@@ -14,7 +14,7 @@ COLUMNS = (
 )
 
 
-CLASSES = {
+CLASSES: dict[str, str] = {
     EventClass.LIFE: "life: it was made, changed or ended",
     EventClass.PERMISSION: "permission: what it may do was changed",
     EventClass.USE: "use",

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from backends.model import TokenRef
-from console.inventory.folding import KEY, encodable, fold
+from console.inventory.folding import KEY, encodable, fold, name_key
 
 ASK = 5_000
 """Tokens whose names in the log a backend is asked for in one go."""
@@ -108,8 +108,8 @@ def _by_name(
     """The token of that name or id, where exactly one has it; those that are there go first."""
     rows = connection.exec_driver_sql(
         "SELECT handle, kind, ref, gone_at IS NULL FROM token"
-        " WHERE backend = ? AND name_key = ? AND name = ?",
-        (backend, fold(name, KEY), name),
+        " WHERE backend = ? AND name_key IN (?, ?) AND name = ?",
+        (backend, name_key(name), fold(name, KEY), name),
     ).fetchall()
     of_kind = [row for row in rows if row[1] == kind] or rows
     present = [row for row in of_kind if row[3]] or of_kind

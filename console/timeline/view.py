@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from backends.words import count
 from console.errors import UsageError
 from console.journal.read import JournalView
 from console.store import reading
@@ -171,7 +172,7 @@ class Timeline:
             " AND handle IN (SELECT value FROM json_each(?)) GROUP BY slot ORDER BY slot",
             (OTHER, json.dumps(self.subject.handles)),
         ):
-            what = f"{times:,} entries whose class no log tells"
+            what = f"{count(times, 'entry', 'entries')} whose class no log tells"
             hole = Hole(slot * SLOT, slot * SLOT + SLOT, "unclear", what, "")
             if found and len(found) >= UNCLEAR:
                 hole = found.pop()._replace(until=hole.until, what=MANY_UNCLEAR)
@@ -273,5 +274,5 @@ def _subject(connection: sqlite3.Connection, tokens: Sequence[str], backend: str
         some,
     ).fetchall()
     backends = dict.fromkeys(row[1] for row in rows)
-    label = f"{rows[0][1]}/{rows[0][2]}" if len(rows) == 1 else f"{len(tokens)} tokens"
+    label = f"{rows[0][1]}/{rows[0][2]}" if len(rows) == 1 else count(len(tokens), "token")
     return Subject(tuple(tokens), {row[0]: row[1] for row in aliases}, tuple(backends), label)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from console.inventory.search import Row
 from console.text import safe
 from console.tui import readings
-from console.tui.lines import Part, Role, fit
+from console.tui.lines import Part, Role, fit, middle
 from console.tui.spark import spark
 
 
@@ -29,7 +29,7 @@ class Column(NamedTuple):
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("name", "TOKEN", 17, 0, 4, 40, sort="name", key="N", what="the token's name"),
+    Column("name", "TOKEN", 17, 0, 6, 64, sort="name", key="N", what="the token's name"),
     Column("backend", "BACKEND", 10, 1, 1, 16, sort="backend", key="B", what="where it lives"),
     Column(
         "kind", "KIND", 12, 8, 1, 20, sort="kind", key="T", what="its kind, in its system's words"
@@ -113,7 +113,7 @@ def cell(
     """One cell's text, exactly ``width`` cells, and its role."""
     match column.id:
         case "name":
-            return fit(row.name or row.id, width), ""
+            return fit(middle(row.name or row.id, width), width), ""
         case "backend":
             return fit(row.backend, width), ""
         case "kind":
@@ -156,7 +156,7 @@ def cell(
 def _time(how: str, value: int | None, width: int, now: float, ahead: bool = False) -> Part:
     text = readings.cell(how, value, now, ahead)
     if len(text) > width:
-        text = text.replace("n/tracked", "n/tr").replace("n/permit", "n/per").replace("n/read", "?")
+        text = readings.TINY.get(text, text)
     return fit(text, width, right=True), "" if how == "known" else "dim"
 
 

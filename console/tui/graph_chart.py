@@ -12,10 +12,9 @@ from typing import Final, NamedTuple
 from rich.cells import cell_len
 
 from console.graph.model import SIDES, TITLES
-from console.text import safe
 from console.tui.graph_ink import EAST, WEST, Ink
 from console.tui.graph_scene import Item, Link, Picture, Place
-from console.tui.lines import ELLIPSIS, Line, Part, Role, fit
+from console.tui.lines import ELLIPSIS, Line, Part, Role, fit, middle
 
 GUTTER: Final = 3
 WIDE_GUTTER: Final = 6
@@ -60,17 +59,6 @@ def glyph(side: str, kind: str, ascii_only: bool = False) -> str:
 def role_of(side: str, kind: str) -> Role:
     """The colour's name of a node's kind."""
     return "place" if kind in ("address", "file", "entry", "object") else SIDE_ROLES[side]
-
-
-def middle(text: str, width: int) -> str:
-    """The safe text in at most ``width`` cells, cut in its middle: names differ at their ends."""
-    shown = safe(text)
-    if cell_len(shown) <= width:
-        return shown
-    if not shown.isascii() or width < 6:
-        return fit(shown, width).rstrip(" ")
-    tail = (width - 1) // 2
-    return shown[: width - 1 - tail] + ELLIPSIS + shown[-tail:]
 
 
 class Chart:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends.words import count
 from console.journal.read import JournalView
 from console.journal.store import Odd, Reader
 from console.tui.background import Background, Outdated
@@ -166,11 +167,13 @@ class Keeper(Background[bool]):
     def _progress(self, entries: int) -> Callable[[int], None]:
         told = time.monotonic()
 
+        many = count(entries, "entry", "entries")
+
         def progress(done: int) -> None:
             nonlocal told
             if time.monotonic() - told >= TELL_EVERY:
                 told = time.monotonic()
-                self._tell(checking=f"checking: {done:,} of {entries:,} entries are in order …")
+                self._tell(checking=f"checking: {done:,} of {many} are in order …")
 
         return progress
 

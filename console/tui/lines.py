@@ -12,6 +12,7 @@ from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
 
+from backends.words import count as count
 from console.text import LIMIT, safe
 
 Role = Literal[
@@ -49,6 +50,17 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
         return set_cell_size(text, width - 1) + ELLIPSIS
     blank = " " * (width - taken)
     return blank + text if right else text + blank
+
+
+def middle(text: str, width: int) -> str:
+    """The safe text in at most ``width`` cells, cut in its middle: names differ at their ends."""
+    shown = safe(text, LONGEST)
+    if cell_len(shown) <= width:
+        return shown
+    if not shown.isascii() or width < 6:
+        return fit(shown, width).rstrip(" ")
+    tail = (width - 1) // 2
+    return shown[: width - 1 - tail] + ELLIPSIS + shown[-tail:]
 
 
 def spread(left: Line, right: Line, width: int) -> list[Part]:
@@ -155,8 +167,3 @@ def _append(line: list[Part], text: str, role: Role) -> None:
         line[-1] = (line[-1][0] + text, role)
     else:
         line.append((text, role))
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """A number with its noun: 1 token, 12,480 tokens."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

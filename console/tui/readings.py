@@ -11,11 +11,18 @@ from console.text import age
 
 SHORT = {
     How.NEVER: "never",
-    How.NOT_TRACKED: "n/tracked",
-    How.NOT_PERMITTED: "n/permit",
-    How.NOT_READ: "n/read",
+    How.NOT_TRACKED: "untracked",
+    How.NOT_PERMITTED: "forbidden",
+    How.NOT_READ: "not read",
 }
 """For narrow columns. ``known`` has a value instead."""
+
+TINY = {
+    SHORT[How.NOT_TRACKED]: "n/a",
+    SHORT[How.NOT_PERMITTED]: "deny",
+    SHORT[How.NOT_READ]: "?",
+}
+"""For columns in which not even a word has room; each has its line in help."""
 
 LONG = {
     How.NEVER: "never",
@@ -51,7 +58,7 @@ def cell(how: str, value: int | None, now: float, ahead: bool = False) -> str:
     """A time reading for a column."""
     if how == How.KNOWN and value is not None:
         return left(value, now) if ahead else ago(value, now)
-    return SHORT.get(How(how), how) if how in set(How) else "n/read"
+    return SHORT.get(How(how), how) if how in set(How) else SHORT[How.NOT_READ]
 
 
 def moment(at: datetime | int | float) -> str:

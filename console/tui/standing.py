@@ -76,11 +76,11 @@ def short(standing: Standing, now: float, width: int) -> list[Part]:
     """The journal's state for the top line: words first, colour only besides."""
     entries, opened = standing.entries, standing.open
     if standing.word:
-        return [(f"jrnl {standing.word}", "bad")]
+        return [(f"journal {standing.word}", "bad")]
     if not standing.checked_at:
         state = "checking" if entries else "empty"
     elif not entries:
-        return [("jrnl empty", "dim")]
+        return [("journal empty", "dim")]
     else:
         state = ""
     age = readings.ago(standing.checked_at, now)
@@ -92,13 +92,15 @@ def short(standing: Standing, now: float, width: int) -> list[Part]:
         parts.append((f"{opened:,} OPEN", "bad") if opened else ("none open", "dim"))
         return [*parts, (f", {witnessed(standing)}", "dim")]
     if standing.remark:
-        parts = [(f"jrnl {entries:,} {standing.remark}", "bad")]
+        said = f"journal {standing.remark}, {count(entries, 'entry', 'entries')}"
+        parts = [(said, "bad")]
     else:
-        parts = [(f"jrnl {entries:,} {state or f'ok {age}'}", "dim")]
+        said = f"journal {state or 'ok'}, {count(entries, 'entry', 'entries')}"
+        parts = [(said, "dim")]
     if opened:
-        parts.append((f" {opened:,} OPEN", "bad"))
+        parts.append((f", {opened:,} OPEN", "bad"))
     if not state:
-        parts.append((f" {witnessed(standing, narrow=True)}", "dim"))
+        parts.append((f", {witnessed(standing, narrow=True)}", "dim"))
     return parts
 
 
@@ -107,8 +109,8 @@ def witnessed(standing: Standing, *, narrow: bool = False) -> str:
     if not standing.witnessed:
         return "no witness" if narrow else "unwitnessed"
     if standing.witnessed >= standing.entries:
-        return "wit all" if narrow else "all witnessed"
-    return f"{'wit' if narrow else 'witnessed up to'} {standing.witnessed:,}"
+        return "all witnessed"
+    return f"witnessed up to {standing.witnessed:,}"
 
 
 def alarm(standing: Standing, width: int) -> Line:

@@ -38,6 +38,10 @@ class Eye:
         self.follow = False
         self._before: list[Window] = []
         self._begun = False
+        self._first_at: int | None = None
+        """The last event that is known, on whose bin the cursor rests at first."""
+        self._rest: int | None = None
+        """The moment of the bin where it was put; None once it was moved by hand."""
 
     def look(self, timeline: Timeline) -> None:
         """Take a timeline that was read anew; what is looked at stays, or moves on with it."""
@@ -47,8 +51,10 @@ class Eye:
         unmoved = self.window == self.usual
         self.usual = begins
         if not self._begun or (unmoved and self.anchor is None):
-            at_end = not self._begun or self.cursor == self.bins - 1
-            self._go(self.usual, None if at_end else self.at)
+            last = self._last_use(timeline)
+            resting = not self._begun or self.at == self._rest
+            self._go(self.usual, last if resting else self.at)
+            self._rest = self.at if resting else None
             self._begun = True
         if self.follow:
             self._to_end()
@@ -56,9 +62,17 @@ class Eye:
     def fit(self, bins: int) -> None:
         """The chart has another width."""
         if bins != self.bins and bins > 0:
-            at = self.at if self.bins > 1 else self.window.end - 1
+            resting = self.at == self._rest
+            at = self._first_at if resting and self._first_at is not None else self.at
             self.bins, self.anchor = bins, None
             self._put(at)
+            self._rest = self.at if resting else None
+
+    def _last_use(self, timeline: Timeline) -> int | None:
+        """Where the cursor rests before it is moved: on the last event that is known, since an
+        empty bin at the end says nothing."""
+        self._first_at = timeline.whole.all.last
+        return self._first_at
 
     @property
     def at(self) -> int:

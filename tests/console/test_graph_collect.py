@@ -78,8 +78,8 @@ def test_records_and_events_become_links_with_their_evidence(tmp_path: Path) -> 
             ("name of p", "parent of", "name of c"),
             ("name of p", "carries", "read"),
             ("name of c", "carries", "read"),
+            # One use has an address and says a program: one consumer, and not two.
             ("name of c", "used by", "10.0.0.7"),
-            ("name of c", "used by", "ci/1.0"),
         }
     connection, found = see(desk)
     with closing(connection):
@@ -87,6 +87,7 @@ def test_records_and_events_become_links_with_their_evidence(tmp_path: Path) -> 
         b = next(n.num for n in found.nodes.values() if n.name == "10.0.0.7")
         (why,) = graph.evidence(connection, a or 0, b)
     assert (why.source, why.times) == ("observed", 3)
+    assert "ci/1.0" in why.detail
     assert why.seen == int((NOW - timedelta(hours=1)).timestamp())
 
 

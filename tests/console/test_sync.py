@@ -190,7 +190,7 @@ def test_a_missing_token_is_gone_only_when_its_system_says_so(desk: Desk) -> Non
     assert state(desk).tokens == 3
     assert state(desk).gone == 1
     texts = " ".join(f"{gap.what} {gap.hint}" for gap in state(desk).gaps)
-    assert "1 tokens were not listed and exist" in texts
+    assert "1 token was not listed, and exists" in texts
     assert "could not be asked for: no" in texts
     assert desk.see(lambda inventory: inventory.total()) == 4
 

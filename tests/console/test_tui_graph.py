@@ -13,8 +13,9 @@ from console.graph import graph as graphs
 from console.graph.view import View
 from console.store import reading
 from console.tui.draw import Lines
-from console.tui.graph_chart import Chart, middle, short_count
+from console.tui.graph_chart import Chart, short_count
 from console.tui.graph_scene import Picture, Place, Wanted, focus, shape, totals
+from console.tui.lines import middle
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +33,14 @@ def test_the_columns_show_owners_grants_and_consumers_around_a_token(paths) -> N
     async def steps(pilot):
         await open_graph(pilot, app)
         text = screen(app)
-        for told in ("OWNERS 2", "TOKENS 4", "GRANTS 12", "USED BY 21", "& payments",
+        for told in ("WHO 2", "TOKENS 4", "GRANTS 12", "USED BY 21", "& payments",
                      "% svc-bil", "↓● tok_child_a0", "┣▶ ◆ ecr:pull", "┣▶ ■ k8s-prod-us",
                      "◇ 10.25.200.7"):  # fmt: skip
             assert told in text, told
         assert "┗▶>● tok_liv" in text
         # Not its own edge: it is used through a child.
         assert "▶ ■ bastion " not in text
-        assert "2 owners above; below 3 tokens, 12 grants, 21 consumers" in text
+        assert "2 actors above; below 3 tokens, 12 grants, 21 consumers" in text
 
     drive(app, steps)
 

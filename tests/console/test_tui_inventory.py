@@ -35,10 +35,10 @@ def test_the_first_frame_has_the_rows_the_mode_and_the_age_of_the_data(paths) ->
         text = screen(app)
         first, *_, data, keys = text.splitlines()
         assert "token-console · bastion-1" in first
-        assert "8 tokens   ro · jrnl " in first
+        assert "8 tokens   ro · journal " in first
         assert "legacy-sync" in text
         assert "(none)" in text
-        assert "n/tracked" in text
+        assert "untracked" in text
         assert "github FAILED: 403" in data
         assert "vault-prod PROD <1m" in data
         assert "? help" in keys

@@ -67,7 +67,7 @@ def test_every_view_says_how_the_journal_stands(paths) -> None:
         for keys in ((), ("enter",), ("escape", "b"), ("J",), ("question_mark",)):
             await pilot.press(*keys)
             await settled(pilot)
-            assert "jrnl 4 ok <1m 1 OPEN no witness" in screen(app).splitlines()[0]
+            assert "journal ok, 4 entries, 1 OPEN, no witness" in screen(app).splitlines()[0]
 
     drive(app, steps)
 
@@ -82,12 +82,12 @@ def test_a_journal_that_was_changed_is_said_on_every_view_and_nothing_can_be_rev
     app = world.application(copy, act=True, worker="plan")
 
     async def steps(pilot):
-        await until(pilot, lambda: "jrnl NOT WHOLE" in screen(app) and app.link.up)
+        await until(pilot, lambda: "journal NOT WHOLE" in screen(app) and app.link.up)
         for keys in ((), ("enter",), ("escape", "b"), ("J",), ("question_mark",)):
             await pilot.press(*keys)
             await settled(pilot)
             text = screen(app).splitlines()
-            assert "jrnl NOT WHOLE" in text[0]
+            assert "journal NOT WHOLE" in text[0]
             assert "JOURNAL NOT WHOLE: the checkpoint of 2 entries is not that" in text[1]
         await pilot.press("escape", "i")
         await pilot.press("slash", *"ci-deploy", "enter", "K")
@@ -109,7 +109,7 @@ def test_a_change_behind_our_back_is_found_while_the_screen_is_open(paths) -> No
     async def steps(pilot):
         await until(pilot, lambda: "ok <1m" in screen(app))
         tamper(paths)
-        await until(pilot, lambda: "jrnl NOT WHOLE" in screen(app))
+        await until(pilot, lambda: "journal NOT WHOLE" in screen(app))
 
     drive(app, steps)
 
@@ -123,7 +123,7 @@ def test_a_journal_that_vanished_is_no_empty_one(paths) -> None:
     app = world.application(paths)
 
     async def steps(pilot):
-        await until(pilot, lambda: "jrnl NOT WHOLE" in screen(app))
+        await until(pilot, lambda: "journal NOT WHOLE" in screen(app))
         assert "the journal's file is gone" in screen(app)
 
     drive(app, steps)
@@ -135,7 +135,7 @@ def test_no_journal_yet_is_no_trouble(paths) -> None:
     async def steps(pilot):
         await pilot.press("J")
         await until(pilot, lambda: "nothing is recorded" in screen(app))
-        assert "jrnl empty" in screen(app)
+        assert "journal empty" in screen(app)
 
     drive(app, steps)
 
@@ -285,10 +285,10 @@ def told(width: int, **more) -> str:
 
 
 def test_the_words_for_the_state() -> None:
-    assert told(80) == "jrnl 1,204 ok 2m no witness"
-    assert told(80, open=1, witnessed=1204) == "jrnl 1,204 ok 2m 1 OPEN wit all"
-    assert told(80, checked_at=0) == "jrnl 1,204 checking"
-    assert told(80, word=standing.BROKEN) == "jrnl NOT WHOLE"
+    assert told(80) == "journal ok, 1,204 entries, no witness"
+    assert told(80, open=1, witnessed=1204) == "journal ok, 1,204 entries, 1 OPEN, all witnessed"
+    assert told(80, checked_at=0) == "journal checking, 1,204 entries"
+    assert told(80, word=standing.BROKEN) == "journal NOT WHOLE"
     assert told(200, open=2, witnessed=1200) == (
         "journal 1,204 entries, verified 2m ago, 2 OPEN, witnessed up to 1,200"
     )

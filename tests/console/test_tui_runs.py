@@ -261,7 +261,7 @@ def test_a_run_with_something_left_cannot_be_closed_and_says_why(paths) -> None:
         await opened(pilot, app)
         await pilot.press("z")
         await settled(pilot)
-        assert "close: not now, 1 tokens are not known to be dealt with" in flat(app)
+        assert "close: not now, 1 token is not known to be dealt with" in flat(app)
         run.end([2])
         await until(pilot, lambda: "through" in screen(app))
         await pilot.press("z", *REASON, "enter")

@@ -64,9 +64,9 @@ def test_two_rows_share_one_scale() -> None:
     ("how", "word"),
     [
         ("never", "never"),
-        ("not_tracked", "n/tracked"),
-        ("not_permitted", "n/permit"),
-        ("not_read", "n/read"),
+        ("not_tracked", "untracked"),
+        ("not_permitted", "forbidden"),
+        ("not_read", "not read"),
     ],
 )
 def test_the_four_ways_of_not_knowing_read_differently(how: str, word: str) -> None:
@@ -78,7 +78,9 @@ def test_the_four_ways_of_not_knowing_read_differently(how: str, word: str) -> N
 def test_nobody_and_not_known_are_two_owners() -> None:
     owner = columns.BY_ID["owner"]
     assert columns.cell(row(owner_how="never"), owner, 11, NOW, (), False)[0].strip() == "(none)"
-    assert columns.cell(row(owner_how="not_read"), owner, 11, NOW, (), False)[0].strip() == "n/read"
+    assert (
+        columns.cell(row(owner_how="not_read"), owner, 11, NOW, (), False)[0].strip() == "not read"
+    )
 
 
 def test_gone_is_a_word() -> None:

@@ -236,7 +236,7 @@ def test_a_journal_that_cannot_be_read_is_said_and_ends_nothing(paths) -> None:
     app = world.application(paths)
 
     async def steps(pilot):
-        assert "jrnl UNREADABLE" in screen(app)
+        assert "journal UNREADABLE" in screen(app)
         assert "JOURNAL UNREADABLE: cannot use the journal" in screen(app).splitlines()[1]
         await pilot.press("J")
         await until(pilot, lambda: "journal" in screen(app).splitlines()[-3])

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from backends.words import count
 from console import settings
 from console.cli import output
 from console.cli.journal import place
@@ -59,7 +60,7 @@ def pin(chosen: argparse.Namespace) -> int:
     if chosen.json:
         print(json.dumps({"file": str(chosen.file), "entries": size}))
     else:
-        output.line(f"{chosen.file}: {size:,} entries are pinned")
+        output.line(f"{chosen.file}: {count(size, 'entry is', 'entries are')} pinned")
         output.note(f"Check against it: token-console journal verify --pin {chosen.file}")
     return Exit.OK
 
@@ -101,7 +102,8 @@ def export(chosen: argparse.Namespace) -> int:
         told = {"directory": str(made.directory), "entries": made.size, "root": made.root.hex()}
         print(json.dumps({**told, "recorded": journal is not None, "ssh_signature": made.ssh}))
     else:
-        output.line(f"{made.directory}: {made.size:,} entries, root {made.root.hex()}")
+        size = count(made.size, "entry", "entries")
+        output.line(f"{made.directory}: {size}, root {made.root.hex()}")
         output.note(f"How to check it without us: {made.directory / 'VERIFY.md'}")
         if not made.ssh:
             output.note("without checkpoint.sig, which needs the log's private key")

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from backends.words import count
 from console.cli import output
 from console.cli.inventory import one as named
 from console.cli.inventory import opened
@@ -42,7 +43,10 @@ def list_(chosen: argparse.Namespace) -> int:
             else view.entries(chosen.limit, chosen.before, chosen.kind, handle=handle)
         )
         _print(entries, as_json=chosen.json)
-        output.note(f"{view.count():,} entries, {len(waiting)} open, " + (problem or "chain whole"))
+        output.note(
+            f"{count(view.count(), 'entry', 'entries')}, {len(waiting)} open, "
+            + (problem or "chain whole")
+        )
     if not whole:
         return Exit.FAILED
     return Exit.PARTIAL if chosen.open and waiting else Exit.OK

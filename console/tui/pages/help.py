@@ -35,9 +35,38 @@ GLYPHS = (
 )  # fmt: skip
 READINGS = (
     ("never", "the system keeps track, and it has not happened"),
-    ("n/tracked n/tr", "the system keeps no record of it"),
-    ("n/permit n/per", "our credential may not ask"),
-    ("n/read ?", "not asked yet, or not answered"),
+    ("untracked, n/a", "the system keeps no record of it"),
+    ("forbidden, deny", "our credential may not ask"),
+    ("not read, ?", "not asked yet, or not answered"),
+)
+TOP = (
+    ("journal ok, 5 entries", "every entry was checked and is whole; what was done is in it"),
+    ("2 OPEN", "calls of which nobody knows yet whether they took effect"),
+    ("no witness", "no other machine has seen the journal: a cut end would not be noticed"),
+    ("witnessed up to 4", "other machines vouch for the first 4 entries"),
+)
+RUNS = (
+    ("in scope 9 = dead 2 + ...", "every token of the plan is in one state, at any moment"),
+    ("dead", "the system was seen to refuse the old value"),
+    ("recorded", "the issuer's record says that it ended; its value was not seen refused"),
+    (
+        "PROOF silent",
+        "no use in the log for as long as a change may take; by itself that does not "
+        "show that the old value is refused, so that the token counts as recorded",
+    ),
+    ("PROOF refused", "the old value was tried, and refused"),
+    ("RATE 2 of 5/s", "2 calls a second were made of late, of 5 that are allowed"),
+    ("let be (except)", "nothing more is sent for a token; somebody answers for it, until a date"),
+    ("skip proof (waive)", "the old value ends although not every consumer was seen to have moved"),
+    ("nothing left", "each token is dealt with; the run is still to be closed by somebody"),
+    ("hazard 1 of 2, why go on?", "the plan names 2 dangers; each wants your reason to go on"),
+)
+RESULTS = (
+    ("done, was so", "the system did it; it was so before"),
+    ("DECLINED, not sent", "the system did not do it; no call was made"),
+    ("UNKNOWN", "no answer to be trusted came: it may have happened"),
+    ("proof 0 to 4", "asked, accepted, recorded by the issuer, refused, silent"),
+    ("OPEN", "a call was about to be made, and no entry says what came of it"),
 )
 
 
@@ -63,7 +92,8 @@ def help_lines(context: Context, width: int) -> list[Line]:
         lines.append(())
     syntax = ENTRIES if context.view == "journal" else SYNTAX
     for title, table in (
-        ("FILTER", syntax), ("SIGNS IN THE LIST", GLYPHS), ("HOW A VALUE IS KNOWN", READINGS)
+        ("FILTER", syntax), ("SIGNS IN THE LIST", GLYPHS), ("HOW A VALUE IS KNOWN", READINGS),
+        ("THE TOP LINE", TOP), ("PLANS AND RUNS", RUNS), ("THE JOURNAL'S LIST", RESULTS),
     ):  # fmt: skip
         lines.append([(f" {title}", "title")])
         for word, meaning in table:

@@ -56,16 +56,34 @@ def state_words(state: str) -> str:
     }.get(state, state)  # fmt: skip
 
 
+RESULTS = {
+    "applied": "done", "already": "was so", "rejected": "DECLINED", "not_sent": "not sent",
+    "unknown": "UNKNOWN", "not_applied": "not done", "seen": "seen so", "not_seen": "NOT SO",
+    "claimed": "asking", "closed": "ended", "acknowledged": "settled",
+}  # fmt: skip
+"""What came of it, in the fewest cells: the list has it before everything else."""
+
+
+def result(entry: Entry, *, open_intent: bool = False) -> str:
+    """What came of it in a word; what kind of entry it is where nothing could come of it."""
+    if open_intent:
+        return "OPEN"
+    if entry.kind == "evidence" and entry.evidence is not None and entry.state == "seen":
+        return f"proof {entry.evidence}"
+    return RESULTS.get(entry.state or "", entry.state or entry.kind)
+
+
 def row(entry: Entry, width: int, *, open_intent: bool = False) -> Line:
-    """One entry in the list."""
+    """One entry in the list, its result first: whatever is cut off, that is not."""
     role: Role = "bad" if open_intent else STATES.get(entry.state or "", "")
-    word = "OPEN" if open_intent else entry.kind
-    kind = 14 if width >= WIDE else 10
+    wide = width >= WIDE
+    kind: list[Part] = [(fit(entry.kind, 14) + " ", "dim")] if wide else []
     return clip(
         [
             (f" {fit(str(entry.seq), 5, right=True)} ", "dim"),
-            (readings.moment(entry.at)[0 if width >= WIDE else 5 : 16] + "  ", "dim"),
-            (fit(word, kind) + " ", role),
+            (readings.moment(entry.at)[0 if wide else 5 : 16] + "  ", "dim"),
+            (fit(result(entry, open_intent=open_intent), 12 if wide else 10) + " ", role),
+            *kind,
             (entry.sentence, "bad" if open_intent else ""),
         ],
         width,

@@ -10,7 +10,19 @@ from console.response.verdict import What
 from console.text import age
 from console.tui import readings
 from console.tui.actions import key
-from console.tui.lines import Line, Part, Role, block, clip, count, fit, short, spread, width_of
+from console.tui.lines import (
+    Line,
+    Part,
+    Role,
+    block,
+    clip,
+    count,
+    fit,
+    middle,
+    short,
+    spread,
+    width_of,
+)
 from console.tui.run_reader import Line as Item
 from console.tui.run_reader import Shown, Told
 
@@ -43,8 +55,9 @@ STATES: dict[str, Role] = {
     "second person": "warn", "not approved": "dim", "unreadable": "bad",
 }  # fmt: skip
 SAID = {"stopped": f"STOPPED: {key('start')} starts it",
-        "through, not closed": f"through: {key('close')} closes it",
+        "through, not closed": f"nothing left: {key('close')} closes it",
         "second person": "waits for a second person"}  # fmt: skip
+SAID_SHORT = {"through, not closed": "nothing left"}
 VERDICTS: dict[What, Role] = {
     What.WORKS: "bad", What.UNDONE: "warn", What.UNKNOWN: "warn", What.RECORDED: "",
     What.REFUSED: "good",
@@ -169,7 +182,7 @@ def lanes(run: Shown, width: int, room: int) -> list[Line]:
         for each in used:
             number = lane.counts[each]
             parts.append((fit(f"{number:,}", 7, right=True), LOOKS[each].role if number else "dim"))
-        rate = f"{_rate(lane.rate)}/{_rate(lane.limit)}" if going else "-"
+        rate = f"{_rate(lane.rate)} of {_rate(lane.limit)}" if going else "-"
         parts.append((fit(rate + ("/s" if going else ""), 12, right=True), "dim"))
         eta = _about(lane.eta) if going and lane.eta is not None else "-"
         parts += [(fit(eta, 6, right=True), ""), (f"  {state}", role)]  # type: ignore[list-item]
@@ -187,12 +200,12 @@ def _rate(rate: float) -> str:
 
 def evidence(run: Shown, width: int) -> list[Line]:
     """How well each token's end is known, of those that were begun."""
-    pieces: list[Part] = [(" EVIDENCE ", "title")]
+    pieces: list[Part] = [(" PROOF ", "title")]
     lines = old_values(run, width)
     for level, word in enumerate(LEVELS):
         number = run.evidence[level]
         role: Role = "dim" if not number else "good" if level >= 3 else ""
-        pieces.append((f"  {level} {word} {number:,}", role))
+        pieces.append((f"  {word} {number:,}", role))
     return [*packed(pieces, width), *lines]
 
 
@@ -269,12 +282,15 @@ def brief(item: Item) -> str:
 
 
 def item_heads(width: int) -> Line:
-    """The titles above the list of tokens; the level is that of the evidence."""
-    wide = width >= 100
-    text = (
-        "   " + fit("STATE", 9) + fit("NO", 6, right=True) + " " + fit("TOKEN", 37 if wide else 22)
-    )
-    return [(text + fit("BACKEND", 17 if wide else 12) + "LVL", "head")]
+    """The titles above the list of tokens; the proof is the highest that was reached."""
+    text = "   " + fit("STATE", 9) + fit("NO", 6, right=True) + " "
+    text += fit("TOKEN", _named(width) + 1) + fit("BACKEND", 17 if width >= 100 else 12)
+    return [(text + "PROOF", "head")]
+
+
+def _named(width: int) -> int:
+    """The cells of a token's name: more on a wider terminal."""
+    return 21 if width < 100 else min(36 + (width - 100) // 3, 64)
 
 
 def item_row(item: Item, width: int, *, plain: bool) -> Line:
@@ -282,17 +298,17 @@ def item_row(item: Item, width: int, *, plain: bool) -> Line:
     look = LOOKS.get(item.state)
     sign = SIGNS.get(item.state, "?") if look is None else look.plain if plain else look.sign
     role: Role = "bad" if look is None else look.role
-    named = 21 if width < 100 else 36
+    named = _named(width)
     number = f"{item.number}" if item.number else "-"
-    level = "" if item.state == "late" else f"{item.level}"
+    proof = "" if item.state == "late" else LEVELS[item.level]
     return clip(
         [
             (f" {sign} ", role),
             (fit(item.state, 9), role),
             (fit(number, 6, right=True) + " ", "dim"),
-            (fit(item.name, named) + " ", ""),
+            (fit(middle(item.name, named), named) + " ", ""),
             (fit(item.backend, 11 if width < 100 else 16) + " ", "dim"),
-            (fit(level, 4), "dim"),
+            (fit(proof, 9), "dim"),
             (brief(item), "" if item.state in ("failed", "unknown", "late") else "dim"),
         ],
         width,
@@ -313,7 +329,7 @@ def runs_row(told: Told, width: int) -> Line:
     """One run in the list."""
     wide = width >= 100
     made = readings.moment(told.made)[0 if wide else 5 : 16] if told.made else ""
-    word = "ALARM" if told.alarm else told.standing.partition(",")[0]
+    word = "ALARM" if told.alarm else SAID_SHORT.get(told.standing, told.standing)
     role: Role = "bad" if told.alarm else STATES.get(told.standing, "good")
     numbers: list[Part] = []
     some: Role

@@ -24,8 +24,8 @@ def item_lines(
     lines: list[Line] = []
     known = where.verdict
     lines += block("OLD VALUE", [(known.labelled, VERDICTS[known.what])], width)
-    said: list[Part] = [(f"level {where.level}, {LEVELS[where.level]}", "")]
-    lines += block("EVIDENCE", said, width)
+    said: list[Part] = [(f"{LEVELS[where.level]} (level {where.level} of 4)", "")]
+    lines += block("PROOF", said, width)
     if item is not None:
         owner = item.token.owner.or_else("none known")
         lines += block("OWNER", [(owner, "")], width)

@@ -91,7 +91,7 @@ class Acting(View):
 
     async def act_on(self, target: Target) -> None:
         """Open the bar for a target."""
-        bar = ActBar(self, target, self.world.now(), self.room, self.world.sinks)
+        bar = ActBar(self, target, self.world.now(), lambda: self.room, self.world.sinks)
         await self.show_bar(bar, bar.input)
 
     # What the bar asks for

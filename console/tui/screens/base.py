@@ -17,6 +17,7 @@ from console.tui import standing, status
 from console.tui.actions import ACTIONS, BY_ID, Action, Context, key_names, matching
 from console.tui.draw import OneLine
 from console.tui.lines import Part, count, spread
+from console.tui.widgets.bar import Bar
 from console.tui.widgets.page import Page
 from console.tui.widgets.picker import Item, Picker
 from console.tui.widgets.run_strip import RunStrip
@@ -111,6 +112,8 @@ class View(Screen[None], inherit_bindings=False):
         self.frame()
 
     def on_resize(self) -> None:
+        if isinstance(self.open_bar, Bar):
+            self.open_bar.refit()
         self.call_after_refresh(self.frame)
 
     # What is shown around the body

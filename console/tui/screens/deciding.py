@@ -74,7 +74,7 @@ class Deciding(Acting):
         def done(answers: Mapping[str, str]) -> None:
             self.run_worker(self._send(bar, title, do, {**fields, **answers, "plan": plan}))
 
-        bar = DecideBar(lines, questions, done, self._unasked, self.room)
+        bar = DecideBar(lines, questions, done, self._unasked, lambda: self.room)
         await self.show_bar(bar, bar.input)
 
     async def _send(self, bar: DecideBar, title: str, do: str, fields: dict[str, Any]) -> None:
@@ -178,7 +178,7 @@ class Deciding(Acting):
         ]  # fmt: skip
         says = ["It is let be: nothing more is sent for it, and it counts as excepted."]
         item = str(line.number) if line.number else line.handle
-        title = f"EXCEPT {line.name} on {line.backend}"
+        title = f"LET BE (EXCEPT) {line.name} on {line.backend}"
         await self._ask(title, says, questions, what="except", item=item)
 
     async def do_waive(self) -> None:
@@ -186,7 +186,7 @@ class Deciding(Acting):
         if line is not None:
             says = ["Its old value is retired without the proof that every consumer has moved.",
                     "Who still uses it, fails."]  # fmt: skip
-            title = f"WAIVE THE CUT-OVER of {line.name} on {line.backend}"
+            title = f"SKIP THE PROOF (WAIVE) for {line.name} on {line.backend}"
             questions = [REASON, word("waive", "To go on without it")]
             await self._ask(title, says, questions, what="waive", item=str(line.number))
 

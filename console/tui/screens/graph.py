@@ -351,7 +351,7 @@ class GraphView(Acting, inherit_bindings=False):
             self.run_worker(self._assign(bar, row, answers))
 
         asked = Question("owner", "owner", "Who answers for it? A person or a team.", _owner)
-        bar = DecideBar(lines, (asked, REASON), done, self._unasked, self.room)
+        bar = DecideBar(lines, (asked, REASON), done, self._unasked, lambda: self.room)
         await self.show_bar(bar, bar.input)
 
     async def _assign(self, bar: DecideBar, row: Row, answers: Mapping[str, str]) -> None:

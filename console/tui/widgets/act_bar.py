@@ -7,7 +7,7 @@ said when it was made, whatever moves meanwhile.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from textual.binding import Binding, BindingType
@@ -69,7 +69,7 @@ class ActBar(Bar):
     ]
 
     def __init__(
-        self, host: Host, target: Target, now: float, room: int, sinks: Sequence[str]
+        self, host: Host, target: Target, now: float, room: Callable[[], int], sinks: Sequence[str]
     ) -> None:
         super().__init__(room)
         self._host = host
@@ -238,7 +238,7 @@ class ActBar(Bar):
 
     def _ask_next(self) -> None:
         if len(self._answers) < len(self._questions):
-            number = f"{len(self._answers) + 1} of {len(self._questions)}"
+            number = f"hazard {len(self._answers) + 1} of {len(self._questions)}"
             self.ask(f"{number}, why go on?  ")
         else:
             self.phase = "confirm"

@@ -6,7 +6,7 @@ costs a fraction of the bytes. Escape always leads out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -26,7 +26,7 @@ FRAME = 3
 class Bar(Vertical):
     """The parts and their places; what is asked, and when, is its subclasses' affair.
 
-    ``room`` is in lines of the screen.
+    ``room`` tells how many lines of the screen it may take; that changes with the screen.
     """
 
     DEFAULT_CSS = """
@@ -39,9 +39,10 @@ class Bar(Vertical):
         Binding("down", "move('down')", show=False),
         Binding("pageup", "move('page_up')", show=False),
         Binding("pagedown", "move('page_down')", show=False),
+        Binding("home", "move('top')", show=False),
     ]
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, room: Callable[[], int]) -> None:
         super().__init__()
         self._room = room
         self._telling = False
@@ -50,7 +51,7 @@ class Bar(Vertical):
         self._title.display = False
         self._page = Page()
         self._hint = OneLine()
-        self.input = LineInput([("   > ", "title")], on_enter=self._entered)
+        self.input = LineInput([("   > ", "title")], on_enter=self._entered, on_home=self._home)
 
     def compose(self) -> ComposeResult:
         yield self._title
@@ -68,8 +69,16 @@ class Bar(Vertical):
 
     def fill(self, lines: Sequence[Line], *, keep: bool = False) -> None:
         """Show these lines above the hint."""
-        self._page.styles.height = max(min(len(lines), self._room - FRAME), 1)
+        self._page.styles.height = max(min(len(lines), self._room() - FRAME), 1)
         self._page.show(lines, keep=keep)
+
+    def refit(self) -> None:
+        """The screen has another size: what is shown gets the room that there is now."""
+        self._page.styles.height = max(min(len(self._page.lines), self._room() - FRAME), 1)
+
+    def _home(self) -> None:
+        """Home in an empty line: to the first line of what is shown."""
+        self.action_move("top")
 
     def say(self, *parts: Part) -> None:
         """The hint: what to do now."""

@@ -47,7 +47,7 @@ class DecideBar(Bar):
         questions: Sequence[Question],
         done: Callable[[Mapping[str, str]], None],
         left: Callable[[], None],
-        room: int,
+        room: Callable[[], int],
     ) -> None:
         super().__init__(room)
         self._lines = lines

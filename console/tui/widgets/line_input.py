@@ -47,7 +47,8 @@ class LineInput(Lines, can_focus=True):
     the places, from and to, of what is typed and not taken.
 
     ``on_change`` and ``on_enter`` are called at once, so that the next key already finds
-    what they did. With ``refuse_paste`` set, pasted text is dropped and that is called.
+    what they did. ``on_home`` is for home where nothing is typed. With ``refuse_paste`` set,
+    pasted text is dropped and that is called.
 
     A secret is masked as soon as it can be told for one, and not kept anywhere. What the
     text is used for must be ``searched``, which does not have the mask. Only where a given
@@ -78,6 +79,7 @@ class LineInput(Lines, can_focus=True):
         placeholder: str = "",
         on_change: Callable[[], None] = _nothing,
         on_enter: Callable[[], Awaitable[None]] = _nothing_later,
+        on_home: Callable[[], None] = _nothing,
     ) -> None:
         super().__init__()
         self.prefix = prefix
@@ -87,6 +89,7 @@ class LineInput(Lines, can_focus=True):
         self.value = value
         self.on_change = on_change
         self.on_enter = on_enter
+        self.on_home = on_home
         self.refuse_paste: Callable[[], None] | None = None
         self.guarded = True
         self._at = len(value)
@@ -192,6 +195,8 @@ class LineInput(Lines, can_focus=True):
                 self._at = min(at + 1, len(value))
             case "start":
                 self._at = 0
+                if not value:
+                    self.on_home()
             case "end":
                 self._at = len(value)
             case "back":

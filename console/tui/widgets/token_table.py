@@ -137,8 +137,11 @@ class TokenTable(Lines, can_focus=True):
         )
 
     def fresh(self, row: Row, now: float) -> bool:
-        """Whether the row changed since the list was last looked at, and just now."""
-        return row.changed_at > self._seen and now - row.changed_at < FRESH_FOR
+        """Whether the row changed since the list was last looked at, and just now.
+
+        A first look at a system changes nothing: its rows say no change.
+        """
+        return row.change != "" and row.changed_at > self._seen and now - row.changed_at < FRESH_FOR
 
     def _placed(self) -> list[columns.Placed]:
         return columns.layout(self.size.width, self.chosen)

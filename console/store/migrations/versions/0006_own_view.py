@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "own_view"
-down_revision = "timeline"
+down_revision = "event_class"
 branch_labels = None
 depends_on = None
 
