@@ -24,6 +24,7 @@ import msgspec
 
 from backends.hiding import hidden
 from backends.logs import sql
+from backends.model import EventClass
 
 SETTLE: Final = timedelta(seconds=5)
 """How long after an authorised log-in a refusal may be written. It follows within
@@ -67,6 +68,13 @@ class Line(msgspec.Struct, frozen=True):
     source: str
     agent: str
     detail: str
+    sort: EventClass = EventClass.USE
+    """Only a log-in that is refused for the role's or its password's sake is a refusal of it.
+
+    One that fails for another reason (the server is full, there is no such database), a
+    statement that fails, and the end of a session show neither that the password is dead nor
+    that nobody has it.
+    """
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -211,13 +219,16 @@ class _Told:
     def ends(self, agent: str) -> list[Line]:
         """What this line says that nothing later can change."""
         if self._fatal and (self._doing in _STARTING or self._state.startswith("28")):
+            # Before that, 28000 is pg_hba.conf's word about where the client comes from.
+            own = self._state == "28P01" or (self._state, self._doing) == ("28000", "startup")
+            sort = EventClass.DENIED if own else EventClass.OTHER
             kept = self._line("login", self._outcome(login=True), self._message[:200], agent)
-            return [kept] if kept.role else []
+            return [msgspec.structs.replace(kept, sort=sort)] if kept.role else []
         if self._failed:
             return self._refused()
         if self._log and self._message.startswith("disconnection: "):
             line = self._line("logout", "ok", "")
-            return [line] if line.role else []
+            return [msgspec.structs.replace(line, sort=EventClass.OTHER)] if line.role else []
         # Without a session, or with its duration, there is nothing more to wait for.
         return self._login() or self._statements()
 
@@ -250,7 +261,9 @@ class _Told:
         outcome = self._outcome(login=False)
         why = self._message[:120] if self._state == "42501" else f"SQLSTATE {self._state}"
         return [
-            msgspec.structs.replace(line, outcome=outcome, detail=f"{line.detail} ({why})")
+            msgspec.structs.replace(
+                line, outcome=outcome, detail=f"{line.detail} ({why})", sort=EventClass.OTHER
+            )
             for line in self._made(_text(self._entry, "statement"))
         ]
 
