@@ -251,7 +251,7 @@ def test_in_ascii_nothing_else_is_drawn(tmp_path: Path) -> None:
     async def steps(pilot: Any) -> None:
         await open_timeline(pilot, app)
         await leaked(pilot, app)
-        await pilot.press("v", "left", "left")
+        await pilot.press("end", "v", "left", "left")
         await settled(pilot)
         assert screen(app).isascii()
         for sign in ("XXX", "/gap/", "!", "A", "^=", "x"):
