@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from backends.words import count
 from console import ownership
 from console.errors import ConsoleError, JournalError, UsageError
 from console.journal import files, keys, pins, start, trust
@@ -169,7 +170,8 @@ def _gone(known: Known) -> Report:
         except NoteError as error:
             raise UsageError(f"a pin cannot be read: {error}") from None
         report.origin = point.origin
-        text = f"the journal's file is gone, and {point.size:,} entries of it were verified before"
+        seen = count(point.size, "entry", "entries")
+        text = f"the journal's file is gone, and {seen} of it were verified before"
         if Finding(Code.ROLLED_BACK, "gone", 0, text) not in report.findings:
             report.add(Code.ROLLED_BACK, "gone", text)
     return report

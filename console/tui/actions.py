@@ -243,8 +243,8 @@ ACTIONS: tuple[Action, ...] = (
            ("inventory",), group="Mark", why_not=reasons.needs_marks),
     Action("sort", ("s",), "sort", "Choose the column to sort by.", ("inventory",),
            group="Sort"),
-    Action("columns", ("H",), "columns", "Choose the columns; remembered for next time.",
-           ("inventory",), group="Sort"),
+    Action("columns", ("vertical_line",), "columns",
+           "Choose the columns; remembered for next time.", ("inventory",), group="Sort"),
     *_sorts(),
     Action("backends", ("b",), "backends", "How each backend is, and what it can do.",
            tuple(view for view in VIEWS if view != "backends"), 9),
@@ -297,6 +297,7 @@ KEY_NAMES = {
     "plus": "+",
     "right_parenthesis": ")",
     "right_square_bracket": "]",
+    "vertical_line": "|",
     "ctrl+@": "",  # What a terminal sends for ctrl+space; one name is enough for people.
     "ctrl+backslash": "ctrl+\\",
     "ctrl+h": "",

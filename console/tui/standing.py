@@ -92,10 +92,10 @@ def short(standing: Standing, now: float, width: int) -> list[Part]:
         parts.append((f"{opened:,} OPEN", "bad") if opened else ("none open", "dim"))
         return [*parts, (f", {witnessed(standing)}", "dim")]
     if standing.remark:
-        said = f"journal {standing.remark}, {count(entries, 'entry', 'entries')}"
+        said = f"journal {standing.remark} ({entries:,})"
         parts = [(said, "bad")]
     else:
-        said = f"journal {state or 'ok'}, {count(entries, 'entry', 'entries')}"
+        said = f"journal {state or 'ok'} ({entries:,})"
         parts = [(said, "dim")]
     if opened:
         parts.append((f", {opened:,} OPEN", "bad"))

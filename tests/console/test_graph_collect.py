@@ -229,3 +229,26 @@ def test_a_wrong_section_is_a_problem_with_its_line(tmp_path: Path, text: str) -
     path.write_text(f"[graph]\n{text}\n")
     (problem,) = load(path).problems
     assert problem.line == 2
+
+
+def test_one_consumer_is_one_whoever_knows_it(tmp_path: Path) -> None:
+    """The system names a pod at an address; the log knows that address and its program."""
+    desk = Desk(tmp_path)
+    one = token("a")
+    system = Scripted(listing(one))
+    system.log = [
+        AuditEvent(id="1", at=NOW - timedelta(hours=1), action="get", sort=EventClass.USE,
+                   token=one.ref, source="10.0.0.7", agent="ci/1.0"),
+        AuditEvent(id="2", at=NOW - timedelta(hours=1), action="get", sort=EventClass.USE,
+                   token=one.ref, source="203.0.113.9", agent="curl/8"),
+    ]  # fmt: skip
+    desk.sync(system)
+    asyncio.run(desk.syncer.sync_events(system))
+    collect(desk.engine, GraphSettings())
+    pod = Consumer("pod/a", "workload", "ci/1.0 from 10.0.0.7", "log", known(NOW, "log", NOW))
+    answer = Dependents((pod,))
+    answered(desk.engine, one.ref, answer)
+    for _ in range(2):
+        used = {b for a, kind, b in links(desk) if kind == "used by"}
+        assert used == {"pod/a", "203.0.113.9"}, "a stranger stays one of its own"
+        collect(desk.engine, GraphSettings())

@@ -135,7 +135,7 @@ def test_chosen_columns_are_remembered(paths) -> None:
     app = world.application(paths)
 
     async def steps(pilot):
-        await pilot.press("H", *"owner", "space", "escape")
+        await pilot.press("vertical_line", *"owner", "space", "escape")
         await settled(pilot)
         assert "OWNER" not in screen(app)
 

@@ -67,7 +67,7 @@ def test_every_view_says_how_the_journal_stands(paths) -> None:
         for keys in ((), ("enter",), ("escape", "b"), ("J",), ("question_mark",)):
             await pilot.press(*keys)
             await settled(pilot)
-            assert "journal ok, 4 entries, 1 OPEN, no witness" in screen(app).splitlines()[0]
+            assert "journal ok (4), 1 OPEN, no witness" in screen(app).splitlines()[0]
 
     drive(app, steps)
 
@@ -285,9 +285,9 @@ def told(width: int, **more) -> str:
 
 
 def test_the_words_for_the_state() -> None:
-    assert told(80) == "journal ok, 1,204 entries, no witness"
-    assert told(80, open=1, witnessed=1204) == "journal ok, 1,204 entries, 1 OPEN, all witnessed"
-    assert told(80, checked_at=0) == "journal checking, 1,204 entries"
+    assert told(80) == "journal ok (1,204), no witness"
+    assert told(80, open=1, witnessed=1204) == "journal ok (1,204), 1 OPEN, all witnessed"
+    assert told(80, checked_at=0) == "journal checking (1,204)"
     assert told(80, word=standing.BROKEN) == "journal NOT WHOLE"
     assert told(200, open=2, witnessed=1200) == (
         "journal 1,204 entries, verified 2m ago, 2 OPEN, witnessed up to 1,200"

@@ -251,7 +251,7 @@ def test_in_ascii_nothing_else_is_drawn(tmp_path: Path) -> None:
     async def steps(pilot: Any) -> None:
         await open_timeline(pilot, app)
         await leaked(pilot, app)
-        await pilot.press("v", "left", "left")
+        await pilot.press("end", "v", "left", "left")
         await settled(pilot)
         assert screen(app).isascii()
         for sign in ("XXX", "/gap/", "!", "A", "^=", "x"):
@@ -304,3 +304,19 @@ def test_the_cursor_moves_the_window_at_its_ends_but_not_beyond_what_is_known() 
     eye.jump(5)
     assert eye.window.start == 0
     assert eye.at <= 5 < eye.at + 100
+
+
+def test_it_opens_on_the_last_use_and_not_on_an_empty_bin(app: Any) -> None:
+    async def steps(pilot: Any) -> None:
+        view = await open_timeline(pilot, app)
+        here = next(line for line in screen(app).splitlines() if line.startswith(" 2026-11-2"))
+        assert " 0 events" not in here, "the last event was two hours ago"
+        assert view._chart.lane.counts[view._eye.cursor] > 0
+        await pilot.resize_terminal(120, 40)
+        await settled(pilot)
+        assert view._chart.lane.counts[view._eye.cursor] > 0, "on another width it rests there too"
+        await pilot.press("end")
+        await settled(pilot)
+        assert " 0 events" in screen(app)
+
+    drive(app, steps)

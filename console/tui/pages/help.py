@@ -40,7 +40,7 @@ READINGS = (
     ("not read, ?", "not asked yet, or not answered"),
 )
 TOP = (
-    ("journal ok, 5 entries", "every entry was checked and is whole; what was done is in it"),
+    ("journal ok (5)", "its 5 entries were checked one by one, and it is whole"),
     ("2 OPEN", "calls of which nobody knows yet whether they took effect"),
     ("no witness", "no other machine has seen the journal: a cut end would not be noticed"),
     ("witnessed up to 4", "other machines vouch for the first 4 entries"),
@@ -65,7 +65,11 @@ RESULTS = (
     ("done, was so", "the system did it; it was so before"),
     ("DECLINED, not sent", "the system did not do it; no call was made"),
     ("UNKNOWN", "no answer to be trusted came: it may have happened"),
-    ("proof 0 to 4", "asked, accepted, recorded by the issuer, refused, silent"),
+    (
+        "recorded, refused, silent",
+        "how far it is proved: by the issuer's record, since the old "
+        "value was refused, since it was not used for as long as a change may take",
+    ),
     ("OPEN", "a call was about to be made, and no entry says what came of it"),
 )
 

@@ -56,6 +56,7 @@ def state_words(state: str) -> str:
     }.get(state, state)  # fmt: skip
 
 
+WORDS = dict(enumerate(("asked", "accepted", "recorded", "refused", "silent")))
 RESULTS = {
     "applied": "done", "already": "was so", "rejected": "DECLINED", "not_sent": "not sent",
     "unknown": "UNKNOWN", "not_applied": "not done", "seen": "seen so", "not_seen": "NOT SO",
@@ -69,7 +70,7 @@ def result(entry: Entry, *, open_intent: bool = False) -> str:
     if open_intent:
         return "OPEN"
     if entry.kind == "evidence" and entry.evidence is not None and entry.state == "seen":
-        return f"proof {entry.evidence}"
+        return WORDS.get(entry.evidence, "seen so")
     return RESULTS.get(entry.state or "", entry.state or entry.kind)
 
 
