@@ -37,6 +37,8 @@ _STATEMENT = re.compile(
     r"|(REASSIGN|DROP)\s(OWNED)\b)",
     re.IGNORECASE,
 )
+_WORDS = re.compile(r"\b(?:role|user|group|grant|revoke|owned)\b", re.IGNORECASE)
+"""One of them is in every statement about roles: the others need not be taken apart."""
 _ENCRYPTED = re.compile(r" (?:SSL enabled|GSS) \([^()]*\)$")
 _TAGS = {
     **{f"{verb} ROLE": f"{verb} ROLE" for verb in ("CREATE", "ALTER", "DROP")},
@@ -183,8 +185,10 @@ class _Told:
 
     def __init__(self, at: datetime, session: str, entry: Mapping[str, Any]) -> None:
         self._at, self._session, self._entry = at, session, entry
-        self._message = _DURATION.sub("", _text(entry, "message"))
-        self._lasted = self._message != _text(entry, "message")
+        message = _text(entry, "message")
+        lasted = _DURATION.match(message)
+        self._lasted = lasted is not None
+        self._message = message[lasted.end() :] if lasted else message
         self._doing = _text(entry, "ps")
         self._state = _text(entry, "state_code")
         severity = entry.get("error_severity")
@@ -273,6 +277,8 @@ class _Told:
 
     def _made(self, text: str, action: str = "") -> list[Line]:
         """The statements about roles in a text; the first one is ``action`` where it is given."""
+        if not action and not _WORDS.search(text):
+            return []
         all_ = sql.statements(text)
         more = f" (of {len(all_)} statements in one)" if len(all_) > 1 else ""
         found: list[Line] = []
