@@ -258,7 +258,7 @@ def test_both_say_that_a_hung_system_is_silent_and_that_it_is_back(desk: Desk) -
         try:
             terminal.until(lambda: "SILENT" in row())
             assert " ms " not in row()
-            asking = desk.command("backends", "--wait", "3", "--json")
+            asking = desk.command("backends", "--wait", "45", "--json")
             done = subprocess.run(asking, capture_output=True, text=True, timeout=HANG)
             told = {each["name"]: each for each in json.loads(done.stdout)}
             assert "no answer" in told["vault-lab"]["error"]
