@@ -99,7 +99,7 @@ def test_everybody_says_the_same_of_the_old_value(paths: Paths) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: HEADLINE in flat(app))
         await pilot.press("enter")
-        await until(pilot, lambda: "EVIDENCE level" in flat(app))
+        await until(pilot, lambda: "CALLS DELETE" in flat(app))
         assert HEADLINE in flat(app), "the token's part of the run"
         await pilot.press("i", "slash", *"ci-deploy", "enter")
         await until(pilot, lambda: "1 of 8" in screen(app))
@@ -261,7 +261,7 @@ def test_a_killed_runner_is_not_called_running(paths: Paths) -> None:
     async def steps(pilot: Any) -> None:
         await pilot.press("l")
         await until(pilot, lambda: "stopped" in screen(app))
-        await pilot.press("enter", "s")
+        await pilot.press("enter", "P")
         await until(pilot, lambda: "as of " in screen(app))
         assert "stopped (its runner is gone" in flat(app)
         assert "running" not in screen(app)
