@@ -197,7 +197,7 @@ def _cells(row: Row, one: Token) -> Iterator[str]:
     yield WORDS[one.grants.how] if grants is None else " ".join(grant.name for grant in grants)
     yield moment(row.first_seen)
     yield row.change
-    yield moment(row.changed_at) if row.change else None
+    yield moment(row.changed_at) if row.change else ""
 
 
 def _cell(found: Reading[Any]) -> str:

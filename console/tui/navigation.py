@@ -113,7 +113,9 @@ class Way:
             gone = [stack.pop(1)]
             # A view that reads through the one below it is nothing without that; and the
             # bottom twice in a row would be an escape that does nothing.
-            while len(stack) > 2 and (stack[1] is self._bottom or getattr(stack[1], "leans", 0)):
+            while len(stack) > 2 and (
+                stack[1] is self._bottom or getattr(stack[1], "leans", False)
+            ):
                 gone.append(stack.pop(1))
             for screen in gone:
                 if screen not in stack:

@@ -353,8 +353,8 @@ def test_the_screen_says_on_every_view_that_the_journal_was_replaced(
     app = app_of(paths)
 
     async def steps(pilot: Any) -> None:
-        await until(pilot, lambda: "ok <1m" in screen(app) or "NOT WHOLE" in screen(app))
-        assert "jrnl NOT WHOLE" in screen(app)
+        await until(pilot, lambda: "journal ok" in screen(app) or "NOT WHOLE" in screen(app))
+        assert "journal NOT WHOLE" in screen(app)
         await pilot.press("J", "V")
         await until(pilot, lambda: "DO NEXT" in screen(app))
         assert "signed by a key that is not trusted" in " ".join(screen(app).split())

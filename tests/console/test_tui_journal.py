@@ -63,7 +63,7 @@ def test_every_view_says_how_the_journal_stands(paths) -> None:
     app = world.application(paths)
 
     async def steps(pilot):
-        await until(pilot, lambda: "ok <1m" in screen(app))
+        await until(pilot, lambda: "journal ok" in screen(app))
         for keys in ((), ("enter",), ("escape", "b"), ("J",), ("question_mark",)):
             await pilot.press(*keys)
             await settled(pilot)
@@ -107,7 +107,7 @@ def test_a_change_behind_our_back_is_found_while_the_screen_is_open(paths) -> No
     app = world.application(paths)
 
     async def steps(pilot):
-        await until(pilot, lambda: "ok <1m" in screen(app))
+        await until(pilot, lambda: "journal ok" in screen(app))
         tamper(paths)
         await until(pilot, lambda: "journal NOT WHOLE" in screen(app))
 

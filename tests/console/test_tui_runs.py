@@ -61,7 +61,7 @@ def test_the_list_has_every_plan_newest_first(paths) -> None:
         await until(pilot, lambda: "not approved" in screen(app))
         first, second = (line for line in screen(app).splitlines() if "revoke" in line)
         assert " 1     1     0  not approved" in first
-        assert " 2     0     0  through" in second
+        assert " 2     0     0  nothing left" in second
         assert "INC-7: leaked in a public repo" in screen(app), "the whole reason, below"
 
     drive(app, steps)
@@ -76,7 +76,7 @@ def test_the_board_adds_up_and_follows_the_journal(paths) -> None:
         await opened(pilot, app, worker=False)
         assert "in scope 5 = █ dead 2 + ! failed 0 + ░ left 3" in flat(app)
         assert "vault-prod 5 2 0 3" in flat(app)
-        assert "3 refused 2" in flat(app)
+        assert "refused 2" in flat(app)
         run.end([3], level=RECORDED)
         run.end([4], state="rejected")
         await until(pilot, lambda: "dead 2 + ▒ recorded 1 + ! failed 1 + ░ left 1" in flat(app))
@@ -263,7 +263,7 @@ def test_a_run_with_something_left_cannot_be_closed_and_says_why(paths) -> None:
         await settled(pilot)
         assert "close: not now, 1 token is not known to be dealt with" in flat(app)
         run.end([2])
-        await until(pilot, lambda: "through" in screen(app))
+        await until(pilot, lambda: "nothing left" in screen(app))
         await pilot.press("z", *REASON, "enter")
         await until(pilot, lambda: "alice decided: close" in screen(app))
 

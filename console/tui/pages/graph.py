@@ -10,9 +10,9 @@ from console.graph.owners import Loss
 from console.graph.reach import Reach, by_side, closure
 from console.graph.xray import Branch
 from console.tui import readings
-from console.tui.graph_chart import glyph, middle, role_of
+from console.tui.graph_chart import glyph, role_of
 from console.tui.graph_scene import Picture
-from console.tui.lines import Line, Part, block, clip, count, short, spread
+from console.tui.lines import Line, Part, block, clip, count, middle, short, spread
 
 NAME = 40
 NOUNS = {"who": ("actor", "actors"), "token": ("token", "tokens"), "grant": ("grant", "grants"),
