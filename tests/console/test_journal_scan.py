@@ -127,3 +127,20 @@ def test_names_may_look_random_unless_they_are_plainly_a_secret() -> None:
     name = "deploy-" + drawn(BASE62, 32)
     assert scan.withhold(name, formats_only=True) == name
     assert scan.withhold(SECRETS["github"], formats_only=True) == scan.WITHHELD
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----",
+        "sk-proj-Zk3qPw8vLm2TdXc9RbYh-aa",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r-w",
+    ],
+)
+def test_what_a_value_ends_with_makes_no_placeholder_of_it(secret: str) -> None:
+    assert scan.withhold(secret, formats_only=True) == scan.WITHHELD
+
+
+@pytest.mark.parametrize("shown", ["ghp_" + "x" * 36, "sk-" + "X" * 40, "glpat-" + "0" * 20])
+def test_a_placeholder_is_let_through(shown: str) -> None:
+    assert scan.withhold(shown, formats_only=True) == shown
