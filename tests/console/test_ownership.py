@@ -143,7 +143,8 @@ def test_the_screen_says_whose_file_it_is_too(home: Path) -> None:
             keeper = Keeper(lambda: JournalView(paths.journal), own(paths), time.time, told.append)
             keeper.ask(True)
             keeper.start()
-            while not told[-1].found:
+            deadline = time.monotonic() + 120  # Tells a hang, and nothing else.
+            while not told[-1].found and time.monotonic() < deadline:
                 time.sleep(0.01)
             problem = told[-1].problem
             good = f"{path} belongs to root" in problem and "sudo chown" in problem
