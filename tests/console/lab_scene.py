@@ -44,6 +44,9 @@ path "secret/subkeys/delivered/*" { capabilities = ["read"] }
 """
 
 
+MAKES_CHILDREN = 'path "auth/token/create" { capabilities = ["update"] }'
+
+
 class RealEntityToken(RealBao):
     """Tokens with an entity of their own, which can be held back."""
 
@@ -267,3 +270,23 @@ class Desk:
         for pid in self.runners():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def family(desk: Desk) -> tuple[Issued, Issued]:
+    """An OpenBao token, and one that it made, which ends with it."""
+    name = f"family-{secrets.token_hex(4)}"
+
+    def make(policies: list[str], called: str, **headers: str) -> Issued:
+        wanted = {"display_name": called, "policies": policies}
+        with desk.bao.client() as client:
+            answer = client.post("auth/token/create", json=wanted, headers=headers)
+            made = answer.raise_for_status().json()["auth"]
+        return Issued("vault-lab", made["accessor"], f"token-{called}", made["client_token"])
+
+    with desk.bao.client() as client:
+        client.put(
+            "sys/policies/acl/makes-children", json={"policy": MAKES_CHILDREN}
+        ).raise_for_status()
+    above = make(["makes-children"], name)
+    below = make(["default"], f"{name}-below", **{"X-Vault-Token": above.value})
+    return above, below

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_scene import REASON, Desk, known
-from real_systems import Issued
+from lab_scene import REASON, Desk, family, known
 
 from backends.lab.lab import Lab
 from console import settings
 from console.fleet import Fleet
 from console.worker.acts import Acts
-
-MAKES_CHILDREN = 'path "auth/token/create" { capabilities = ["update"] }'
 
 
 @pytest.fixture
@@ -26,26 +22,6 @@ def desk(tmp_path: Path, lab: Lab) -> Iterator[Desk]:
     made = Desk(tmp_path, lab)
     yield made
     made.close()
-
-
-def family(desk: Desk) -> tuple[Issued, Issued]:
-    """A token, and one that it made, which ends with it."""
-    name = f"family-{secrets.token_hex(4)}"
-
-    def make(policies: list[str], called: str, **headers: str) -> Issued:
-        wanted = {"display_name": called, "policies": policies}
-        with desk.bao.client() as client:
-            answer = client.post("auth/token/create", json=wanted, headers=headers)
-            made = answer.raise_for_status().json()["auth"]
-        return Issued("vault-lab", made["accessor"], f"token-{called}", made["client_token"])
-
-    with desk.bao.client() as client:
-        client.put(
-            "sys/policies/acl/makes-children", json={"policy": MAKES_CHILDREN}
-        ).raise_for_status()
-    above = make(["makes-children"], name)
-    below = make(["default"], f"{name}-below", **{"X-Vault-Token": above.value})
-    return above, below
 
 
 def by_the_screen(desk: Desk, verb: str, handle: str, **more: Any) -> dict[str, Any]:

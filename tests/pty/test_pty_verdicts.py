@@ -23,17 +23,14 @@ import psycopg
 import pytest
 from patience import HANG
 from pty_screen import Terminal
-from real_systems import Issued
 
 from backends.lab.lab import Lab
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "console"))
 
-from lab_scene import ANSWERS, REASON, Desk, known
+from lab_scene import ANSWERS, REASON, Desk, family, known
 
 pytestmark = [pytest.mark.lab, pytest.mark.pty]
-
-MAKES_CHILDREN = 'path "auth/token/create" { capabilities = ["update"] }'
 
 
 class WholeProgram(Terminal):
@@ -91,25 +88,6 @@ def screen(desk: Desk) -> Iterator[WholeProgram]:
         running.restored()
 
 
-def token_with_child(desk: Desk) -> tuple[Issued, Issued]:
-    """An OpenBao token that made another, which ends with it."""
-    name = f"above-{secrets.token_hex(3)}"
-
-    def make(policies: list[str], called: str, **headers: str) -> Issued:
-        wanted = {"display_name": called, "policies": policies}
-        with desk.bao.client() as client:
-            answer = client.post("auth/token/create", json=wanted, headers=headers)
-            made = answer.raise_for_status().json()["auth"]
-        return Issued("vault-lab", made["accessor"], f"token-{called}", made["client_token"])
-
-    with desk.bao.client() as client:
-        policy = {"policy": MAKES_CHILDREN}
-        client.put("sys/policies/acl/makes-children", json=policy).raise_for_status()
-    above = make(["makes-children"], name)
-    below = make(["default"], f"below-{name}", **{"X-Vault-Token": above.value})
-    return above, below
-
-
 def test_a_reader_disarms_no_actor(desk: Desk, lab: Lab) -> None:
     issued, row = desk.issue(known(lab)["openbao"], "armed")
     with screen(desk) as terminal:
@@ -134,7 +112,7 @@ def test_a_reader_disarms_no_actor(desk: Desk, lab: Lab) -> None:
 
 
 def test_both_stop_at_the_same_child(desk: Desk, lab: Lab) -> None:
-    above, below = token_with_child(desk)
+    above, below = family(desk)
     row = desk.row(above)
     done = desk.run("revoke", row["handle"], "--reason", REASON, "--dry-run", "--json")
     (item,) = json.loads(done.stdout)["items"]
