@@ -34,8 +34,10 @@ _FORMS = re.compile(
             r"AGE-SECRET-KEY-1[0-9A-Z]+",
             r"eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?",  # A JWT.
             r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)",  # user:password in an address.
-            r"(?i:\bpass(?:word|wd)\s*(?:[=:]\s*|(?=['\"]))\S+)",
-            r"(?<![\w.-])(?:hv[sbr]|[sbr])\.[A-Za-z0-9_-]{20,}",  # OpenBao, Vault.
+            # Not where a reader has left it out already.
+            r"(?i:\bpass(?:word|wd)\s*(?:[=:]\s*|(?=['\"]))(?!'\.\.\.')\S+)",
+            # OpenBao, Vault: the older, short form is also how many a host's name begins.
+            r"\bhv[sbr]\.[A-Za-z0-9_-]{20,}|(?<![\w.-])[sbr]\.[A-Za-z0-9_-]{20,}",
             r"\bABSK[A-Za-z0-9+/]{40,}={0,2}",
             r"\b(?:gh[pousr]_|github_pat_)[0-9A-Za-z._]{20,}",
             r"\bgl[a-z]{2,6}-[\w.-]{16,}",

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from backends.contract import Backend, Health, WhoAmI
-from backends.errors import Forbidden, TimedOut, Unreachable
+from backends.errors import BrokenBackend, Forbidden, TimedOut, Unreachable
 from console import faults
 from console.text import age
 
@@ -82,7 +82,7 @@ async def ask(
     asked = time.time()
     try:
         backend = await within(open_backend(), OPENING)
-        health, who, wrong = await within(_answers(backend), patience)
+        health, who, wrong = await within(_answers(backend, type_), patience)
         return _told(health, who, wrong, type_)
     except TimedOut as error:
         return Contact(state=SILENT, waiting_since=asked, error=error.message, hint=error.hint)
@@ -94,9 +94,13 @@ async def ask(
         return Contact(state=FAILED, answered_at=time.time(), error=message, hint=hint)
 
 
-async def _answers(backend: Backend) -> tuple[Health | None, WhoAmI | None, Exception | None]:
+async def _answers(
+    backend: Backend, type_: object
+) -> tuple[Health | None, WhoAmI | None, Exception | None]:
     """Health and own credential, asked side by side; a system may forbid one of them."""
-    health, who = await asyncio.gather(_one(backend, "health"), _one(backend, "whoami"))
+    health, who = await asyncio.gather(
+        _one(backend, "health", type_), _one(backend, "whoami", type_)
+    )
     wrong = [each for each in (health, who) if isinstance(each, Exception)]
     grave = [each for each in wrong if isinstance(each, TimedOut | Unreachable)]
     if grave or len(wrong) == 2:
@@ -108,15 +112,18 @@ async def _answers(backend: Backend) -> tuple[Health | None, WhoAmI | None, Exce
     )
 
 
-async def _one(backend: Backend, name: str) -> Any:
+async def _one(backend: Backend, name: str, type_: object) -> Any:
     """One answer, or the error in its place; none of its errors may end the others' work."""
     try:
         # Called inside the task, so that a method that is none fails here, too.
         return await getattr(backend, name)()
     except Exception as error:  # noqa: BLE001
         return error
-    except SystemExit:
-        return RuntimeError("SystemExit")
+    except (SystemExit, asyncio.CancelledError) as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        return BrokenBackend(*faults.words(error, type_))
 
 
 def _told(
@@ -166,8 +173,10 @@ async def within(question: Awaitable[T], seconds: float) -> T:
         if not task.done():
             task.cancel()
             task.add_done_callback(_forget)
-    if not task.done() or task.cancelled():
+    if not task.done():
         raise TimedOut(silence(seconds))
+    if task.cancelled():
+        raise BrokenBackend("the backend gave the question up by itself")
     return task.result()
 
 

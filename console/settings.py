@@ -39,6 +39,11 @@ class Paths(NamedTuple):
     state: Path
 
     @property
+    def places(self) -> tuple[Path, Path]:
+        """Where to look for a file that is not this user's."""
+        return self.state, self.config.parent
+
+    @property
     def inventory(self) -> Path:
         """A cache of what the backends say. It may be deleted."""
         return self.state / "inventory.db"

@@ -20,6 +20,21 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _textual_of_the_session() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("TEXTUAL")}
+
+
+@pytest.fixture(autouse=True)
+def _textual_stays(_textual_of_the_session: dict[str, str]) -> Iterator[None]:
+    """Bring back what the command line, called in this process, takes out of the environment.
+
+    The snapshot plugin keeps its own directory there, and fails at the very end without it.
+    """
+    yield
+    os.environ.update(_textual_of_the_session)
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     """All three real servers, filled, for the tests that go through the whole program."""

@@ -16,6 +16,7 @@ if __name__ == "__main__" and not sys.flags.isolated:
 
 import importlib
 
+from backends import memory
 from backends.conformance import Fixture, run
 
 USAGE = "usage: python -m backends.conformance [--path DIR] MODULE:FIXTURE_CLASS\n"
@@ -23,6 +24,7 @@ USAGE = "usage: python -m backends.conformance [--path DIR] MODULE:FIXTURE_CLASS
 
 def main(arguments: list[str]) -> int:
     """Print a line for each check. 0 when all pass or skip, 1 otherwise, 2 for misuse."""
+    memory.keep_private()
     if len(arguments) == 3 and arguments[0] == "--path":
         # Last, so that it adds modules and replaces none.
         sys.path.append(os.path.abspath(arguments[1]))

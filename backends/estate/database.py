@@ -7,6 +7,9 @@ since 1970 in UTC.
 
 from __future__ import annotations
 
+import os
+import pwd
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -144,11 +147,17 @@ def connect(path: Path) -> sqlite3.Connection:
     """Open an estate that exists. The caller may use the connection from any one thread.
 
     Raises:
-        ConfigError: there is none, or it is of another format.
+        ConfigError: there is none, it is of another format, or somebody else's.
     """
     if not path.is_file():
         raise ConfigError(
             f"there is no estate at {path}", "Make one: token-console demo.", option="path"
+        )
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+        raise ConfigError(
+            f"{path} belongs to {_name(path.stat().st_uid)}, and you are {_name(os.geteuid())}",
+            f"Type: sudo chown {_name(os.geteuid())}: {shlex.quote(str(path))}",
+            option="path",
         )
     connection = sqlite3.connect(
         path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
@@ -169,6 +178,13 @@ def connect(path: Path) -> sqlite3.Connection:
     # A simulation outlives every killed process, and need not outlive a power cut.
     connection.execute("PRAGMA synchronous = OFF")
     return connection
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 @contextmanager

@@ -256,6 +256,9 @@ class Lab:
         draft = path.with_name(f".{path.name}.new")
         draft.touch(mode=0o600)
         draft.chmod(0o600)
+        # Whatever the umask says: the console refuses a configuration that others can write.
+        draft.touch(mode=0o600)
+        draft.chmod(0o600)
         draft.write_text(text, encoding="utf-8")
         os.replace(draft, path)
 

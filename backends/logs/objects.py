@@ -102,13 +102,14 @@ class CloudTrailShelf(Source):
         except (AuthFailed, RateLimited, Unreachable):
             # That is so for every other file too; the next look goes on here.
             raise
-        except BackendError as error:
+        except BackendError as refusal:
             # It is tried again at each look, and the others are read.
-            self._faults += isinstance(error, ServerFault | TimedOut)
+            if isinstance(refusal, ServerFault | TimedOut):
+                self._faults += 1
             batch.state = UNREAD.encode()
-            kind = "missing" if isinstance(error, NotFound) else "unreadable"
-            what = f"{_short(name)}: {error.message}"
-            batch.holes.append(Hole(kind, what, error.hint or READ, since, until))
+            kind = "missing" if isinstance(refusal, NotFound) else "unreadable"
+            what = f"{_short(name)}: {refusal.message}"
+            batch.holes.append(Hole(kind, what, refusal.hint or READ, since, until))
             return batch
         self._faults = 0
         clock = Clock()

@@ -22,7 +22,9 @@ from typing import Any, Final
 
 import msgspec
 
+from backends.hiding import hidden
 from backends.logs import sql
+from backends.model import EventClass
 
 SETTLE: Final = timedelta(seconds=5)
 """How long after an authorised log-in a refusal may be written. It follows within
@@ -35,6 +37,8 @@ _STATEMENT = re.compile(
     r"|(REASSIGN|DROP)\s(OWNED)\b)",
     re.IGNORECASE,
 )
+_WORDS = re.compile(r"\b(?:role|user|group|grant|revoke|owned)\b", re.IGNORECASE)
+"""One of them is in every statement about roles: the others need not be taken apart."""
 _ENCRYPTED = re.compile(r" (?:SSL enabled|GSS) \([^()]*\)$")
 _TAGS = {
     **{f"{verb} ROLE": f"{verb} ROLE" for verb in ("CREATE", "ALTER", "DROP")},
@@ -66,6 +70,13 @@ class Line(msgspec.Struct, frozen=True):
     source: str
     agent: str
     detail: str
+    sort: EventClass = EventClass.USE
+    """Only a log-in that is refused for the role's or its password's sake is a refusal of it.
+
+    One that fails for another reason (the server is full, there is no such database), a
+    statement that fails, and the end of a session show neither that the password is dead nor
+    that nobody has it.
+    """
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -174,8 +185,10 @@ class _Told:
 
     def __init__(self, at: datetime, session: str, entry: Mapping[str, Any]) -> None:
         self._at, self._session, self._entry = at, session, entry
-        self._message = _DURATION.sub("", _text(entry, "message"))
-        self._lasted = self._message != _text(entry, "message")
+        message = _text(entry, "message")
+        lasted = _DURATION.match(message)
+        self._lasted = lasted is not None
+        self._message = message[lasted.end() :] if lasted else message
         self._doing = _text(entry, "ps")
         self._state = _text(entry, "state_code")
         severity = entry.get("error_severity")
@@ -210,13 +223,16 @@ class _Told:
     def ends(self, agent: str) -> list[Line]:
         """What this line says that nothing later can change."""
         if self._fatal and (self._doing in _STARTING or self._state.startswith("28")):
+            # Before that, 28000 is pg_hba.conf's word about where the client comes from.
+            own = self._state == "28P01" or (self._state, self._doing) == ("28000", "startup")
+            sort = EventClass.DENIED if own else EventClass.OTHER
             kept = self._line("login", self._outcome(login=True), self._message[:200], agent)
-            return [kept] if kept.role else []
+            return [msgspec.structs.replace(kept, sort=sort)] if kept.role else []
         if self._failed:
             return self._refused()
         if self._log and self._message.startswith("disconnection: "):
             line = self._line("logout", "ok", "")
-            return [line] if line.role else []
+            return [msgspec.structs.replace(line, sort=EventClass.OTHER)] if line.role else []
         # Without a session, or with its duration, there is nothing more to wait for.
         return self._login() or self._statements()
 
@@ -249,7 +265,9 @@ class _Told:
         outcome = self._outcome(login=False)
         why = self._message[:120] if self._state == "42501" else f"SQLSTATE {self._state}"
         return [
-            msgspec.structs.replace(line, outcome=outcome, detail=f"{line.detail} ({why})")
+            msgspec.structs.replace(
+                line, outcome=outcome, detail=f"{line.detail} ({why})", sort=EventClass.OTHER
+            )
             for line in self._made(_text(self._entry, "statement"))
         ]
 
@@ -259,6 +277,8 @@ class _Told:
 
     def _made(self, text: str, action: str = "") -> list[Line]:
         """The statements about roles in a text; the first one is ``action`` where it is given."""
+        if not action and not _WORDS.search(text):
+            return []
         all_ = sql.statements(text)
         more = f" (of {len(all_)} statements in one)" if len(all_) > 1 else ""
         found: list[Line] = []
@@ -310,4 +330,5 @@ def _bytes(text: str) -> bytes:
 
 
 def _shown(text: str) -> str:
-    return _bytes(text).decode("utf-8", "backslashreplace")
+    """A text that is kept, also with what is not decided yet: a client may put a value there."""
+    return hidden(_bytes(text).decode("utf-8", "backslashreplace"))

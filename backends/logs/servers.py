@@ -106,7 +106,7 @@ class PostgresLog(Lined):
             at=line.at,
             action=line.action,
             # Also a log-out: until then somebody was in by that password.
-            sort=use(line.outcome),
+            sort=line.sort,
             outcome=line.outcome,
             token=TokenRef(self.backend, ROLE, _named(line)),
             actor=line.role,

@@ -56,7 +56,7 @@ from backends.model import (
 from backends.openbao import actions, events, mapping, naming, rotate
 from backends.openbao.audit import AuditLog
 from backends.openbao.capabilities import declare
-from backends.openbao.client import Client, roles_path, unknown_token
+from backends.openbao.client import Client, role_path, roles_path, unknown_token
 from backends.openbao.inventory import Survey
 from backends.openbao.mapping import APPROLE, SERVICE, Place
 from backends.openbao.reader import NO_AUDIT_FILE, Reader, concurrently
@@ -270,12 +270,19 @@ class OpenBao(Backend):
 
     async def _identify_secret_id(self, secret: Secret) -> tuple[Match, ...]:
         places: list[Place] = []
-        spaces, _ = await self._reader.namespaces()
+        refused: Forbidden | None = None
+        spaces, gaps = await self._reader.namespaces()
+        if gaps:
+            refused = Forbidden("namespaces that may have it cannot be seen", gaps[0].hint)
         for ns in spaces:
             for mount in self._mounts:
                 try:
                     roles = await self._client.keys(ns, roles_path(mount))
-                except (NotFound, Forbidden):
+                except NotFound:
+                    continue
+                except Forbidden:
+                    missing = mapping.policy(f"{ns}{roles_path(mount)}/", "list")
+                    refused = Forbidden("the console's token may not list roles", missing)
                     continue
                 places += [Place(ns, mount, role) for role in roles]
 
@@ -283,20 +290,27 @@ class OpenBao(Backend):
             return await self._client.find_secret_id(place.ns, place.mount, place.role, secret)
 
         matches = []
-        for place, accessor in await concurrently(places, ask, self._reader.workers):
+        done = await concurrently(places, ask, self._reader.workers)
+        granted = any(isinstance(accessor, str) for _, accessor in done)
+        for place, accessor in done:
             if isinstance(accessor, Forbidden):
-                raise Forbidden(
-                    "the console's token may not look secret-ids up",
-                    mapping.policy(
-                        f"{place.ns}auth/{place.mount}/role/+/secret-id/lookup", "update"
-                    ),
+                # One role that is refused must not hide a match in another.
+                one = role_path(place.mount, place.role, "secret-id/lookup")
+                every = f"{place.ns}{roles_path(place.mount)}/+/secret-id/lookup"
+                hint = mapping.policy(every, "update")
+                refused = Forbidden(
+                    f"the console's token may not look secret-ids up in the role {place.role}",
+                    mapping.denied(place.ns, one) if granted else hint,
                 )
+                continue
             if isinstance(accessor, BackendError):
                 raise accessor
             if accessor:
                 ref = TokenRef(self.name, APPROLE, place.id_of(accessor))
                 how = f"look-up in the role {place.role}"
                 matches.append(Match(ref, how, await self._reader.read(ref)))
+        if refused is not None and not matches:
+            raise refused
         return tuple(matches)
 
     async def plan(self, verb: Verb, token: Token) -> Proposal:

@@ -115,7 +115,7 @@ def _hide(entry: Entry) -> None:
     in which a caller may have put one.
     """
     request, response = entry.request, entry.response
-    said = [request.client_token]
+    said: list[Any] = [request.client_token]
     for auth in (entry.auth, response.auth if response else None):
         said += [auth.client_token] if auth else []
     for data in (request.data, response.data if response else None):

@@ -17,6 +17,18 @@ Item = TypeVar("Item")
 BATCH = 256
 """Tokens between two looks into the audit log, and between two signs of progress."""
 
+NAMED = 20
+"""Refused tokens or roles that have a gap of their own each; the others are counted."""
+
+ALLOWED = (
+    "The policy for it is there, and the server refuses all the same: the server's own record "
+    "of it may be damaged. What is left of such tokens goes with: bao write -f auth/token/tidy."
+)
+SINGLE = (
+    "The others of the list can be looked up, so the right is there: a policy denies this one, "
+    "or the server's own record of it is damaged."
+)
+
 UNLISTABLE = Gap(
     "batch and recovery tokens",
     GapKind.UNLISTABLE,
@@ -96,6 +108,8 @@ class Survey:
             owners,
             build,
             policy(f"{ns}auth/token/lookup-accessor", "update"),
+            lambda accessor: f"token with the accessor {accessor}",
+            lambda: reader.client.may(f"{ns}auth/token/lookup-accessor", acting=False),
         ):
             yield item
 
@@ -120,16 +134,27 @@ class Survey:
 
         items: list[tuple[Place, str]] = []
         amiss: BackendError | None = None
+        refused: list[str] = []
+        others = False
         done = await concurrently(roles, accessors_of, reader.workers)
         for role, listed in done:
-            if isinstance(listed, BackendError):
+            others = others or isinstance(listed, list)
+            if isinstance(listed, Forbidden):
+                refused.append(role)
+            elif isinstance(listed, BackendError):
                 # A role that went away in between has nothing left to list.
                 amiss = amiss if isinstance(listed, NotFound) else listed
             else:
                 items += [(Place(ns, mount, role), accessor) for accessor in listed]
+        whole = amiss is None and not refused and len(done) == len(roles)
+        if refused and not others:
+            refused = roles
         if amiss is not None:
             missing = policy(f"{ns}{base}/+/secret-id/", "list")
             yield self._failed(scope, "secret-ids of some roles", amiss, missing)
+        if refused:
+            for gap in await self._refused_roles(ns, mount, refused, others):
+                yield gap
 
         def build(found: Sequence[tuple[tuple[Place, str], Record]]) -> list[Token]:
             return [
@@ -148,9 +173,36 @@ class Survey:
             owners,
             build,
             policy(f"{ns}{base}/+/secret-id-accessor/lookup", "update"),
-            whole=amiss is None,
+            lambda item: f"secret-id {item[1]} of the role {item[0].role}",
+            None,
+            whole=whole,
         ):
             yield item
+
+    async def _refused_roles(
+        self, ns: str, mount: str, roles: Sequence[str], others: bool
+    ) -> list[Gap]:
+        """A gap for each role whose secret-ids are not shown, as long as they are few.
+
+        ``others`` says that those of other roles are: then the right is there.
+        """
+        scope = scope_of(ns, mount)
+        if not others:
+            wrong = await self._certain(Forbidden("secret-ids"))
+            missing = policy(f"{ns}{roles_path(mount)}/+/secret-id/", "list")
+            return [self._failed(scope, f"secret-ids of {len(roles)} roles", wrong, missing)]
+        gaps = [
+            Gap(
+                scope,
+                GapKind.REFUSED,
+                f"secret-ids of the role {role}",
+                mapping.denied(ns, role_path(mount, role, "secret-id")),
+            )
+            for role in roles[:NAMED]
+        ]
+        if more := len(roles) - len(gaps):
+            gaps.append(Gap(scope, GapKind.REFUSED, f"secret-ids of {more} more roles"))
+        return gaps
 
     async def _look_up(
         self,
@@ -161,16 +213,31 @@ class Survey:
         owners: Callable[[Sequence[tuple[Item, Record]]], Awaitable[Gap | None]],
         build: Callable[[Sequence[tuple[Item, Record]]], list[Token]],
         missing: str,
+        name: Callable[[Item], str],
+        allowed: Callable[[], Awaitable[bool | None]] | None,
         *,
         whole: bool = True,
     ) -> AsyncIterator[Found]:
-        """Look up what was listed, and end with ``ScopeDone`` only if nothing was missed."""
-        seen = gone = 0
+        """Look up what was listed, and end with ``ScopeDone`` only if all of it was asked for.
+
+        A single look-up that is refused is a gap of its own: the list itself is whole, and
+        the others' ends can still be told from it.
+        """
+        seen = gone = asked = 0
+        refused: list[Item] = []
+        may: list[bool | None] = []
+
+        async def granted() -> bool | None:
+            if not may:
+                may.append(None if allowed is None else await allowed())
+            return may[0]
+
         wrong: BackendError | None = None
         held: list[tuple[Item, Record]] = []
         for start in range(0, len(items), BATCH):
             batch = items[start : start + BATCH]
-            done = await concurrently(batch, look_up, self._reader.workers)
+            done = await concurrently(batch, look_up, self._reader.workers, granted)
+            asked += len(done)
             found: list[tuple[Item, Record]] = []
             for item, result in done:
                 if isinstance(result, Record):
@@ -178,6 +245,8 @@ class Survey:
                 elif isinstance(result, NotFound):
                     # It ended between the listing and its look-up, and is not missed.
                     gone += 1
+                elif isinstance(result, Forbidden):
+                    refused.append(item)
                 else:
                     wrong = result
             gaps = [await owners(found), await self._reader.scan()]
@@ -196,13 +265,27 @@ class Survey:
         for token in build(held):
             seen += 1
             yield token
+        if refused and wrong is None and (asked < len(items) or not seen):
+            # Not one answer: it is the credential or its policy, and not these tokens.
+            wrong = await self._certain(Forbidden("look-up"))
+        elif refused:
+            for gap in self._refused(scope, [name(item) for item in refused], bool(may and may[0])):
+                yield gap
         if wrong is not None:
-            if isinstance(wrong, Forbidden):
-                wrong = await self._certain(wrong)
             lost = f"{len(items) - seen - gone} of {len(items)} that are listed"
-            yield self._failed(scope, lost, wrong, missing)
+            hint = ALLOWED if may and may[0] else missing
+            yield self._failed(scope, lost, wrong, hint)
         elif whole:
             yield ScopeDone(scope, seen)
+
+    def _refused(self, scope: str, names: Sequence[str], may: bool) -> Iterator[Gap]:
+        """One gap for each token whose look-up alone is refused, as long as they are few."""
+        hint = ALLOWED if may else SINGLE
+        for name in names[:NAMED]:
+            yield Gap(f"{scope}: {name}", GapKind.REFUSED, f"the {name}: its look-up", hint)
+        if (more := len(names) - NAMED) > 0:
+            what = f"{more} more that are listed: their look-ups"
+            yield Gap(f"{scope}: refused look-ups", GapKind.REFUSED, what, hint)
 
     def _with_parents(
         self, found: Sequence[tuple[Item, Record]], ref_of: Callable[[Item], TokenRef], last: bool

@@ -349,6 +349,14 @@ def refused(path: str, rights: str = "read") -> Reading[Any]:
     return not_permitted(policy(path, rights))
 
 
+def denied(ns: str, path: str) -> str:
+    """What to do about a path that is refused though the policy for all like it is there."""
+    return (
+        f"The right to read such paths is there, and {ns}{path} is refused all the same: a "
+        "policy of the console's token denies it. Take that out, or look at it with another token."
+    )
+
+
 def policy(path: str, *rights: str) -> str:
     """The line of policy that grants what is missing."""
     wanted = ", ".join(f'"{right}"' for right in rights)

@@ -43,32 +43,48 @@ Result = TypeVar("Result")
 FAULTS_IN_A_ROW = 8
 """So many faults of the server with no answer in between, and it is taken to be down."""
 
+REFUSALS_IN_A_ROW = 32
+"""So many refusals with no answer at all, and the right itself is taken to be missing."""
+
 NO_AUDIT_FILE = "OpenBao keeps no record of use but its audit log: set audit_file"
 
 
 async def concurrently(
-    items: Sequence[Item], work: Callable[[Item], Awaitable[Result]], workers: int
+    items: Sequence[Item],
+    work: Callable[[Item], Awaitable[Result]],
+    workers: int,
+    allowed: Callable[[], Awaitable[bool | None]] | None = None,
 ) -> list[tuple[Item, Result | BackendError]]:
     """The results for all items, in the order in which they came.
 
     Hands out no more items after an error that would only repeat itself (no connection, a
-    dead credential, a missing policy, fault upon fault); the rest is then missing.
+    dead credential, a missing policy, fault upon fault); the rest is then missing. A refusal
+    is of one item, unless ``allowed`` says that the right is missing, or, where it cannot
+    say, nothing but refusals came.
     """
     results: list[tuple[Item, Result | BackendError]] = []
     waiting = iter(items)
-    faults = 0
+    faults = refusals = answers = 0
     stopped = False
 
+    async def hopeless() -> bool:
+        may = await allowed() if allowed is not None else None
+        return may is False or (may is None and not answers and refusals >= REFUSALS_IN_A_ROW)
+
     async def worker() -> None:
-        nonlocal faults, stopped
+        nonlocal faults, refusals, answers, stopped
         for item in waiting:
             try:
                 results.append((item, await work(item)))
+                answers += 1
                 faults = 0
             except BackendError as error:
                 results.append((item, error))
                 faults += isinstance(error, ServerFault | TimedOut)
-                lasting = isinstance(error, Unreachable | AuthFailed | Forbidden)
+                lasting = isinstance(error, Unreachable | AuthFailed)
+                if isinstance(error, Forbidden):
+                    refusals += 1
+                    lasting = await hopeless()
                 stopped = stopped or lasting or faults >= FAULTS_IN_A_ROW
             if stopped:
                 return
@@ -161,7 +177,8 @@ class Reader:
         wrong = [result for _, result in done if isinstance(result, BackendError)]
         if wrong:
             path = f"sys/audit-hash/{devices[0]}"
-            return self._no_join(len(strangers), path, ("update",), wrong[0])
+            lost = len(strangers) - (len(done) - len(wrong))
+            return self._no_join(lost, path, ("update",), wrong[0])
         return None
 
     async def unnamed(self) -> Gap | None:
@@ -247,6 +264,12 @@ class Reader:
                 hint = mapping.policy(f"{above}sys/namespaces/", "list")
                 gaps.append(Gap(above or "root/", GapKind.REFUSED, "namespaces below it", hint))
                 continue
+            except BackendError as error:
+                if not above:
+                    raise
+                what = f"namespaces below it: {error}"
+                gaps.append(Gap(above, GapKind.FAILED, what, error.hint))
+                continue
             for child in mapping.texts(listing, "keys"):
                 below = f"{above}{child.strip('/')}/"
                 number = mapping.text(
@@ -318,12 +341,24 @@ class Reader:
             else:
                 book.entities[key] = known(mapping.entity_from(record.data), "entity")
 
-        for (ns, id_), result in await concurrently(missing, read, self.workers):
+        done = await concurrently(missing, read, self.workers)
+        # Where some of a namespace can be read, the right is there: a refusal is of that one.
+        granted = {key[0] for key, found in book.entities.items() if found.known}
+        single: list[tuple[str, str]] = []
+        for (ns, id_), result in done:
             if isinstance(result, Forbidden):
                 book.entities[ns, id_] = mapping.refused(f"{ns}identity/entity/id/*")
+                if ns in granted:
+                    book.entities[ns, id_] = not_permitted(mapping.denied(ns, entity_path(id_)))
+                    single.append((ns, id_))
             elif isinstance(result, BackendError):
                 book.entities[ns, id_] = not_read(str(result))
         refused: Gap | None = None
+        if single:
+            (ns, id_), more = single[0], len(single) - 1
+            what = f"owners: the entity {id_}" + (f" and {more} more" if more else "")
+            hint = mapping.denied(ns, entity_path(id_))
+            refused = Gap(ns or "root/", GapKind.REFUSED, what, hint)
         for ns, id_ in missing:
             reading = book.entities.setdefault(
                 (ns, id_), mapping.refused(f"{ns}identity/entity/id/*")

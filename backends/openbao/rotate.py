@@ -7,7 +7,7 @@ stands in the metadata of both, so that one whose answer was lost is found by li
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
@@ -249,12 +249,17 @@ async def minted(
             f"{len(accessors)} tokens are too many to look for one by its metadata",
             f"Look for the metadata {MARK}={intent_id} by hand.",
         )
-    records = await _all(reader, accessors, lambda accessor: reader.client.token(ns, accessor))
-    return tuple(
-        reader.ref(accessor)
-        for accessor, record in records
-        if mapping.table(record, "meta").get(MARK) == intent_id
-        and (mapping.moment(record.get("creation_time")) or since) >= since
+    records, amiss = await _all(
+        reader, accessors, lambda accessor: reader.client.token(ns, accessor)
+    )
+    return _certain(
+        amiss,
+        (
+            reader.ref(accessor)
+            for accessor, record in records
+            if mapping.table(record, "meta").get(MARK) == intent_id
+            and (mapping.moment(record.get("creation_time")) or since) >= since
+        ),
     )
 
 
@@ -266,29 +271,45 @@ async def _secret_ids(
         accessors = await reader.client.keys(place.ns, path)
     except NotFound:
         accessors = []
-    records = await _all(
+    records, amiss = await _all(
         reader,
         accessors,
         lambda accessor: reader.client.secret_id(place.ns, place.mount, place.role, accessor),
     )
-    return tuple(
-        TokenRef(reader.name, APPROLE, place.id_of(accessor))
-        for accessor, record in records
-        if mapping.table(record, "metadata").get(MARK) == intent_id
-        and (mapping.moment(record.get("creation_time")) or since) >= since
+    return _certain(
+        amiss,
+        (
+            TokenRef(reader.name, APPROLE, place.id_of(accessor))
+            for accessor, record in records
+            if mapping.table(record, "metadata").get(MARK) == intent_id
+            and (mapping.moment(record.get("creation_time")) or since) >= since
+        ),
     )
+
+
+def _certain(amiss: BackendError | None, found: Iterable[TokenRef]) -> tuple[TokenRef, ...]:
+    """What was found. "Nothing" is an answer only where every record could be looked at."""
+    refs = tuple(found)
+    if amiss is not None and not refs:
+        raise amiss
+    return refs
 
 
 async def _all(
     reader: Reader, accessors: list[str], look_up: Callable[[str], Awaitable[Record]]
-) -> list[tuple[str, dict[str, Any]]]:
-    """The records behind all accessors but those that ended meanwhile. Raises for any other."""
+) -> tuple[list[tuple[str, dict[str, Any]]], BackendError | None]:
+    """The records behind all accessors but those that ended meanwhile, and why some are missing.
+
+    A token whose look-up is refused must not hide the one that is looked for.
+    """
     done = await concurrently(accessors, look_up, reader.workers)
+    amiss: BackendError | None = None
     for _, result in done:
         if isinstance(result, Forbidden):
-            raise await reader.client.refused(result)
-        if isinstance(result, BackendError) and not isinstance(result, NotFound):
+            amiss = await reader.client.refused(result)
+        elif isinstance(result, BackendError) and not isinstance(result, NotFound):
             raise result
-    if len(done) < len(accessors):
-        raise BadAnswer("not all tokens could be looked at")
-    return [(accessor, result.data) for accessor, result in done if isinstance(result, Record)]
+    if amiss is None and len(done) < len(accessors):
+        amiss = BadAnswer("not all tokens could be looked at")
+    records = [(accessor, result.data) for accessor, result in done if isinstance(result, Record)]
+    return records, amiss

@@ -52,7 +52,6 @@ from backends.model import (
     Secret,
     Token,
     TokenRef,
-    use,
 )
 from backends.postgres import actions, consumers, identify, log, names, roles, scram, wire
 from backends.postgres.declared import OPTIONS, SSL_MODES, capabilities
@@ -211,7 +210,7 @@ class Postgres(Backend):
                     id=line.id,
                     at=line.at,
                     action=line.action,
-                    sort=use(line.outcome),
+                    sort=line.sort,
                     outcome=line.outcome,
                     token=refs.get(line.raw),
                     actor=line.role,

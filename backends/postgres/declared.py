@@ -31,7 +31,7 @@ OPTIONS: Final = (
     Option("sslrootcert", "File with the CA of the server; empty for the system's own.", str, ""),
     Option("connect_timeout", "Seconds to wait for a connection.", int, 10),
     Option("statement_timeout", "Seconds that one statement may take.", int, 30),
-    Option("log_file", "The server's JSON log, if it can be read from here.", str, ""),
+    Option("log_file", "The server's JSON log (or a pattern, *), where it is readable.", str, ""),
 )
 
 

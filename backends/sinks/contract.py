@@ -179,6 +179,18 @@ class Sink(ABC):
             f"what {self.name} was given cannot be read back", "Ask whoever received it."
         )
 
+    async def leftovers(self, step: Step) -> tuple[str, ...]:
+        """The ids of the intents whose deliveries were killed midway and left a value behind."""
+        return ()
+
+    async def clear(self, step: Step, intent: str) -> str:
+        """Take away what one of :meth:`leftovers` left, and say what that was.
+
+        For the caller to make sure that nobody is at that delivery any more. Raises where
+        it cannot be taken away.
+        """
+        raise Unsupported(f"{self.name} keeps nothing of a delivery that was killed")
+
     def expand(self, template: str, token: Token, option: str) -> str:
         """A template with the token's own words in it.
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pwd
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from backends.model import Secret, Token
 from backends.sinks.contract import NEW_VALUE, Sink, SinkConfig, ended
 
 MAX_VALUE = 64 * 1024
+_INTENT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""An intent's id, with which the name of a file ends that is not in its place yet."""
 
 
 class FileSink(Sink):
@@ -70,6 +73,40 @@ class FileSink(Sink):
     async def _deliver(self, call: Call, value: Secret) -> Outcome:
         # A thread of the pool has a copy of the context, and so the permit.
         return await asyncio.to_thread(self._replace, call, value)
+
+    async def leftovers(self, step: Step) -> tuple[str, ...]:
+        return await asyncio.to_thread(self._leftovers, step.call.target)
+
+    async def clear(self, step: Step, intent: str) -> str:
+        return await asyncio.to_thread(self._clear, step.call.target, intent)
+
+    def _leftovers(self, path: str) -> tuple[str, ...]:
+        """Files that a delivery wrote and had no time to rename. Their names end in its intent."""
+        start = _waiting(path, "")
+        with self._directory(path) as directory:
+            names = [name for name in os.listdir(directory) if name.startswith(start)]
+            return tuple(
+                name.removeprefix(start)
+                for name in names
+                if _INTENT.fullmatch(name.removeprefix(start)) and self._ours(directory, name)
+            )
+
+    def _clear(self, path: str, intent: str) -> str:
+        name = _waiting(path, intent)
+        with self._directory(path) as directory:
+            if not _INTENT.fullmatch(intent) or not self._ours(directory, name):
+                raise Refused(f"{name} is no file that a delivery left behind")
+            os.unlink(name, dir_fd=directory)
+            os.fsync(directory)
+        return os.path.join(os.path.dirname(path), name)
+
+    def _ours(self, directory: int, name: str) -> bool:
+        """Whether it is a file of the kind that a delivery makes."""
+        try:
+            about = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return stat.S_ISREG(about.st_mode) and about.st_uid in (os.geteuid(), self._owner())
 
     def _owner(self) -> int:
         name = self.config.options["owner"]
@@ -153,7 +190,7 @@ class FileSink(Sink):
             with self._directory(path) as directory:
                 about = self._target(directory, path)
                 # The intent's id is in the name, so that what a crash leaves can be traced.
-                waiting = f".{name}.{intent}"
+                waiting = _waiting(path, intent)
                 try:
                     self._write(directory, waiting, data, about)
                     os.replace(waiting, name, src_dir_fd=directory, dst_dir_fd=directory)
@@ -185,3 +222,8 @@ class FileSink(Sink):
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _waiting(path: str, intent: str) -> str:
+    """What a delivery's file is called before it takes its place."""
+    return f".{os.path.basename(path)}.{intent}"

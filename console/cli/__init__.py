@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from backends import memory
 from backends.errors import BackendError
 from console import env, ownership
 from console.cli import output
@@ -22,6 +23,7 @@ BROKEN_PIPE = 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; see ``console.errors.Exit``."""
     env.scrub()
+    memory.keep_private()
     try:
         try:
             return _run(sys.argv[1:] if arguments is None else arguments)
@@ -73,4 +75,4 @@ def _run(arguments: Sequence[str]) -> int:
 def _whose(error: BaseException, chosen: argparse.Namespace) -> str:
     """Whose the file is that the error is about, and what to type; empty if it is about none."""
     where = paths(getattr(chosen, "home", None))
-    return ownership.hint(error, (where.state, where.config.parent))
+    return ownership.hint(error, where.places)

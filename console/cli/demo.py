@@ -86,6 +86,7 @@ def _make(place: Path, estate: Path, tokens: int, seed: int) -> None:
     sections += _response(place)
     config = place / "config.toml"
     config.touch(mode=0o600)
+    config.chmod(0o600)
     config.write_text("\n".join(sections))
 
 

@@ -183,6 +183,7 @@ def _document(timeline: Timeline, window: Window, answer: Since | None) -> dict[
                 "type": log.type,
                 "since": None if log.since is None else moment(log.since),
                 "until": None if log.until is None else moment(log.until),
+                "covers": log.covers.value,
                 "notes": list(log.notes),
             }
             for log in timeline.coverage.logs
@@ -197,6 +198,7 @@ def _document(timeline: Timeline, window: Window, answer: Since | None) -> dict[
             "after_revoke": answer.after,
             "new_addresses": list(answer.strangers),
             "covered": answer.sure,
+            "issuer_knows_more": answer.told,
         },
     }
 

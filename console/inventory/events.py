@@ -180,7 +180,8 @@ def row_of(found: object, backend: str, latest: datetime, key: bytes) -> dict[st
 
 def _class(found: AuditEvent) -> str:
     # A third party's backend may put anything here too.
-    return found.settled.value if isinstance(found.sort, EventClass) else OTHER
+    sort: object = found.sort
+    return found.settled.value if isinstance(sort, EventClass) else OTHER
 
 
 def _word(text: object) -> str:

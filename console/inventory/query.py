@@ -229,7 +229,8 @@ def _term(piece: _Piece) -> Term:
 def _value(key: str, raw: str) -> str:
     """The value as it is kept. Raises ``_Wrong`` for one that its key does not know."""
     if key in TEXTS:
-        if not terms.usable(raw.removeprefix("=")):
+        # Of a free word every sign counts; elsewhere a leading = asks for the whole text.
+        if not terms.usable(raw if key == "text" else raw.removeprefix("=")):
             raise _Wrong("there is nothing to look for", unfinished=True)
         return encodable(raw)
     word = raw.lower()

@@ -13,7 +13,11 @@ ROOM = 16 * SIZE
 
 
 def fill(path: Path) -> None:
-    """Set the space aside if there is room for it. Never raises: without it things go on."""
+    """Set the space aside if there is room for it. Never raises: without it things go on.
+
+    Where it is there already that costs one look at the file, so it is asked for before every
+    commit: the next full disk must find it again.
+    """
     with contextlib.suppress(OSError):
         if path.exists() and path.stat().st_size >= SIZE:
             return

@@ -221,7 +221,7 @@ def _sync_directory(path: Path) -> None:
 def _trouble(path: Path, error: Exception) -> JournalError:
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        hint = f"Another program has it open and holds it. See who: fuser {path}."
+        hint = f"Another program has it open and holds it. See who: sudo fuser {path}."
     elif code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC:
         hint = "Free space on its disk."
     else:

@@ -94,7 +94,9 @@ def _lock(path: Path) -> Check:
         with locked(descriptor, 2.0):
             return Check("lock", "ok", "the lock is free")
     except Busy:
-        return Check("lock", "bad", "a process has held the lock for 2 s", f"See: fuser {path}")
+        return Check(
+            "lock", "bad", "a process has held the lock for 2 s", f"See: sudo fuser {path}"
+        )
     finally:
         os.close(descriptor)
 
@@ -152,6 +154,6 @@ def _session(environ: Mapping[str, str]) -> Iterator[Check]:
         hint = "Start one, or connect with: ssh -A"
         yield Check("agent", "note", "no ssh-agent: entries will be unsigned", hint)
     if environ.get("SSH_CONNECTION") and not environ.get("SSH_USER_AUTH"):
-        text = "sshd does not tell which key opened this session"
+        text = "which key opened this session is not told, not even as a claim"
         hint = "Put `ExposeAuthInfo yes` into sshd_config, and reload sshd."
         yield Check("sshd", "note", text, hint)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from console.errors import JournalError
 from console.journal.advice import next_step
 from console.journal.doctor import Check
-from console.journal.postgres import PostgresStore
+from console.journal.postgres import ENCODING, PostgresStore
 
 SUPPORTED = 14
 """The oldest major version that the project itself still mends (postgresql.org/support)."""
@@ -57,6 +57,10 @@ def _server(store: PostgresStore) -> Iterator[Check]:
         yield Check("database", "note", f"{text}; nobody mends this version any more", hint)
     else:
         yield Check("database", "ok", text)
+    encoding = store.rows("SELECT getdatabaseencoding()")[0][0]
+    if encoding != ENCODING:
+        hint = f"Other programs may misread names there; a new journal is made in {ENCODING}."
+        yield Check("encoding", "note", f"the database keeps its text in {encoding}", hint)
 
 
 def _commits(store: PostgresStore) -> Iterator[Check]:

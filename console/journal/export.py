@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ import msgspec
 from console.errors import JournalError, UsageError
 from console.journal import guide, ocsf, trust
 from console.journal.describe import Entry, entry_of
-from console.journal.entry import SchemaError, statement
+from console.journal.entry import STATEMENT, SchemaError, statement
 from console.journal.files import sync_directory
 from console.journal.keys import verifier
 from console.journal.ssh.mark import ENTRY, INTENT
@@ -33,6 +34,8 @@ from console.journal.tlog.note import NoteError, Signer, Verifier, open_note
 FORM = "tiles"
 NAMESPACE = "journal-checkpoint@token-console"
 """The SSHSIG namespace of checkpoints: no signature over anything else passes for one."""
+SUMS_NAMESPACE = "journal-export@token-console"
+"""The same for the sums over all files of an export."""
 PRINCIPAL = "journal"
 _SPKI = bytes.fromhex("302a300506032b6570032100")
 """What stands before an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410, section 4)."""
@@ -88,6 +91,7 @@ def export(
             ssh = _head(draft, signed, point, key, choice)
             _witnessed(draft, store, point)
             _body(draft, store, point, signed, progress)
+            _sums(draft, key, choice.signer if ssh else None)
             _sync(draft)
             record(point.size, point.root)
             draft.rename(directory)
@@ -128,6 +132,8 @@ def _snapshot(store: Reader) -> tuple[bytes, Checkpoint, Verifier]:
 def _head(draft: Path, signed: bytes, point: Checkpoint, key: Verifier, choice: Choice) -> bool:
     """Everything that is about the checkpoint. Whether it got an SSH signature."""
     raw = next(each for each in note.parse(signed)[1] if each.key_id == key.key_id)
+    signer = choice.signer if choice.signer and choice.signer.key_id == key.key_id else None
+    spaces = NAMESPACE, SUMS_NAMESPACE
     trusted = choice.policy or policy.write([policy.Log(key, "")]).decode()
     files = {
         "vkey": f"{key.vkey}\n",
@@ -135,23 +141,44 @@ def _head(draft: Path, signed: bytes, point: Checkpoint, key: Verifier, choice: 
         "log.pem": _pem(key),
         "checkpoint.body": point.body(),
         "ssh.pub": f"{_ssh_key(key)}\n",
-        "allowed_signers": f'{PRINCIPAL} namespaces="{NAMESPACE}" {_ssh_key(key)}\n'
+        "allowed_signers": f'{PRINCIPAL} namespaces="{",".join(spaces)}" {_ssh_key(key)}\n'
         + choice.allowed_signers,
-        guide.NAME: guide.text(point, key),
+        guide.NAME: guide.text(
+            point, key, signed=signer is not None, namespaces=spaces, members=STATEMENT
+        ),
     }
     for name, text in files.items():
         (draft / name).write_bytes(text.encode("utf-8", "surrogateescape"))
     (draft / "checkpoint.body.sig").write_bytes(raw.value)
-    signer = choice.signer
-    if signer is None or signer.key_id != key.key_id:
+    if signer is None:
         return False
+    (draft / "checkpoint.sig").write_text(_ssh_signature(signer, key, NAMESPACE, signed))
+    return True
+
+
+def _ssh_signature(signer: Signer, key: Verifier, namespace: str, message: bytes) -> str:
+    """The log key's signature in the form that ``ssh-keygen -Y verify`` reads."""
     from console.journal.ssh import sshsig
     from console.journal.ssh.wire import string
 
-    made = signer.sign(sshsig.to_be_signed(NAMESPACE, signed))
-    blob = sshsig.blob(_ssh_blob(key), NAMESPACE, string(b"ssh-ed25519") + string(made))
-    (draft / "checkpoint.sig").write_text(sshsig.armour(blob))
-    return True
+    made = signer.sign(sshsig.to_be_signed(namespace, message))
+    blob = sshsig.blob(_ssh_blob(key), namespace, string(b"ssh-ed25519") + string(made))
+    return sshsig.armour(blob)
+
+
+def _sums(draft: Path, key: Verifier, signer: Signer | None) -> None:
+    """The SHA-256 of every file, signed: what no other check covers is covered by this one."""
+    files = sorted(path for path in draft.rglob("*") if path.is_file())
+    lines = []
+    for path in files:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        lines.append(f"{digest}  ./{path.relative_to(draft)}\n")
+    text = "".join(lines)
+    (draft / guide.SUMS).write_text(text)
+    if signer is not None:
+        signature = _ssh_signature(signer, key, SUMS_NAMESPACE, text.encode())
+        (draft / f"{guide.SUMS}.sig").write_text(signature)
 
 
 def _witnessed(draft: Path, store: Reader, point: Checkpoint) -> None:

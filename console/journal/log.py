@@ -279,6 +279,8 @@ class Journal:
                     "Nothing is sent on it. See what is wrong, and what to do about it: "
                     "token-console journal verify.",
                 )
+            # It may have been given up since, by this process or another one.
+            ballast.fill(self.files.ballast)
             try:
                 told = self._commit(drafts, more)
             except Full as error:

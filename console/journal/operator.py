@@ -212,7 +212,7 @@ class Session:
         """
         if self._private is None:
             return None
-        return mark_of(sshsig.sign_here(self._private, INTENT, statement))
+        return self._named(mark_of(sshsig.sign_here(self._private, INTENT, statement)))
 
     def sign_statement(self, statement: bytes) -> SignatureMark | None:
         """The operator's signature over a destructive plan. May wait for a person.

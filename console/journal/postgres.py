@@ -3,6 +3,9 @@
 An advisory lock orders the writers, ``synchronous_commit`` is on in every transaction and
 read back, and the role that writes may insert and select, and nothing else. ``psycopg``
 is loaded only when such a journal is opened.
+
+Text crosses the wire as the UTF-8 bytes that it is, without a conversion, so that a journal
+can be read and written in a database of any encoding; a new one is made in UTF-8 only.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "token_console_journal"
 VERSION = 2
+ENCODING = "UTF8"
 LOCK = 0x544B4A4C
 """The advisory lock's number ("TKJL")."""
 LOCK_PATIENCE = 30
@@ -132,7 +136,17 @@ def init(admin: Secret, role: str) -> None:
         "GRANT SELECT ON {schema}.version TO {role}",
     )
     try:
-        with psycopg.connect(_readable(admin), connect_timeout=10) as connection:
+        with psycopg.connect(
+            _readable(admin), connect_timeout=10, client_encoding="UTF8"
+        ) as connection:
+            encoding = connection.info.parameter_status("server_encoding")
+            if encoding != ENCODING:
+                raise JournalError(
+                    f"the database keeps its text in {encoding}, and a journal wants {ENCODING};"
+                    " nothing was made",
+                    f"Make one for it: CREATE DATABASE journal ENCODING '{ENCODING}' TEMPLATE"
+                    " template0 LOCALE 'C';",
+                )
             connection.execute(_TABLES)
             for grant in grants:
                 statement = sql.SQL(grant).format(schema=sql.Identifier(SCHEMA), role=name)
@@ -303,10 +317,15 @@ class PostgresStore:
 
         try:
             connection = psycopg.connect(
-                _readable(self._dsn), connect_timeout=10, autocommit=True, prepare_threshold=1
+                _readable(self._dsn),
+                connect_timeout=10,
+                autocommit=True,
+                prepare_threshold=1,
+                client_encoding="SQL_ASCII",
             )
         except psycopg.Error as error:
             raise _trouble(error) from None
+        _read_text(connection)
         try:
             connection.execute(f"SET search_path = {SCHEMA}")
             # One snapshot for each statement: what another writer committed is seen.
@@ -350,13 +369,34 @@ def _readable(dsn: Secret) -> str:
     return dsn.reveal()
 
 
+def _read_text(connection: psycopg.Connection[Any]) -> None:
+    """Give text as text: psycopg gives bytes where no conversion was asked for.
+
+    What is no UTF-8, as a role's name may be, is given with escapes.
+    """
+    from psycopg.adapt import Loader
+
+    class Text(Loader):
+        def load(self, data: bytes | bytearray | memoryview) -> str:
+            return bytes(data).decode("utf-8", "backslashreplace")
+
+    for name in ("name", "text", "varchar"):
+        connection.adapters.register_loader(name, Text)
+
+
 def _numbered(statement: str) -> Any:
     return statement.replace("?", "%s")
 
 
 def _words(error: psycopg.Error) -> str:
     """The server's own first line. What it says beyond may quote the row."""
-    return (error.diag.message_primary or str(error)).strip().partition("\n")[0]
+    from psycopg.pq import DiagnosticField
+
+    # psycopg would take the bytes for ASCII.
+    field = DiagnosticField.MESSAGE_PRIMARY
+    raw = error.pgresult.error_field(field) if error.pgresult is not None else None
+    told = raw.decode("utf-8", "backslashreplace") if raw else str(error)
+    return told.strip().partition("\n")[0]
 
 
 def _trouble(error: psycopg.Error) -> Trouble:

@@ -32,7 +32,11 @@ def trouble(where: object, error: sqlite3.Error, doing: str) -> Trouble:
         return kind(
             f"cannot read the journal {where}: {error}", "Check it: token-console journal verify."
         )
-    hint = "Free space on its disk." if kind is Full else "Look: token-console journal doctor."
+    hint = (
+        "Free space on its disk."
+        if kind is Full
+        else "Its space, its health: token-console journal doctor."
+    )
     return kind(
         f"cannot write to the journal {where}: {error}",
         f"Nothing is sent while that is so. {hint}",
@@ -41,7 +45,9 @@ def trouble(where: object, error: sqlite3.Error, doing: str) -> Trouble:
 
 def held(path: object) -> str:
     """What to do where another program holds the database."""
-    return f"Another program has it open and holds it. See who: fuser {path}. Nothing was sent."
+    return (
+        f"Another program has it open and holds it. See who: sudo fuser {path}. Nothing was sent."
+    )
 
 
 class SqliteReader:
@@ -182,5 +188,5 @@ class SqliteStore(SqliteReader):
             except Busy:
                 raise JournalError(
                     f"another process has held the journal for {LOCK_PATIENCE:.0f} s",
-                    f"See who: fuser {self.path}.lock. Nothing was sent.",
+                    f"See who: sudo fuser {self.path}.lock. Nothing was sent.",
                 ) from None

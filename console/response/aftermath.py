@@ -12,7 +12,7 @@ from backends.contract import Step, Verb
 from backends.model import EvidenceLevel, How, Token, TokenRef
 from console.errors import PlanRefused
 from console.journal.entry import Kind, Out
-from console.response import facts, planfile
+from console.response import approval, facts
 from console.response.look import GONE, Seen, look, window
 from console.response.plan import Item
 from console.response.tools import Tools
@@ -110,7 +110,7 @@ def saved_state(tools: Tools, item: Item) -> Token | None:
         if entry.verb != Verb.CONTAIN or entry.plan == tools.plan.id:
             continue
         try:
-            plan = planfile.load(entry.plan, tools.paths)
+            plan, _ = approval.read(entry.plan, tools.journal, tools.paths)
         except PlanRefused:
             return None
         for each in plan.items:

@@ -6,6 +6,7 @@ fingerprint is compared with the one that the journal has. No value is kept here
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -15,7 +16,8 @@ from backends.errors import BackendError, Unsupported
 from backends.model import Secret
 from console.journal.describe import Entry
 from console.journal.entry import Kind, Out, SchemaError
-from console.response import facts, orphans
+from console.journal.who import host
+from console.response import facts, locks, orphans
 from console.response.plan import Item
 from console.response.steps import Done, End, carry_out
 from console.response.tools import DONE, Stage, Tools
@@ -48,6 +50,7 @@ async def ready(tools: Tools, item: Item) -> Done | None:
     """Whether every sink would take a value, asked before one is made. None when they would."""
     for name in tools.plan.sinks:
         try:
+            await _clear(tools, item, name)
             await _sink(tools, name).check(step_of(tools, item, name))
         except BackendError as error:
             told = f"nothing was sent: the sink {name}: {facts.words(error.message, 200)}"
@@ -128,6 +131,7 @@ async def deliver(tools: Tools, item: Item, value: Secret, fp: str) -> Done:
 
 
 async def _give(tools: Tools, item: Item, name: str, value: Secret, fp: str) -> Done:
+    await _clear(tools, item, name)
     if _delivery(tools, item, name, fp) is not None:
         return await confirm(tools, item, name, fp)
     settled = await _settle(tools, item, name)
@@ -157,6 +161,47 @@ async def _give(tools: Tools, item: Item, name: str, value: Secret, fp: str) -> 
         elif done.end is not End.DONE:
             return done
     return await confirm(tools, item, name, fp)
+
+
+async def _clear(tools: Tools, item: Item, name: str) -> None:
+    """Take away what a killed delivery left behind: it holds a value, and nobody else will.
+
+    Whoever runs this holds its plan's lock, so an earlier runner of it is dead; of another
+    plan's the lock tells. What this process has under way is left alone.
+
+    Raises:
+        JournalError: the removal cannot be written down.
+    """
+    sink = _sink(tools, name)
+    try:
+        step = step_of(tools, item, name)
+        found = await sink.leftovers(step)
+    except (BackendError, OSError):
+        return  # What keeps the place from being read keeps the delivery too, which says so.
+    for id_ in found:
+        intent = tools.journal.get(id_)
+        if intent is None or not _abandoned(tools, intent):
+            continue
+        try:
+            told = f"the file with the value was removed: {await sink.clear(step, id_)}"
+        except (BackendError, OSError) as error:
+            told = f"a file with the value is left beside {step.call.target}: {error}"
+        act = facts.act(step.verb.value, item.token, step, tools.plan.id)
+        why = facts.words(f"A delivery was killed midway; {told}")
+        await tools.record(Kind.NOTE, why=why, act=act)
+
+
+def _abandoned(tools: Tools, intent: Entry) -> bool:
+    """Whether nobody is at a delivery any more."""
+    try:
+        about = intent.body
+    except SchemaError:
+        return False
+    if about.host.machine != host().machine:
+        return False
+    if intent.plan == tools.plan.id:
+        return about.who.kernel.pid != os.getpid()
+    return not locks.alive(intent.plan, tools.paths)
 
 
 async def _settle(tools: Tools, item: Item, name: str) -> Done | None:

@@ -24,7 +24,7 @@ from console.journal.lock import Busy, only_one
 from console.journal.log import AlreadyRecorded, Journal
 from console.journal.read import SETTLED
 from console.journal.who import boot_id
-from console.response import facts, orphans, planfile
+from console.response import approval, facts, orphans
 from console.response.locks import lock_of
 from console.response.look import await_effect
 from console.response.plan import Plan
@@ -122,7 +122,8 @@ class _Recovery:
         """The step of the plan, if it is one that mints."""
         if intent.plan not in self._plans:
             try:
-                self._plans[intent.plan] = planfile.load(intent.plan, self._paths)
+                # Only the plan that was approved: its file may have been changed since.
+                self._plans[intent.plan], _ = approval.read(intent.plan, self._journal, self._paths)
             except PlanRefused:
                 self._plans[intent.plan] = None
         plan = self._plans[intent.plan]

@@ -269,7 +269,7 @@ class Row:
         """The verdict once every planned call is known to have been made."""
         verb, level = self.item.verb, self.level
         if verb is Verb.ROTATE and not by_hand:
-            if self.works and self.plan.mode is Mode.LEAK:
+            if self.accepted and self.plan.mode is Mode.LEAK:
                 return "left", "replaced, but the old value still works"
             return "replaced", self._proof()
         if level < EvidenceLevel.RECORDED:
@@ -283,14 +283,14 @@ class Row:
                 # Nothing is over while somebody who has the value can go on using it.
                 return "left", "the record says ended, and the old value still works"
             return ("dead" if self.refused else "recorded"), self._proof()
-        if verb is Verb.CONTAIN and self.works:
+        if verb is Verb.CONTAIN and self.accepted:
             return "recorded", self._proof()
         return "done", self._proof()
 
     def _proof(self) -> str:
         if self.refused:
             return "refused" + (", then silent" if self.level >= EvidenceLevel.SILENT else "")
-        if self.works:
+        if self.accepted:
             return "recorded, not refused: the old value still works"
         if self.level >= EvidenceLevel.SILENT:
             return "recorded, silent, not refused"

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from backends import child, registry
+from backends import child, memory, registry
 from backends.contract import Backend
 from backends.errors import BackendError
 from backends.model import Secret, TokenRef
@@ -316,6 +316,7 @@ async def _refresh(backend: Backend, ref: TokenRef, paths: Paths) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The runner process. Returns the exit code: 0 done, 1 stopped or refused, 3 unknown."""
+    memory.keep_private()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     parser = argparse.ArgumentParser(prog="console.response.runner")
     parser.add_argument("plan")
@@ -338,7 +339,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         work = run(given.plan, paths, given.lock, session, secrets, given.climb, given.show)
         result = asyncio.run(work)
     except ConsoleError as error:
-        whose = ownership.hint(error, (paths.state, paths.config.parent))
+        whose = ownership.hint(error, paths.places)
         _say(f"{error} {whose or error.hint}")
         return error.code
     except Exception as error:  # noqa: BLE001

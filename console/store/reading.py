@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from console.errors import StoreError
 
-SCHEMA = 4
+SCHEMA = 5
 """The number of the schema that this code reads and writes (``PRAGMA user_version``)."""
 
 CACHE_HINT = (

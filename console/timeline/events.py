@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from backends.model import EventClass
@@ -13,7 +14,7 @@ COLUMNS = (
 )
 
 
-CLASSES = {
+CLASSES: dict[str, str] = {
     EventClass.LIFE: "life: it was made, changed or ended",
     EventClass.PERMISSION: "permission: what it may do was changed",
     EventClass.USE: "use",
@@ -104,13 +105,29 @@ def facts(timeline: Timeline, event: Event) -> list[tuple[str, str]]:
     return [(name, value) for name, value in told if value]
 
 
+_INTENT = re.compile(
+    r"\b(?:token-console|intent)/"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![\w-])"
+)
+"""What our own calls name themselves: the id of the journal's intent, which is no secret."""
+
+
+def _agent(text: str) -> str:
+    """A program's name without secrets, and with the intent that it names as ours."""
+    shown, place = "", 0
+    for found in _INTENT.finditer(text):
+        shown += withhold(text[place : found.start()]) + found[0]
+        place = found.end()
+    return shown + withhold(text[place:])
+
+
 def _event(timeline: Timeline, row: tuple[Any, ...]) -> Event:
     event = Event(*row)
     late = timeline.ended is not None and event.at > timeline.ended
     return event._replace(
         # What a client can put a secret into: a path, a program's name, an error's own words.
         target=withhold(event.target),
-        agent=withhold(event.agent),
+        agent=_agent(event.agent),
         detail=withhold(event.detail),
         actor=withhold(event.actor, formats_only=True),
         action=withhold(event.action, formats_only=True),

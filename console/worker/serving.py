@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from backends import memory
 from backends.errors import BackendError
 from console import ownership
 from console import settings as settings_module
@@ -160,14 +161,12 @@ class Worker:
                 raise UsageError(f"the worker does not know {request.get('do')!r}")
             reply.update(await handler(request))
         except (ConsoleError, BackendError) as error:
-            whose = ownership.hint(error, (self.fleet.paths.state, self.fleet.paths.config.parent))
+            whose = ownership.hint(error, self.fleet.paths.places)
             reply.update(error=str(error), hint=whose or error.hint)
         except Exception as error:  # noqa: BLE001
             # One request must not end the process that keeps the inventory fresh.
             told, hint = f"a defect: {type(error).__name__}", "Please report it."
-            if whose := ownership.hint(
-                error, (self.fleet.paths.state, self.fleet.paths.config.parent)
-            ):
+            if whose := ownership.hint(error, self.fleet.paths.places):
                 told, hint = "a file of this home cannot be used", whose
             reply.update(error=told, hint=hint)
         self._write(reply)
@@ -242,6 +241,7 @@ async def serve(paths: Paths, settings: Settings, *, act: bool) -> None:
 
 def main(arguments: list[str]) -> int:
     """``python -m console.worker CONFIG STATE [--act]``."""
+    memory.keep_private()
     # The terminal's interrupt key is for the screen; the worker ends with its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     config, state, *flags = arguments
@@ -250,7 +250,7 @@ def main(arguments: list[str]) -> int:
         loaded = settings_module.load(paths.config)
         asyncio.run(serve(paths, loaded, act="--act" in flags))
     except (ConsoleError, OSError) as error:
-        whose = ownership.hint(error, (paths.state, paths.config.parent))
+        whose = ownership.hint(error, paths.places)
         told = {"message": str(error), "hint": whose or getattr(error, "hint", "")}
         sys.stdout.write(json.dumps({"event": "fatal", **told}) + "\n")
         return int(error.code) if isinstance(error, ConsoleError) else int(Exit.FAILED)

@@ -11,6 +11,16 @@ Script = Callable[[int, bytes], bytes | None]
 """Takes the number of the request (from 0) and its bytes; None closes without an answer."""
 
 
+def forward(port: int, request: bytes) -> bytes:
+    """The whole answer of a server that closes after each, HTTP/1.0 style, as moto does."""
+    with socket.create_connection(("127.0.0.1", port)) as upstream:
+        upstream.sendall(request)
+        told = b""
+        while chunk := upstream.recv(65536):
+            told += chunk
+    return told
+
+
 class RawServer:
     """Serves one request a connection on 127.0.0.1."""
 

@@ -11,8 +11,7 @@ import pytest
 from aws_answers import form
 from aws_lab import config, dead_url, made, new_key, reader_with, ref, server, with_
 from botocore.exceptions import ClientError
-from raw_server import RawServer
-from test_aws_iam_conformance import forward
+from raw_server import RawServer, forward
 
 from backends.aws_iam import AwsIam, rotation
 from backends.contract import (

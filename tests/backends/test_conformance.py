@@ -55,6 +55,7 @@ class Latchkey:
     def __init__(self) -> None:
         self.keys: dict[str, dict[str, Any]] = {}
         self.changes: list[str] = []
+        self.lines: list[dict[str, str]] = []
         self.losing = False
         self.add("console")
 
@@ -65,7 +66,13 @@ class Latchkey:
             "id": id_, "name": name, "owner": "ops", "created": made, "used": None,
             "scopes": ["read"], "secret": f"lk-{id_}-canary",
         }  # fmt: skip
+        self.log("key.made", id_)
         return self.keys[id_]
+
+    def log(self, what: str, key: str, outcome: str = "ok") -> None:
+        at = datetime.now(UTC).isoformat()
+        line = {"id": str(len(self.lines)), "at": at, "what": what, "key": key}
+        self.lines.append({**line, "outcome": outcome, "from": "192.0.2.1"})
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         caller = request.headers["authorization"].removeprefix("Bearer ")
@@ -77,6 +84,10 @@ class Latchkey:
             return httpx.Response(200, json={"version": "1"})
         if path == "/me":
             return httpx.Response(200, json=self.keys["k0"])
+        if path == "/audit":
+            since = request.url.params["since"]
+            lines = [line for line in self.lines if line["at"] >= since]
+            return httpx.Response(200, json={"lines": lines})
         if path == "/keys":
             page, every = int(request.url.params["page"]), list(self.keys.values())
             more = page + 1 if len(every) > page * 2 else None
@@ -91,6 +102,7 @@ class Latchkey:
         if request.method == "GET":
             return httpx.Response(200, json=self.keys[id_])
         del self.keys[id_]
+        self.log("key.deleted", id_)
         if self.losing:
             raise httpx.ReadTimeout("lost")
         return httpx.Response(204)
@@ -119,6 +131,7 @@ class OnLatchkey(Fixture):
         if key := self.system.keys.get(made.ref.id):
             now = datetime.now(UTC)
             key["used"] = now.replace(minute=0, second=0, microsecond=0).isoformat()
+        self.system.log("key.used", made.ref.id, "denied" if key is None else "ok")
         return key is not None
 
     def powerless(self) -> Backend | None:

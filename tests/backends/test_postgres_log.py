@@ -21,21 +21,23 @@ from backends.lab.postgres import PostgresServer
 from backends.logs import registry, tail
 from backends.logs.postgres import SETTLE
 from backends.logs.source import Batch
-from backends.model import AuditEvent, Gap, GapKind
+from backends.model import AuditEvent, EventClass, Gap, GapKind
 from backends.postgres import log
 
 pytestmark = pytest.mark.lab
 __all__ = ["server"]
 
+DENIED, OTHER = EventClass.DENIED, EventClass.OTHER
 REFUSED = {
-    "lr_no": ("NOLOGIN", {}, "denied"),
-    "lr_full": ("LOGIN CONNECTION LIMIT 0", {}, "denied"),
-    "lr_shut": ("LOGIN", {"dbname": "shut"}, "denied"),
-    "lr_lost": ("LOGIN", {"dbname": "nowhere"}, "denied"),
-    "lr_odd": ("LOGIN", {"options": "-c work_mem=bogus"}, "error"),
-    "lr_hba": ("LOGIN REPLICATION", {"dbname": "shut", "hba": "reject"}, "denied"),
+    "lr_no": ("NOLOGIN", {}, "denied", DENIED),
+    "lr_full": ("LOGIN CONNECTION LIMIT 0", {}, "denied", OTHER),
+    "lr_shut": ("LOGIN", {"dbname": "shut"}, "denied", OTHER),
+    "lr_lost": ("LOGIN", {"dbname": "nowhere"}, "denied", OTHER),
+    "lr_odd": ("LOGIN", {"options": "-c work_mem=bogus"}, "error", OTHER),
+    "lr_hba": ("LOGIN REPLICATION", {"dbname": "shut", "hba": "reject"}, "denied", OTHER),
 }
-"""Roles whose password is right and which are not let in: as what, where to, and how it ends."""
+"""Roles whose password is right and which are not let in: as what, where to, how it ends, and
+whether that is a refusal of the role itself."""
 
 
 def attempt(server: PostgresServer, role: str, **parameters: Any) -> bool:
@@ -105,7 +107,7 @@ def reject(server: PostgresServer, role: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("role", REFUSED)
 def test_whoever_is_refused_after_all_was_not_let_in(server: PostgresServer, role: str) -> None:
-    attributes, parameters, outcome = REFUSED[role]
+    attributes, parameters, outcome, sort = REFUSED[role]
     given = dict(parameters)
     hba = reject(server, role) if given.pop("hba", "") else contextlib.nullcontext()
     with server.connect() as connection:
@@ -117,7 +119,10 @@ def test_whoever_is_refused_after_all_was_not_let_in(server: PostgresServer, rol
     with hba:
         assert not attempt(server, role, **given)
     # One attempt, told of once, and never as one that was let in.
-    ((ended, agent),) = of(told(server, began), role)
+    found = told(server, began)
+    ((ended, agent),) = of(found, role)
+    # A full server or a missing database is no evidence that the password is dead.
+    assert [item.sort for item in found if getattr(item, "actor", "") == role] == [sort]
     assert ended == outcome
     assert agent in ("the app", "")
     assert agent or role == "lr_hba", "who tried is known from the line before"

@@ -29,6 +29,9 @@ class Known:
         for token in self._tokens.values():
             yield SimpleNamespace(backend=token.ref.backend, presence="present"), token
 
+    def below(self, *_: object, **__: object) -> list[Any]:
+        return []
+
     def events(self, *_: object, **__: object) -> list[Any]:
         return []
 

@@ -39,6 +39,7 @@ from backends.contract import (
 from backends.errors import NotFound, Unreachable
 from backends.model import (
     Consumer,
+    Covers,
     Dependents,
     EvidenceLevel,
     Found,
@@ -75,6 +76,7 @@ class Scripted(Backend):
                     title="key",
                     verbs={Verb.REVOKE: ability},
                     ceiling=EvidenceLevel(told.get("ceiling", 4)),
+                    covers=Covers.BOTH,
                     propagation=timedelta(0) if told.get("at once") else None,
                 ),
             )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from hostile_folder import HostileFolder
+from planned import planned
 from signing_people import Key, allow
 
 from backends import registry
@@ -23,7 +24,6 @@ from backends.contract import Verb
 from backends.estate import World, create
 from backends.model import Token, TokenState
 from console import settings
-from console.response import making
 
 COMMAND = str(Path(sys.executable).with_name("token-console"))
 REASON = "INC-7 the attacker wants it gone"
@@ -64,7 +64,7 @@ class Attacker:
                 found = []
                 async for token in vault.inventory():
                     if isinstance(token, Token) and token.state is TokenState.ACTIVE:
-                        plan = await making.make(vault, Verb.REVOKE, token, REASON)
+                        plan = await planned(vault, Verb.REVOKE, token, REASON)
                         if not plan.only.proposal.hazards:
                             found.append(token.ref.handle)
                 return found

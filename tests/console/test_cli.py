@@ -256,3 +256,18 @@ def test_help_teaches_by_example(prepared: Path, words: tuple[str, ...]) -> None
     done = console(prepared, *words, "--help")
     assert done.returncode == 0
     assert "token-console " in done.stdout.partition("example")[2] or not words
+
+
+def test_the_demo_has_one_place_however_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from console.cli import main
+
+    assert main(["--home", str(tmp_path), "demo", "--prepare", "--tokens", "40"]) == 0
+    by_option = capsys.readouterr().out
+    monkeypatch.setenv("TOKEN_CONSOLE_HOME", str(tmp_path))
+    assert main(["demo", "--prepare"]) == 0
+    again = capsys.readouterr()
+    assert again.out == by_option
+    assert "making an estate" not in again.err, "it is there already"
+    assert main(["--home", str(tmp_path / "demo"), "list", "--limit", "1"]) == 0

@@ -2,15 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import struct
-import subprocess
-import sys
-import termios
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,31 +47,3 @@ def test_a_text_is_cut_in_its_middle_to_at_most_so_many_cells(text: str, width: 
     cut = middle(text, width)
     assert cells(cut) <= width
     assert cut == text or "…" in cut or width == 0
-
-
-def test_list_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
-    place = [sys.executable, "-m", "console", "--home", str(tmp_path)]
-    made = [*place, "demo", "--prepare", "--tokens", "120"]
-    subprocess.run(made, check=True, capture_output=True, timeout=600)
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    environ = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
-    words = [*place[:-1], str(tmp_path / "demo"), "list"]
-    process = subprocess.Popen(
-        words, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, env=environ
-    )
-    os.close(theirs)
-    got = b""
-    while True:
-        try:
-            got += (more := os.read(ours, 65536))
-        except OSError:
-            break
-        if not more:
-            break
-    os.close(ours)
-    assert process.wait() == 0
-    lines = got.decode().splitlines()
-    assert lines[0].startswith("HANDLE")
-    assert len(lines) > 100
-    assert max(map(cells, lines)) <= 80

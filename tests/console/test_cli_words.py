@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
+import fcntl
+import json
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
 import pytest
 from real_systems import console
 
-from console.cli.arguments import ordered
 from console.cli.parser import parse
 
 WHY = "leaked in a public repository"
@@ -75,7 +79,7 @@ def test_what_is_no_option_and_what_has_no_value_is_refused(words: tuple[str, ..
 
 def test_every_option_of_every_command_takes_one_value_or_none() -> None:
     """That is what the sorting of words knows of them."""
-    import argparse
+    from console.cli.arguments import ordered
 
     seen = 0
 
@@ -128,8 +132,6 @@ def test_a_closed_pipe_is_no_success(home: Path) -> None:
 def test_a_question_is_asked_on_the_terminal_while_the_value_comes_through_a_pipe(
     home: Path,
 ) -> None:
-    import json
-
     rows = json.loads(console(home, "list", "backend:pg-ledger", "state:active", "--json").stdout)
     row = next(row for row in rows if row["name"].isascii() and row["name"].isprintable())
     command = (
@@ -166,3 +168,26 @@ def test_nobody_is_asked_where_no_stream_is_a_terminal(home: Path) -> None:
     done = console(home, "contain", "pg-ledger/ci_deploy", "--reason", WHY, text="")
     assert done.returncode == 2
     assert "nobody is there" in done.stderr or "--answer" in done.stderr
+
+
+def test_list_fits_a_terminal_of_80_columns(home: Path) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environ = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "console", "--home", str(home), "list", "--limit", "200"],
+        stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, env=environ,
+    )  # fmt: skip
+    os.close(theirs)
+    got = b""
+    try:
+        while more := os.read(ours, 65536):
+            got += more
+    except OSError:
+        pass  # The command has ended, and its end of the terminal is closed.
+    os.close(ours)
+    assert process.wait() == 0
+    lines = got.decode().splitlines()
+    assert lines[0].startswith("HANDLE")
+    assert len(lines) > 200
+    assert max(len(line) for line in lines) <= 80

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO
@@ -48,7 +48,7 @@ def home(tmp_path: Path) -> Path:
     return _home(tmp_path / "home", {"vault": table})
 
 
-def _home(home: Path, tables: dict[str, dict[str, object]]) -> Path:
+def _home(home: Path, tables: Mapping[str, Mapping[str, object]]) -> Path:
     where = settings.paths(home)
     where.make()
     where.config.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def _home(home: Path, tables: dict[str, dict[str, object]]) -> Path:
     return home
 
 
-def _table(name: str, table: dict[str, object]) -> str:
+def _table(name: str, table: Mapping[str, object]) -> str:
     rows = "".join(f"{key} = {toml(value)}\n" for key, value in table.items())
     return f"[backend.{name}]\n{rows}\n"
 

@@ -94,8 +94,8 @@ def test_an_event_of_no_class_is_neither_use_nor_silence(tmp_path: Path) -> None
     with world.timeline("a") as timeline:
         timeline.load()
         drawn = "\n".join(plain.draw(timeline, Window(T0, T0 + 4 * HOUR), ascii_=True))
-        assert "1 entries whose class no log tells" in drawn
-        assert "///" in drawn
+        assert "1 entry whose class no log tells" in drawn
+        assert "//\n" in drawn
 
 
 @pytest.mark.parametrize("covers", ["part", "changes", ""])

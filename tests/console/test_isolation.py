@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from hostile_folder import HostileFolder
+from planned import planned
 
 from backends import registry
 from backends.contract import Verb
@@ -23,7 +24,7 @@ from backends.lab.moto import MotoServer
 from backends.model import Token, TokenState
 from console import settings
 from console.journal.log import Journal
-from console.response import approval, making, runner
+from console.response import approval, runner
 from console.response.plan import Plan
 from console.tui import worker_link
 
@@ -64,7 +65,7 @@ def plan_id(home: Path) -> str:
         async with registry.configure(table.name, table.table, act=True) as backend:
             async for token in backend.inventory():
                 if isinstance(token, Token) and token.state is TokenState.ACTIVE:
-                    plan = await making.make(backend, Verb.CONTAIN, token, WHY)
+                    plan = await planned(backend, Verb.CONTAIN, token, WHY)
                     if not plan.only.proposal.hazards and plan.only.proposal.steps:
                         return plan
         raise AssertionError("nothing can be contained")

@@ -170,8 +170,27 @@ def test_on_a_full_disk_the_outcome_that_is_owed_is_written_and_no_new_intent(
         assert not journal.files.ballast.exists()
         assert not journal.open_intents()
         assert [each.kind for each in journal.entries()] == ["outcome", "intent", "log.open"]
+        # The next full disk may come while this process still runs.
+        journal.append(Kind.NOTE, why=WHY)
+        assert journal.files.ballast.stat().st_size == ballast.SIZE
+        journal.files.ballast.unlink()
     with Journal(tmp_path / "journal.db") as journal:
         assert journal.files.ballast.exists(), "taken on again when there is room"
+
+
+def test_a_database_that_is_held_by_another_program_is_said_to_be_that(tmp_path: Path) -> None:
+    """To free space would not help, and costs time in the middle of the night."""
+    path = grown(tmp_path / "journal.db", 3)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    store = SqliteStore(path)
+    store.connection.execute("PRAGMA busy_timeout = 1")
+    with pytest.raises(JournalError, match="locked") as caught, store.exclusive():
+        pass
+    assert "sudo fuser" in caught.value.hint
+    assert "space" not in caught.value.hint
+    other.close()
+    store.close()
 
 
 def test_after_an_error_of_the_disk_nothing_is_sent(tmp_path: Path) -> None:

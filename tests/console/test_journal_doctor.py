@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from journal_scene import WHY, Databases
+from journal_scene import ACT, WHY, Databases
 from real_systems import console
 
 from backends.model import Secret
 from console import settings
 from console.journal import doctor_postgres, opening
 from console.journal.doctor import Check
-from console.journal.entry import Kind
-from console.journal.postgres import PostgresStore
+from console.journal.entry import Kind, Target
+from console.journal.log import Journal
+from console.journal.postgres import PostgresStore, init
+from console.journal.verify import Code, verify
 
 pytestmark = pytest.mark.lab
 SCHEMA = "token_console_journal"
@@ -137,3 +140,71 @@ def test_an_administrator_makes_a_journal_and_its_role_passes(
     found = {each["what"]: each for each in checks}
     assert found["role"]["state"] == "ok"
     assert "2 entries" in found["database"]["text"]
+
+
+ENCODINGS = ("SQL_ASCII", "LATIN1")
+
+
+def in_encoding(databases: Databases, encoding: str) -> str:
+    """A database of an encoding, and a role of the same name."""
+    name = f"e{secrets.token_hex(4)}"
+    with databases.server.connect() as connection:
+        connection.execute(
+            f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'"
+        )
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'pw'")
+    return name
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_journal_is_made_in_utf_8_only_and_that_is_said(
+    databases: Databases, tmp_path: Path, encoding: str
+) -> None:
+    name = in_encoding(databases, encoding)
+    done = console(tmp_path, "journal", "init-postgres", name, text=databases.admin(name))
+    assert done.returncode == 1
+    assert f"in {encoding}, and a journal wants UTF8" in done.stderr
+    assert "CREATE DATABASE" in done.stderr
+    assert "UTF-8" in console(tmp_path, "journal", "init-postgres", "--help").stdout
+    with databases.server.connect(dbname=name) as connection:
+        rows = connection.execute("SELECT nspname FROM pg_namespace").fetchall()
+    assert SCHEMA not in str(rows), "nothing was made"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_journal_in_a_database_of_another_encoding_is_kept_and_not_slandered(
+    databases: Databases, tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said that the server has fsync off, since its answer came as bytes."""
+    name = in_encoding(databases, encoding)
+    with monkeypatch.context() as older:
+        older.setattr("console.journal.postgres.ENCODING", encoding, raising=False)
+        init(Secret(databases.admin(name)), name)
+    dsn = Secret(f"host=127.0.0.1 port={databases.server.port} dbname={name} user={name}")
+    dsn = Secret(f"{dsn.reveal()} password=pw")
+    reason = "leaked by m\u00fcller \u2014 \u65e5\u672c"
+    with Journal(PostgresStore(dsn), base=tmp_path / "journal.db") as journal:
+        target = Target(kind="login-role", id="z\u00f6e", handle="f" * 12, name="\u65e5\u672c")
+        act = type(ACT)(verb="contain", backend="b", target=target)
+        journal.append(Kind.NOTE, why=reason, act=act)
+        assert journal.entries(handle="f" * 12)[0].target_id == "z\u00f6e"
+        report = verify(journal.store, vkeys=[journal.signer.vkey])
+        assert report.code is Code.VERIFIED
+        assert not journal.store.damage()
+    found = looked(dsn)
+    assert not [each for checks in found.values() for each in checks if each.state == "bad"]
+    assert encoding in found["encoding"][0].text
+
+
+def test_a_role_whose_name_is_no_utf_8_does_not_end_the_doctor(
+    databases: Databases, dsn: Secret
+) -> None:
+    name = in_encoding(databases, "LATIN1")
+    with databases.server.connect(dbname=name, client_encoding="LATIN1") as latin:
+        latin.execute('CREATE ROLE "j\u00fcrgen" LOGIN SUPERUSER')
+    try:
+        texts = [each.text for each in looked(dsn)["writers"]]
+        assert any("j\\xfcrgen" in text for text in texts)
+    finally:
+        with databases.server.connect(dbname=name, client_encoding="LATIN1") as latin:
+            latin.execute('DROP ROLE "j\u00fcrgen"')

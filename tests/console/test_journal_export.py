@@ -36,14 +36,50 @@ from console.journal.tlog.cosign import Cosigner
 from console.journal.tlog.note import Signature
 
 TOOLS = {
-    "ssh-keygen -Y verify": "ssh-keygen",
+    "-c SHA256SUMS": "sha256sum",
+    "-s SHA256SUMS.sig": "ssh-keygen",
+    "vkey, log.pem": "",
+    "-s checkpoint.sig": "ssh-keygen",
     "openssl pkeyutl": "openssl",
-    "metamorphic_log": "",
-    "pymerkle": "",
+    "print(log.checkpoint_verify": "",
+    "the root is": "",
     "jq -r .prev": "jq",
+    'os.walk("tile")': "",
+    "go run": "go",
+    "checkpoint.witnessed": "",
     "check-novalidate": "ssh-keygen",
+    "not what the entries say": "",
 }
 """The blocks of VERIFY.md, by words that are in them, and the program that each needs."""
+
+COVERED = {
+    "entries.jsonl": ["the root is", "-c SHA256SUMS"],
+    "tile/0/000": ['os.walk("tile")', "-c SHA256SUMS"],
+    "tile/0/001.p/*": ['os.walk("tile")', "-c SHA256SUMS"],
+    "tile/1/000.p/*": ['os.walk("tile")', "-c SHA256SUMS"],
+    "tile/entries/000": ['os.walk("tile")', "-c SHA256SUMS"],
+    "tile/entries/001.p/*": ['os.walk("tile")', "-c SHA256SUMS"],
+    "checkpoint": ["-s checkpoint.sig", "-c SHA256SUMS"],
+    "checkpoint.sig": ["-s checkpoint.sig", "-c SHA256SUMS"],
+    "checkpoint.body": ["openssl pkeyutl", "-c SHA256SUMS"],
+    "checkpoint.body.sig": ["openssl pkeyutl", "-c SHA256SUMS"],
+    "checkpoint.witnessed": ["checkpoint.witnessed", "-c SHA256SUMS"],
+    "vkey": ["vkey, log.pem", "-c SHA256SUMS"],
+    "log.pem": ["vkey, log.pem", "-c SHA256SUMS"],
+    "ssh.pub": ["vkey, log.pem", "-c SHA256SUMS"],
+    "allowed_signers": ["-c SHA256SUMS"],
+    "policy": ["-c SHA256SUMS"],
+    "ocsf.jsonl": ["-c SHA256SUMS"],
+    "VERIFY.md": ["-c SHA256SUMS"],
+    "SHA256SUMS": ["-s SHA256SUMS.sig"],
+    "SHA256SUMS.sig": ["-s SHA256SUMS.sig"],
+    f"signatures/{ENTRY}/[0-9]*[0-9]": ["check-novalidate", "not what the entries say"],
+    f"signatures/{ENTRY}/*.sig": ["check-novalidate", "not what the entries say"],
+    f"signatures/{INTENT}/[0-9]*[0-9]": ["check-novalidate", "not what the entries say"],
+    f"signatures/{INTENT}/*.sig": ["check-novalidate", "not what the entries say"],
+    "signatures/sessions": ["not what the entries say", "-c SHA256SUMS"],
+}
+"""Each kind of file of an export, and the blocks that find one byte of it changed."""
 
 
 def exported(path: Path, directory: Path, **choice: Any) -> Made:
@@ -51,11 +87,23 @@ def exported(path: Path, directory: Path, **choice: Any) -> Made:
         return export(journal.store, directory, Choice(signer=journal.signer, **choice))
 
 
+def cosign(journal: Journal, peer: Cosigner) -> None:
+    """Keep the newest checkpoint with a witness's signature."""
+    size, signed = journal.store.rows(
+        "SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"
+    )[0]
+    line = Signature(peer.name, peer.key_id, peer.sign(note.parse(signed)[0].encode()))
+    journal.add_cosigned(size, note.add(signed, [line]))
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export of a journal of 300 entries. The last ones are hostile, or signed."""
     place = tmp_path_factory.mktemp("journal")
     path = grown(place / "journal.db", 290)
+    peer = Cosigner("peer.example/witness", Ed25519PrivateKey.generate())
+    with Journal(path) as journal:
+        cosign(journal, peer)
     signer = key(9)
 
     def sign(namespace: str) -> Callable[[bytes], Sig]:
@@ -96,18 +144,76 @@ def blocks(directory: Path) -> list[str]:
 
 
 def accepts(directory: Path, words: str) -> bool:
-    """Run the block of VERIFY.md in which these words are, as a reader would."""
+    """Paste the block of VERIFY.md in which these words are into bash, as a reader would."""
     if TOOLS[words] and shutil.which(TOOLS[words]) is None:
         pytest.skip(f"needs {TOOLS[words]}")
-    block = next(block for block in blocks(directory) if words in block)
+    (block,) = [block for block in blocks(directory) if words in block]
     python = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block],
-        cwd=directory, capture_output=True, text=True, env={**os.environ, "PATH": python},
-        stdin=subprocess.DEVNULL,
+        ["bash"], input=block, cwd=directory, capture_output=True, text=True,
+        env={**os.environ, "PATH": python},
     )  # fmt: skip
     assert "console" not in block.replace("@token-console", ""), "nothing of ours is used"
     return done.returncode == 0
+
+
+def test_every_block_is_one_of_these(made: Path) -> None:
+    """None is left out of what is tried here."""
+    for block in blocks(made):
+        assert [words for words in TOOLS if words in block], block
+
+
+def test_every_file_of_an_export_is_named_and_covered(made: Path) -> None:
+    files = {str(path.relative_to(made)) for path in made.rglob("*") if path.is_file()}
+    for pattern in COVERED:
+        found = {str(path.relative_to(made)) for path in made.glob(pattern) if path.is_file()}
+        assert found, pattern
+        files -= found
+    assert files == set(), "these are kinds of file that nothing here is said to cover"
+    table = (made / "VERIFY.md").read_text().split("## 1.")[0]
+    for name in COVERED:
+        assert f"`{name.split('/')[0]}" in table, name
+
+
+@pytest.mark.parametrize("pattern", COVERED)
+def test_one_byte_changed_in_any_file_is_found(copy: Path, pattern: str) -> None:
+    path = min(path for path in copy.glob(pattern) if path.is_file())
+    good = path.read_bytes()
+    for place in sorted({0, len(good) // 2, len(good) - 1}):
+        byte = bytes([good[place] ^ 1])
+        path.write_bytes(good[:place] + byte + good[place + 1 :])
+        words = COVERED[pattern]
+        # The end of an armoured signature is no part of what it says.
+        wanted = words[:1] if place == len(good) // 2 else ["-c SHA256SUMS"]
+        if pattern.startswith("SHA256SUMS"):
+            wanted = words if place == len(good) // 2 else []
+        for each in wanted:
+            assert not accepts(copy, each), f"byte {place} of {path}"
+    path.write_bytes(good)
+    for each in COVERED[pattern]:
+        assert accepts(copy, each)
+
+
+def test_a_file_that_was_added_or_taken_away_is_found(copy: Path) -> None:
+    (copy / "tile" / "0" / "more").write_bytes(b"")
+    assert not accepts(copy, "-c SHA256SUMS")
+    assert not accepts(copy, 'os.walk("tile")')
+    (copy / "tile" / "0" / "more").unlink()
+    (copy / "signatures" / ENTRY / "999.sig").write_text("")
+    assert not accepts(copy, "not what the entries say")
+    (copy / "signatures" / ENTRY / "999.sig").unlink()
+    next((copy / "signatures" / INTENT).glob("*.sig")).unlink()
+    assert not accepts(copy, "not what the entries say")
+    assert not accepts(copy, "-c SHA256SUMS")
+
+
+def test_the_programs_that_are_named_can_be_had_by_their_names(made: Path) -> None:
+    """Those of the test's own environment were installed by exactly these names."""
+    from importlib.metadata import version
+
+    named = re.findall(r"pip install\s+([a-z-]+)", (made / "VERIFY.md").read_text())
+    assert set(named) == {"metamorphic-log", "pymerkle"}
+    assert all(version(name) for name in named)
 
 
 @pytest.mark.parametrize("words", TOOLS)
@@ -122,7 +228,8 @@ def flip(path: Path, old: bytes, new: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["ssh-keygen -Y verify", "openssl pkeyutl", "metamorphic_log", "pymerkle"]
+    "words",
+    ["-s checkpoint.sig", "openssl pkeyutl", "print(log.checkpoint_verify", "the root is"],
 )
 def test_each_program_refuses_a_changed_checkpoint(copy: Path, words: str) -> None:
     body = (copy / "checkpoint.body").read_bytes()
@@ -133,7 +240,7 @@ def test_each_program_refuses_a_changed_checkpoint(copy: Path, words: str) -> No
     assert not accepts(copy, words)
 
 
-@pytest.mark.parametrize("words", ["pymerkle", "jq -r .prev"])
+@pytest.mark.parametrize("words", ["the root is", "jq -r .prev"])
 def test_each_program_refuses_changed_entries(copy: Path, words: str) -> None:
     flip(copy / "entries.jsonl", b"public repository", b"secret repository")
     assert not accepts(copy, words)
@@ -250,24 +357,15 @@ def test_what_is_there_is_left_alone_and_a_failure_leaves_nothing(tmp_path: Path
 def test_witnesses_signatures_come_along(tmp_path: Path) -> None:
     path = grown(tmp_path / "journal.db", 6)
     peer = Cosigner("peer.example/witness", Ed25519PrivateKey.generate())
-
-    def cosign(journal: Journal) -> None:
-        size, signed = journal.store.rows(
-            "SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"
-        )[0]
-        text = note.parse(signed)[0].encode()
-        line = Signature(peer.name, peer.key_id, peer.sign(text))
-        journal.add_cosigned(size, note.add(signed, [line]))
-
     with Journal(path) as journal:
-        cosign(journal)
+        cosign(journal, peer)
         export(journal.store, tmp_path / "a", Choice(signer=journal.signer))
         journal.append(Kind.NOTE, why=WHY)
         export(journal.store, tmp_path / "b", Choice(signer=journal.signer))
     both = note.open_note((tmp_path / "a" / "checkpoint").read_bytes(), [peer.verifier])
     assert both.names == (peer.name,)
     assert accepts(tmp_path / "a", "openssl pkeyutl")
-    assert accepts(tmp_path / "a", "ssh-keygen -Y verify")
+    assert accepts(tmp_path / "a", "-s checkpoint.sig")
     older = (tmp_path / "b" / "checkpoint.witnessed").read_bytes()
     assert note.open_note(older, [peer.verifier]).text == both.text
 
@@ -279,7 +377,7 @@ def test_after_a_rotation_the_new_key_is_the_one_that_checks(tmp_path: Path) -> 
         new = journal.signer.vkey
     exported(path, tmp_path / "out")
     assert (tmp_path / "out" / "vkey").read_text() == new + "\n"
-    for words in ("ssh-keygen -Y verify", "openssl pkeyutl", "metamorphic_log"):
+    for words in ("-s checkpoint.sig", "openssl pkeyutl", "print(log.checkpoint_verify"):
         assert accepts(tmp_path / "out", words)
 
 
@@ -290,3 +388,7 @@ def test_without_the_private_key_only_the_ssh_signature_is_missing(tmp_path: Pat
         assert not export(view.store, tmp_path / "out", Choice()).ssh
     assert not (tmp_path / "out" / "checkpoint.sig").exists()
     assert accepts(tmp_path / "out", "openssl pkeyutl")
+    assert accepts(tmp_path / "out", "-c SHA256SUMS")
+    told = (tmp_path / "out" / "VERIFY.md").read_text()
+    assert "nobody signed these sums" in " ".join(told.split())
+    assert "checkpoint.sig <" not in told

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from lab_scene import ANSWERS, REASON, Desk, known
-from ssh_tools import keygen, must, needs_openssh, ssh_agent
+from ssh_tools import keygen, must, needs_openssh, public, ssh_agent
 
 from backends.contract import Call
 from backends.lab.lab import Lab
@@ -28,6 +28,8 @@ INCIDENT = ("--reason", REASON, "--incident", "INC-2291")
 @pytest.fixture
 def desk(lab: Lab, tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path, lab, second_person_over=2)
+    with (made.home / "config.toml").open("a") as file:
+        file.write(f'\n[journal]\nallowed_signers = "{tmp_path / "signers"}"\n')
     yield made
     made.close()
 
@@ -41,6 +43,8 @@ def people(tmp_path: Path) -> Iterator[dict[str, dict[str, str]]]:
             agent = stack.enter_context(ssh_agent())
             must("ssh-add", keygen(tmp_path / name), sock=str(agent.path))
             found[name] = {"SSH_AUTH_SOCK": str(agent.path)}
+        lines = [f"{name}@example.com {public(tmp_path / name)}\n" for name in found]
+        (tmp_path / "signers").write_text("".join(lines))
         yield found
 
 

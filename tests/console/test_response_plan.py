@@ -175,12 +175,12 @@ def test_a_plan_is_not_believed_without_its_approval(
     with Journal(paths.journal) as journal:
         with pytest.raises(PlanRefused):
             approved(plan.id, journal, paths)
-        planfile.save(plan, paths)
+        approval.keep(plan, journal, paths)
         with pytest.raises(PlanRefused, match="no approval"):
             approved(plan.id, journal, paths)
-        approval = approve(plan, journal, paths, plan.typed_word)
+        entry = approve(plan, journal, paths, plan.typed_word)
         with pytest.raises(PlanRefused, match="minutes ago"):
-            approved(plan.id, journal, paths, now=approval.t + 3700)
+            approved(plan.id, journal, paths, now=entry.t + 3700)
         file = paths.plans / f"{plan.id}.json"
         file.write_bytes(file.read_bytes().replace(b"/keys/payments-deploy", b"/keys/other"))
         with pytest.raises(PlanRefused, match="not the one"):

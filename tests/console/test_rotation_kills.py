@@ -12,6 +12,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rotation_scene import Scene
@@ -19,6 +20,8 @@ from runner_scene import wait_for
 
 from backends.estate import create
 from backends.model import Secret
+from backends.sinks.file import FileSink
+from console.journal.acknowledge import acknowledge
 from console.journal.log import Journal
 from console.response import runner
 from console.response.plan import Mode, Plan
@@ -169,3 +172,46 @@ def test_a_killed_runner_process_is_followed_by_another_that_ends_it(
         if scene.board(plan).items[1].state == "replaced":
             break
     check(scene, plan, Done(End.DONE), "value", 1, "a killed process")
+
+
+def stopped_in_the_write(scene: Scene, plan: Plan) -> None:
+    """A runner that is killed when the value is on the disk, and not yet in its place."""
+    whole = FileSink._write
+
+    def write(self: FileSink, *args: Any) -> None:
+        whole(self, *args)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    pid = os.fork()
+    if pid == 0:
+        FileSink._write = write  # type: ignore[method-assign]
+        try:
+            scene.run(plan)
+        finally:
+            os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.parametrize("whose", ["the same plan", "another plan"])
+def test_the_file_of_a_killed_delivery_is_removed_by_the_next_runner(
+    made: Path, tmp_path: Path, whose: str
+) -> None:
+    scene = Scene(tmp_path, "database", "role", made=made)
+    plan = scene.approve("file", mode=Mode.LEAK)
+    stopped_in_the_write(scene, plan)
+    (left,) = (tmp_path / "given").glob(".value.*")
+    value = left.read_text()
+    assert scene.accepts(Secret(value)), "a living value lies there"
+    scene.travel(WINDOW)
+    if whose == "another plan":
+        with Journal(scene.paths.journal) as journal:
+            for intent in journal.open_intents():
+                acknowledge(journal, intent, "the runner was killed, and it is done anew")
+        plan = scene.approve("file", mode=Mode.LEAK)
+        scene.travel(WINDOW)
+    done = resume(scene, plan)
+    assert done.end is End.DONE, done.words
+    assert list((tmp_path / "given").glob(".value.*")) == []
+    told = [entry.sentence for entry in scene.told(plan) if entry.kind == "note"]
+    assert any("the file with the value was removed: " in each for each in told), told
+    assert all(value not in each for each in told)

@@ -226,7 +226,7 @@ def test_a_scope_of_which_nothing_is_said_shows_as_a_gap(desk: Desk) -> None:
     desk.sync(Scripted(listing(token("a"))))
     (gap,) = state(desk).gaps
     assert (gap.scope, gap.kind) == ("team-b", GapKind.FAILED)
-    assert "1 known tokens" in gap.what
+    assert "1 known token of" in gap.what
 
 
 @pytest.mark.parametrize(

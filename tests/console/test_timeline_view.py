@@ -19,6 +19,7 @@ from timeline_world import T0, World, append, line
 
 from backends.model import AuditEvent, Effect, EventClass, Grant, known
 from console.errors import StoreError
+from console.journal.entry import uuid7
 from console.timeline import events, plain
 from console.timeline.axis import Window, bursts, next_burst
 from console.timeline.lanes import Series
@@ -253,6 +254,22 @@ def test_one_event_is_shown_whole_without_secrets(tmp_path: Path) -> None:
     assert secret not in str(told)
     assert "withheld" in told["target"]
     assert told["sealed"] == "not yet"
+
+
+@pytest.mark.parametrize(
+    "agent", ["token-console/{id}", "token-console/0.1 intent/{id}", "Boto3 x token-console/{id}"]
+)
+def test_our_own_calls_are_shown_with_the_intent_that_they_name(tmp_path: Path, agent: str) -> None:
+    world = World(tmp_path, token("a"))
+    mine = agent.format(id=uuid7())
+    forged = "token-console/" + "a1B2" * 9 + " intent/" + "Zx9Q" * 9
+    used(world, 0, ua=mine)
+    used(world, 1, ua=forged)
+    world.ingest()
+    with world.timeline("a") as timeline:
+        ours, theirs = events.within(timeline, T0, T0 + 2)
+        assert dict(events.facts(timeline, ours))["agent"] == mine
+    assert theirs.agent.count("withheld") == 2
 
 
 def test_hostile_names_stay_on_their_line(tmp_path: Path) -> None:

@@ -180,3 +180,14 @@ def test_no_line_of_a_report_hides_its_end() -> None:
     lines = verdict.wrapped("OLD VALUE STILL WORKS: " + "a consumer has not moved " * 20)
     assert all(len(line) <= 80 for line in lines)
     assert " ".join(" ".join(lines).split()).count("has not moved") == 20
+
+
+def test_a_contained_value_that_was_accepted_is_not_called_done() -> None:
+    told = Told(lasting(10, Verb.CONTAIN))
+    told.call(1)
+    told.evidence(1, 2)
+    assert told.state() == "done"
+    told.say(Kind.OBSERVE, 1, step="1.revoke", how="probe", state="not_seen")
+    assert told.state() == "recorded"
+    assert told.words() == "recorded, not refused: the old value still works"
+    assert headline(told).startswith("OLD VALUE STILL WORKS")

@@ -20,7 +20,9 @@ THIEF = "203.0.113.7"
 
 def busy(*, hostile: bool = False) -> Still:
     """Three days: a daily wave of three runners, a thief after the leak, use after the end."""
-    mine = token("vault-prod", "acc-1", "ci-deploy", created_at=known(NOW - timedelta(days=3), "x"))
+    created = known(NOW - timedelta(days=3), "x")
+    used = known(REVOKED + timedelta(minutes=23), "audit log")
+    mine = token("vault-prod", "acc-1", "ci-deploy", created_at=created, last_used_at=used)
     events: list[AuditEvent] = []
 
     def put(at: datetime, outcome: str = "ok", source: str = "10.20.0.31", **more: Any) -> None:

@@ -32,9 +32,7 @@ def verify(chosen: argparse.Namespace) -> int:
         if chosen.json:
             print(json.dumps({"code": int(Code.UNUSABLE), "result": str(error)}))
         where = paths(chosen.home)
-        output.error(
-            str(error), ownership.hint(error, (where.state, where.config.parent)) or error.hint
-        )
+        output.error(str(error), ownership.hint(error, where.places) or error.hint)
         return int(Code.UNUSABLE)
     if chosen.json:
         _print_json(report, known)

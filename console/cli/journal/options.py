@@ -154,7 +154,8 @@ def _checking(command: Command) -> None:
 def _giving(command: Command) -> None:
     init = command(
         "init-postgres",
-        "make a team's journal; the administrator's connection string comes on standard input",
+        "make a team's journal in a UTF-8 database; the administrator's connection string comes"
+        " on standard input",
         "pass show pg-admin | token-console journal init-postgres journal_writer",
         "journal.founding:init_postgres",
     )

@@ -174,7 +174,7 @@ def _one(board: Board, view: JournalView) -> Callable[[bool], None]:
         nonlocal seen
         for entry in view.of_plan(board.plan.id, seen):
             seen = entry.seq
-            say(entry.sentence, "  ")
+            output.line(f"  {entry.sentence}")
 
     return show
 

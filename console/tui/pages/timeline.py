@@ -8,7 +8,7 @@ from typing import NamedTuple
 from console.inventory.search import BackendState
 from console.text import age
 from console.timeline.axis import Window
-from console.timeline.coverage import moment, words
+from console.timeline.coverage import WORDS, moment, words
 from console.timeline.events import Event
 from console.timeline.lanes import LaneFrame
 from console.timeline.since import Since
@@ -60,7 +60,7 @@ def answered(shown: Shown, width: int, most: int) -> list[Line]:
     if not timeline.subject.tokens:
         said = [("Every token of ", ""), (timeline.subject.label, "bold"), (". ", "")]
     elif answer is not None:
-        bad = answer.used > 0 or answer.after > 0
+        bad = answer.used > 0 or answer.after > 0 or answer.told
         role: Role = "bad" if bad else "good" if answer.sure and not answer.denied else "warn"
         said = [(answer.sentence, role)]
     elif timeline.leak is not None:
@@ -75,7 +75,11 @@ def answered(shown: Shown, width: int, most: int) -> list[Line]:
 
 
 def _last(timeline: Timeline) -> str:
-    last = timeline.whole.all.last
+    last, issuer = timeline.whole.all.last, timeline.issuer
+    if issuer is not None and (last is None or issuer.at > last):
+        kept = f", kept to {age(issuer.step)}" if issuer.step > 1 else ""
+        source = issuer.source or "its issuer"
+        return f"Last use known is {age(max(timeline.now - issuer.at, 0))} ago ({source}{kept}). "
     if last is None:
         return "No use is known. "
     return f"Last use known is {age(max(timeline.now - last, 0))} ago. "
@@ -109,6 +113,8 @@ def _rests(shown: Shown) -> list[Part]:
         since = "nothing yet" if log.since is None else f"from {clock(log.since, '%b %d %H:%M')}"
         until = "" if log.until is None else f" to {clock(log.until, '%b %d %H:%M')}"
         notes = "".join(f", {note}" for note in log.notes)
+        if not log.covers.all_uses:
+            notes = f", {WORDS[log.covers]}{notes}"
         parts.append((f"{'; ' if number else ''}{log.name} {since}{until}{notes}", "dim"))
     return [*parts, (".", "dim")]
 

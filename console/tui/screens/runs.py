@@ -69,7 +69,8 @@ class RunsView(View, inherit_bindings=False):
         width = self.app.size.width
         self._heads.say(page.runs_heads(width))
         rows = [page.runs_row(told, width) for told in self._told or ()]
-        nothing = " Reading …" if self._told is None else " No run is to be shown."
+        none = " No run is to be shown." if self._hidden else " No plan has been made yet."
+        nothing = " Reading …" if self._told is None else none
         rows = rows or [[(nothing, "dim")]]
         if words := hidden_words(self._hidden, "H"):
             rows.append([(f" {words}", "dim")])
