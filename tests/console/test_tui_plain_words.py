@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 import tui_world as world
@@ -180,7 +181,8 @@ def test_after_a_first_look_no_row_counts_as_changed(tmp_path) -> None:
     app = world.application(made)
 
     async def steps(pilot):
-        await asyncio.to_thread(fill, made)
+        # The worker reads a moment after the list was opened.
+        await asyncio.to_thread(fill, made, at=world.NOW + timedelta(seconds=5))
         await until(pilot, lambda: "ci-deploy" in screen(app))
         await settled(pilot)
         for line in screen(app).splitlines()[3:9]:
