@@ -125,12 +125,12 @@ def test_three_marked_tokens_are_revoked_in_one_run(screen: Demo, home: Path) ->
     done = [entry for entry in ran(home, "revoke") if entry["type"] == "outcome"]
     assert len({entry["act"]["target"]["id"] for entry in done}) == 3
     assert {entry["out"]["state"] for entry in done} == {"applied"}
-    screen.press(b"s")
+    screen.press(b"P")
     screen.shown("may be closed")
     screen.press(b"\x1b")
     screen.shown("in scope 3 =")
     screen.quiet(0.6)
-    screen.press(b"c")
+    screen.press(b"z")
     screen.shown("CLOSE run")
     screen.press(b"all three are dealt with\r")
     screen.shown("closed run")
