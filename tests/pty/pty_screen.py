@@ -16,9 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from patience import HANG
-
-PATIENCE = HANG
+PATIENCE = 600.0
+"""Seconds, as ``patience.HANG``, which this file cannot import: it is a program too."""
 CANARY = "hvs.CANARY-" + "f00d" * 6
 """Stands for a secret: it must never reach a terminal or a report."""
 
