@@ -20,8 +20,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from patience import HANG
-
 from backends.contract import Verb
 from backends.estate import SYSTEMS, World, create, set_trouble
 from console import settings
@@ -48,7 +46,7 @@ EVENING = 10**9
 CLIMB = 5.0
 """Seconds that a drill's evidence is looked for after the last call."""
 TICK = 0.1
-PATIENCE = HANG
+PATIENCE = 600.0
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
@@ -271,7 +269,7 @@ class Terminal:
     def close(self) -> None:
         """Close it: whoever is in it is told by SIGHUP."""
         os.close(self._master)
-        self.starter.wait(HANG)
+        self.starter.wait(PATIENCE)
 
 
 def main() -> None:
