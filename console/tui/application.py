@@ -135,7 +135,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
     def unreadable(self) -> None:
         if (front := self.front) is not None:
-            front.note("A key was dropped: it is no UTF-8. Set the terminal to UTF-8.", bad=True)
+            front.note("Key dropped: it is no UTF-8. Set the terminal to UTF-8.", bad=True)
 
     def keeps_keys(self) -> bool:
         front = self.front

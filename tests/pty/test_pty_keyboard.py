@@ -37,7 +37,7 @@ def test_a_byte_that_is_no_utf_8_is_a_dropped_key_and_said(home, bytes_) -> None
         terminal.press(bytes_ + b"b")
         terminal.shown("HEALTH")
         terminal.press(bytes_ + b"zz")
-        terminal.shown("A key was dropped: it is no UTF-8. Set the terminal to UTF-8.")
+        terminal.shown("Key dropped: it is no UTF-8. Set the terminal to UTF-8.")
         terminal.press(b"q")
         assert terminal.ended() == 0
         terminal.restored()

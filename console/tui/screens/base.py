@@ -16,7 +16,7 @@ from console.journal.read import Entry
 from console.tui import standing, status
 from console.tui.actions import ACTIONS, BY_ID, Action, Context, key_names, matching
 from console.tui.draw import OneLine
-from console.tui.lines import Part, count, spread
+from console.tui.lines import Part, count, spread, width_of
 from console.tui.widgets.bar import Bar
 from console.tui.widgets.page import Page
 from console.tui.widgets.picker import Item, Picker
@@ -163,6 +163,9 @@ class View(Screen[None], inherit_bindings=False):
         more = self.more()
         text, role = self._noted
         below: list[Part] = [(f"{count(more, 'more line')}: pgdn ", "dim")] if more else []
+        if role == "bad" and width_of([(text, role), *below]) + 2 > self.app.size.width:
+            # What went wrong is not cut short for the sake of how far one can scroll.
+            below = []
         self._note.say(spread([(f" {text}", role)], below, self.app.size.width))
 
     def more(self) -> int:
