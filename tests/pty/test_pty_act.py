@@ -47,6 +47,10 @@ def screen(home: Path) -> Any:
         # The key for acting is offered once the process that talks to the backends is there.
         running.shown(" act ")
         yield running
+        # What was said of the last thing done is left first.
+        for _ in range(3):
+            running.press(b"\x1b")
+            running.quiet(0.5)
         running.press(b"q")
         assert running.ended() == 0
         running.restored()
