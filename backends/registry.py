@@ -37,16 +37,23 @@ it would be given the credentials that are meant for ours."""
 
 
 def names() -> list[str]:
-    """The types of backend that are installed. Imports none of them."""
-    return sorted({point.name for point in entry_points(group=GROUP)})
+    """The types of backend that there are. Imports none of them."""
+    return sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
 
 
 def _points(type_: str) -> list[EntryPoint]:
-    """The entry points of a name, each once, our own first."""
+    """The entry points of a name, each once, our own first.
+
+    Our own are there also where the installation's metadata cannot be read: in a tree that
+    is not installed, or for a user who may not look into the environment.
+    """
     found: dict[tuple[str, str], EntryPoint] = {}
     for point in entry_points(group=GROUP, name=type_):
         found.setdefault((point.value, origin.of(point).distribution), point)
-    return sorted(found.values(), key=lambda point: point.value != BUILT_IN.get(type_))
+    ours = BUILT_IN.get(type_)
+    if ours and not any(value == ours for value, _ in found):
+        found[ours, origin.OURS] = EntryPoint(type_, ours, GROUP)
+    return sorted(found.values(), key=lambda point: point.value != ours)
 
 
 def _of_ours(type_: str, points: list[EntryPoint]) -> bool:
@@ -61,8 +68,6 @@ def clash(type_: str) -> str:
 def _clash(type_: str, points: list[EntryPoint]) -> str:
     ours = _of_ours(type_, points)
     others = [_who(point) for point in (points[1:] if ours else points)]
-    if type_ in BUILT_IN and not ours:
-        return f"{_list(others)} calls itself {type_!r}, which is built in: it is not used"
     if ours and others:
         return f"{_list(others)} calls itself {type_!r} too: the built-in one is used"
     if len(others) > 1:

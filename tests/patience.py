@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-HANG = 600.0
-"""Seconds after which a wait counts as one without end.
+import os
+
+HANG = float(os.environ.get("TEST_PATIENCE", "600"))
+"""Seconds after which a wait counts as one without end. ``TEST_PATIENCE`` sets others.
 
 It tells a test that hangs from a machine that is busy, and decides nothing else: whatever
 is waited for is waited for by its condition, and an idle machine gets there at once.

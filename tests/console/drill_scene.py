@@ -46,7 +46,7 @@ EVENING = 10**9
 CLIMB = 5.0
 """Seconds that a drill's evidence is looked for after the last call."""
 TICK = 0.1
-PATIENCE = 600.0
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "600"))
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

@@ -11,7 +11,6 @@ import tui_world
 from tui_world import screen, settled
 
 from backends import registry
-from backends.errors import BrokenBackend
 from backends.estate import create
 from console import cli, contact, settings
 from console.store import reading
@@ -226,8 +225,21 @@ def test_a_built_in_is_never_replaced_and_the_clash_is_said(
 
 def test_a_name_of_ours_leads_nowhere_else(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even where our own entry point is not there."""
+    from backends.openbao import OpenBao
+
     site.install("better-bao", openbao="f_sound:Sound")
     points = [point for point in site.points if point.name == "openbao"]
     monkeypatch.setattr(registry, "entry_points", lambda group, name=None: points)
-    with pytest.raises(BrokenBackend, match="built in: it is not used"):
-        registry.load("openbao")
+    assert registry.load("openbao") is OpenBao
+    assert "calls itself 'openbao' too: the built-in one is used" in registry.clash("openbao")
+
+
+def test_what_is_built_in_is_there_without_the_metadata_of_an_installation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A tree that is not installed, or an environment that its user may not read."""
+    monkeypatch.setattr(registry, "entry_points", lambda group, name=None: [])
+    assert registry.names() == sorted(registry.BUILT_IN)
+    for name in registry.BUILT_IN:
+        assert registry.load(name).contract
+        assert registry.clash(name) == ""

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PATIENCE = 600.0
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "600"))
 """Seconds, as ``patience.HANG``, which this file cannot import: it is a program too."""
 CANARY = "hvs.CANARY-" + "f00d" * 6
 """Stands for a secret: it must never reach a terminal or a report."""

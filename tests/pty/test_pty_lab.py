@@ -119,7 +119,8 @@ def test_a_token_made_while_it_is_open_is_revoked_by_keys(
         json.loads(line) for line in console(home, "journal", "list", "--json").stdout.splitlines()
     ]
     ours = [entry for entry in entries if issued.id in json.dumps(entry)]
-    assert [entry["type"] for entry in ours] == ["evidence", "outcome", "intent", "plan"]
+    kinds = [entry["type"] for entry in ours]
+    assert kinds == ["evidence", "outcome", "intent", "plan", "plan.made"]
     assert {entry["why"] for entry in ours if "why" in entry} >= {"leaked in a public repository"}
     assert issued.value not in screen.text()
     screen.press(b"J")
