@@ -19,14 +19,14 @@ from backends.contract import Backend, Match
 from backends.errors import BackendError, BrokenBackend, TimedOut, Unsupported
 from backends.model import Dependents, Progress, Secret, TokenRef
 from console import contact, faults
+from console.audit.ingest import Ingester, IngestReport
+from console.audit.seal import Sealer
 from console.errors import ConsoleError, UsageError
-from console.graph import collect
-from console.graph.refresh import refresh
-from console.inventory.sync import Syncer, SyncReport
-from console.response.seals import Sealer
+from console.graph.collect import collect
+from console.graph.collect.refresh import refresh
+from console.inventory.sync.sync import Syncer, SyncReport
 from console.settings import BackendTable, Paths, Settings
 from console.store.database import open_for_writing
-from console.timeline.ingest import Ingester, IngestReport
 
 OPEN_TIMEOUT = 60.0
 """Seconds that a backend may take to become ready, credential commands included."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
-    from console.tui.application import ConsoleApp
+    from console.tui.shell.application import ConsoleApp
 
 HERE = Path(__file__).parent
 SIZES = ((80, 24), (160, 45))
@@ -186,8 +186,8 @@ VIEWS: dict[str, Steps] = {
 def shoot(home: Path, name: str, steps: Steps, size: tuple[int, int], now: float) -> str:
     """One view as SVG. The clock stands still; the worker answers for real."""
     from console import settings
-    from console.tui import worker_link
-    from console.tui.application import ConsoleApp
+    from console.tui.session import worker_link
+    from console.tui.shell.application import ConsoleApp
 
     where = settings.paths(home / "demo")
     app = ConsoleApp(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-# Helpers beside the tests are imported by their plain names from every directory.
-sys.path.insert(0, str(Path(__file__).parent))
+# The scenes, which many tests share, are imported by their plain names from everywhere.
+sys.path.insert(0, str(Path(__file__).parent / "scenes"))
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -59,6 +59,6 @@ def _no_runner_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
             words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if "console.response.runner" in words and any(word.startswith(base) for word in words):
+        if "console.response.run.process" in words and any(word.startswith(base) for word in words):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(process.name), signal.SIGKILL)

@@ -16,7 +16,7 @@ from backends.aws_iam.client import Aws, KeyPair
 from backends.aws_iam.keys import KIND, OWNER_TAGS, SLOTS, Keys
 from backends.aws_iam.lookup import Lookup
 from backends.aws_iam.people import Everybody, People
-from backends.aws_iam.trail import Trail, home
+from backends.aws_iam.trail import EventHistory, home
 from backends.contract import (
     VERSION,
     Backend,
@@ -100,7 +100,7 @@ class AwsIam(Backend):
         self._aws = self._way(read, str(options["profile"]))
         self._act = self._way(KeyPair(config.act, "act")) if config.act else None
         regions = (options["region"], home(options["region"]), *options["trail_regions"])
-        self._trail = Trail(self._aws, self.name, KIND, regions)
+        self._trail = EventHistory(self._aws, self.name, KIND, regions)
         self._account = ""
         self._lookup = Lookup(self._aws, self._keys(""))
         self._everybody = Everybody(self._aws)

@@ -164,7 +164,7 @@ class Aws:
         except NoIntent:
             raise
         except ClientError as error:
-            fault = faults.Fault(error)
+            fault = faults.AwsFault(error)
             state = faults.answered(fault)
             return outcome(state, fault.line, fault.reason, fault.request_id)
         except Exception as error:  # noqa: BLE001

@@ -89,7 +89,7 @@ class NotByAws(BadAnswer):
     """The answer is whole, and comes from a proxy or an emulator that lacks the operation."""
 
 
-class Fault:
+class AwsFault:
     """An answer of AWS that is not a success: its status, code, reason and request id."""
 
     __slots__ = ("code", "reason", "request_id", "status")
@@ -120,7 +120,7 @@ def meaning(error: BaseException, service: str, operation: str) -> BackendError:
     """The error that a failed read amounts to."""
     where = f"{service} {operation}"
     if isinstance(error, aws.ClientError):
-        return _answered(Fault(error), where, f"{service}:{operation}")
+        return _answered(AwsFault(error), where, f"{service}:{operation}")
     if isinstance(error, aws.ConnectTimeoutError):
         return Unreachable(f"no connection for {where}: it timed out")
     if isinstance(error, aws.EndpointConnectionError | aws.ProxyConnectionError):
@@ -147,7 +147,7 @@ def meaning(error: BaseException, service: str, operation: str) -> BackendError:
     raise error
 
 
-def _answered(fault: Fault, where: str, permission: str) -> BackendError:
+def _answered(fault: AwsFault, where: str, permission: str) -> BackendError:
     said = f"{where} was answered with {fault.line}"
     text = f"{said}: {fault.reason}" if fault.reason else said
     if fault.code in NOT_ACCEPTED:
@@ -189,7 +189,7 @@ def ending(error: BaseException) -> tuple[OutcomeState, str]:
     return OutcomeState.UNKNOWN, f"no trustworthy answer ({name})"
 
 
-def answered(fault: Fault) -> OutcomeState:
+def answered(fault: AwsFault) -> OutcomeState:
     """How a change ended that AWS answered with an error."""
     if fault.status >= 500 or fault.code in ("RequestTimeout", "RequestTimeoutException"):
         return OutcomeState.UNKNOWN

@@ -51,7 +51,7 @@ OWNER_TAGS = ("owner", "team", "contact", "service-owner", "maintainer")
 """Tags that name who is accountable, in the order in which they are believed."""
 
 
-class Use:
+class KeyUse:
     """When, where and for what a key was last used."""
 
     __slots__ = ("at", "service")
@@ -61,7 +61,7 @@ class Use:
         self.service = service
 
     @classmethod
-    def told(cls, answer: Mapping[str, Any], as_of: datetime) -> Use:
+    def told(cls, answer: Mapping[str, Any], as_of: datetime) -> KeyUse:
         use = member(answer, "AccessKeyLastUsed", LAST_USE)
         source = f"iam {LAST_USE}"
         at = use.get("LastUsedDate")
@@ -71,7 +71,7 @@ class Use:
         return cls(known(utc(at), source, as_of, USE_STEP), known(what, source, as_of))
 
     @classmethod
-    def unread(cls, reading: Reading[Any]) -> Use:
+    def unread(cls, reading: Reading[Any]) -> KeyUse:
         return cls(reading, reading)
 
 
@@ -95,10 +95,10 @@ class Keys:
             member(key, "AccessKeyId", operation)
         return keys
 
-    async def use(self, key_id: str, as_of: datetime) -> tuple[str, Use]:
+    async def use(self, key_id: str, as_of: datetime) -> tuple[str, KeyUse]:
         """The name of the user who has a key, and its last use. Raises ``NotFound``."""
         answer = await self._aws.ask("iam", LAST_USE, AccessKeyId=key_id)
-        return str(answer.get("UserName", "")), Use.told(answer, as_of)
+        return str(answer.get("UserName", "")), KeyUse.told(answer, as_of)
 
     async def stream(
         self,
@@ -176,14 +176,14 @@ class Keys:
             try:
                 _, use = await self.use(str(key["AccessKeyId"]), as_of)
             except NotFound:
-                use = Use.unread(not_read("the key went away while it was read"))
+                use = KeyUse.unread(not_read("the key went away while it was read"))
             except PERSONAL as error:
-                use = Use.unread(missed.add("last use of keys", error))
+                use = KeyUse.unread(missed.add("last use of keys", error))
             tokens.append(self.token(user, key, len(listed), use, creators))
         return tokens
 
     def token(
-        self, user: User, key: Mapping[str, Any], slots: int, use: Use, creators: Creators
+        self, user: User, key: Mapping[str, Any], slots: int, use: KeyUse, creators: Creators
     ) -> Token:
         """One key in the model's words."""
         id_ = str(key["AccessKeyId"])

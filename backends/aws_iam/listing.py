@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from backends.aws_iam.client import Aws, member
 from backends.aws_iam.keys import Keys
 from backends.aws_iam.people import People
-from backends.aws_iam.trail import Trail
+from backends.aws_iam.trail import EventHistory
 from backends.errors import AuthFailed, BackendError, Forbidden, Unreachable
 from backends.model import Found, Gap, GapKind, Progress
 
 SESSIONS = "temporary credentials (ASIA...) of roles and sessions"
 
 
-async def inventory(aws: Aws, trail: Trail, keys: Keys, account: str) -> AsyncIterator[Found]:
+async def inventory(
+    aws: Aws, trail: EventHistory, keys: Keys, account: str
+) -> AsyncIterator[Found]:
     """Everything that can be seen, and a gap for what cannot.
 
     Raises:

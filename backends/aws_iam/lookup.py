@@ -8,7 +8,7 @@ from datetime import datetime
 
 from backends.aws_iam import ids
 from backends.aws_iam.client import Aws
-from backends.aws_iam.keys import Keys, Use
+from backends.aws_iam.keys import Keys, KeyUse
 from backends.aws_iam.people import PERSONAL, Missed, People
 from backends.errors import BadAnswer, Forbidden, NotFound
 from backends.model import not_permitted
@@ -28,7 +28,7 @@ class Lookup:
         self._owners: dict[str, str] = {}
         self._stopped = "nobody has looked"
 
-    async def find(self, key_id: str, now: datetime) -> tuple[str, Use]:
+    async def find(self, key_id: str, now: datetime) -> tuple[str, KeyUse]:
         """The name of the key's user, and its last use.
 
         Raises:
@@ -44,7 +44,7 @@ class Lookup:
             # answer AccessDenied then. Only a whole listing tells the two apart.
             await self._walk()
             if key_id in self._owners:
-                return self._owners[key_id], Use.unread(not_permitted(error.message))
+                return self._owners[key_id], KeyUse.unread(not_permitted(error.message))
             if self._stopped:
                 raise
             raise NotFound(f"no user of the account has the access key {key_id}") from None

@@ -99,7 +99,7 @@ class Missed:
         ]
 
 
-class Listing(msgspec.Struct, frozen=True):
+class UserListing(msgspec.Struct, frozen=True):
     """What a listing of the users gave. ``stopped`` says why it did not come to its end."""
 
     users: tuple[User, ...]
@@ -149,7 +149,7 @@ class People:
         self.missed = Missed()
         self._groups: dict[str, asyncio.Task[tuple[Grant, ...]]] = {}
 
-    async def all(self) -> Listing:
+    async def all(self) -> UserListing:
         """Every user, with tags and grants as far as they can be read.
 
         Raises:
@@ -188,7 +188,7 @@ class People:
         except BackendError:
             return user
 
-    async def details(self) -> Listing:
+    async def details(self) -> UserListing:
         """Every user with tags and grants, by the one operation that tells all of it.
 
         Raises:
@@ -211,9 +211,9 @@ class People:
             for group in found["GroupDetailList"]
         }
         users = tuple(_detailed(detail, groups) for detail in found["UserDetailList"])
-        return Listing(users, stopped)
+        return UserListing(users, stopped)
 
-    async def _one_by_one(self) -> Listing:
+    async def _one_by_one(self) -> UserListing:
         try:
             found, stopped = await pages(self._aws, "ListUsers", "Users", MaxItems=1000)
         except Forbidden as error:
@@ -226,7 +226,7 @@ class People:
         for start in range(0, len(bare), 100):
             jobs = (self._filled_or_gone(user) for user in bare[start : start + 100])
             users.extend(user for user in await asyncio.gather(*jobs) if user)
-        return Listing(tuple(users), stopped)
+        return UserListing(tuple(users), stopped)
 
     async def _filled_or_gone(self, user: User) -> User | None:
         try:

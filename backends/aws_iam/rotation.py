@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from backends.aws_iam import door
 from backends.aws_iam.actions import PROPAGATION, SESSIONS
 from backends.aws_iam.client import utc
-from backends.aws_iam.keys import SLOTS, Keys, Use
+from backends.aws_iam.keys import SLOTS, Keys, KeyUse
 from backends.aws_iam.people import PERSONAL
-from backends.aws_iam.trail import Trail
+from backends.aws_iam.trail import EventHistory
 from backends.contract import Hazard, Phase, Proposal, Retry, Step, Value, Verb
 from backends.errors import BackendError
 from backends.model import How, Token, TokenState
@@ -34,7 +34,7 @@ class Slot(NamedTuple):
     """A key of the user, as listed, and its last use where it was asked for."""
 
     key: Mapping[str, Any]
-    use: Use | None = None
+    use: KeyUse | None = None
 
 
 def propose(token: Token, user: str, taken: Sequence[Slot] | None, now: datetime) -> Proposal:
@@ -124,7 +124,7 @@ async def slots(
     ]
 
 
-async def _use(keys: Keys, key: Mapping[str, Any], now: datetime) -> Use | None:
+async def _use(keys: Keys, key: Mapping[str, Any], now: datetime) -> KeyUse | None:
     try:
         return (await keys.use(str(key["AccessKeyId"]), now))[1]
     except PERSONAL:
@@ -148,7 +148,7 @@ def _told(slot: Slot, now: datetime) -> str:
 
 
 async def left_behind(
-    keys: Keys, trail: Trail, step: Step, intent_id: str, since: datetime, skew: timedelta
+    keys: Keys, trail: EventHistory, step: Step, intent_id: str, since: datetime, skew: timedelta
 ) -> list[str]:
     """The ids of keys that a ``CreateAccessKey`` without an answer made. Empty is certain.
 

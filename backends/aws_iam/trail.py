@@ -89,7 +89,7 @@ class _Page(NamedTuple):
     undated: int
 
 
-class Trail:
+class EventHistory:
     """Reads the event history of some regions for the backend called ``backend``."""
 
     def __init__(self, aws: Aws, backend: str, kind: str, regions: Iterable[str]) -> None:
@@ -285,7 +285,7 @@ class Trail:
         return [told for event in page.events for told in self._events(event, region)]
 
     def _events(self, event: Mapping[str, Any], region: str) -> tuple[AuditEvent, ...]:
-        known = cloudtrail.Known(
+        known = cloudtrail.LookedUp(
             id=cloudtrail.text(event.get("EventId")),
             at=utc(event["EventTime"]),
             name=cloudtrail.text(event.get("EventName")),

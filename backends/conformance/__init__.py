@@ -25,7 +25,7 @@ from unittest import SkipTest
 
 from backends.conformance import addresses, effects, events, permits, reading, rotating, telling
 from backends.conformance.checking import Check
-from backends.conformance.fixture import Failure, Fixture, FixtureFault, Made
+from backends.conformance.fixture import Failure, Fixture, FixtureFault, ThrowAway
 from backends.conformance.relay import Relay, Relayed
 
 checks: tuple[Check, ...] = (
@@ -67,9 +67,9 @@ __all__ = [
     "Failure",
     "Fixture",
     "FixtureFault",
-    "Made",
     "Relay",
     "Relayed",
+    "ThrowAway",
     "checks",
     "run",
 ]

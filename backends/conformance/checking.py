@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, cast
 from unittest import SkipTest
 
-from backends.conformance.fixture import Failure, Fixture, FixtureFault, Made
+from backends.conformance.fixture import Failure, Fixture, FixtureFault, ThrowAway
 from backends.contract import Backend
 from backends.model import Secret, TokenRef
 
@@ -148,7 +148,7 @@ def _wrong(name: str, answer: object) -> str:
 
 
 def _wrong_made(made: object) -> str:
-    if not isinstance(made, Made):
+    if not isinstance(made, ThrowAway):
         return f"a {type(made).__name__}; it must be Made(ref, secret, name, owner)"
     ref: object = made.ref
     secret: object = made.secret

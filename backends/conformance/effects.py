@@ -9,7 +9,7 @@ from backends.conformance.fixture import (
     OFFERED,
     Failure,
     Fixture,
-    Made,
+    ThrowAway,
     is_refused,
     kinds,
     listed,
@@ -123,7 +123,7 @@ async def _switched(
     fixture: Fixture,
     backend: Backend,
     kind: KindCapabilities,
-    made: Made,
+    made: ThrowAway,
     steps: tuple[Step, ...],
 ) -> None:
     for step in steps:
@@ -143,7 +143,7 @@ async def _contained(
     fixture: Fixture,
     backend: Backend,
     kind: KindCapabilities,
-    made: Made,
+    made: ThrowAway,
     steps: tuple[Step, ...],
 ) -> None:
     await _switched(fixture, backend, kind, made, steps)
@@ -157,7 +157,7 @@ async def _restored(
     fixture: Fixture,
     backend: Backend,
     kind: KindCapabilities,
-    made: Made,
+    made: ThrowAway,
     before: Token,
     steps: tuple[Step, ...],
 ) -> None:

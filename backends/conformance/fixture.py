@@ -62,7 +62,7 @@ class FixtureFault(Failure):
     """The fixture is at fault, and nothing can be said of the backend yet."""
 
 
-class Made(NamedTuple):
+class ThrowAway(NamedTuple):
     """A throw-away token that a fixture made by the system's own means.
 
     ``owner`` is what the backend should read as its owner, None for "nobody said".
@@ -98,26 +98,26 @@ class Fixture(ABC):
         """A fresh backend, not yet opened, with a credential to act with if ``act``."""
 
     @abstractmethod
-    def make(self, kind: str) -> Made:
+    def make(self, kind: str) -> ThrowAway:
         """Issue a token of a kind by the system's own means, not through the backend."""
 
     @abstractmethod
-    def accepts(self, made: Made) -> bool:
+    def accepts(self, made: ThrowAway) -> bool:
         """Use the value against the system itself, not through the backend."""
 
-    def make_many(self, kind: str, count: int) -> list[Made]:
+    def make_many(self, kind: str, count: int) -> list[ThrowAway]:
         """So many tokens of a kind, oldest first; for a system where one by one takes long."""
         return [self.make(kind) for _ in range(count)]
 
-    def make_for(self, verb: Verb, kind: str) -> Made:
+    def make_for(self, verb: Verb, kind: str) -> ThrowAway:
         """A new token that the verb applies to, where it applies to some of a kind only."""
         return self.make(kind)
 
-    def successor(self, made: Made, ref: TokenRef, secret: Secret) -> Made:
+    def successor(self, made: ThrowAway, ref: TokenRef, secret: Secret) -> ThrowAway:
         """What :meth:`accepts` needs for the value that a rotation of ``made`` delivered."""
-        return Made(ref, secret, made.name, made.owner)
+        return ThrowAway(ref, secret, made.name, made.owner)
 
-    def crowded(self, kind: str) -> Made | None:
+    def crowded(self, kind: str) -> ThrowAway | None:
         """A token whose principal has no slot left for another; None where slots are free."""
         return None
 
@@ -133,7 +133,7 @@ class Fixture(ABC):
         """Let time pass at the system."""
         time.sleep(seconds)
 
-    def calls(self, made: Made) -> int | None:
+    def calls(self, made: ThrowAway) -> int | None:
         """How many changing calls on the token the system has seen; None if it cannot tell."""
         return None
 
@@ -158,7 +158,7 @@ class Fixture(ABC):
         return None
 
 
-class Listing(NamedTuple):
+class Enumeration(NamedTuple):
     """One whole enumeration, sorted out, and the tokens by their refs."""
 
     order: list[Token | ScopeDone | Gap]
@@ -178,7 +178,7 @@ def skip(why: str) -> None:
     raise SkipTest(why)
 
 
-async def listing(backend: Backend) -> Listing:
+async def listing(backend: Backend) -> Enumeration:
     """Enumerate once, to the end."""
     order: list[Token | ScopeDone | Gap] = []
     named: dict[TokenRef, int] = {}
@@ -197,7 +197,7 @@ async def listing(backend: Backend) -> Listing:
         )
         if not isinstance(found, Progress):
             order.append(found)
-    return Listing(
+    return Enumeration(
         order,
         {found.ref: found for found in order if isinstance(found, Token)},
         [found for found in order if isinstance(found, Gap)],
@@ -205,12 +205,12 @@ async def listing(backend: Backend) -> Listing:
     )
 
 
-def public(made: Made) -> tuple[str, ...]:
+def public(made: ThrowAway) -> tuple[str, ...]:
     """What of a token's value belongs to its record anyway, such as an id that it begins with."""
     return (made.ref.id, made.name, made.owner or "")
 
 
-def living(fixture: Fixture, kind: str) -> Made:
+def living(fixture: Fixture, kind: str) -> ThrowAway:
     """A new token that was just used, to show that it works.
 
     Raises:
@@ -225,7 +225,7 @@ def living(fixture: Fixture, kind: str) -> Made:
     return made
 
 
-async def listed(fixture: Fixture, backend: Backend, made: Made) -> Token:
+async def listed(fixture: Fixture, backend: Backend, made: ThrowAway) -> Token:
     """The new token out of a listing, given the system's patience to show up."""
     waited = 0.0
     while True:
@@ -305,7 +305,7 @@ async def perform(backend: Backend, step: Step, permit: Permit | None = None) ->
     return outcome
 
 
-async def is_taken(fixture: Fixture, made: Made, within: timedelta | None) -> bool:
+async def is_taken(fixture: Fixture, made: ThrowAway, within: timedelta | None) -> bool:
     """Whether the system comes to accept a new value within the declared window."""
     limit = fixture.patience if within is None else within.total_seconds()
     waited = 0.0
@@ -317,7 +317,7 @@ async def is_taken(fixture: Fixture, made: Made, within: timedelta | None) -> bo
     return True
 
 
-async def is_refused(fixture: Fixture, made: Made, within: timedelta | None) -> bool:
+async def is_refused(fixture: Fixture, made: ThrowAway, within: timedelta | None) -> bool:
     """Whether the system comes to refuse the value within the declared window."""
     limit = fixture.patience if within is None else within.total_seconds()
     waited = 0.0
@@ -356,14 +356,14 @@ def revocable(fixture: Fixture, backend: Backend) -> list[KindCapabilities]:
     return found
 
 
-async def planned(fixture: Fixture, backend: Backend, made: Made, verb: Verb) -> Proposal:
+async def planned(fixture: Fixture, backend: Backend, made: ThrowAway, verb: Verb) -> Proposal:
     """The plan for a verb on a new token; it has steps."""
     proposal = await backend.plan(verb, await listed(fixture, backend, made))
     need(proposal.steps, f"the plan to {verb.value} a {made.ref.kind} has no steps")
     return proposal
 
 
-async def revoke(fixture: Fixture, backend: Backend, made: Made) -> tuple[Step, ...]:
+async def revoke(fixture: Fixture, backend: Backend, made: ThrowAway) -> tuple[Step, ...]:
     """Revoke a new token, all steps of it, and return the steps."""
     steps = (await planned(fixture, backend, made, Verb.REVOKE)).steps
     for step in steps:

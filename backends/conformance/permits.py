@@ -9,7 +9,7 @@ from backends.conformance.fixture import (
     OFFERED,
     Failure,
     Fixture,
-    Made,
+    ThrowAway,
     kinds,
     listed,
     need,
@@ -67,7 +67,7 @@ def _check_steps(backend: Backend, verb: Verb, ability: Ability, plan: Proposal)
         )
 
 
-async def _as_it_was(fixture: Fixture, backend: Backend, made: Made, token: Token) -> None:
+async def _as_it_was(fixture: Fixture, backend: Backend, made: ThrowAway, token: Token) -> None:
     name = made.ref.kind
     try:
         after = await backend.read(made.ref)

@@ -11,7 +11,7 @@ from backends.conformance.fixture import (
     Failure,
     Fixture,
     FixtureFault,
-    Made,
+    ThrowAway,
     check_times,
     kinds,
     listed,
@@ -138,7 +138,7 @@ async def no_secret_is_shown(fixture: Fixture) -> None:
                 )
 
 
-async def _told(fixture: Fixture, backend: Backend, made: Made) -> list[object]:
+async def _told(fixture: Fixture, backend: Backend, made: ThrowAway) -> list[object]:
     """Everything that a backend tells of one token."""
     token = await listed(fixture, backend, made)
     told: list[object] = [token, await backend.read(made.ref), repr(backend)]

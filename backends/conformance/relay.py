@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from backends.conformance.fixture import Fixture, Made
+from backends.conformance.fixture import Fixture, ThrowAway
 
 READING = frozenset({"GET", "HEAD", "OPTIONS", "LIST"})
 PATIENCE = 60.0
@@ -160,11 +160,11 @@ class Relayed(Fixture):
 
     relay: Relay
 
-    def mark(self, made: Made) -> str:
+    def mark(self, made: ThrowAway) -> str:
         """The text by which a changing request shows that it is about this token."""
         return made.ref.id
 
-    def calls(self, made: Made) -> int | None:
+    def calls(self, made: ThrowAway) -> int | None:
         return self.relay.changed(self.mark(made))
 
     def losing_answers(self) -> AbstractContextManager[None] | None:

@@ -12,7 +12,7 @@ from backends.conformance.fixture import (
     OFFERED,
     Failure,
     Fixture,
-    Made,
+    ThrowAway,
     is_refused,
     is_taken,
     kinds,
@@ -51,7 +51,7 @@ TICK = 1.1
 class Minted(NamedTuple):
     """A rotation whose first step was made."""
 
-    made: Made
+    made: ThrowAway
     proposal: Proposal
     permit: Permit
     outcome: Outcome
@@ -89,7 +89,7 @@ def rotatable(fixture: Fixture, backend: Backend) -> Iterator[KindCapabilities]:
     yield from found
 
 
-async def rotation(fixture: Fixture, backend: Backend, kind: str) -> tuple[Made, Proposal]:
+async def rotation(fixture: Fixture, backend: Backend, kind: str) -> tuple[ThrowAway, Proposal]:
     """A new token, and the plan to rotate it."""
     made = fixture.make_for(Verb.ROTATE, kind)
     proposal = await backend.plan(Verb.ROTATE, await listed(fixture, backend, made))

@@ -9,12 +9,12 @@ a hazard gate has to stop at. Needs no network and no server.
 from __future__ import annotations
 
 from backends.estate.backend import Estate
-from backends.estate.engine import World
-from backends.estate.planting import HAZARDS, Planted
+from backends.estate.engine import EstateWorld
+from backends.estate.hazard_cases import HAZARDS, Planted
 from backends.estate.seeding import create
 from backends.estate.systems import SYSTEMS
 from backends.estate.trouble import (
-    Trouble,
+    SystemTrouble,
     clear_trouble,
     get_trouble,
     set_trouble,
@@ -25,9 +25,9 @@ __all__ = [
     "HAZARDS",
     "SYSTEMS",
     "Estate",
+    "EstateWorld",
     "Planted",
-    "Trouble",
-    "World",
+    "SystemTrouble",
     "clear_trouble",
     "create",
     "get_trouble",

@@ -17,8 +17,8 @@ import msgspec
 from backends import permit
 from backends.contract import Outcome, OutcomeState, Phase, Step, Value, Verb
 from backends.errors import NotFound, Refused
-from backends.estate import database, ends, names, trouble
-from backends.estate.engine import World
+from backends.estate import database, effects, trouble, vocabulary
+from backends.estate.engine import EstateWorld
 from backends.estate.proposals import RETIRING, planned_call
 from backends.estate.systems import System
 from backends.model import Secret, TokenRef
@@ -32,7 +32,9 @@ WORDS: Final = {
 """Each system's answer to a change that it takes, and to one that was made before."""
 
 
-async def perform(world: World, spec: System, step: Step, *, may: Callable[[], bool]) -> Outcome:
+async def perform(
+    world: EstateWorld, spec: System, step: Step, *, may: Callable[[], bool]
+) -> Outcome:
     """Make a step's one call, once. Raises only ``NoIntent``.
 
     The call is worked out anew from the step's verb and token, so that a permit for some
@@ -65,9 +67,9 @@ def _no(status: str, detail: str) -> Outcome:
 
 
 def _meet(
-    world: World,
+    world: EstateWorld,
     spec: System,
-    day: trouble.Trouble,
+    day: trouble.SystemTrouble,
     step: Step,
     intent: str,
     chosen: Secret | None,
@@ -93,10 +95,10 @@ def _meet(
             made = world.mint_successor(row, intent, chosen)
             if made.refused:
                 return _no("400", made.refused)
-            done = ends.Done(True, 1)
+            done = effects.Effect(True, 1)
         else:
             verb = RETIRING[step.expect] if verb is Verb.ROTATE else verb
-            done = ends.change(world.db, verb, spec, row, world.now(), intent)
+            done = effects.change(world.db, verb, spec, row, world.now(), intent)
     except Refused as error:
         return _no("400", error.message)
     except NotFound as error:
@@ -108,7 +110,7 @@ def _meet(
     return _answer(spec, verb, done, turn)
 
 
-def _too_fast(world: World, spec: System, rate: float) -> bool:
+def _too_fast(world: EstateWorld, spec: System, rate: float) -> bool:
     """Take one from the system's bucket, which holds a second's worth; whether it is empty.
 
     It fills by the wall's clock and by what the estate's was set forward, so that a test
@@ -126,15 +128,15 @@ def _too_fast(world: World, spec: System, rate: float) -> bool:
     return over
 
 
-def _lost(day: trouble.Trouble, seed: int, turn: int) -> str:
+def _lost(day: trouble.SystemTrouble, seed: int, turn: int) -> str:
     if not day.lose or turn % max(day.lose_every, 1):
         return ""
     if day.lose == "mixed":
-        return "applied" if names.mix(seed, turn) % 2 else "dropped"
+        return "applied" if vocabulary.mix(seed, turn) % 2 else "dropped"
     return day.lose
 
 
-def _answer(spec: System, verb: Verb, done: ends.Done, turn: int) -> Outcome:
+def _answer(spec: System, verb: Verb, done: effects.Effect, turn: int) -> Outcome:
     fine, already, why = WORDS[spec.name]
     id_ = f"est-{turn:06d}"
     if done.changed:

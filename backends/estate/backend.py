@@ -36,9 +36,9 @@ from backends.errors import (
     Unreachable,
 )
 from backends.estate import acting, database, proposals, records, rotation, trouble
-from backends.estate.engine import World
-from backends.estate.issue import ACTING, CONSOLE
-from backends.estate.life import works
+from backends.estate.activity import works
+from backends.estate.engine import EstateWorld
+from backends.estate.issuing import ACTING, CONSOLE
 from backends.estate.seeding import BOOTSTRAP
 from backends.estate.systems import SYSTEMS
 from backends.model import (
@@ -118,14 +118,14 @@ class Estate(Backend):
         super().__init__(config)
         self.spec = SYSTEMS[trouble.check_system(str(config.options.get("system", "")))]
         self.path = Path(str(config.options.get("path", ""))).expanduser()
-        self._open: World | None = None
+        self._open: EstateWorld | None = None
 
     def capabilities(self) -> Capabilities:
         return self.spec.capabilities
 
     async def open(self) -> None:
         if self._open is None:
-            self._open = World(self.path)
+            self._open = EstateWorld(self.path)
 
     async def close(self) -> None:
         if self._open is not None:
@@ -133,7 +133,7 @@ class Estate(Backend):
             self._open = None
 
     @property
-    def world(self) -> World:
+    def world(self) -> EstateWorld:
         """The open estate. Raises ``Unreachable`` when this backend is not open."""
         if self._open is None:
             raise Unreachable(f"{self.name} is not open")
@@ -141,7 +141,7 @@ class Estate(Backend):
 
     # -- what each call meets before it is answered
 
-    async def _enter(self, what: str) -> tuple[trouble.Trouble, int]:
+    async def _enter(self, what: str) -> tuple[trouble.SystemTrouble, int]:
         """Meet the day's troubles, then the present: what to expect, and the estate's time."""
         db = self.world.db
         day = trouble.of(db, self.spec.name)
@@ -163,7 +163,7 @@ class Estate(Backend):
 
     def _catch_up(self) -> None:
         # A connection of its own: the other one may be in the middle of a listing.
-        with World(self.path) as world:
+        with EstateWorld(self.path) as world:
             world.advance()
 
     def _own(self, name: str) -> sqlite3.Row | None:
@@ -262,7 +262,7 @@ class Estate(Backend):
     def _token(self, row: sqlite3.Row, now: int) -> Token:
         return records.token(row, self.name, now, row["parent_id"], row["sessions"])
 
-    def _listed(self, ref: TokenRef, day: trouble.Trouble, now: int) -> sqlite3.Row:
+    def _listed(self, ref: TokenRef, day: trouble.SystemTrouble, now: int) -> sqlite3.Row:
         row: sqlite3.Row | None = None
         if ref.backend == self.name:
             row = self.world.db.execute(

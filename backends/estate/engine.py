@@ -15,14 +15,15 @@ from typing import Self, Unpack
 
 from backends.contract import Verb
 from backends.errors import NotFound, Refused
-from backends.estate import bots, database, ends, life, oracle, planting, rotation, trouble
-from backends.estate.ends import Done
-from backends.estate.issue import digest, event, identity, insert_token, value
+from backends.estate import activity, attacker, database, effects, hazard_cases, rotation, trouble
+from backends.estate import truth as oracle
+from backends.estate.effects import Effect
+from backends.estate.issuing import digest, event, identity, insert_token, value
 from backends.estate.systems import SYSTEMS
 from backends.model import Secret
 
 
-class World:
+class EstateWorld:
     """An open estate. Several processes may have one open on the same file.
 
     Raises:
@@ -73,7 +74,7 @@ class World:
     def advance(self) -> int:
         """Let everything happen that should have happened by now, and return that time."""
         now = self.now()
-        life.advance(self.db, self.seed, self._key, now)
+        activity.advance(self.db, self.seed, self._key, now)
         return now
 
     # -- tokens and their values
@@ -115,13 +116,13 @@ class World:
         """The row of the token whose value this is: of that id, or else one that works."""
         rows = [row for row in self.holders(secret) if id_ in ("", row["id"])]
         now = self.now()
-        working = (row for row in rows if life.works(row, now, row["valid_until"]))
+        working = (row for row in rows if activity.works(row, now, row["valid_until"]))
         return next(working, rows[0] if rows else None)
 
     def accepts(self, secret: Secret) -> bool:
         """Whether the value works at this moment. Leaves no trace, as no real system could."""
         row = self.holder(secret)
-        return row is not None and life.works(row, self.now(), row["valid_until"])
+        return row is not None and activity.works(row, self.now(), row["valid_until"])
 
     def attempt(
         self,
@@ -141,7 +142,7 @@ class World:
         if row is None:
             return False
         now = self.now()
-        works = life.works(row, now, row["valid_until"])
+        works = activity.works(row, now, row["valid_until"])
         with database.writing(self.db):
             event(
                 self.db,
@@ -237,7 +238,7 @@ class World:
 
     def mint_successor(
         self, row: sqlite3.Row, intent: str = "", chosen: Secret | None = None
-    ) -> rotation.Minted:
+    ) -> rotation.EstateMinted:
         """Make the call that mints, within the caller's transaction. See ``rotation.rotate``."""
         spec = SYSTEMS[row["system"]]
         return rotation.rotate(
@@ -246,7 +247,7 @@ class World:
 
     # -- ends
 
-    def change(self, verb: Verb, system: str, id_: str, intent: str = "") -> Done:
+    def change(self, verb: Verb, system: str, id_: str, intent: str = "") -> Effect:
         """Contain, restore, revoke or disconnect, as truly as the troubles of the day allow.
 
         Raises:
@@ -256,7 +257,7 @@ class World:
         """
         spec = SYSTEMS[trouble.check_system(system)]
         with database.writing(self.db):
-            return ends.change(self.db, verb, spec, self._row(system, id_), self.now(), intent)
+            return effects.change(self.db, verb, spec, self._row(system, id_), self.now(), intent)
 
     # -- for tests and drills: the truth, and cases on purpose
 
@@ -282,13 +283,13 @@ class World:
         """How many changes came faster than ``Trouble.rate_limit``, since that was set."""
         return database.tally(self.db, system, "breaches")
 
-    def plant(self, hazard: str, *, system: str = "", address: str = "") -> planting.Planted:
+    def plant(self, hazard: str, *, system: str = "", address: str = "") -> hazard_cases.Planted:
         """Make a token that is one of ``planting.HAZARDS``, and say which."""
-        return planting.plant(self, hazard, system=system, address=address)
+        return hazard_cases.plant(self, hazard, system=system, address=address)
 
-    def employ(self, system: str, id_: str, name: str, **more: Unpack[planting.Habits]) -> None:
+    def employ(self, system: str, id_: str, name: str, **more: Unpack[hazard_cases.Habits]) -> None:
         """Give a token one more consumer. See ``planting.employ``."""
-        planting.employ(self, self._row(system, id_)["n"], name, **more)
+        hazard_cases.employ(self, self._row(system, id_)["n"], name, **more)
 
     def remint(self, system: str, id_: str, *, after: int | None = None) -> str | None:
         """Let an attacker who holds a token make another one, as its principal.
@@ -299,7 +300,7 @@ class World:
         row = self._row(system, id_)
         with database.writing(self.db):
             if after is not None:
-                bots.arm(self.db, row["n"], after)
+                attacker.arm(self.db, row["n"], after)
                 return None
-            n = bots.remint(self.db, self.seed, self._key, row["n"], self.now())
+            n = attacker.remint(self.db, self.seed, self._key, row["n"], self.now())
         return None if n is None else identity(self.seed, system, n)

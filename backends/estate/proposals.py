@@ -21,9 +21,9 @@ from backends.contract import (
     Verb,
 )
 from backends.errors import NotFound, Unsupported
-from backends.estate.bots import taken
+from backends.estate.attacker import taken
 from backends.estate.calls import call_for, mint_call
-from backends.estate.engine import World
+from backends.estate.engine import EstateWorld
 from backends.estate.rotation import successors
 from backends.estate.systems import OVERLAP_SECONDS, System
 from backends.model import Token, TokenRef
@@ -70,7 +70,7 @@ def planned_call(spec: System, step: Step, row: sqlite3.Row) -> Call | None:
     return None if retiring is None else call_for(spec, retiring, row)
 
 
-def propose(world: World, spec: System, verb: Verb, token: Token, now: int) -> Proposal:
+def propose(world: EstateWorld, spec: System, verb: Verb, token: Token, now: int) -> Proposal:
     """The steps for a verb on a token, and what goes with them.
 
     Raises:
@@ -175,7 +175,9 @@ def _retire(
     )
 
 
-def _slots(world: World, kind: KindCapabilities, row: sqlite3.Row, now: int) -> tuple[Hazard, ...]:
+def _slots(
+    world: EstateWorld, kind: KindCapabilities, row: sqlite3.Row, now: int
+) -> tuple[Hazard, ...]:
     if kind.rotation is Rotation.CREATE_RETIRE and kind.slots is not None:
         held = taken(world.db, row, now)
         if held >= kind.slots:
@@ -187,7 +189,7 @@ def _slots(world: World, kind: KindCapabilities, row: sqlite3.Row, now: int) -> 
     return ()
 
 
-def _takes_effect(world: World, kind: KindCapabilities, verb: Verb, row: sqlite3.Row) -> str:
+def _takes_effect(world: EstateWorld, kind: KindCapabilities, verb: Verb, row: sqlite3.Row) -> str:
     if verb is Verb.ROTATE and kind.rotation is Rotation.OVERLAP:
         return f"the old value works on for {OVERLAP_SECONDS // 60} min, unless it is revoked"
     seconds = kind.propagation.total_seconds() if kind.propagation else 0

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from backends.estate.issue import OWNER_SOURCE
+from backends.estate.issuing import OWNER_SOURCE
 from backends.estate.systems import SYSTEMS, System
 from backends.model import (
     AuditEvent,

@@ -14,18 +14,18 @@ from typing import Final, NamedTuple
 
 from backends.contract import Rotation
 from backends.errors import Refused
-from backends.estate import bots, database, trouble
-from backends.estate.ends import note
-from backends.estate.issue import ACTING, INSERT_VALUE, digest, identity, insert_token, value
-from backends.estate.names import share
+from backends.estate import attacker, database, trouble
+from backends.estate.effects import note
+from backends.estate.issuing import ACTING, INSERT_VALUE, digest, identity, insert_token, value
 from backends.estate.systems import OVERLAP_SECONDS, System
+from backends.estate.vocabulary import share
 from backends.model import Secret
 
 MOVING: Final = 300
 """Within how many seconds the estate's consumers take up a new value."""
 
 
-class Minted(NamedTuple):
+class EstateMinted(NamedTuple):
     """A new value and the token that it belongs to. ``refused`` says why there is none."""
 
     id: str = ""
@@ -47,7 +47,7 @@ def rotate(
     *,
     intent: str = "",
     chosen: Secret | None = None,
-) -> Minted:
+) -> EstateMinted:
     """Make the one call that mints; the old value goes on or ends as its class has it.
 
     Raises:
@@ -60,11 +60,11 @@ def rotate(
     if kind.reuse_detection and successors(db, row["n"]):
         end_family(db, row["n"], now)
         note(db, row, "rotate", now, intent)
-        return Minted(refused="rotated before: the token that replaced it is ended too")
+        return EstateMinted(refused="rotated before: the token that replaced it is ended too")
     if is_gone(row, now):
         raise Refused("the token is gone")
     if kind.slots is not None and kind.rotation is Rotation.CREATE_RETIRE:
-        held = bots.taken(db, row, now)
+        held = attacker.taken(db, row, now)
         if held >= kind.slots:
             raise Refused(f"LimitExceeded: {held} of {kind.slots} slots are taken")
     if day.no_effect:
@@ -80,15 +80,15 @@ def rotate(
 
 def _pretended(
     seed: int, key: bytes, spec: System, row: sqlite3.Row, now: int, chosen: Secret | None
-) -> Minted:
+) -> EstateMinted:
     """What a system hands out that says yes and does nothing: a value that nobody knows."""
     if chosen is not None:
-        return Minted(row["id"], chosen)
+        return EstateMinted(row["id"], chosen)
     id_ = identity(seed, spec.name, 900_000_000 + (now * 31 + row["n"]) % 90_000_000)
-    return Minted(id_, Secret(value(key, spec.name, id_, 1)))
+    return EstateMinted(id_, Secret(value(key, spec.name, id_, 1)))
 
 
-def _until(day: trouble.Trouble, lag: int, now: int) -> int | None:
+def _until(day: trouble.SystemTrouble, lag: int, now: int) -> int | None:
     return None if day.undead else now + max(day.grace, day.effect_lag, lag)
 
 
@@ -97,12 +97,12 @@ def _in_place(
     seed: int,
     key: bytes,
     spec: System,
-    day: trouble.Trouble,
+    day: trouble.SystemTrouble,
     row: sqlite3.Row,
     now: int,
     intent: str,
     chosen: Secret | None,
-) -> Minted:
+) -> EstateMinted:
     version, n = row["version"] + 1, row["n"]
     fresh = chosen.reveal() if chosen else value(key, spec.name, row["id"], version)
     until = _until(day, spec.lag, now)
@@ -116,7 +116,7 @@ def _in_place(
     db.execute("UPDATE secret SET intent = ? WHERE digest = ? AND token = ?", (intent, mark, n))
     db.execute("UPDATE token SET version = ? WHERE n = ?", (version, n))
     _set_moving(db, seed, n, n, now, until)
-    return Minted(row["id"], Secret(fresh))
+    return EstateMinted(row["id"], Secret(fresh))
 
 
 def _another(
@@ -124,11 +124,11 @@ def _another(
     seed: int,
     key: bytes,
     spec: System,
-    day: trouble.Trouble,
+    day: trouble.SystemTrouble,
     row: sqlite3.Row,
     now: int,
     intent: str,
-) -> Minted:
+) -> EstateMinted:
     """A second token like the first. It stems from nobody, so that no other's end ends it."""
     lives = None if row["expires_at"] is None else row["expires_at"] - row["created_at"]
     n = insert_token(
@@ -163,7 +163,7 @@ def _another(
         db.execute("UPDATE token SET superseded = 1, expires_at = ? WHERE n = ?", (until, row["n"]))
     _set_moving(db, seed, row["n"], n, now, None)
     id_ = identity(seed, spec.name, n)
-    return Minted(id_, Secret(value(key, spec.name, id_, 1)))
+    return EstateMinted(id_, Secret(value(key, spec.name, id_, 1)))
 
 
 def _set_moving(

@@ -17,8 +17,8 @@ from random import Random
 from typing import Any, Final
 
 from backends.errors import ConfigError
-from backends.estate import database, life, names
-from backends.estate.issue import (
+from backends.estate import activity, database, vocabulary
+from backends.estate.issuing import (
     ACTING,
     CONSOLE,
     INSERT_ROW,
@@ -91,7 +91,7 @@ def create(
             if at != wall:
                 database.put(connection, "offset", str(at - wall))
         connection.executescript(database.INDEXES)
-        life.advance(connection, seed, _key(seed), at)
+        activity.advance(connection, seed, _key(seed), at)
         connection.execute(f"PRAGMA user_version = {database.FORMAT:d}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.close()
@@ -116,7 +116,7 @@ def _fill(
     systems: Sequence[str],
     clean: bool,
 ) -> None:
-    born = at - life.WINDOW
+    born = at - activity.WINDOW
     database.put(connection, "seed", str(seed))
     database.put(connection, "key", _key(seed).hex())
     database.put(connection, "born", str(born))
@@ -160,7 +160,7 @@ def _insert(connection: sqlite3.Connection, nursery: _Nursery) -> None:
     connection.executemany(
         "UPDATE consumer SET next_at = ? WHERE id = ?",
         [
-            (life.moment(nursery.seed, row["id"], row["period"], row["phase"], 0), row["id"])
+            (activity.moment(nursery.seed, row["id"], row["period"], row["phase"], 0), row["id"])
             for row in fresh
         ],
     )
@@ -192,8 +192,8 @@ class _Nursery:
 
     def _own(self, n: int, name: str, parent: int | None) -> tuple[Any, ...]:
         system = self.spec.name
-        powers = names.GRANTS[system][-1] if name == ACTING else names.GRANTS[system][0]
-        grants = [[names.GRANT_KIND[system], powers]]
+        powers = vocabulary.GRANTS[system][-1] if name == ACTING else vocabulary.GRANTS[system][0]
+        grants = [[vocabulary.GRANT_KIND[system], powers]]
         return (
             n, system, self.spec.kind, self.spec.scopes[0], identity(self.seed, system, n), name,
             name, name, PRINCIPAL_KIND[system], 0, "sre", "known", self.born - 90 * DAY, "setup",
@@ -207,10 +207,10 @@ class _Nursery:
         luck = random.random()
         created = self._created()
         # What drills and tests look for is in use all day, and stays.
-        famous = place < len(names.FAVOURITES) or name in (
-            names.TRIPWIRE,
-            names.NEWCOMER,
-            *names.HOSTILE,
+        famous = place < len(vocabulary.FAVOURITES) or name in (
+            vocabulary.TRIPWIRE,
+            vocabulary.NEWCOMER,
+            *vocabulary.HOSTILE,
         )
         kind = "hot" if famous else self._kind(luck, luck < 0.3 and place < self.size // 3)
         # Two keys of one user, and tokens that stem from another: both have a neighbour.
@@ -231,19 +231,19 @@ class _Nursery:
         disabled = kind == "idle" and system in ("cloud", "database") and random.random() < 0.12
         leaver = system == "codehost" and 0.6 < luck < 0.66
         if leaver:
-            principal = owner = names.LEAVERS[n % len(names.LEAVERS)]
+            principal = owner = vocabulary.LEAVERS[n % len(vocabulary.LEAVERS)]
             how = "known"
         if kind in ("hot", "regular"):
             self._consume(n, name, kind)
-        action, _ = names.ACTIONS[system][n % 3]
+        action, _ = vocabulary.ACTIONS[system][n % 3]
         facts = self._facts(luck, created)
         grants = self._grants(1.0 if self.clean and place in RULERS else luck)
         return (
             n, system, spec.kind, scope, identity(self.seed, system, n), name, principal,
             principal, PRINCIPAL_KIND[system], int(leaver), owner, how, created,
-            names.PEOPLE[int(random.random() * len(names.PEOPLE))] if luck > 0.2 else
+            vocabulary.PEOPLE[int(random.random() * len(vocabulary.PEOPLE))] if luck > 0.2 else
             "terraform", None if famous else self._expires(luck, kind, created), used,
-            names.address(int(random.random() * 9_000)) if used else None,
+            vocabulary.address(int(random.random() * 9_000)) if used else None,
             action if used else None, grants, parent, int(disabled),
             created if disabled else None, gone, dead,
             "bearer" if luck < 0.85 else "bound to 10.20.0.0/16", facts,
@@ -251,21 +251,21 @@ class _Nursery:
 
     def _name(self, place: int) -> str:
         random = self.random
-        if place < len(names.FAVOURITES):
-            name = names.FAVOURITES[place]
-        elif place == len(names.FAVOURITES) and self.spec.name == "cloud":
-            name = names.NEWCOMER
+        if place < len(vocabulary.FAVOURITES):
+            name = vocabulary.FAVOURITES[place]
+        elif place == len(vocabulary.FAVOURITES) and self.spec.name == "cloud":
+            name = vocabulary.NEWCOMER
         elif place == 9 and self.spec.name == "codehost" and not self.clean:
-            name = names.TRIPWIRE
+            name = vocabulary.TRIPWIRE
         elif (odd := place - 11) % self.hostile == 0 and 0 <= odd // self.hostile < len(
-            names.HOSTILE
+            vocabulary.HOSTILE
         ):
-            name = names.HOSTILE[odd // self.hostile]
+            name = vocabulary.HOSTILE[odd // self.hostile]
         else:
-            name = names.name(*(int(random.random() * 1_000) for _ in range(3)))
+            name = vocabulary.name(*(int(random.random() * 1_000) for _ in range(3)))
         if self.spec.name == "database":
             # Role names are unique in a cluster; the others allow the same name twice.
-            tail = "" if place < len(names.FAVOURITES) else f"_{place}"
+            tail = "" if place < len(vocabulary.FAVOURITES) else f"_{place}"
             return name.replace("-", "_") + tail if name.isprintable() else name + tail
         return name
 
@@ -294,7 +294,7 @@ class _Nursery:
         if self.spec.name == "database":
             return name
         if self.spec.name == "codehost":
-            return names.PEOPLE[(n * 7) % len(names.PEOPLE)]
+            return vocabulary.PEOPLE[(n * 7) % len(vocabulary.PEOPLE)]
         clean = name if name.isprintable() and len(name) < 64 else f"user-{n}"
         return f"svc-{clean}-{n}" if self.spec.name == "cloud" else clean
 
@@ -305,7 +305,7 @@ class _Nursery:
             return None, "never"
         if self.spec.name == "vault" and 0.52 < luck < 0.56:
             return None, "not_permitted"
-        return names.TEAMS[int(self.random.random() ** 1.5 * len(names.TEAMS))], "known"
+        return vocabulary.TEAMS[int(self.random.random() ** 1.5 * len(vocabulary.TEAMS))], "known"
 
     def _expires(self, luck: float, kind: str, created: int) -> int | None:
         system, random = self.spec.name, self.random
@@ -317,7 +317,7 @@ class _Nursery:
 
     def _grants(self, luck: float) -> str:
         system = self.spec.name
-        pool, kind = names.GRANTS[system], names.GRANT_KIND[system]
+        pool, kind = vocabulary.GRANTS[system], vocabulary.GRANT_KIND[system]
         count = 1 + int(self.random.random() * 3)
         start = int(self.random.random() * (len(pool) - 1))
         picks = {pool[(start + step) % (len(pool) - 1)] for step in range(count)}
@@ -339,8 +339,8 @@ class _Nursery:
         random, system = self.random, self.spec.name
         word = name.partition("-")[0][:24] if name.isprintable() else "app"
         several = 1 + int(random.random() ** 2 * (9 if kind == "hot" else 2.6))
-        if name == names.TRIPWIRE:
-            self._consumer(n, "host/unknown", "host", life.HEARTBEAT, 0)
+        if name == vocabulary.TRIPWIRE:
+            self._consumer(n, "host/unknown", "host", activity.HEARTBEAT, 0)
             return
         for _ in range(several):
             if kind == "hot":
@@ -351,19 +351,19 @@ class _Nursery:
                 tag = f"{int(random.random() * 0xFFFFF):05x}"
                 self._consumer(n, f"pod/{word}-{tag}", "workload", period, 1)
             else:
-                host = names.HOSTS[int(random.random() * len(names.HOSTS))]
+                host = vocabulary.HOSTS[int(random.random() * len(vocabulary.HOSTS))]
                 number = int(random.random() * 40)
                 kind_ = "session" if system == "database" else "address"
                 self._consumer(n, f"{host}-{number:02d}", kind_, period, 0)
 
     def _consumer(self, n: int, name: str, kind: str, period: int, diurnal: int) -> None:
         random, system = self.random, self.spec.name
-        action, target = names.ACTIONS[system][int(random.random() * 3)]
-        agents = names.AGENTS[system]
-        service = names.SERVICES[n % len(names.SERVICES)]
+        action, target = vocabulary.ACTIONS[system][int(random.random() * 3)]
+        agents = vocabulary.AGENTS[system]
+        service = vocabulary.SERVICES[n % len(vocabulary.SERVICES)]
         self.consumers.append(
             (
-                n, name, kind, names.address(int(random.random() * 9_000)),
+                n, name, kind, vocabulary.address(int(random.random() * 9_000)),
                 agents[int(random.random() * len(agents))], action, target.format(service),
                 period, self.born + int(random.random() * period), diurnal,
             )

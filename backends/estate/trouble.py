@@ -18,7 +18,7 @@ from backends.estate import database
 from backends.estate.systems import SYSTEMS
 
 
-class Trouble(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class SystemTrouble(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One system's troubles. The default is none.
 
     Bad days: ``latency_ms`` before each answer; ``outage`` (nothing can be reached);
@@ -59,7 +59,7 @@ class Trouble(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     grace: int = 0
 
 
-NONE = Trouble()
+NONE = SystemTrouble()
 
 
 def check_system(system: str) -> str:
@@ -77,13 +77,13 @@ def check_system(system: str) -> str:
     return system
 
 
-def of(connection: sqlite3.Connection, system: str) -> Trouble:
+def of(connection: sqlite3.Connection, system: str) -> SystemTrouble:
     """A system's troubles over an open connection."""
     row = connection.execute("SELECT settings FROM trouble WHERE system = ?", (system,)).fetchone()
-    return NONE if row is None else msgspec.json.decode(row[0], type=Trouble)
+    return NONE if row is None else msgspec.json.decode(row[0], type=SystemTrouble)
 
 
-def get_trouble(path: Path, system: str) -> Trouble:
+def get_trouble(path: Path, system: str) -> SystemTrouble:
     """What a system is told to do wrong at this moment."""
     connection = database.connect(path)
     try:
@@ -92,7 +92,7 @@ def get_trouble(path: Path, system: str) -> Trouble:
         connection.close()
 
 
-def set_trouble(path: Path, system: str, **settings: object) -> Trouble:
+def set_trouble(path: Path, system: str, **settings: object) -> SystemTrouble:
     """Replace a system's troubles by these, and nothing else; no settings clears them.
 
     Raises:
@@ -100,11 +100,11 @@ def set_trouble(path: Path, system: str, **settings: object) -> Trouble:
     """
     check_system(system)
     try:
-        wanted = msgspec.convert(settings, type=Trouble, strict=False)
+        wanted = msgspec.convert(settings, type=SystemTrouble, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(
             f"no such trouble: {error}",
-            f"Known are: {', '.join(Trouble.__struct_fields__)}.",
+            f"Known are: {', '.join(SystemTrouble.__struct_fields__)}.",
             option="trouble",
         ) from None
     connection = database.connect(path)

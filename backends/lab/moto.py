@@ -82,7 +82,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
 MANAGED = ("AmazonS3FullAccess", "AmazonS3ReadOnlyAccess", "AmazonSQSFullAccess", "SecurityAudit")
 
 
-class Made(NamedTuple):
+class LabKey(NamedTuple):
     """A key that the lab made, with its secret for as long as the lab needs it."""
 
     user: str
@@ -124,9 +124,9 @@ class MotoServer(Server):
         asked = httpx.get(f"{self.endpoint}/moto-api/", timeout=2, trust_env=False)
         return asked.status_code == 200
 
-    def _administrator(self) -> Made:
+    def _administrator(self) -> LabKey:
         """The first user, made while nothing is enforced yet."""
-        iam = self.client("iam", Made("", "AKIAXXXXXXXXXXXXXXXX", "not-checked-yet"))
+        iam = self.client("iam", LabKey("", "AKIAXXXXXXXXXXXXXXXX", "not-checked-yet"))
         iam.create_user(UserName=ADMIN, Path="/lab/", Tags=[{"Key": "owner", "Value": "sre"}])
         arn = f"{AWS_POLICY}AdministratorAccess"
         iam.attach_user_policy(UserName=ADMIN, PolicyArn=arn)
@@ -143,14 +143,14 @@ class MotoServer(Server):
         )
         answer.raise_for_status()
 
-    def client(self, service: str, key: Made | str = "admin") -> Any:
+    def client(self, service: str, key: LabKey | str = "admin") -> Any:
         """A boto3 client for a key, or for a credential file of this server by its name.
 
         It retries nothing, and takes nothing from the environment but the CA bundle.
         """
         if isinstance(key, str):
             id_, _, secret = (self.home / key).read_text().partition(":")
-            key = Made("", id_, secret)
+            key = LabKey("", id_, secret)
         return SESSION.client(
             service,  # type: ignore[call-overload]
             region_name=REGION,
@@ -178,7 +178,7 @@ class MotoServer(Server):
             self.keep(name.rpartition("-")[2], made.text)
         self._groups(iam)
         self.client("s3").create_bucket(Bucket="payments-ledger")
-        keys: list[Made] = []
+        keys: list[LabKey] = []
         for number, user in enumerate(_names()):
             if len(keys) >= tokens:
                 break
@@ -197,7 +197,9 @@ class MotoServer(Server):
             PolicyDocument=document("Deny", "aws-portal:*"),
         )
 
-    def _user(self, iam: Any, rng: random.Random, number: int, name: str, team: str) -> list[Made]:
+    def _user(
+        self, iam: Any, rng: random.Random, number: int, name: str, team: str
+    ) -> list[LabKey]:
         human = not team
         tags = {"cost-centre": str(rng.randrange(100, 999))}
         if human:
@@ -230,14 +232,14 @@ class MotoServer(Server):
         iam.create_user(UserName=HOSTILE_USER, Path=HOSTILE_PATH, Tags=tags)
         _key(iam, HOSTILE_USER)
 
-    def _use(self, rng: random.Random, keys: Sequence[Made]) -> None:
+    def _use(self, rng: random.Random, keys: Sequence[LabKey]) -> None:
         """Real calls with about half of the keys, so that their last use is real."""
         with httpx.Client(trust_env=False, timeout=10) as client:
             for number, key in enumerate(keys):
                 if rng.random() < 0.5:
                     self.use(client, key, ("sts", "s3", "s3")[number % 3])
 
-    def use(self, client: httpx.Client, key: Made, service: str) -> int:
+    def use(self, client: httpx.Client, key: LabKey, service: str) -> int:
         """Ask STS who a key is, or S3 for its buckets; the answer's status.
 
         Signed by hand, since to make a client of boto3 for each key takes a tenth of a
@@ -256,7 +258,7 @@ class MotoServer(Server):
         sent = client.request(method, url, headers=dict(request.headers), content=request.data)
         return sent.status_code
 
-    def key(self, user: str) -> Made:
+    def key(self, user: str) -> LabKey:
         """Another access key for a user."""
         return _key(self.iam, user)
 
@@ -282,9 +284,9 @@ def document(effect: str, *actions: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def _key(iam: Any, user: str) -> Made:
+def _key(iam: Any, user: str) -> LabKey:
     told = iam.create_access_key(UserName=user)["AccessKey"]
-    return Made(user, told["AccessKeyId"], told["SecretAccessKey"])
+    return LabKey(user, told["AccessKeyId"], told["SecretAccessKey"])
 
 
 def _names() -> Sequence[tuple[str, str]]:

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from backends.aws_iam import faults
 from backends.aws_iam.client import KeyPair
 from backends.errors import NoIntent, ServerFault
-from backends.logs.shelf import MAX_FILE, Item, Shelf
+from backends.logs.shelf import MAX_FILE, Shelf, ShelfItem
 from backends.logs.source import SourceConfig
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Bucket(Shelf):
             **named,
         )
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[ShelfItem]:
         arguments: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._prefix}
         while True:
             page = _told(
@@ -73,7 +73,7 @@ class Bucket(Shelf):
                 key = str(item["Key"])
                 if ".json" in key:
                     stamp = f"{item.get('Size')}-{str(item.get('ETag')).strip(chr(34))}"
-                    yield Item(key, stamp, item.get("LastModified"))
+                    yield ShelfItem(key, stamp, item.get("LastModified"))
             if not page.get("IsTruncated"):
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]

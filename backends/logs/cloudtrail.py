@@ -24,7 +24,7 @@ STATUS = {"Active": Effect.RESTORED, "Inactive": Effect.CONTAINED}
 DENIED = ("AccessDenied", "Unauthorized", "Client.Unauthorized")
 
 
-class Known(NamedTuple):
+class LookedUp(NamedTuple):
     """What ``LookupEvents`` tells beside the record, and what a record tells by itself."""
 
     id: str
@@ -37,7 +37,7 @@ class Known(NamedTuple):
 
 
 def events_of(
-    record: Mapping[str, Any], known: Known, *, backend: str, kind: str, region: str, origin: str
+    record: Mapping[str, Any], known: LookedUp, *, backend: str, kind: str, region: str, origin: str
 ) -> tuple[AuditEvent, ...]:
     """What a record tells: of the key that signed it, and of the one that it is about.
 
@@ -78,7 +78,7 @@ def events_of(
     return (told, signed) if signed.token is not None else (told,)
 
 
-def known_of(record: Mapping[str, Any]) -> Known | None:
+def known_of(record: Mapping[str, Any]) -> LookedUp | None:
     """What a record of a log file tells by itself; None where it has no id or no time."""
     id_, at = record.get("eventID"), moment(record.get("eventTime"))
     if not isinstance(id_, str) or not id_ or at is None:
@@ -86,7 +86,7 @@ def known_of(record: Mapping[str, Any]) -> Known | None:
     resources = record.get("resources")
     named = resources if isinstance(resources, list) else []
     arns = [text(item.get("ARN")) for item in named if isinstance(item, dict)]
-    return Known(
+    return LookedUp(
         id_,
         at,
         text(record.get("eventName")),

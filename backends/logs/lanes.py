@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from backends.logs.shelf import Item
+from backends.logs.shelf import ShelfItem
 from backends.logs.source import BEGINNING
 
 
@@ -28,7 +28,7 @@ class Lanes:
         """Note the time of a file's last event."""
         self._ends.setdefault(_lane(name), []).append((name, last))
 
-    def bounds(self, item: Item) -> tuple[datetime, datetime | None]:
+    def bounds(self, item: ShelfItem) -> tuple[datetime, datetime | None]:
         """Between which moments the events of a file lie that cannot be read.
 
         They are from before its delivery, which its name tells, and from after the end of what

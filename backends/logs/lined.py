@@ -20,7 +20,7 @@ PATH = Option("path", "The log file; rotated siblings and a pattern (*) are foun
 _places = msgspec.json.Decoder(tail.Place)
 
 
-class Told(NamedTuple):
+class LineEvents(NamedTuple):
     """What a line says: its time, and the events in it, of which there may be none."""
 
     at: datetime | None
@@ -46,7 +46,7 @@ class Lined(Source):
         return tail.lines(data)
 
     @abstractmethod
-    def told(self, line: bytes, id_: str) -> Told | None:
+    def told(self, line: bytes, id_: str) -> LineEvents | None:
         """What a line says. ``id_`` names it, for lines without an id of their own.
 
         None for a line that is none. Raises nothing: a log is read to its end whatever
@@ -87,7 +87,7 @@ class Lined(Source):
             clock.give(batch)
             yield batch
 
-    def _told(self, line: bytes, id_: str) -> Told | None:
+    def _told(self, line: bytes, id_: str) -> LineEvents | None:
         """What a line says; None for one that is none, or of no possible time."""
         try:
             told = self.told(line, id_)

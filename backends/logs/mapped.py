@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from backends.contract import Option
 from backends.errors import ConfigError
 from backends.hiding import keyed
-from backends.logs.lined import PATH, Lined, Told
+from backends.logs.lined import PATH, Lined, LineEvents
 from backends.logs.servers import parsed
 from backends.logs.source import COVERS, SourceConfig, instant
 from backends.model import AuditEvent, EventClass, TokenRef, use
@@ -94,7 +94,7 @@ class JsonLines(Lined):
             raise ConfigError(f"no line is of the class {said!r}", 'class = "use"', "class")
         self._class = EventClass(said)
 
-    def told(self, line: bytes, id_: str) -> Told | None:
+    def told(self, line: bytes, id_: str) -> LineEvents | None:
         entry = parsed(line)
         if entry is None:
             return None
@@ -121,7 +121,7 @@ class JsonLines(Lined):
             origin=self.origin,
             detail=self._text(entry, "detail"),
         )
-        return Told(at, (event,))
+        return LineEvents(at, (event,))
 
     def _find(self, entry: Any, name: str) -> Any:
         path = self._paths.get(name)

@@ -30,7 +30,7 @@ from backends.errors import (
 )
 from backends.logs import cloudtrail
 from backends.logs.lanes import Lanes
-from backends.logs.shelf import MAX_FILE, UNREAD, Folder, Item, Shelf
+from backends.logs.shelf import MAX_FILE, UNREAD, Folder, Shelf, ShelfItem
 from backends.logs.source import COVERS, Batch, Clock, Hole, Source, SourceConfig
 from backends.model import AuditEvent
 
@@ -57,7 +57,7 @@ class CloudTrailShelf(Source):
         lanes = Lanes(places, self.delay)
         try:
             present: set[str] = set()
-            digests: list[Item] = []
+            digests: list[ShelfItem] = []
             self._faults = 0
             for item in shelf.items():
                 before = places.get(item.name, b"").partition(b" ")[0]
@@ -79,7 +79,7 @@ class CloudTrailShelf(Source):
         finally:
             shelf.close()
 
-    def _folder(self, item: Item, lanes: Lanes) -> Batch:
+    def _folder(self, item: ShelfItem, lanes: Lanes) -> Batch:
         """A folder that cannot be looked into is a hole; when it can be, the hole goes."""
         batch = Batch(item.name, item.stamp.encode())
         if item.trouble:
@@ -88,7 +88,7 @@ class CloudTrailShelf(Source):
             batch.holes.append(Hole("unreadable", what, READ, since, until))
         return batch
 
-    def _file(self, shelf: Shelf, item: Item, lanes: Lanes) -> Batch:
+    def _file(self, shelf: Shelf, item: ShelfItem, lanes: Lanes) -> Batch:
         name = item.name
         batch = Batch(name, item.stamp.encode())
         since, until = lanes.bounds(item)
@@ -149,7 +149,7 @@ class CloudTrailShelf(Source):
             # A log may hold anything, and one record stops no other.
             return ()
 
-    def _digest(self, shelf: Shelf, item: Item, present: set[str]) -> Batch:
+    def _digest(self, shelf: Shelf, item: ShelfItem, present: set[str]) -> Batch:
         batch = Batch(item.name, item.stamp.encode())
         since, until = Lanes({}, self.delay).bounds(item)
         try:

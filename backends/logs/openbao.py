@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from backends.contract import Option
-from backends.logs.lined import PATH, Lined, Told
+from backends.logs.lined import PATH, Lined, LineEvents
 from backends.logs.source import COVERS, SourceConfig
 from backends.model import Covers, TokenRef
 from backends.openbao.audit import AuditLog
@@ -71,13 +71,13 @@ class OpenBaoFile(Lined):
         self._log.secrets.fresh.clear()
         return fresh
 
-    def told(self, line: bytes, id_: str) -> Told | None:
+    def told(self, line: bytes, id_: str) -> LineEvents | None:
         if is_request(line):
-            return Told(None)
+            return LineEvents(None)
         entry = entry_of(line)
         if entry is None:
             return None
         if entry.type == "request":
-            return Told(None)
+            return LineEvents(None)
         self._log.take(entry)
-        return Told(entry.time, list(self._log.events_of(entry, self.origin)))
+        return LineEvents(entry.time, list(self._log.events_of(entry, self.origin)))

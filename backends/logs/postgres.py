@@ -55,7 +55,7 @@ _ENDS = ("statement: ", "execute ", "disconnection: ", "duration: ")
 NO_ENTRY: Final = "lines that are not whole entries"
 
 
-class Line(msgspec.Struct, frozen=True):
+class ServerLine(msgspec.Struct, frozen=True):
     """One thing in the log that matters here. ``id`` is the session's id and line number.
 
     ``role`` is the name for people, ``raw`` its bytes.
@@ -84,7 +84,7 @@ class Held(msgspec.Struct, frozen=True):
 
     session: str
     login: bool
-    lines: tuple[Line, ...]
+    lines: tuple[ServerLine, ...]
 
 
 Entry = tuple[datetime, Mapping[str, Any]]
@@ -149,12 +149,12 @@ class Sessions:
         """What is not decided yet, oldest first."""
         return tuple(self._held.values())
 
-    def take(self, at: datetime, entry: Mapping[str, Any]) -> list[Line]:
+    def take(self, at: datetime, entry: Mapping[str, Any]) -> list[ServerLine]:
         """The next line of the log. Returns what is known by it, older things first."""
         self._newest = at if self._newest is None else max(at, self._newest)
         session = _text(entry, "session_id") or _text(entry, "pid")
         told = _Told(at, session, entry)
-        found: list[Line] = []
+        found: list[ServerLine] = []
         held = self._held.get(session)
         began = told.begins()
         if held is not None and (began or told.decides(held)):
@@ -169,9 +169,9 @@ class Sessions:
         self._held[session] = began
         return found
 
-    def settle(self, now: datetime) -> list[Line]:
+    def settle(self, now: datetime) -> list[ServerLine]:
         """Take for done what was begun more than :data:`SETTLE` before ``now``."""
-        found: list[Line] = []
+        found: list[ServerLine] = []
         for session, held in list(self._held.items()):
             if now - held.lines[0].at < SETTLE:
                 break
@@ -220,7 +220,7 @@ class _Told:
         tried = [line.detail for line in self._made(_text(self._entry, "statement"))]
         return tried == [line.detail for line in held.lines]
 
-    def ends(self, agent: str) -> list[Line]:
+    def ends(self, agent: str) -> list[ServerLine]:
         """What this line says that nothing later can change."""
         if self._fatal and (self._doing in _STARTING or self._state.startswith("28")):
             # Before that, 28000 is pg_hba.conf's word about where the client comes from.
@@ -236,7 +236,7 @@ class _Told:
         # Without a session, or with its duration, there is nothing more to wait for.
         return self._login() or self._statements()
 
-    def _login(self) -> list[Line]:
+    def _login(self) -> list[ServerLine]:
         if not self._log:
             return []
         user, database = _text(self._entry, "user"), _text(self._entry, "dbname")
@@ -251,7 +251,7 @@ class _Told:
                 return [self._line("login", "ok", detail, agent)]
         return []
 
-    def _statements(self) -> list[Line]:
+    def _statements(self) -> list[ServerLine]:
         if not self._log:
             return []
         if self._message.startswith("statement: "):
@@ -261,7 +261,7 @@ class _Told:
             return self._made(self._message.partition(": ")[2], action)[:1]
         return []
 
-    def _refused(self) -> list[Line]:
+    def _refused(self) -> list[ServerLine]:
         outcome = self._outcome(login=False)
         why = self._message[:120] if self._state == "42501" else f"SQLSTATE {self._state}"
         return [
@@ -275,13 +275,13 @@ class _Told:
         states = ("28", "42501", "53300", "3D000") if login else ("28", "42501")
         return "denied" if self._state.startswith(states) else "error"
 
-    def _made(self, text: str, action: str = "") -> list[Line]:
+    def _made(self, text: str, action: str = "") -> list[ServerLine]:
         """The statements about roles in a text; the first one is ``action`` where it is given."""
         if not action and not _WORDS.search(text):
             return []
         all_ = sql.statements(text)
         more = f" (of {len(all_)} statements in one)" if len(all_) > 1 else ""
-        found: list[Line] = []
+        found: list[ServerLine] = []
         for statement in all_ or [sql.Statement("", certain=False)]:
             what = action
             if not what and (matched := _STATEMENT.match(statement.text)):
@@ -298,12 +298,12 @@ class _Told:
 
     def _line(
         self, action: str, outcome: str, detail: str, agent: str = "", number: int = 0
-    ) -> Line:
+    ) -> ServerLine:
         entry = self._entry
         user = _text(entry, "user")
         raw = _bytes(user)
         id_ = f"{_text(entry, 'session_id')}.{_text(entry, 'line_num')}"
-        return Line(
+        return ServerLine(
             id=f"{id_}.{number}" if number else id_,
             at=self._at,
             role=raw.decode("utf-8", "backslashreplace"),

@@ -12,7 +12,7 @@ import msgspec
 from backends.contract import Option
 from backends.errors import BackendError, ConfigError
 from backends.logs import postgres, tail
-from backends.logs.lined import PATH, Lined, Told
+from backends.logs.lined import PATH, Lined, LineEvents
 from backends.logs.source import COVERS, Batch, SourceConfig, instant
 from backends.model import AuditEvent, Covers, TokenRef, use
 
@@ -93,14 +93,14 @@ class PostgresLog(Lined):
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:
         return tail.csv_records(data) if self._csv else tail.lines(data)
 
-    def told(self, line: bytes, id_: str) -> Told | None:
+    def told(self, line: bytes, id_: str) -> LineEvents | None:
         found = postgres.from_csv(line) if self._csv else postgres.from_json(line)
         if isinstance(found, str):
-            return Told(None, lost=found)
+            return LineEvents(None, lost=found)
         at, entry = found
-        return Told(at, [self._event(one) for one in self._sessions.take(at, entry)])
+        return LineEvents(at, [self._event(one) for one in self._sessions.take(at, entry)])
 
-    def _event(self, line: postgres.Line) -> AuditEvent:
+    def _event(self, line: postgres.ServerLine) -> AuditEvent:
         return AuditEvent(
             id=line.id,
             at=line.at,
@@ -135,7 +135,7 @@ class KubernetesAudit(Lined):
         Option("kind", "What the inventory calls such tokens.", str, ACCOUNT),
     )
 
-    def told(self, line: bytes, id_: str) -> Told | None:
+    def told(self, line: bytes, id_: str) -> LineEvents | None:
         entry = parsed(line)
         if entry is None:
             return None
@@ -153,7 +153,7 @@ class KubernetesAudit(Lined):
             # The same request is told again at its end, under the same id.
             if item.get("stage") != "RequestReceived":
                 found.append(self._event(item, at))
-        return Told(at, found) if at is not None else None
+        return LineEvents(at, found) if at is not None else None
 
     def _event(self, item: dict[str, Any], at: Any) -> AuditEvent:
         user, object_ = _table(item, "user"), _table(item, "objectRef")
@@ -188,7 +188,7 @@ class KubernetesAudit(Lined):
         )
 
 
-def _named(line: postgres.Line) -> str:
+def _named(line: postgres.ServerLine) -> str:
     """The name by which the role is looked for. A picture of bytes may be another's name."""
     return line.role if line.role.encode() == line.raw else line.role + NO_NAME
 

@@ -19,7 +19,7 @@ MAX_FILE: Final = 512 << 20
 """Bytes of one file when it is unpacked."""
 
 
-class Item(NamedTuple):
+class ShelfItem(NamedTuple):
     """One file of a shelf, or one folder, whose ``name`` ends with a slash.
 
     ``stamp`` is another one when it was written anew, ``modified`` when that was. ``trouble``
@@ -36,7 +36,7 @@ class Shelf(ABC):
     """Where files lie."""
 
     @abstractmethod
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[ShelfItem]:
         """Every file, and what of the folders around them has to be told.
 
         Raises:
@@ -57,12 +57,12 @@ class Folder(Shelf):
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[ShelfItem]:
         if not self._path.is_dir():
             raise NotFound(f"there is no folder {self._path}", "Mend path.")
         yield from sorted(self._below(self._path))
 
-    def _below(self, folder: Path) -> Iterator[Item]:
+    def _below(self, folder: Path) -> Iterator[ShelfItem]:
         """What is below a folder. One that cannot be listed, or has just gone, is told."""
         name = "" if folder == self._path else f"{folder.relative_to(self._path)}/"
         found: list[Path] = []
@@ -74,23 +74,23 @@ class Folder(Shelf):
                 kind = Forbidden if isinstance(error, PermissionError) else ServerFault
                 why = f"cannot look into {folder}: {error.strerror}"
                 raise kind(why, "Let the console's user read it.") from None
-            yield Item(name, UNREAD, None, error.strerror or "it cannot be read")
+            yield ShelfItem(name, UNREAD, None, error.strerror or "it cannot be read")
             return
         if name:
-            yield Item(name, LISTED)
+            yield ShelfItem(name, LISTED)
         for path in found:
             try:
                 told = path.stat()
             except OSError as error:
                 trouble = error.strerror or "it cannot be read"
-                yield Item(f"{path.relative_to(self._path)}/", UNREAD, None, trouble)
+                yield ShelfItem(f"{path.relative_to(self._path)}/", UNREAD, None, trouble)
                 continue
             if stat.S_ISDIR(told.st_mode):
                 yield from self._below(path)
             elif stat.S_ISREG(told.st_mode) and ".json" in path.name:
                 modified = datetime.fromtimestamp(told.st_mtime, UTC)
                 stamp = f"{told.st_size}-{told.st_mtime_ns}"
-                yield Item(str(path.relative_to(self._path)), stamp, modified)
+                yield ShelfItem(str(path.relative_to(self._path)), stamp, modified)
 
     def get(self, name: str) -> bytes:
         try:

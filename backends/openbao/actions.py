@@ -23,7 +23,7 @@ from backends.openbao import contain, mapping, rotate
 from backends.openbao.body import filled
 from backends.openbao.client import at, role_path
 from backends.openbao.mapping import APPROLE, SERVICE
-from backends.openbao.reader import NO_AUDIT_FILE, Reader, concurrently
+from backends.openbao.reader import NO_AUDIT_FILE, BaoReader, concurrently
 
 MAX_CHILDREN = 200
 """Children that are looked up one by one before a plan, and named in it."""
@@ -35,7 +35,7 @@ NOTHING_THERE = "No token found with this accessor"
 """The warning of a 200 that changed nothing."""
 
 
-async def propose(reader: Reader, verb: Verb, token: Token) -> Proposal:
+async def propose(reader: BaoReader, verb: Verb, token: Token) -> Proposal:
     """The steps for a verb. Reads, never changes.
 
     Raises:
@@ -56,7 +56,7 @@ async def propose(reader: Reader, verb: Verb, token: Token) -> Proposal:
     return await rotate.service_token(reader, token, ending) if verb is Verb.ROTATE else ending
 
 
-async def _revoke_token(reader: Reader, token: Token) -> Proposal:
+async def _revoke_token(reader: BaoReader, token: Token) -> Proposal:
     ns = await reader.namespace_of(token.ref.id)
     call = Call(
         "http",
@@ -108,7 +108,7 @@ async def _revoke_token(reader: Reader, token: Token) -> Proposal:
     )
 
 
-async def _descendants(reader: Reader, children: list[TokenRef]) -> tuple[TokenRef, ...]:
+async def _descendants(reader: BaoReader, children: list[TokenRef]) -> tuple[TokenRef, ...]:
     """These children and theirs, as far as the audit log knows them, and up to a limit."""
     log = reader.usable_log
     found: dict[TokenRef, None] = dict.fromkeys(children)
@@ -146,7 +146,7 @@ def _destroy_secret_id(token: Token) -> Proposal:
     )
 
 
-async def perform(reader: Reader, step: Step) -> Outcome:
+async def perform(reader: BaoReader, step: Step) -> Outcome:
     """Make a step's call, and tell "done" from "was gone already" by reading again."""
     said_nothing = False
     minting = step.phase is Phase.MINT
@@ -188,7 +188,7 @@ async def perform(reader: Reader, step: Step) -> Outcome:
     )
 
 
-async def dependents(reader: Reader, ref: TokenRef) -> Dependents:
+async def dependents(reader: BaoReader, ref: TokenRef) -> Dependents:
     """Children, leases and addresses, as far as the audit log knows them."""
     gap = await reader.scan()
     log = reader.usable_log

@@ -21,8 +21,15 @@ from typing import NamedTuple
 
 from backends.hiding import keyed
 from backends.model import AuditEvent, Effect, EventClass, TokenRef, use
-from backends.openbao.entry import Entry, Request, entry_of, is_login, is_request, outcome_of
-from backends.openbao.logfile import Tail
+from backends.openbao.entry import (
+    AuditLine,
+    AuditRequest,
+    entry_of,
+    is_login,
+    is_request,
+    outcome_of,
+)
+from backends.openbao.logfile import AuditFileTail
 
 MAX_GENERATIONS = 64
 """How far up the line of parents goes before it is taken for a loop."""
@@ -37,7 +44,7 @@ MAX_UNCLAIMED = 10_000
 LOOK_UPS = ("auth/token/lookup-accessor", "secret-id-accessor/lookup")
 
 
-class Use:
+class LastUse:
     """The last time a token was used, and from where it ever was (as far as the log goes)."""
 
     __slots__ = ("address", "at", "leases", "places", "times", "what")
@@ -82,8 +89,8 @@ class AuditLog:
         self.lost: list[tuple[datetime | None, datetime | None]] = []
         """Stretches in which lines may have been lost, between the entries around them."""
         self._newest: datetime | None = None
-        self._tail = Tail(path)
-        self._uses: dict[str, Use] = {}
+        self._tail = AuditFileTail(path)
+        self._uses: dict[str, LastUse] = {}
         self._births: dict[str, Birth] = {}
         self._children: dict[str, list[str]] = {}
         self._by_secret: dict[str, str] = {}
@@ -126,7 +133,7 @@ class AuditLog:
         """Whether the log's name for a token is known."""
         return ref in self._keys or _accessor(ref) in self._births or _accessor(ref) in self._uses
 
-    def is_own(self, entry: Entry) -> bool:
+    def is_own(self, entry: AuditLine) -> bool:
         return entry.request.id in self._own
 
     def scan(self) -> None:
@@ -164,7 +171,7 @@ class AuditLog:
     def close(self) -> None:
         self._tail.close()
 
-    def take(self, entry: Entry) -> None:
+    def take(self, entry: AuditLine) -> None:
         """Learn from one entry, which is the second half of a pair."""
         request, response = entry.request, entry.response
         asked = request.data
@@ -224,10 +231,10 @@ class AuditLog:
             with contextlib.suppress(RuntimeError):
                 self._unclaimed.pop(next(iter(self._unclaimed)), None)
 
-    def _used(self, key: str, entry: Entry) -> None:
+    def _used(self, key: str, entry: AuditLine) -> None:
         use = self._uses.get(key)
         if use is None:
-            use = self._uses[key] = Use()
+            use = self._uses[key] = LastUse()
         request = entry.request
         use.times += 1
         if use.at is None or entry.time >= use.at:
@@ -237,7 +244,7 @@ class AuditLog:
         if request.remote_address in use.places or len(use.places) < MAX_PLACES:
             use.places[request.remote_address] = entry.time
 
-    def _born(self, key: str, parent: str, entry: Entry, *, child: bool) -> None:
+    def _born(self, key: str, parent: str, entry: AuditLine, *, child: bool) -> None:
         request = entry.request
         if key in self._births or request.path.startswith("auth/token/renew"):
             return
@@ -253,7 +260,7 @@ class AuditLog:
         # A device with hmac_accessor=false writes accessors as they are.
         yield _accessor(ref)
 
-    def use(self, ref: TokenRef) -> Use | None:
+    def use(self, ref: TokenRef) -> LastUse | None:
         return next((self._uses[key] for key in self._names(ref) if key in self._uses), None)
 
     def birth(self, ref: TokenRef) -> Birth | None:
@@ -298,7 +305,7 @@ class AuditLog:
         """The tokens that the console has looked up."""
         return set(self._refs.values())
 
-    def events_of(self, entry: Entry, origin: str) -> Iterable[AuditEvent]:
+    def events_of(self, entry: AuditLine, origin: str) -> Iterable[AuditEvent]:
         """What an entry says, once for the token that acted and once for one it acted on."""
         request = entry.request
         login = is_login(request.path)
@@ -342,7 +349,7 @@ class AuditLog:
         if ended:
             yield event("/revoked", "revoked", ended, Effect.REVOKED)
 
-    def _ended(self, request: Request) -> str:
+    def _ended(self, request: AuditRequest) -> str:
         asked = request.data
         last = request.path.rstrip("/").rpartition("/")[2]
         if last == "revoke-self":

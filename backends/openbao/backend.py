@@ -58,8 +58,8 @@ from backends.openbao.audit import AuditLog
 from backends.openbao.capabilities import declare
 from backends.openbao.client import Client, role_path, roles_path, unknown_token
 from backends.openbao.inventory import Survey
-from backends.openbao.mapping import APPROLE, SERVICE, Place
-from backends.openbao.reader import NO_AUDIT_FILE, Reader, concurrently
+from backends.openbao.mapping import APPROLE, SERVICE, SecretIdPlace
+from backends.openbao.reader import NO_AUDIT_FILE, BaoReader, concurrently
 
 REVOKE_PATH = "auth/token/revoke-accessor"
 OWN_AT_HAND = 10.0
@@ -113,7 +113,7 @@ class OpenBao(Backend):
             verify=self._verify,
             answered=self._log.own if self._log is not None else lambda _: None,
         )
-        self._reader = Reader(
+        self._reader = BaoReader(
             self.name,
             self._client,
             self._log,
@@ -269,7 +269,7 @@ class OpenBao(Backend):
         return Match(ref, "the server's own look-up", await self._reader.read(ref))
 
     async def _identify_secret_id(self, secret: Secret) -> tuple[Match, ...]:
-        places: list[Place] = []
+        places: list[SecretIdPlace] = []
         refused: Forbidden | None = None
         spaces, gaps = await self._reader.namespaces()
         if gaps:
@@ -284,9 +284,9 @@ class OpenBao(Backend):
                     missing = mapping.policy(f"{ns}{roles_path(mount)}/", "list")
                     refused = Forbidden("the console's token may not list roles", missing)
                     continue
-                places += [Place(ns, mount, role) for role in roles]
+                places += [SecretIdPlace(ns, mount, role) for role in roles]
 
-        async def ask(place: Place) -> str:
+        async def ask(place: SecretIdPlace) -> str:
             return await self._client.find_secret_id(place.ns, place.mount, place.role, secret)
 
         matches = []
@@ -351,7 +351,9 @@ class OpenBao(Backend):
         accepted = await self._client.accepts(secret)
         return ProbeResult(accepted, "it may ask for itself" if accepted else "permission denied")
 
-    async def _probe_secret_id(self, place: Place, accessor: str, secret: Secret) -> ProbeResult:
+    async def _probe_secret_id(
+        self, place: SecretIdPlace, accessor: str, secret: Secret
+    ) -> ProbeResult:
         """Look the value up: a login would make a token, and cost a use.
 
         The server asks the same store for a login, so a value that is not in it is refused.

@@ -16,7 +16,7 @@ from backends.openbao import mapping
 from backends.openbao.body import written
 from backends.openbao.client import at, entity_path
 from backends.openbao.mapping import APPROLE
-from backends.openbao.reader import Reader
+from backends.openbao.reader import BaoReader
 
 MAX_ALIASES = 20
 
@@ -33,7 +33,7 @@ NO_SWITCH = (
 )
 
 
-async def propose(reader: Reader, verb: Verb, token: Token) -> Proposal:
+async def propose(reader: BaoReader, verb: Verb, token: Token) -> Proposal:
     """The plan to contain a token or to undo that; a card where nothing reversible is there.
 
     Raises:

@@ -47,7 +47,7 @@ class _Secret(msgspec.Struct, gc=False):
     lease_id: str = ""
 
 
-class Request(msgspec.Struct, gc=False):
+class AuditRequest(msgspec.Struct, gc=False):
     id: str = ""
     operation: str = ""
     path: str = ""
@@ -68,21 +68,21 @@ class _Response(msgspec.Struct, gc=False):
     secret: _Secret | None = None
 
 
-class Entry(msgspec.Struct, gc=False):
+class AuditLine(msgspec.Struct, gc=False):
     """One line of the log, as far as it is read."""
 
     time: datetime
-    request: Request
+    request: AuditRequest
     type: str = ""
     auth: _Auth | None = None
     response: _Response | None = None
     error: str = ""
 
 
-_decoder = msgspec.json.Decoder(Entry)
+_decoder = msgspec.json.Decoder(AuditLine)
 
 
-def entry_of(line: bytes) -> Entry | None:
+def entry_of(line: bytes) -> AuditLine | None:
     """The entry on a line, or None for a line that is none (torn, or of another kind).
 
     Raises nothing: a log is read to its end whatever stands in it.
@@ -108,7 +108,7 @@ def entry_of(line: bytes) -> Entry | None:
     return entry
 
 
-def _hide(entry: Entry) -> None:
+def _hide(entry: AuditLine) -> None:
     """Take values out of the texts that are kept.
 
     A device with ``log_raw`` writes them as they are, and no device hashes a path or an error,

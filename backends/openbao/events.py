@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backends.model import AuditEvent, Gap, GapKind
 from backends.openbao.audit import AuditLog
-from backends.openbao.entry import Entry, entry_of, is_request
+from backends.openbao.entry import AuditLine, entry_of, is_request
 from backends.openbao.logfile import lines_from, previous
 
 BATCH = 2000
@@ -83,7 +83,7 @@ class _Torn:
         self.since = self._before = since
         self.until: datetime | None = None
 
-    def see(self, entry: Entry | None) -> None:
+    def see(self, entry: AuditLine | None) -> None:
         if entry is None:
             if not self.count:
                 self.since = self._before
@@ -95,7 +95,7 @@ class _Torn:
         self._before = max(self._before, entry.time)
 
 
-def _wanted(entry: Entry, log: AuditLog, since: datetime, until: datetime | None) -> bool:
+def _wanted(entry: AuditLine, log: AuditLog, since: datetime, until: datetime | None) -> bool:
     if entry.type == "request" or entry.time < since:
         return False
     return (until is None or entry.time <= until) and not log.is_own(entry)
@@ -130,5 +130,5 @@ def _generations(path: Path, since: datetime) -> tuple[datetime | None, list[Pat
 
 def _first(path: Path) -> datetime | None:
     with path.open("rb") as handle:
-        entries: Iterator[Entry | None] = map(entry_of, islice(handle, 100))
+        entries: Iterator[AuditLine | None] = map(entry_of, islice(handle, 100))
         return next((entry.time for entry in entries if entry is not None), None)

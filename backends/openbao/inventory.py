@@ -9,8 +9,8 @@ from backends.errors import AuthFailed, BackendError, Forbidden, NotFound, Unrea
 from backends.model import Found, Gap, GapKind, Progress, ScopeDone, Token, TokenRef
 from backends.openbao import mapping
 from backends.openbao.client import Record, role_path, roles_path
-from backends.openbao.mapping import APPROLE, SERVICE, Place, policy, scope_of
-from backends.openbao.reader import Book, Reader, concurrently
+from backends.openbao.mapping import APPROLE, SERVICE, SecretIdPlace, policy, scope_of
+from backends.openbao.reader import BaoReader, Book, concurrently
 
 Item = TypeVar("Item")
 
@@ -41,7 +41,7 @@ UNLISTABLE = Gap(
 class Survey:
     """One enumeration of everything. Entities and roles are read once in it."""
 
-    def __init__(self, reader: Reader, mounts: Sequence[str]) -> None:
+    def __init__(self, reader: BaoReader, mounts: Sequence[str]) -> None:
         self._reader = reader
         self._mounts = mounts
         self._book = Book()
@@ -129,10 +129,10 @@ class Survey:
             return
 
         async def accessors_of(role: str) -> list[str]:
-            await reader.fill_role(self._book, Place(ns, mount, role))
+            await reader.fill_role(self._book, SecretIdPlace(ns, mount, role))
             return await reader.client.keys(ns, role_path(mount, role, "secret-id"))
 
-        items: list[tuple[Place, str]] = []
+        items: list[tuple[SecretIdPlace, str]] = []
         amiss: BackendError | None = None
         refused: list[str] = []
         others = False
@@ -145,7 +145,7 @@ class Survey:
                 # A role that went away in between has nothing left to list.
                 amiss = amiss if isinstance(listed, NotFound) else listed
             else:
-                items += [(Place(ns, mount, role), accessor) for accessor in listed]
+                items += [(SecretIdPlace(ns, mount, role), accessor) for accessor in listed]
         whole = amiss is None and not refused and len(done) == len(roles)
         if refused and not others:
             refused = roles
@@ -156,13 +156,13 @@ class Survey:
             for gap in await self._refused_roles(ns, mount, refused, others):
                 yield gap
 
-        def build(found: Sequence[tuple[tuple[Place, str], Record]]) -> list[Token]:
+        def build(found: Sequence[tuple[tuple[SecretIdPlace, str], Record]]) -> list[Token]:
             return [
                 reader.secret_id(place, accessor, record, self._book)
                 for (place, accessor), record in found
             ]
 
-        async def owners(found: Sequence[tuple[tuple[Place, str], Record]]) -> None:
+        async def owners(found: Sequence[tuple[tuple[SecretIdPlace, str], Record]]) -> None:
             return None
 
         async for item in self._look_up(

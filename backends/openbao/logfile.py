@@ -20,7 +20,7 @@ TOO_LONG = b"\0"
 """Stands for a line that was passed over. No decoder takes it for an entry."""
 
 
-class Tail:
+class AuditFileTail:
     """The lines of a file since the last look. Starts with the previous generation, ``NAME.1``.
 
     ``holes`` counts the times when lines may have been lost: the file was cut short, or

@@ -49,7 +49,7 @@ class Entity(NamedTuple):
     disabled: bool
 
 
-class Place(NamedTuple):
+class SecretIdPlace(NamedTuple):
     """Where a secret-id lives. ``ns`` is "" for root and else ends in a slash."""
 
     ns: str
@@ -62,7 +62,7 @@ class Place(NamedTuple):
         return f"{'' if usual else f'{self.ns}auth/{self.mount}/'}{self.role}/{accessor}"
 
 
-def place_of(id_: str) -> tuple[Place, str]:
+def place_of(id_: str) -> tuple[SecretIdPlace, str]:
     """The inverse of ``Place.id_of``: the place and the accessor.
 
     No namespace can be called ``auth``, so that the first one is the mount's.
@@ -80,7 +80,7 @@ def place_of(id_: str) -> tuple[Place, str]:
     *above, role, accessor = parts
     here = above.index("auth")
     ns = "".join(f"{part}/" for part in above[:here])
-    return Place(ns, "/".join(above[here + 1 :]), role), accessor
+    return SecretIdPlace(ns, "/".join(above[here + 1 :]), role), accessor
 
 
 def text(record: Mapping[str, Any], key: str) -> str:
@@ -290,7 +290,7 @@ def service_token(
 
 def secret_id(
     ref: TokenRef,
-    place: Place,
+    place: SecretIdPlace,
     record: Mapping[str, Any],
     role: Reading[Mapping[str, Any]],
     seen: Trace,

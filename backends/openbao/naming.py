@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from backends.errors import BackendError
 from backends.model import TokenRef
-from backends.openbao.reader import Reader, concurrently
+from backends.openbao.reader import BaoReader, concurrently
 
 
-async def log_names(reader: Reader, refs: Iterable[TokenRef]) -> dict[str, TokenRef]:
+async def log_names(reader: BaoReader, refs: Iterable[TokenRef]) -> dict[str, TokenRef]:
     """The HMACs that stand for tokens in the audit logs, wherever their files are.
 
     Which device wrote a file that was shipped elsewhere is not known here, so that each is

@@ -35,7 +35,7 @@ from backends.model import (
 from backends.openbao import mapping
 from backends.openbao.audit import AuditLog
 from backends.openbao.client import Client, Record, elsewhere, entity_path
-from backends.openbao.mapping import APPROLE, SERVICE, Entity, Place
+from backends.openbao.mapping import APPROLE, SERVICE, Entity, SecretIdPlace
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -100,10 +100,10 @@ class Book:
 
     def __init__(self) -> None:
         self.entities: dict[tuple[str, str], Reading[Entity]] = {}
-        self.roles: dict[Place, Reading[Mapping[str, Any]]] = {}
+        self.roles: dict[SecretIdPlace, Reading[Mapping[str, Any]]] = {}
 
 
-class Reader:
+class BaoReader:
     """Reads with the console's reading credential, and joins with the audit log."""
 
     def __init__(
@@ -321,7 +321,7 @@ class Reader:
             self.log.expect(record.request_id, self.ref(accessor))
         return record
 
-    async def secret_id_record(self, place: Place, accessor: str) -> Record:
+    async def secret_id_record(self, place: SecretIdPlace, accessor: str) -> Record:
         record = await self.client.secret_id(place.ns, place.mount, place.role, accessor)
         if self.log is not None:
             ref = TokenRef(self.name, APPROLE, place.id_of(accessor))
@@ -367,7 +367,7 @@ class Reader:
                 refused = Gap(ns or "root/", GapKind.REFUSED, "owners: entities", reading.source)
         return refused
 
-    async def fill_role(self, book: Book, place: Place) -> None:
+    async def fill_role(self, book: Book, place: SecretIdPlace) -> None:
         """Read a role into the book. Raises ``NotFound`` when there is none of that name."""
         if place in book.roles:
             return
@@ -386,7 +386,7 @@ class Reader:
             entity = book.entities.get((ns, id_), not_read())
         return mapping.service_token(ref, ns, record.data, entity, self.trace(ref))
 
-    def secret_id(self, place: Place, accessor: str, record: Record, book: Book) -> Token:
+    def secret_id(self, place: SecretIdPlace, accessor: str, record: Record, book: Book) -> Token:
         ref = TokenRef(self.name, APPROLE, place.id_of(accessor))
         role = book.roles.get(place, not_read())
         now = datetime.now(UTC)

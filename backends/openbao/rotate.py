@@ -32,8 +32,8 @@ from backends.model import Secret, Token, TokenRef
 from backends.openbao import mapping
 from backends.openbao.body import MARK, NEW_VALUE, marked, written
 from backends.openbao.client import Record, at, entity_path, role_path
-from backends.openbao.mapping import APPROLE, Place
-from backends.openbao.reader import Reader, concurrently
+from backends.openbao.mapping import APPROLE, SecretIdPlace
+from backends.openbao.reader import BaoReader, concurrently
 
 MOST_LOOKED_AT: Final = 100_000
 """Tokens of a namespace that are looked up at most to find one by its metadata."""
@@ -46,7 +46,7 @@ PREFIX: Final = "token-"
 """What the server puts before a display name of one's own."""
 
 
-async def secret_id(reader: Reader, token: Token, retire: Proposal) -> Proposal:
+async def secret_id(reader: BaoReader, token: Token, retire: Proposal) -> Proposal:
     """A second secret-id like the first, then the end of the first.
 
     Raises:
@@ -80,7 +80,7 @@ async def secret_id(reader: Reader, token: Token, retire: Proposal) -> Proposal:
     return _then(mint, retire, "destroy the new secret-id", ())
 
 
-async def service_token(reader: Reader, token: Token, retire: Proposal) -> Proposal:
+async def service_token(reader: BaoReader, token: Token, retire: Proposal) -> Proposal:
     """A token like the old one, then the end of the old; a card where only a login gives one.
 
     Raises:
@@ -174,7 +174,7 @@ def _like(old: Mapping[str, Any]) -> dict[str, str]:
     return arguments
 
 
-async def _alias(reader: Reader, ns: str, entity: str) -> str:
+async def _alias(reader: BaoReader, ns: str, entity: str) -> str:
     """The name by which a role of the token store gives a token its entity."""
     record = (await reader.client.get(ns, entity_path(entity))).data
     for alias in record.get("aliases") or ():
@@ -199,14 +199,14 @@ def _then(mint: Step, retire: Proposal, undo: str, hazards: tuple[Hazard, ...]) 
     )
 
 
-async def _may(reader: Reader, path: str, *rights: str) -> None:
+async def _may(reader: BaoReader, path: str, *rights: str) -> None:
     if reader.client.can_send and await reader.client.may(path, *rights, acting=True) is False:
         raise Unsupported(
             "the credential to act may not make a successor", mapping.policy(path, *rights)
         )
 
 
-def deliver(reader: Reader, step: Step, body: Any, outcome: Outcome) -> Outcome:
+def deliver(reader: BaoReader, step: Step, body: Any, outcome: Outcome) -> Outcome:
     """Hand over what the answer to a minting call holds, and with which ref."""
     name, secret, ref = "", "", None
     if isinstance(body, dict) and step.token.kind == APPROLE:
@@ -229,7 +229,7 @@ def deliver(reader: Reader, step: Step, body: Any, outcome: Outcome) -> Outcome:
 
 
 async def minted(
-    reader: Reader, step: Step, intent_id: str, since: datetime
+    reader: BaoReader, step: Step, intent_id: str, since: datetime
 ) -> tuple[TokenRef, ...]:
     """What has the intent's id in its metadata, made since then. Empty is certain.
 
@@ -264,7 +264,7 @@ async def minted(
 
 
 async def _secret_ids(
-    reader: Reader, place: Place, intent_id: str, since: datetime
+    reader: BaoReader, place: SecretIdPlace, intent_id: str, since: datetime
 ) -> tuple[TokenRef, ...]:
     path = role_path(place.mount, place.role, "secret-id")
     try:
@@ -296,7 +296,7 @@ def _certain(amiss: BackendError | None, found: Iterable[TokenRef]) -> tuple[Tok
 
 
 async def _all(
-    reader: Reader, accessors: list[str], look_up: Callable[[str], Awaitable[Record]]
+    reader: BaoReader, accessors: list[str], look_up: Callable[[str], Awaitable[Record]]
 ) -> tuple[list[tuple[str, dict[str, Any]]], BackendError | None]:
     """The records behind all accessors but those that ended meanwhile, and why some are missing.
 

@@ -21,7 +21,7 @@ from backends.model import Token, TokenState
 from backends.postgres import names
 from backends.postgres.consumers import Uses
 from backends.postgres.roles import state
-from backends.postgres.wire import Read, Reader, Row
+from backends.postgres.wire import PgSession, Read, Row
 
 BOOTSTRAP: Final = 10
 """The oid of the role that initdb made. PostgreSQL refuses to drop it."""
@@ -33,7 +33,7 @@ NEW_VALUE: Final = "'<new value>'"
 """What a plan shows in the place of the verifier that is sent."""
 
 
-class Target(NamedTuple):
+class Role(NamedTuple):
     """A role as a statement can name it."""
 
     oid: int
@@ -56,7 +56,7 @@ def quoted(name: str) -> str:
     return sql.Identifier(name).as_string(None)
 
 
-def statement(which: str, target: Target) -> Call:
+def statement(which: str, target: Role) -> Call:
     """The one statement of a step. ``Call.line`` is exactly what is sent."""
     if which == DISCONNECT:
         # By oid: sessions of a role that was dropped have no name any more.
@@ -74,12 +74,12 @@ def statement(which: str, target: Target) -> Call:
     return target.call("ALTER ROLE", attributes)
 
 
-def rotation(target: Target, verifier: str) -> str:
+def rotation(target: Role, verifier: str) -> str:
     """The statement of a rotation as it is sent, with the verifier in its place."""
     return target.call("ALTER ROLE", f"PASSWORD {sql.Literal(verifier).as_string(None)}").line
 
 
-async def touched(read: Read, which: str, target: Target) -> bool:
+async def touched(read: Read, which: str, target: Role) -> bool:
     """Whether the statement, in the transaction that is still open, went to this very role.
 
     A name may go to another role between the look and the change. The change holds what it
@@ -101,13 +101,13 @@ _DROPPED: Final = (
 )
 
 
-def allowed(target: Target) -> dict[str, Call]:
+def allowed(target: Role) -> dict[str, Call]:
     """Every call that may be made on a role: anything else is not ours and is not sent."""
     every = (CONTAIN, RESTORE, DROP, DISABLE, DISCONNECT, ROTATE)
     return {which: statement(which, target) for which in every}
 
 
-class Acting(NamedTuple):
+class RoleRights(NamedTuple):
     """What the acting role may do to the target, as the catalogs say."""
 
     name: str
@@ -120,7 +120,7 @@ class Acting(NamedTuple):
     """Superusers besides the target that can log in."""
 
 
-async def acting(reader: Reader, user: str, oid: int, version: int) -> Acting:
+async def acting(reader: PgSession, user: str, oid: int, version: int) -> RoleRights:
     """Ask what the role ``user`` may do to the one with ``oid``."""
     admin = "USAGE WITH ADMIN OPTION" if version >= 160000 else "USAGE"
     rows = await reader.rows(
@@ -138,16 +138,16 @@ async def acting(reader: Reader, user: str, oid: int, version: int) -> Acting:
         {"oid": oid},
     )
     row = rows[0] if rows else {"rolsuper": False, "administers": False, "signals": False}
-    return Acting(user, row["rolsuper"], row["administers"], row["signals"], count["others"])
+    return RoleRights(user, row["rolsuper"], row["administers"], row["signals"], count["others"])
 
 
-def propose(verb: Verb, token: Token, row: Row, found: Uses, who: Acting) -> Proposal:
+def propose(verb: Verb, token: Token, row: Row, found: Uses, who: RoleRights) -> Proposal:
     """The plan for a verb.
 
     Raises:
         Unsupported: the verb makes no sense here, with what a person can do instead.
     """
-    target = Target(row["oid"], row["raw"])
+    target = Role(row["oid"], row["raw"])
     hazards = _hazards(verb, row, found, who)
     if verb is Verb.ROTATE:
         hazards += _about_rotation(token)
@@ -210,7 +210,7 @@ def _disable(token: Token, call: Call, found: Uses, hazards: tuple[Hazard, ...])
     )
 
 
-def _contain(token: Token, target: Target, found: Uses, hazards: tuple[Hazard, ...]) -> Proposal:
+def _contain(token: Token, target: Role, found: Uses, hazards: tuple[Hazard, ...]) -> Proposal:
     step = Step(
         id=CONTAIN,
         verb=Verb.CONTAIN,
@@ -230,7 +230,7 @@ def _contain(token: Token, target: Target, found: Uses, hazards: tuple[Hazard, .
     )
 
 
-def _restore(token: Token, row: Row, target: Target, hazards: tuple[Hazard, ...]) -> Proposal:
+def _restore(token: Token, row: Row, target: Role, hazards: tuple[Hazard, ...]) -> Proposal:
     if row["until"] == 0.0:
         raise Unsupported(
             "the role was revoked: its password is destroyed",
@@ -333,7 +333,7 @@ def _left_open(found: Uses) -> tuple[str, ...]:
     return (f"{found.live} open session(s) go on: end them with disconnect.",)
 
 
-def _hazards(verb: Verb, row: Row, found: Uses, who: Acting) -> tuple[Hazard, ...]:
+def _hazards(verb: Verb, row: Row, found: Uses, who: RoleRights) -> tuple[Hazard, ...]:
     hazards: list[Hazard] = []
     ends = verb in (Verb.CONTAIN, Verb.REVOKE)
     if row["rolsuper"] and ends:
@@ -366,7 +366,7 @@ def _hazards(verb: Verb, row: Row, found: Uses, who: Acting) -> tuple[Hazard, ..
     return tuple(hazards)
 
 
-def _missing(verb: Verb, row: Row, who: Acting) -> str:
+def _missing(verb: Verb, row: Row, who: RoleRights) -> str:
     """Why PostgreSQL will refuse, empty where it should not."""
     if who.superuser:
         return ""

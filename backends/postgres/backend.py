@@ -99,7 +99,7 @@ class Postgres(Backend):
         self._log_file = Path(given["log_file"]).expanduser() if given["log_file"] else None
         if config.read is None:
             raise ConfigError(f"{config.name} has no password to read with", option="read")
-        self._reader = wire.Reader(self._address, self._user, config.read)
+        self._reader = wire.PgSession(self._address, self._user, config.read)
         self._names: dict[str, bytes] = {}
         """Names by oid as they were last seen: a dropped role's is needed to try its password."""
 
@@ -396,7 +396,7 @@ class Postgres(Backend):
         async def check(ready: wire.Ready) -> wire.Checked:
             oid = int(step.token.id) if step.token.id.isdigit() else 0
             rows = await ready.read(actions.NAMED, {"oid": oid})
-            target = actions.Target(oid, rows[0]["raw"] if rows else b"")
+            target = actions.Role(oid, rows[0]["raw"] if rows else b"")
             if not rows and step.verb in (Verb.ROTATE, Verb.RESTORE):
                 raise wire.Stop(OutcomeState.NOT_SENT, "the role is gone; nothing was sent")
             if not rows and step.verb is not Verb.DISCONNECT:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from backends.model import Consumer, Dependents, Gap, GapKind, Reading, known, not_permitted
 from backends.postgres import roles
-from backends.postgres.wire import Reader, Row
+from backends.postgres.wire import PgSession, Row
 
 MAX_NAMED: Final = 20
 """Objects of the connected database that are named one by one."""
@@ -85,7 +85,7 @@ class Uses(NamedTuple):
         ]
 
 
-async def uses(reader: Reader, oid: int, version: int) -> Uses:
+async def uses(reader: PgSession, oid: int, version: int) -> Uses:
     """Read everything that hangs on a role."""
     values: Mapping[str, object] = {"oid": oid}
     return Uses(

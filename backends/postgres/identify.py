@@ -11,7 +11,7 @@ from backends.errors import BackendError, Forbidden
 from backends.model import Secret
 from backends.postgres import scram
 from backends.postgres.roles import Powers
-from backends.postgres.wire import Reader
+from backends.postgres.wire import PgSession
 
 MAX_TRIED: Final = 2000
 """Verifiers that one identification computes, at some milliseconds each."""
@@ -44,7 +44,7 @@ def split(secret: Secret) -> Parts:
     return Parts(None, None, secret)
 
 
-async def oids(reader: Reader, rights: Powers, server: str, secret: Secret) -> Identified:
+async def oids(reader: PgSession, rights: Powers, server: str, secret: Secret) -> Identified:
     """The roles that a secret is the password of. ``server`` is the host that is read.
 
     Raises:
@@ -78,7 +78,7 @@ async def oids(reader: Reader, rights: Powers, server: str, secret: Secret) -> I
     return Identified(found, "its stored verifier was made from this password")
 
 
-async def _by_name(reader: Reader, role: str | None, server: str) -> Identified:
+async def _by_name(reader: PgSession, role: str | None, server: str) -> Identified:
     """The role that a URL for this very server names. ``server`` empty: for another one."""
     if role is None or not server:
         raise Forbidden(

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from backends.errors import BackendError
 from backends.logs import tail
-from backends.logs.postgres import Line, Sessions, from_json
+from backends.logs.postgres import ServerLine, Sessions, from_json
 from backends.model import Gap, GapKind
 from backends.postgres.roles import Login
 
@@ -37,7 +37,7 @@ MAX_STRETCHES: Final = 50
 """Stretches of unreadable lines that are told of one by one."""
 
 
-class Stretch(NamedTuple):
+class UnreadLines(NamedTuple):
     """Lines that cannot be understood, between two that can. None: there is none on that side."""
 
     since: datetime | None
@@ -53,13 +53,13 @@ class Stretch(NamedTuple):
 class LogTail(NamedTuple):
     """The end of a log."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[ServerLine, ...]
     """In the order of their times."""
     open: datetime | None
     """From when on there are log-ins of which it is not known yet whether they were let in."""
     begins: datetime | None
     """The time of the oldest line that was read. What was before it is not known."""
-    odd: tuple[Stretch, ...]
+    odd: tuple[UnreadLines, ...]
 
 
 def read(path: Path, now: datetime, since: datetime | None = None) -> LogTail:
@@ -110,7 +110,7 @@ def gaps(told: LogTail, scope: str, since: datetime, until: datetime | None) -> 
             yield Gap(scope, GapKind.FAILED, one.words, HINT, start, one.until)
 
 
-def unread(told: LogTail) -> Stretch | None:
+def unread(told: LogTail) -> UnreadLines | None:
     """The newest lines, if they cannot be understood."""
     return told.odd[-1] if told.odd and told.odd[-1].until is None else None
 
@@ -120,7 +120,7 @@ class _Taken:
 
     def __init__(self) -> None:
         self.sessions = Sessions()
-        self.lines: list[Line] = []
+        self.lines: list[ServerLine] = []
         self.odd = _Odd()
         self.begins: datetime | None = None
 
@@ -204,7 +204,7 @@ class _Odd:
     """Gathers lines that cannot be understood into stretches."""
 
     def __init__(self) -> None:
-        self.stretches: list[Stretch] = []
+        self.stretches: list[UnreadLines] = []
         self._last: datetime | None = None
         self._whats: dict[str, None] = {}
         self._count = 0
@@ -217,10 +217,10 @@ class _Odd:
         """A line of this time is understood; None at the end of the log."""
         if self._count:
             what = ", ".join(list(self._whats)[:3])
-            one = Stretch(self._last, at, self._count, what)
+            one = UnreadLines(self._last, at, self._count, what)
             if len(self.stretches) >= MAX_STRETCHES:
                 before = self.stretches.pop()
-                one = Stretch(before.since, at, before.lines + one.lines, what)
+                one = UnreadLines(before.since, at, before.lines + one.lines, what)
             self.stretches.append(one)
             self._whats.clear()
             self._count = 0

@@ -28,7 +28,7 @@ from backends.model import (
     not_tracked,
 )
 from backends.postgres import names
-from backends.postgres.wire import Reader, Row
+from backends.postgres.wire import PgSession, Row
 
 KIND: Final = "login-role"
 SCOPE: Final = "roles"
@@ -156,14 +156,14 @@ class Surroundings(NamedTuple):
     log_begins: datetime | None
 
 
-async def powers(reader: Reader) -> Powers:
+async def powers(reader: PgSession) -> Powers:
     """Ask what the reading credential may see."""
     (row,) = await reader.rows("the credential's rights", _POWERS)
     return Powers(row["version"], row["replica"], row["verifiers"], row["stats"])
 
 
 async def surroundings(
-    reader: Reader, logins: Mapping[bytes, Login] = {}, log_begins: datetime | None = None
+    reader: PgSession, logins: Mapping[bytes, Login] = {}, log_begins: datetime | None = None
 ) -> Surroundings:
     """Read everything that roles have in common.
 
@@ -185,14 +185,14 @@ async def surroundings(
     )
 
 
-async def page(reader: Reader, after: int, version: int) -> list[Mapping[str, Any]]:
+async def page(reader: PgSession, after: int, version: int) -> list[Mapping[str, Any]]:
     """The next roles that are tokens, in the order of their oids."""
     query = _COLUMNS + _LISTED.format(uses=uses(version))
     rows = await reader.rows("pg_roles", query, {"after": after, "page": PAGE})
     return list(rows)
 
 
-async def one(reader: Reader, oid: int) -> Mapping[str, Any] | None:
+async def one(reader: PgSession, oid: int) -> Mapping[str, Any] | None:
     """One role by its oid, whether it would be listed or not."""
     query = _COLUMNS + " WHERE r.oid = %(oid)s"
     rows = await reader.rows("pg_roles", query, {"oid": oid})

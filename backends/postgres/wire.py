@@ -78,7 +78,7 @@ class _Name(Loader):
         return names.shown(bytes(data))
 
 
-class _Text(Loader):
+class _TextLoader(Loader):
     """Text in the encoding of the database, which is asked only where it is not UTF-8."""
 
     def load(self, data: bytes | bytearray | memoryview) -> str:
@@ -135,7 +135,7 @@ async def connect(
         raise connect_error(error, user, address) from None
     connection.adapters.register_loader("name", _Name)
     for name in ("text", "varchar"):
-        connection.adapters.register_loader(name, _Text)
+        connection.adapters.register_loader(name, _TextLoader)
     return connection
 
 
@@ -232,7 +232,7 @@ def _cut(connection: Connection) -> None:
         raw.shutdown(socket.SHUT_RDWR)
 
 
-class Reader:
+class PgSession:
     """The reading session: opened when first needed, opened anew when it was lost."""
 
     def __init__(self, address: Address, user: str, password: Secret) -> None:

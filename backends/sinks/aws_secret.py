@@ -170,7 +170,7 @@ class AwsSecret(Sink):
         except NoIntent:
             raise
         except ClientError as error:
-            fault = faults.Fault(error)
+            fault = faults.AwsFault(error)
             return ended(faults.answered(fault), fault.reason, fault.line)
         except Exception as error:  # noqa: BLE001
             # Whatever it was, the runner needs an outcome to write down.
@@ -210,7 +210,7 @@ class AwsSecret(Sink):
         try:
             return await self._threaded(operation, ATTEMPTS, arguments)
         except ClientError as error:
-            if faults.Fault(error).code == "ResourceNotFoundException":
+            if faults.AwsFault(error).code == "ResourceNotFoundException":
                 raise NotFound(
                     f"{SERVICE} {operation}: there is no such secret, or no such version",
                     "Create the secret first: aws secretsmanager create-secret.",

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from backends import memory
 from backends.errors import BackendError
 from console import env, ownership
-from console.cli import output
 from console.cli.parser import parse
+from console.cli.shell import output
 from console.errors import ConsoleError, Exit
 from console.settings import paths
 

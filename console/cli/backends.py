@@ -16,11 +16,11 @@ from backends.contract import Backend, KindCapabilities, Readable, Support, Verb
 from backends.errors import BackendError, TimedOut
 from backends.words import count
 from console import contact, faults, settings
-from console.cli import output
+from console.cli.shell import output
 from console.contact import Contact
 from console.errors import Exit
 from console.inventory import export
-from console.inventory.search import BackendState, Inventory
+from console.inventory.search.inventory import BackendState, Inventory
 from console.response import escrow
 from console.settings import BackendTable, paths
 from console.text import age

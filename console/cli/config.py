@@ -12,11 +12,12 @@ from backends.origin import OURS
 from backends.sinks import registry as sinks
 from backends.words import count
 from console import settings
-from console.cli import output
 from console.cli.inventory import opened
+from console.cli.shell import output
 from console.errors import Exit, StoreError
-from console.response import escrow, places
-from console.response.places import Misfit
+from console.response import escrow
+from console.response.plan import destinations
+from console.response.plan.destinations import Misfit
 from console.settings import BackendTable, Paths, Problem, Settings, paths
 
 
@@ -55,14 +56,14 @@ def _fits(loaded: Settings, where: Paths) -> dict[str, Misfit | str]:
         # What is wrong with a sink itself is said by ``problems``.
         with contextlib.suppress(BackendError):
             sink = sinks.configure(name, table.table)
-            if not places.by_outside_words(sink):
+            if not destinations.by_outside_words(sink):
                 continue
             if not where.inventory.exists():
                 found[name] = "not known yet whether every token has a place: token-console sync"
                 continue
             try:
                 with opened(where) as inventory:
-                    if misfit := places.misfit(sink, inventory):
+                    if misfit := destinations.misfit(sink, inventory):
                         found[name] = misfit
             except StoreError as error:
                 found[name] = f"not known whether every token has a place: {error}"

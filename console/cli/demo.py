@@ -11,8 +11,8 @@ from pathlib import Path
 
 from backends.words import count
 from console import ownership, settings
-from console.cli import output
 from console.cli.screen import open_screen
+from console.cli.shell import output
 from console.errors import Exit, UsageError
 from console.settings import Paths, paths
 

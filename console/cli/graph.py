@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 
 from console import settings
-from console.cli import output
 from console.cli.inventory import one, opened
+from console.cli.shell import output
 from console.errors import Exit, UsageError
 from console.graph import export
 from console.graph import graph as graphs
@@ -20,7 +20,7 @@ from console.graph.model import TITLES, Evidence
 from console.graph.reach import by_side
 from console.graph.view import around
 from console.graph.xray import tree
-from console.inventory.search import Row
+from console.inventory.search.inventory import Row
 from console.settings import GraphSettings, Paths, paths
 from console.store import reading
 from console.text import age, safe
@@ -28,7 +28,7 @@ from console.text import age, safe
 
 def collected(where: Paths) -> None:
     """Bring the links up to date with the store and the teams' files."""
-    from console.graph.refresh import refresh
+    from console.graph.collect.refresh import refresh
     from console.store.database import open_for_writing
 
     told = settings.load(where.config).graph if where.config.exists() else GraphSettings()
@@ -153,7 +153,7 @@ def _ask(where: Paths, row: Row) -> None:
     from backends.errors import BackendError
     from backends.model import TokenRef
     from console.fleet import Fleet
-    from console.graph.collect import answered
+    from console.graph.collect.collect import answered
 
     loaded = settings.load(where.config)
     ref = TokenRef(row.backend, row.kind, row.id)
@@ -170,11 +170,11 @@ def _ask(where: Paths, row: Row) -> None:
 
 def fingerprint(chosen: argparse.Namespace) -> int:
     """Remember the keyed hash of a token's value; the value itself is not kept."""
-    from console.cli.response.place import secret_from_stdin
-    from console.graph.collect import learn
-    from console.journal import fingerprint as prints
+    from console.cli.response.access import secret_from_stdin
+    from console.graph.collect.collect import learn
     from console.journal import opening
     from console.journal.files import beside
+    from console.journal.read import fingerprint as prints
     from console.store.database import open_for_writing
 
     where = paths(chosen.home)

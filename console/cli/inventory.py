@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING
 
 from backends.words import count
 from console import settings
-from console.cli import output
+from console.cli.shell import output
 from console.cli.show import describe
 from console.errors import Exit, UsageError
-from console.inventory import export, query
-from console.inventory.naming import LIMIT, told_apart
-from console.inventory.search import COLUMNS, Detail, Inventory, Row, Sort
+from console.inventory import export
+from console.inventory.search import query
+from console.inventory.search.inventory import COLUMNS, Detail, Inventory, Row, Sort
+from console.inventory.search.resolve_name import LIMIT, told_apart
 from console.settings import Paths, paths
 from console.store import reading
 from console.text import age
 
 if TYPE_CHECKING:
     from backends.model import Token
-    from console.inventory.sync import SyncReport
-    from console.response.about import About
+    from console.inventory.sync.sync import SyncReport
+    from console.response.state.token_life import About
 
 PAGE = 1000
 HISTORY = 1000
@@ -225,7 +226,7 @@ def show(chosen: argparse.Namespace) -> int:
 def _about(detail: Detail, where: Paths, inventory: Inventory) -> About:
     """What the journal tells of a token. Loaded here: most commands read no journal."""
     from console.journal import opening
-    from console.response.about import about
+    from console.response.state.token_life import about
 
     def token(handle: str) -> Token | None:
         found = inventory.detail(handle)

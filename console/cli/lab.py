@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from console.cli import output
+from console.cli.shell import output
 from console.errors import Exit
 from console.settings import paths
 

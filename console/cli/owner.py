@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from console.cli import output
 from console.cli.graph import looking, wanted
 from console.cli.inventory import one, opened
+from console.cli.shell import output
 from console.errors import Exit, UsageError
 from console.graph import export, owners
 from console.graph import graph as graphs
@@ -53,7 +53,7 @@ def orphans(chosen: argparse.Namespace) -> int:
 
 def assign(chosen: argparse.Namespace) -> int:
     """Make somebody answer for a token, on the record."""
-    from console.graph.owning import assign as assigned
+    from console.graph.collect.assign import assign as assigned
     from console.journal import opening
     from console.store.database import open_for_writing
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from console import __version__
-from console.cli import graph_options, timeline_options
-from console.cli.arguments import ordered
-from console.cli.journal import options as journal_options
-from console.cli.response import options as response_options
-from console.cli.words import ID
+from console.cli.options import graph, timeline
+from console.cli.options import journal as journal_options
+from console.cli.options import response as response_options
+from console.cli.shell.arguments import ordered
+from console.cli.shell.words import ID
 
 QUERY_HELP = """\
 words are looked for in name, id, owner, principal, backend, kind, scope and grants (in a
@@ -130,15 +130,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "what", choices=["check", "path"], help="check: name what is wrong, and where"
     )
 
-    timeline_options.add(make, commands, _positive)
+    timeline.add(make, commands, _positive)
     response_options.add(make, commands, _positive)
-    graph_options.add(make, commands, _positive)
+    graph.add(make, commands, _positive)
 
     journal = command(
         "journal",
         "read, check, prove and export the record of every action",
         "token-console journal verify",
-        "journal.reading:list_",
+        "journal.list:list_",
     )
     below = journal.add_subparsers(
         title="commands", metavar="COMMAND", required=True, parser_class=_Parser

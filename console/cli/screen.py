@@ -36,6 +36,6 @@ def open_screen(where: settings.Paths, loaded: settings.Settings, *, act: bool, 
         )
     where.make()
     reading.bring_up_to_date(where.inventory)
-    from console.tui.app import run as run_app
+    from console.tui.shell.entry import run as run_app
 
     return run_app(where, loaded, act=act, demo=demo) or Exit.OK

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from backends.model import How, Reading, Token
 from console.inventory.export import WORDS
-from console.inventory.search import Change, Detail, Event
+from console.inventory.search.inventory import Change, Detail, Event
 from console.text import age, since, stamp
 
 if TYPE_CHECKING:
-    from console.response.about import About
+    from console.response.state.token_life import About
 
 NEVER_WORDS = {"OWNER": "none", "EXPIRES": "never expires", "PARENT": "none", "BOUND": "bearer"}
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from backends.words import count
 from console import settings
-from console.cli import output
 from console.cli.inventory import one, opened
+from console.cli.shell import output
 from console.errors import ConsoleError, Exit, UsageError
 from console.inventory import export
 from console.settings import Paths, paths
@@ -23,13 +23,13 @@ from console.text import cell
 from console.timeline import events, plain
 from console.timeline.axis import Window
 from console.timeline.coverage import moment
-from console.timeline.events import Event
+from console.timeline.events import ShownEvent
 from console.timeline.since import Since, since
 from console.timeline.view import Timeline
 from console.timeline.when import moment_of, seconds_of
 
 if TYPE_CHECKING:
-    from console.timeline.ingest import IngestReport
+    from console.audit.ingest import IngestReport
 
 PAGE = 1000
 
@@ -144,7 +144,7 @@ def _journal(where: Paths) -> Iterator[Any]:
         yield view
 
 
-def _each(timeline: Timeline, window: Window) -> Iterator[Event]:
+def _each(timeline: Timeline, window: Window) -> Iterator[ShownEvent]:
     for skip in itertools.count(0, PAGE):
         page = events.within(timeline, window.start, window.end, limit=PAGE, skip=skip)
         yield from page
@@ -154,7 +154,7 @@ def _each(timeline: Timeline, window: Window) -> Iterator[Event]:
 
 def _csv(timeline: Timeline, window: Window) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["at", *Event._fields[2:]])
+    writer.writerow(["at", *ShownEvent._fields[2:]])
     for event in _each(timeline, window):
         rest = ["" if value is None else str(value) for value in event[2:]]
         writer.writerow([moment(event.at), *map(cell, rest)])

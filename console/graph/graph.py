@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from console.graph import model
-from console.graph.model import Evidence, Node, Source
+from console.graph.model import Evidence, LinkSource, Node
 from console.graph.reach import Reach, closure
 
 
@@ -131,10 +131,10 @@ def evidence(connection: sqlite3.Connection, a: int, b: int) -> list[Evidence]:
     ]
 
 
-def sources(connection: sqlite3.Connection) -> list[Source]:
+def sources(connection: sqlite3.Connection) -> list[LinkSource]:
     """What links were read from, the troubled first."""
     return [
-        Source(*row)
+        LinkSource(*row)
         for row in connection.execute(
             "SELECT name, kind, at, found, problem, hint FROM link_source"
             " ORDER BY problem = '', kind, name"

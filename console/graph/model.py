@@ -63,7 +63,7 @@ class Evidence(NamedTuple):
     detail: str = ""
 
 
-class Source(NamedTuple):
+class LinkSource(NamedTuple):
     """Something that links were read from. ``problem`` is empty where all went well."""
 
     name: str

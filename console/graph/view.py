@@ -19,7 +19,7 @@ SWEEPS: Final = 4
 """Turns of the ordering; more of them gained nothing that can be seen."""
 
 
-class Row(NamedTuple):
+class GraphRow(NamedTuple):
     """One row of a column: a node, or several of one kind and place. Names are hostile."""
 
     side: str
@@ -29,10 +29,10 @@ class Row(NamedTuple):
     folded: bool = False
 
 
-class Shown(NamedTuple):
+class ShownRow(NamedTuple):
     """A row in a frame."""
 
-    row: Row
+    row: GraphRow
     related: bool
     """Whether the cursor's row reaches it, or is reached from it."""
     among: Count
@@ -50,14 +50,14 @@ class Shown(NamedTuple):
         return label, count
 
 
-class Frame(NamedTuple):
+class GraphFrame(NamedTuple):
     """All columns as they stand for one cursor, and the edges as (column, row) pairs."""
 
-    columns: dict[str, list[Shown]]
+    columns: dict[str, list[ShownRow]]
     edges: list[tuple[tuple[str, int], tuple[str, int]]]
 
 
-class View:
+class GraphRows:
     """The rows of some part of a graph. Keeps the closures of the last cursor."""
 
     def __init__(
@@ -83,7 +83,7 @@ class View:
             for num in row.members
         }
 
-    def _rows(self, side: str, nums: list[int], fold_over: int) -> list[Row]:
+    def _rows(self, side: str, nums: list[int], fold_over: int) -> list[GraphRow]:
         nodes = self.graph.nodes
         ordered = sorted(nums, key=lambda num: (nodes[num].name.casefold(), num))
         if len(ordered) <= fold_over:
@@ -91,23 +91,23 @@ class View:
         groups: dict[str, list[int]] = {}
         for num in ordered:
             groups.setdefault(_alike(nodes[num].kind, nodes[num].place), []).append(num)
-        rows: list[Row] = []
+        rows: list[GraphRow] = []
         for label, members in groups.items():
             if len(members) == 1 or (side, label) in self.opened:
                 rows += [self._single(num) for num in members]
             else:
-                rows.append(Row(side, label, nodes[members[0]].kind, tuple(members), True))
+                rows.append(GraphRow(side, label, nodes[members[0]].kind, tuple(members), True))
         return rows
 
-    def _single(self, num: int) -> Row:
+    def _single(self, num: int) -> GraphRow:
         node = self.graph.nodes[num]
-        return Row(node.side, node.name or node.key, node.kind, (num,))
+        return GraphRow(node.side, node.name or node.key, node.kind, (num,))
 
     def find(self, num: int) -> tuple[str, int] | None:
         """The column and row that a node stands in."""
         return self._row_of.get(num)
 
-    def focus(self, side: str, place: int) -> Frame:
+    def focus(self, side: str, place: int) -> GraphFrame:
         """The frame for a cursor: its relatives first in the other columns, only its edges.
 
         The cursor's own column keeps its order, or up and down would jump.
@@ -117,10 +117,10 @@ class View:
         up = closure(mine.members, self.graph.before)
         leak = closure(mine.members, self.graph.spread)
         around = down.nodes | up.nodes | set(mine.members)
-        columns: dict[str, list[Shown]] = {}
+        columns: dict[str, list[ShownRow]] = {}
         for name, rows in self.rows.items():
             shown = [
-                Shown(
+                ShownRow(
                     row,
                     (among := _count(row.members, around)).k > 0,
                     among,
@@ -144,9 +144,9 @@ class View:
             for at, one in enumerate(shown)
             if (name, at) != here and not beside.isdisjoint(one.row.members)
         ]
-        return Frame(columns, edges)
+        return GraphFrame(columns, edges)
 
-    def all_edges(self) -> Frame:
+    def all_edges(self) -> GraphFrame:
         """The frame with every edge between its rows, ordered for few crossings."""
         order = {side: list(range(len(rows))) for side, rows in self.rows.items()}
         pairs = {
@@ -164,14 +164,14 @@ class View:
         at = {(side, row): spot for side, rows in order.items() for spot, row in enumerate(rows)}
         columns = {
             side: [
-                Shown(row := self.rows[side][number], True, full := Count(n := len(row.members), n),
+                ShownRow(row := self.rows[side][number], True, full := Count(n := len(row.members), n),
                       full)
                 for number in numbers
             ]
             for side, numbers in order.items()
         }  # fmt: skip
         edges = sorted(((a[0], at[a]), (b[0], at[b])) for a, b in pairs)
-        return Frame(columns, edges)
+        return GraphFrame(columns, edges)
 
 
 def around(graph: Graph, num: int) -> set[int]:

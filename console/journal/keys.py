@@ -13,7 +13,7 @@ from pathlib import Path
 
 from console.errors import JournalError
 from console.journal import files
-from console.journal.tlog.note import Ed25519Signer, NoteError, Verifier, parse
+from console.tlog.note import Ed25519Signer, NoteError, Verifier, parse
 
 _NAME = "origin: "
 

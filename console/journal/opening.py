@@ -8,8 +8,8 @@ from typing import Any
 from backends import credentials
 from backends.errors import ConfigError
 from console.errors import SettingsError
-from console.journal.log import Journal
-from console.journal.read import JournalView
+from console.journal.read.view import JournalView
+from console.journal.write.journal import Journal
 from console.settings import Paths, load
 
 
@@ -23,7 +23,7 @@ def journal(paths: Paths) -> Journal:
     url = _url(paths)
     if url is None:
         return Journal(paths.journal)
-    from console.journal.postgres import PostgresStore
+    from console.journal.store.postgres import PostgresStore
 
     return Journal(PostgresStore(_secret(url, paths)), base=base(paths))
 
@@ -33,7 +33,7 @@ def view(paths: Paths) -> JournalView:
     url = _url(paths)
     if url is None:
         return JournalView(paths.journal)
-    from console.journal.postgres import PostgresStore
+    from console.journal.store.postgres import PostgresStore
 
     return JournalView(PostgresStore(_secret(url, paths)))
 

@@ -31,11 +31,11 @@ from cryptography.hazmat.primitives.serialization import (
 from backends.model import Secret
 from console.errors import ConsoleError
 from console.journal import files
-from console.journal.entry import ID
-from console.journal.ssh import keys
-from console.journal.ssh.agent import SshAgent
-from console.journal.ssh.errors import AgentError, KeyUnusable
+from console.journal.format.entry import ID
 from console.settings import Paths
+from console.sshsig import keys
+from console.sshsig.agent import SshAgent
+from console.sshsig.errors import AgentError, KeyUnusable
 from console.text import safe
 
 if TYPE_CHECKING:

@@ -6,27 +6,29 @@ import time
 from typing import NamedTuple
 
 from console.errors import ConsoleError
-from console.journal.describe import Entry
-from console.journal.log import Journal
-from console.response import control, escrow, report, verdict
-from console.response.board import Board
-from console.response.folding import fold
-from console.response.plan import Plan
-from console.response.verdict import What
+from console.journal.format.sentence import Entry
+from console.journal.write.journal import Journal
+from console.response import escrow
+from console.response.plan.model import Plan
+from console.response.run import decisions
+from console.response.state import old_value, report
+from console.response.state.load import fold
+from console.response.state.old_value import What
+from console.response.state.run import Board
 from console.settings import Paths
 
 MOST_TOLD = 20
 """Tokens that are named when a run is closed although not all is proved of them."""
 
 
-class Closed(NamedTuple):
+class ClosedRun(NamedTuple):
     """A run that was closed: the journal's entry, and what else has to be said of it (raw)."""
 
     entry: Entry
     also: tuple[str, ...]
 
 
-def close(plan: Plan, paths: Paths, journal: Journal, reason: str) -> Closed:
+def close(plan: Plan, paths: Paths, journal: Journal, reason: str) -> ClosedRun:
     """Declare a run done, and delete the sealed copies of what it delivered.
 
     What is not proved of an old value by then is said, and so is a sealed copy that could
@@ -39,8 +41,8 @@ def close(plan: Plan, paths: Paths, journal: Journal, reason: str) -> Closed:
     """
     board = fold(plan, paths, journal)
     now = time.time()
-    entry = control.close(plan, journal, reason, board=board)
-    return Closed(entry, (*_discard(board, paths), *_unproved(board, now)))
+    entry = decisions.close(plan, journal, reason, board=board)
+    return ClosedRun(entry, (*_discard(board, paths), *_unproved(board, now)))
 
 
 def _discard(board: Board, paths: Paths) -> tuple[str, ...]:
@@ -58,7 +60,7 @@ def _discard(board: Board, paths: Paths) -> tuple[str, ...]:
 
 
 def _unproved(board: Board, now: float) -> tuple[str, ...]:
-    rows = [(row, verdict.of(row, now)) for row in board.rows.values()]
+    rows = [(row, old_value.of(row, now)) for row in board.rows.values()]
     open_ = [(row, each) for row, each in rows if each.what is not What.REFUSED]
     told = [
         f"not proved: {report.name(row.item)}: {each.line}"

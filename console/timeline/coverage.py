@@ -13,7 +13,7 @@ from backends.model import Covers, decode
 from console.text import age, stamp
 
 
-class Hole(NamedTuple):
+class UncoveredStretch(NamedTuple):
     """A stretch of time that a log does not tell of. None is without end."""
 
     since: int | None
@@ -33,7 +33,7 @@ WORDS = {
 """Why the silence of a log shows nothing."""
 
 
-class Log(NamedTuple):
+class LogCoverage(NamedTuple):
     """One log of a backend: its own, or a source of the configuration."""
 
     name: str
@@ -41,7 +41,7 @@ class Log(NamedTuple):
     type: str
     since: int | None
     until: int | None
-    holes: tuple[Hole, ...]
+    holes: tuple[UncoveredStretch, ...]
     notes: tuple[str, ...]
     """About its clock, and what went wrong with it."""
     skew: int = 0
@@ -54,30 +54,36 @@ class Log(NamedTuple):
     def read(self) -> bool:
         return self.since is not None and self.until is not None
 
-    def missing(self, start: int, end: int) -> list[Hole]:
+    def missing(self, start: int, end: int) -> list[UncoveredStretch]:
         """What of a stretch of time this log does not cover."""
         if self.since is None or self.until is None:
-            return [Hole(start, end, "unread", "nothing was read of it yet", self.name)]
+            return [UncoveredStretch(start, end, "unread", "nothing was read of it yet", self.name)]
         if self.nameless:
             what = "what it calls the token is not known, so no use in it can be found"
             if self.nameless > 1:
                 what = f"what it calls {self.nameless} of the tokens is not known"
-            return [Hole(start, end, "nameless", what, self.name)]
+            return [UncoveredStretch(start, end, "nameless", what, self.name)]
         found = [hole for hole in self.holes if touches(hole, start, end)]
         if start < self.since:
-            found.append(Hole(start, min(self.since, end), "unread", "before it begins", self.name))
+            found.append(
+                UncoveredStretch(
+                    start, min(self.since, end), "unread", "before it begins", self.name
+                )
+            )
         if end > self.until:
-            found.append(Hole(max(self.until, start), end, "unread", "not read yet", self.name))
+            found.append(
+                UncoveredStretch(max(self.until, start), end, "unread", "not read yet", self.name)
+            )
         return sorted(found, key=lambda hole: hole.since or 0)
 
 
 class Coverage(NamedTuple):
     """The logs of some backends together."""
 
-    logs: tuple[Log, ...]
+    logs: tuple[LogCoverage, ...]
 
     @property
-    def telling(self) -> tuple[Log, ...]:
+    def telling(self) -> tuple[LogCoverage, ...]:
         """The logs whose silence means something: every use is in them."""
         return tuple(log for log in self.logs if log.covers.all_uses)
 
@@ -93,13 +99,18 @@ class Coverage(NamedTuple):
         known = [log.until for log in self.telling]
         return None if None in known else min(filter(None, known), default=None)
 
-    def holes(self, start: int, end: int) -> list[Hole]:
+    def holes(self, start: int, end: int) -> list[UncoveredStretch]:
         """All that the logs which have every use do not tell of. Without one, that is all."""
         if not self.logs:
-            return [Hole(start, end, "unread", "no log is read that would show its use", "")]
+            return [
+                UncoveredStretch(start, end, "unread", "no log is read that would show its use", "")
+            ]
         telling = self.telling
         if not telling:
-            return [Hole(start, end, "partial", WORDS[log.covers], log.name) for log in self.logs]
+            return [
+                UncoveredStretch(start, end, "partial", WORDS[log.covers], log.name)
+                for log in self.logs
+            ]
         return [hole for log in telling for hole in log.missing(start, end)]
 
     @property
@@ -131,12 +142,12 @@ def coverage(
             (some,),
         ).fetchall()
     )
-    holes: dict[str, list[Hole]] = {}
+    holes: dict[str, list[UncoveredStretch]] = {}
     for source, since, until, kind, what in connection.execute(
         "SELECT source, since, until, kind, what FROM log_hole ORDER BY since"
     ):
-        holes.setdefault(source, []).append(Hole(since, until, kind, what, source))
-    logs: list[Log] = []
+        holes.setdefault(source, []).append(UncoveredStretch(since, until, kind, what, source))
+    logs: list[LogCoverage] = []
     for name, type_, since, until, skew, said in connection.execute(
         "SELECT name, type, events_since, events_until, skew_ms, capabilities FROM backend"
         " ORDER BY name"
@@ -145,7 +156,9 @@ def coverage(
             ms = skew or 0
             found = tuple(holes.get(name, ()))
             covers = _declared(said, kinds.get(name, set()))
-            log = Log(name, name, type_, since, until, found, _clock(ms), ms // 1000, covers)
+            log = LogCoverage(
+                name, name, type_, since, until, found, _clock(ms), ms // 1000, covers
+            )
             logs.append(log)
     for name, backend, type_, since, until, ahead, back, error, covers, named in connection.execute(
         "SELECT name, backend, type, covers_since, covers_until, ahead_ms, back_ms, error, covers,"
@@ -161,7 +174,7 @@ def coverage(
         found = tuple(holes.get(name, ()))
         unknown = nameless.get(backend, 0) if named else 0
         logs.append(
-            Log(name, backend, type_, since, until, found, notes, ahead // 1000,
+            LogCoverage(name, backend, type_, since, until, found, notes, ahead // 1000,
                 # One that could not even be opened was not asked what it covers.
                 Covers(covers or Covers.BOTH), unknown)
         )  # fmt: skip
@@ -186,12 +199,12 @@ def _clock(ms: int) -> tuple[str, ...]:
     return (f"its clock is {'ahead of' if ms > 0 else 'behind'} ours by {abs(ms) // 1000} s",)
 
 
-def touches(hole: Hole, start: int, end: int) -> bool:
+def touches(hole: UncoveredStretch, start: int, end: int) -> bool:
     """Whether a hole has something of a stretch of time in it."""
     return (hole.since is None or hole.since < end) and (hole.until is None or hole.until >= start)
 
 
-def words(hole: Hole) -> str:
+def words(hole: UncoveredStretch) -> str:
     """A hole in words: when, and why."""
     since = "the beginning" if hole.since is None else moment(hole.since)
     until = "now" if hole.until is None else moment(hole.until)

@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from backends.model import EventClass
-from console.journal.scan import withhold
+from console.journal.format.scan import withhold
 from console.timeline.view import BY, Timeline
 
 COLUMNS = (
@@ -23,7 +23,7 @@ CLASSES: dict[str, str] = {
 }
 
 
-class Event(NamedTuple):
+class ShownEvent(NamedTuple):
     """One event. All text is as the log had it, but for what looks like a secret."""
 
     key: int
@@ -52,7 +52,7 @@ def within(
     lane: str | None = None,
     limit: int = 200,
     skip: int = 0,
-) -> list[Event]:
+) -> list[ShownEvent]:
     """The events from ``start`` to before ``end``, oldest first; of one lane if it is named."""
     subject = timeline.subject
     if subject.tokens:
@@ -74,7 +74,7 @@ def within(
     return [_event(timeline, row) for row in rows]
 
 
-def one(timeline: Timeline, key: int) -> Event | None:
+def one(timeline: Timeline, key: int) -> ShownEvent | None:
     """One event; None when it was dropped in the meantime."""
     row = timeline.connection.execute(
         f"SELECT {COLUMNS} FROM event WHERE key = ?",  # noqa: S608 - constants only.
@@ -83,7 +83,7 @@ def one(timeline: Timeline, key: int) -> Event | None:
     return None if row is None else _event(timeline, row)
 
 
-def facts(timeline: Timeline, event: Event) -> list[tuple[str, str]]:
+def facts(timeline: Timeline, event: ShownEvent) -> list[tuple[str, str]]:
     """An event whole, line by line: what stands in it, and under which seal it is."""
     sealed = timeline.connection.execute(
         "SELECT seal FROM sealed WHERE key = ?", (event.key,)
@@ -121,8 +121,8 @@ def _agent(text: str) -> str:
     return shown + withhold(text[place:])
 
 
-def _event(timeline: Timeline, row: tuple[Any, ...]) -> Event:
-    event = Event(*row)
+def _event(timeline: Timeline, row: tuple[Any, ...]) -> ShownEvent:
+    event = ShownEvent(*row)
     late = timeline.ended is not None and event.at > timeline.ended
     return event._replace(
         # What a client can put a secret into: a path, a program's name, an error's own words.

@@ -56,7 +56,7 @@ class Series:
         return self.times[-1] if self.times else None
 
 
-class Lane(NamedTuple):
+class TimelineLane(NamedTuple):
     """One row: all that one token, actor, address or action did."""
 
     key: str
@@ -78,7 +78,7 @@ class LaneFrame(NamedTuple):
     total: int
 
 
-def framed(lane: Lane, edges: Sequence[int]) -> LaneFrame:
+def framed(lane: TimelineLane, edges: Sequence[int]) -> LaneFrame:
     """A lane, binned."""
     counts = lane.all.counts(edges)
     return LaneFrame(
@@ -95,14 +95,14 @@ class Collector:
     """Sorts events into lanes as they are read, in the order of their times."""
 
     def __init__(self, revoked: int | None) -> None:
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, TimelineLane] = {}
         self._revoked = revoked
-        self.whole = Lane("", Series(), Series(), Series())
+        self.whole = TimelineLane("", Series(), Series(), Series())
 
     def put(self, key: str, at: int, outcome: str) -> None:
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(key, Series(), Series(), Series())
+            lane = self._lanes[key] = TimelineLane(key, Series(), Series(), Series())
         denied = outcome == "denied"
         after = outcome == "ok" and self._revoked is not None and at > self._revoked
         for one in (lane, self.whole):
@@ -112,7 +112,7 @@ class Collector:
             elif after:
                 one.after.add(at)
 
-    def lanes(self, most: int = MOST) -> list[Lane]:
+    def lanes(self, most: int = MOST) -> list[TimelineLane]:
         """The lanes, the busiest first, the rest of them as one."""
         ranked = sorted(self._lanes.values(), key=lambda lane: (-len(lane.all), lane.key))
         if len(ranked) <= most:
@@ -122,7 +122,7 @@ class Collector:
         whole = _together(lane.all for lane in rest)
         denied = _together(lane.denied for lane in rest)
         after = _together(lane.after for lane in rest)
-        return [*ranked[: most - 1], Lane(name, whole, denied, after)]
+        return [*ranked[: most - 1], TimelineLane(name, whole, denied, after)]
 
 
 def _together(some: Iterable[Series]) -> Series:

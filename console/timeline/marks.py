@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from backends.model import Effect, EventClass
-from console.journal.read import JournalView
+from console.journal.read.view import JournalView
 from console.store.classes import ABOUT, SLOT
 
 SIGNS = {

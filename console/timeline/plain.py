@@ -10,7 +10,7 @@ from console.text import ascii_only, safe
 from console.timeline.axis import Window
 from console.timeline.coverage import moment, words
 from console.timeline.lanes import OTHERS
-from console.timeline.view import Frame, Timeline
+from console.timeline.view import Timeline, TimelineFrame
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 PLAIN = " .:-=+*#@"
@@ -65,7 +65,7 @@ def level(count: int, peak: int, steps: int) -> int:
     return max(1, round(math.log1p(count) / math.log1p(peak) * steps))
 
 
-def _bar(counts: list[int], frame: Frame, shades: str, gap: str) -> str:
+def _bar(counts: list[int], frame: TimelineFrame, shades: str, gap: str) -> str:
     peak = max(counts, default=0)
     return "".join(
         shades[level(count, peak, 8)] if count or not frame.unseen[index] else gap
@@ -73,7 +73,7 @@ def _bar(counts: list[int], frame: Frame, shades: str, gap: str) -> str:
     )
 
 
-def _tower(frame: Frame, shades: str, gap: str) -> list[str]:
+def _tower(frame: TimelineFrame, shades: str, gap: str) -> list[str]:
     heights = [level(count, frame.whole.peak, 8 * ROWS) for count in frame.whole.counts]
     return [
         "".join(
@@ -84,11 +84,11 @@ def _tower(frame: Frame, shades: str, gap: str) -> list[str]:
     ]
 
 
-def _lane(label: str, counts: list[int], frame: Frame, shades: str, gap: str) -> str:
+def _lane(label: str, counts: list[int], frame: TimelineFrame, shades: str, gap: str) -> str:
     return f"{label:<{LABEL}} {_bar(counts, frame, shades, gap)}".rstrip()
 
 
-def _axis(frame: Frame) -> str:
+def _axis(frame: TimelineFrame) -> str:
     cells = [" "] * frame.bins
     day = frame.window.span > 2 * 86_400
     for at in frame.window.ticks(max(1, frame.bins // 12)):
@@ -109,7 +109,7 @@ def _tick(at: int, *, day: bool) -> str:
         return "|"
 
 
-def _marked(frame: Frame, clean: Clean) -> Iterator[str]:
+def _marked(frame: TimelineFrame, clean: Clean) -> Iterator[str]:
     """The markers: their signs on a line, then what each means."""
     if not frame.marks:
         return
@@ -125,7 +125,7 @@ def _marked(frame: Frame, clean: Clean) -> Iterator[str]:
         yield f"  and {len(frame.marks) - len(shown)} markers before these"
 
 
-def _unknown(timeline: Timeline, frame: Frame, clean: Clean, gap: str) -> Iterator[str]:
+def _unknown(timeline: Timeline, frame: TimelineFrame, clean: Clean, gap: str) -> Iterator[str]:
     holes = timeline.holes(frame.window)
     if holes:
         yield f"not known ({gap}):"

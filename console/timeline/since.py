@@ -8,7 +8,7 @@ from typing import NamedTuple
 from console.store.classes import OTHER, SHOWN, SLOT, USE
 from console.text import age
 from console.timeline.axis import Window
-from console.timeline.coverage import WORDS, Hole, moment, words
+from console.timeline.coverage import WORDS, UncoveredStretch, moment, words
 from console.timeline.view import Timeline
 
 FEW = 8
@@ -32,7 +32,7 @@ class Since(NamedTuple):
     """Addresses that never used it before the leak, as far as single events are kept."""
     sure: bool
     """Whether the logs cover all of the time from the leak to where they were read, just now."""
-    holes: tuple[Hole, ...]
+    holes: tuple[UncoveredStretch, ...]
     told: bool = False
     """Whether the issuer's own record has a use after the leak, or one that may lie after it."""
 
@@ -95,7 +95,7 @@ def since(timeline: Timeline, leak: int) -> Since:
     )
 
 
-def _matters(hole: Hole, leak: int, now: int) -> bool:
+def _matters(hole: UncoveredStretch, leak: int, now: int) -> bool:
     """Whether a hole is more than the delay between two readings of a log."""
     begun = leak if hole.since is None else max(hole.since, leak)
     return hole.kind != "unread" or hole.until != now or now - begun > FRESH
@@ -233,7 +233,12 @@ def _unclear(times: int) -> str:
 
 
 def _facts(
-    timeline: Timeline, leak: int, seen: _Seen, holes: tuple[Hole, ...], *, dropped: bool
+    timeline: Timeline,
+    leak: int,
+    seen: _Seen,
+    holes: tuple[UncoveredStretch, ...],
+    *,
+    dropped: bool,
 ) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     strangers = seen.strangers

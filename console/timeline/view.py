@@ -16,13 +16,13 @@ from typing import NamedTuple, Self
 
 from backends.words import count
 from console.errors import UsageError
-from console.journal.read import JournalView
+from console.journal.read.view import JournalView
 from console.store import reading
 from console.store.classes import EVERYTHING, OTHER, SHOWN, SLOT
 from console.timeline.axis import Window
-from console.timeline.coverage import Coverage, Hole, coverage, touches
+from console.timeline.coverage import Coverage, UncoveredStretch, coverage, touches
 from console.timeline.issuer import LastUse, last_use
-from console.timeline.lanes import Collector, Lane, LaneFrame, Series, framed
+from console.timeline.lanes import Collector, LaneFrame, Series, TimelineLane, framed
 from console.timeline.marks import Mark, marks, revoked_at
 
 BY = {"token": "handle", "actor": "actor", "address": "source", "action": "action"}
@@ -51,7 +51,7 @@ class Subject(NamedTuple):
         return list(dict.fromkeys([*self.tokens, *self.aliases]))
 
 
-class Frame(NamedTuple):
+class TimelineFrame(NamedTuple):
     """Everything that one drawing needs. Bins are numbered from 0."""
 
     window: Window
@@ -85,8 +85,8 @@ class Timeline:
         self.leak = leak
         self.now = int(clock())
         self.by = "token"
-        self.lanes: list[Lane] = []
-        self.exact: Lane | None = None
+        self.lanes: list[TimelineLane] = []
+        self.exact: TimelineLane | None = None
         """The single events that were loaded, all of them together."""
         self.loaded: Window | None = None
         try:
@@ -147,7 +147,7 @@ class Timeline:
         some = json.dumps(list(self.subject.backends))
         return "backend IN (SELECT value FROM json_each(?))", (some,)
 
-    def _counted(self) -> Lane:
+    def _counted(self) -> TimelineLane:
         handles = self.subject.handles if self.subject.tokens else [EVERYTHING]
         rows = self.connection.execute(
             "SELECT slot * ?, sum(uses), sum(uses * (outcome = 'denied')) FROM rollup"  # noqa: S608
@@ -159,21 +159,21 @@ class Timeline:
         times = [row[0] for row in rows]
         everything = Series(times, [row[1] for row in rows])
         denied = Series(times, [row[2] for row in rows])
-        return Lane(EVERYTHING, everything, denied, Series())
+        return TimelineLane(EVERYTHING, everything, denied, Series())
 
-    def _unclear(self) -> list[Hole]:
+    def _unclear(self) -> list[UncoveredStretch]:
         """The times at which there are entries about the tokens of which nobody told what they
         are. There may have been uses, so they are no silence."""
         if not self.subject.tokens:
             return []
-        found: list[Hole] = []
+        found: list[UncoveredStretch] = []
         for slot, times in self.connection.execute(
             "SELECT slot, sum(uses) FROM rollup WHERE class = ?"
             " AND handle IN (SELECT value FROM json_each(?)) GROUP BY slot ORDER BY slot",
             (OTHER, json.dumps(self.subject.handles)),
         ):
             what = f"{count(times, 'entry', 'entries')} whose class no log tells"
-            hole = Hole(slot * SLOT, slot * SLOT + SLOT, "unclear", what, "")
+            hole = UncoveredStretch(slot * SLOT, slot * SLOT + SLOT, "unclear", what, "")
             if found and len(found) >= UNCLEAR:
                 hole = found.pop()._replace(until=hole.until, what=MANY_UNCLEAR)
             found.append(hole)
@@ -205,7 +205,7 @@ class Timeline:
         self.by, self.lanes, self.loaded = by, collector.lanes(), window
         self.exact = collector.whole
 
-    def frame(self, window: Window, bins: int, lanes: int = 50) -> Frame:
+    def frame(self, window: Window, bins: int, lanes: int = 50) -> TimelineFrame:
         """A window in so many bins: from the counts, or from single events where those count.
 
         A bin narrower than five minutes, or a lane, needs the single events of ``load``.
@@ -215,7 +215,7 @@ class Timeline:
         found = framed(single or self.whole, edges)
         if single is None and self.exact is not None:
             found = found._replace(after=self.exact.after.counts(edges))
-        return Frame(
+        return TimelineFrame(
             window,
             bins,
             found,
@@ -248,7 +248,7 @@ class Timeline:
                 found[index] = found[index] or hole.kind
         return found
 
-    def holes(self, window: Window) -> list[Hole]:
+    def holes(self, window: Window) -> list[UncoveredStretch]:
         """The stretches of a window that the logs do not tell of, up to now."""
         end = min(window.end, max(self.now, window.start))
         if end <= window.start:

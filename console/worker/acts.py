@@ -15,26 +15,20 @@ import msgspec
 from backends.contract import Verb
 from console.errors import UsageError
 from console.fleet import Fleet
-from console.graph import owning
-from console.inventory.search import Inventory
+from console.graph.collect import assign as owning
+from console.inventory.search.inventory import Inventory
 from console.journal import opening
-from console.journal.describe import Entry
-from console.journal.log import Journal
-from console.response import (
-    approval,
-    control,
-    escrow,
-    gathering,
-    not_done,
-    planfile,
-    report,
-    runner,
-    second,
-    service,
-)
-from console.response.plan import Mode, Plan
-from console.response.rules import Rules
-from console.response.signing import Desk
+from console.journal.format.sentence import Entry
+from console.journal.write.journal import Journal
+from console.response import escrow, service
+from console.response.approve import approval
+from console.response.approve import second_person as second
+from console.response.approve.requirements import Requirements
+from console.response.approve.signing import Desk
+from console.response.plan import build, file, not_done
+from console.response.plan.model import Mode, Plan
+from console.response.run import decisions, process
+from console.response.state import report
 
 Answer = dict[str, Any]
 SHOWN = 40
@@ -62,7 +56,7 @@ class Acts:
         """A plan for the handles, or for a query. It is kept, and waits for its approval."""
         inventory = Inventory(self.fleet.paths.inventory)
         try:
-            plan = await gathering.gather(
+            plan = await build.gather(
                 self.fleet.backend,
                 inventory,
                 Verb(str(request["verb"])),
@@ -122,9 +116,9 @@ class Acts:
                     second.break_glass(plan, journal, paths, broken, self._desk)
                 typed = str(request.get("typed") or "")
                 approval.approve(plan, journal, paths, typed, given, self._desk)
-            if not broken and (needed := Rules.now(paths).second_person(plan)):
+            if not broken and (needed := Requirements.now(paths).second_person(plan)):
                 return needed
-            runner.start(plan.id, paths, self._desk.current)
+            process.start(plan.id, paths, self._desk.current)
             return ""
 
         # The agent may wait for a touch, and the runner's lock for a recovery.
@@ -139,7 +133,7 @@ class Acts:
         if keep:
             with opening.journal(self.fleet.paths) as journal:
                 approval.keep(plan, journal, self.fleet.paths)
-        return Rules.now(self.fleet.paths).second_person(plan)
+        return Requirements.now(self.fleet.paths).second_person(plan)
 
     async def second(self, request: Mapping[str, Any]) -> Answer:
         """A second person's approval of a plan that somebody else approved."""
@@ -161,8 +155,8 @@ class Acts:
                 approval.approved(plan.id, journal, paths)
                 reason = str(request.get("reason", ""))
                 broken = second.break_glass(plan, journal, paths, reason, self._desk)
-                self._desk.session(journal, Rules.now(paths), plan.reason, plan.incident)
-            runner.start(plan.id, paths, self._desk.current)
+                self._desk.session(journal, Requirements.now(paths), plan.reason, plan.incident)
+            process.start(plan.id, paths, self._desk.current)
             return broken
 
         return {"says": (await asyncio.to_thread(go_on)).sentence}
@@ -173,11 +167,11 @@ class Acts:
 
         def start() -> None:
             with opening.journal(paths) as journal:
-                rules = Rules.now(paths)
+                rules = Requirements.now(paths)
                 approval.approved(plan.id, journal, paths)
                 second.check(plan, journal, rules)
                 self._desk.session(journal, rules, plan.reason, plan.incident)
-            runner.start(plan.id, paths, self._desk.current)
+            process.start(plan.id, paths, self._desk.current)
 
         await asyncio.to_thread(start)
         return {"run": plan.id}
@@ -200,23 +194,23 @@ class Acts:
         why, item = str(request.get("reason", "")), str(request.get("item", ""))
         match request.get("what"):
             case "pause":
-                return control.pause(plan, journal, why)
+                return decisions.pause(plan, journal, why)
             case "resume":
-                return control.resume(plan, journal, why)
+                return decisions.resume(plan, journal, why)
             case "abort":
-                return control.abort(plan, journal, why)
+                return decisions.abort(plan, journal, why)
             case "unhalt":
-                return control.unhalt(plan, journal, why, str(request.get("backend", "")))
+                return decisions.unhalt(plan, journal, why, str(request.get("backend", "")))
             case "waive":
-                return control.waive(
+                return decisions.waive(
                     plan, journal, why, int(item), str(request.get("consumer", ""))
                 )
             case "except":
                 until = datetime.fromisoformat(str(request.get("until", "")))
                 until = until if until.tzinfo else until.replace(tzinfo=UTC)
                 owner = str(request.get("owner", ""))
-                number, late = control.which(plan, item)
-                return control.except_(plan, journal, why, number, owner, until, late=late)
+                number, late = decisions.which(plan, item)
+                return decisions.except_(plan, journal, why, number, owner, until, late=late)
             case what:
                 raise UsageError(f"nothing that can be decided about a run: {what!r}")
 
@@ -246,4 +240,4 @@ class Acts:
     def _plan(self, request: Mapping[str, Any]) -> Plan:
         if not self.fleet.act:
             raise UsageError("this console is read-only", "Start it with --act.")
-        return planfile.load(str(request["plan"]), self.fleet.paths)
+        return file.load(str(request["plan"]), self.fleet.paths)

@@ -29,10 +29,10 @@ from console import settings as settings_module
 from console.contact import ANSWER, Contact
 from console.errors import ConsoleError, Exit, UsageError
 from console.fleet import Fleet
-from console.inventory.search import Inventory
-from console.inventory.sync import SyncReport
+from console.inventory.search.inventory import Inventory
+from console.inventory.sync.sync import SyncReport
 from console.journal import opening
-from console.response.recover import recover
+from console.response.run.recovery import recover
 from console.settings import Paths, Settings
 from console.worker.acts import Acts, Answer
 from console.worker.pulse import Pulse

@@ -13,7 +13,7 @@ import pytest
 
 from backends.aws_iam import AwsIam
 from backends.contract import BackendConfig, Outcome, Step, Verb
-from backends.lab.moto import Made, MotoServer
+from backends.lab.moto import LabKey, MotoServer
 from backends.model import Gap, Progress, ScopeDone, Secret, Token, TokenRef
 from backends.permit import Permit
 
@@ -35,12 +35,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoServer]:
 
 
 @pytest.fixture
-def made(server: MotoServer) -> Made:
+def made(server: MotoServer) -> LabKey:
     """A key of a user of the test's own, whom the tag ``owner`` gives to payments."""
     return new_key(server)
 
 
-def new_key(server: MotoServer) -> Made:
+def new_key(server: MotoServer) -> LabKey:
     name = f"t-{next(numbers)}"
     server.iam.create_user(UserName=name, Tags=[{"Key": "owner", "Value": "payments"}])
     return server.key(name)
@@ -97,7 +97,7 @@ def look(given: BackendConfig) -> Seen:
     )
 
 
-def ref(key: Made) -> TokenRef:
+def ref(key: LabKey) -> TokenRef:
     return TokenRef("aws", "access-key", key.id)
 
 

@@ -15,7 +15,7 @@ from backends.contract import (
     Backend,
     BackendConfig,
 )
-from backends.estate import SYSTEMS, Estate, World, clear_trouble, create, set_trouble
+from backends.estate import SYSTEMS, Estate, EstateWorld, clear_trouble, create, set_trouble
 from backends.estate.backend import PAGE
 from backends.model import (
     Secret,
@@ -42,10 +42,10 @@ class OnEstate(Fixture):
         return self.make_many(kind, 1)[0]
 
     def make_many(self, kind: str, count: int) -> list[Made]:
-        with World(self.path) as world:
+        with EstateWorld(self.path) as world:
             return [self._make(world, kind) for _ in range(count)]
 
-    def _make(self, world: World, kind: str) -> Made:
+    def _make(self, world: EstateWorld, kind: str) -> Made:
         self.made += 1
         name = f"throw_away_{self.made}"
         # The code host takes the token's user for its owner.
@@ -57,7 +57,7 @@ class OnEstate(Fixture):
         return Made(TokenRef("here", kind, id_), secret, name, "ops")
 
     def accepts(self, made: Made) -> bool:
-        with World(self.path) as world:
+        with EstateWorld(self.path) as world:
             declared = SYSTEMS[self.system].capabilities.of(made.ref.kind)
             if declared.reuse_detection and not world.accepts(made.secret):
                 return False  # To try a replaced value would end its successor.
@@ -68,21 +68,21 @@ class OnEstate(Fixture):
             return None
         self.made += 1
         user = f"crowded_{self.made}"
-        with World(self.path) as world:
+        with EstateWorld(self.path) as world:
             id_, secret = world.mint("cloud", user, owner="ops", principal=user)
             world.mint("cloud", user, owner="ops", principal=user)
         return Made(TokenRef("here", kind, id_), secret, user, "ops")
 
     def now(self) -> datetime:
-        with World(self.path) as world:
+        with EstateWorld(self.path) as world:
             return datetime.fromtimestamp(world.now(), UTC)
 
     def wait(self, seconds: float) -> None:
-        with World(self.path) as world:
+        with EstateWorld(self.path) as world:
             world.travel(int(seconds) or 1)
 
     def calls(self, made: Made) -> int | None:
-        with World(self.path) as world:
+        with EstateWorld(self.path) as world:
             return world.changes(self.system, made.ref.id)
 
     def wrong_credential(self) -> tuple[Backend, Secret] | None:
@@ -133,7 +133,7 @@ class OnEstate(Fixture):
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("estate") / "estate.db"
     create(path, seed=3, tokens=240, now=BEGAN)
-    with World(path) as world:
+    with EstateWorld(path) as world:
         world.freeze(BEGAN + 60)
     return path
 

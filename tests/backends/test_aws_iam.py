@@ -23,7 +23,7 @@ from backends.aws_iam import AwsIam, ids
 from backends.contract import BackendConfig, Readable, Support, Verb
 from backends.errors import AuthFailed, Forbidden, Unreachable
 from backends.lab import moto
-from backends.lab.moto import Made, MotoServer
+from backends.lab.moto import LabKey, MotoServer
 from backends.model import GapKind, Grant, How, Secret, TokenState
 from backends.registry import configure
 
@@ -82,7 +82,7 @@ def test_names_and_values_as_iam_allows_them_are_kept_as_they_are(seen: Seen) ->
     assert ("path", moto.HOSTILE_PATH) in token.facts
 
 
-def test_grants_are_own_policies_and_those_of_groups(server: MotoServer, made: Made) -> None:
+def test_grants_are_own_policies_and_those_of_groups(server: MotoServer, made: LabKey) -> None:
     server.iam.add_user_to_group(GroupName="developers", UserName=made.user)
     server.allow(made.user, "s3:*", policy="own")
     arn = "arn:aws:iam::aws:policy/SecurityAudit"
@@ -102,7 +102,7 @@ def test_grants_are_own_policies_and_those_of_groups(server: MotoServer, made: M
         assert token.owner.value == "payments"
 
 
-def test_last_use_is_real_and_never_is_never(server: MotoServer, made: Made) -> None:
+def test_last_use_is_real_and_never_is_never(server: MotoServer, made: LabKey) -> None:
     before = with_(config(server), lambda backend: backend.read(ref(made)))
     assert before.last_used_at.how is How.NEVER
     assert before.last_used_for.how is How.NEVER
@@ -116,7 +116,7 @@ def test_last_use_is_real_and_never_is_never(server: MotoServer, made: Made) -> 
     assert used.utcoffset() == timedelta(0)
 
 
-def test_states_slots_and_lifetime(server: MotoServer, made: Made) -> None:
+def test_states_slots_and_lifetime(server: MotoServer, made: LabKey) -> None:
     second = server.key(made.user)
     server.iam.update_access_key(UserName=made.user, AccessKeyId=second.id, Status="Inactive")
     tokens = look(config(server)).tokens
@@ -152,7 +152,7 @@ def test_a_missing_permission_is_a_gap_that_names_it(
 
 
 def test_a_reader_without_the_account_details_still_sees_everything(
-    server: MotoServer, made: Made
+    server: MotoServer, made: LabKey
 ) -> None:
     actions = (
         "iam:ListUsers", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListUserTags",
@@ -194,7 +194,7 @@ def test_a_dead_server_is_unreachable(server: MotoServer) -> None:
             with_(dead, work)
 
 
-def test_a_secret_is_recognised_by_the_key_id_beside_it(server: MotoServer, made: Made) -> None:
+def test_a_secret_is_recognised_by_the_key_id_beside_it(server: MotoServer, made: LabKey) -> None:
     def matches(text: str) -> Any:
         return with_(config(server), lambda backend: backend.identify(Secret(text)))
 

@@ -11,14 +11,14 @@ from backends.aws_iam import AwsIam
 from backends.contract import OutcomeState, Verb
 from backends.errors import AuthFailed, NoIntent, NotFound
 from backends.lab import moto
-from backends.lab.moto import Made, MotoServer
+from backends.lab.moto import LabKey, MotoServer
 from backends.model import Secret, Token, TokenState
 
 pytestmark = pytest.mark.lab
 __all__ = ["made", "server"]
 
 
-def test_a_revoked_key_is_gone_and_refused_by_aws_itself(server: MotoServer, made: Made) -> None:
+def test_a_revoked_key_is_gone_and_refused_by_aws_itself(server: MotoServer, made: LabKey) -> None:
     sts = server.client("sts", made)
     assert sts.get_caller_identity()["Arn"].endswith(made.user)
 
@@ -47,7 +47,7 @@ def test_a_revoked_key_is_gone_and_refused_by_aws_itself(server: MotoServer, mad
     assert made.id not in look(config(server)).tokens
 
 
-def test_contain_is_undone_by_restore(server: MotoServer, made: Made) -> None:
+def test_contain_is_undone_by_restore(server: MotoServer, made: LabKey) -> None:
     """moto still accepts an inactive key, so this shows the record, not the refusal."""
 
     async def go(backend: AwsIam) -> None:
@@ -63,7 +63,7 @@ def test_contain_is_undone_by_restore(server: MotoServer, made: Made) -> None:
     with_(config(server), go)
 
 
-def test_without_a_permit_nothing_happens(server: MotoServer, made: Made) -> None:
+def test_without_a_permit_nothing_happens(server: MotoServer, made: LabKey) -> None:
     async def go(backend: AwsIam) -> None:
         (step,) = (await backend.plan(Verb.REVOKE, await backend.read(ref(made)))).steps
         with pytest.raises(NoIntent):
@@ -78,7 +78,7 @@ def test_without_a_permit_nothing_happens(server: MotoServer, made: Made) -> Non
     with_(config(server), go)
 
 
-def test_the_plan_names_what_speaks_against_it(server: MotoServer, made: Made) -> None:
+def test_the_plan_names_what_speaks_against_it(server: MotoServer, made: LabKey) -> None:
     async def codes(backend: AwsIam, verb: Verb, token: Token) -> set[str]:
         proposal = await backend.plan(verb, token)
         assert all(hazard.text and not hazard.fatal for hazard in proposal.hazards)
@@ -100,7 +100,7 @@ def test_the_plan_names_what_speaks_against_it(server: MotoServer, made: Made) -
 
 
 def test_a_responder_without_the_permission_is_refused_and_nothing_changes(
-    server: MotoServer, made: Made
+    server: MotoServer, made: LabKey
 ) -> None:
     weak = reader_with(server, "iam:ListUsers")
 
@@ -115,7 +115,7 @@ def test_a_responder_without_the_permission_is_refused_and_nothing_changes(
 
 
 def test_no_secret_shows_anywhere(
-    server: MotoServer, made: Made, caplog: pytest.LogCaptureFixture
+    server: MotoServer, made: LabKey, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     given = config(server)

@@ -16,7 +16,7 @@ from backends.conformance import Check, Relay, Relayed, checks
 from backends.conformance import Made as MadeToken
 from backends.conformance.relay import Request
 from backends.contract import Backend, BackendConfig, Verb
-from backends.lab.moto import Made, MotoServer
+from backends.lab.moto import LabKey, MotoServer
 from backends.model import Secret
 
 pytestmark = pytest.mark.lab
@@ -69,7 +69,7 @@ class OnMoto(Relayed):
     def accepts(self, made: MadeToken) -> bool:
         id_, _, secret = made.secret.reveal().partition(":")
         try:
-            self.server.client("sts", Made("", id_, secret)).get_caller_identity()
+            self.server.client("sts", LabKey("", id_, secret)).get_caller_identity()
         except ClientError:
             return False
         return True

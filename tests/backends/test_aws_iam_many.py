@@ -8,7 +8,7 @@ import pytest
 from aws_lab import config, made, new_key, reader_with, ref, server, with_
 
 from backends.aws_iam import AwsIam
-from backends.lab.moto import READER_ACTIONS, Made, MotoServer
+from backends.lab.moto import READER_ACTIONS, LabKey, MotoServer
 from backends.model import Grant, Token, TokenState
 
 pytestmark = pytest.mark.lab
@@ -65,7 +65,7 @@ def test_state_owner_and_slots_are_as_they_are_now(server: MotoServer) -> None:
 
 
 def test_a_user_that_came_after_the_listing_has_its_grants_too(
-    server: MotoServer, made: Made
+    server: MotoServer, made: LabKey
 ) -> None:
     async def work(backend: AwsIam) -> Token:
         await backend.read(ref(made))

@@ -25,7 +25,7 @@ from backends.contract import (
     Verb,
 )
 from backends.errors import NoIntent, NotFound
-from backends.lab.moto import Made, MotoServer
+from backends.lab.moto import LabKey, MotoServer
 from backends.model import Secret, TokenState, encode
 from backends.permit import Permit
 
@@ -37,7 +37,7 @@ INTENT = "01JROTATE"
 def works(server: MotoServer, text: str) -> bool:
     id_, _, secret = text.partition(":")
     try:
-        server.client("sts", Made("", id_, secret)).get_caller_identity()
+        server.client("sts", LabKey("", id_, secret)).get_caller_identity()
     except ClientError as error:
         if error.response["Error"]["Code"] != "InvalidClientTokenId":
             raise
@@ -51,7 +51,7 @@ async def minted(backend: AwsIam, step: Step) -> tuple[Outcome, Permit]:
         return await backend.perform(step), permit
 
 
-def planned(given: BackendConfig, key: Made) -> Proposal:
+def planned(given: BackendConfig, key: LabKey) -> Proposal:
     async def go(backend: AwsIam) -> Proposal:
         return await backend.plan(Verb.ROTATE, await backend.read(ref(key)))
 
@@ -79,7 +79,7 @@ def through(given: BackendConfig, url: str) -> BackendConfig:
 
 @pytest.mark.lab
 def test_a_key_is_rotated_and_aws_refuses_the_old_one_when_it_is_deleted(
-    server: MotoServer, made: Made
+    server: MotoServer, made: LabKey
 ) -> None:
     async def go(backend: AwsIam) -> str:
         proposal = await backend.plan(Verb.ROTATE, await backend.read(ref(made)))
@@ -125,7 +125,7 @@ def test_a_key_is_rotated_and_aws_refuses_the_old_one_when_it_is_deleted(
 
 
 @pytest.mark.lab
-def test_this_server_goes_on_accepting_an_inactive_key(server: MotoServer, made: Made) -> None:
+def test_this_server_goes_on_accepting_an_inactive_key(server: MotoServer, made: LabKey) -> None:
     """So that a console must say "recorded, not refused": the record and the probe differ."""
 
     async def go(backend: AwsIam) -> None:
@@ -139,7 +139,9 @@ def test_this_server_goes_on_accepting_an_inactive_key(server: MotoServer, made:
 
 
 @pytest.mark.lab
-def test_a_full_slot_stops_the_plan_and_names_the_other_key(server: MotoServer, made: Made) -> None:
+def test_a_full_slot_stops_the_plan_and_names_the_other_key(
+    server: MotoServer, made: LabKey
+) -> None:
     other = server.key(made.user)
     server.client("sts", other).get_caller_identity()
 
@@ -163,7 +165,7 @@ def test_a_full_slot_stops_the_plan_and_names_the_other_key(server: MotoServer, 
 
 @pytest.mark.lab
 def test_an_inactive_key_is_not_disabled_again_and_a_key_that_is_gone_not_replaced(
-    server: MotoServer, made: Made
+    server: MotoServer, made: LabKey
 ) -> None:
     async def go(backend: AwsIam) -> None:
         server.iam.update_access_key(UserName=made.user, AccessKeyId=made.id, Status="Inactive")
@@ -180,7 +182,7 @@ def test_an_inactive_key_is_not_disabled_again_and_a_key_that_is_gone_not_replac
 
 @pytest.mark.lab
 def test_a_key_whose_answer_was_lost_is_found_and_can_be_ended(
-    server: MotoServer, made: Made
+    server: MotoServer, made: LabKey
 ) -> None:
     (create, *_) = planned(config(server), made).steps
     bystander = new_key(server)
@@ -224,7 +226,7 @@ def test_a_call_that_never_left_has_made_nothing(
 
 @pytest.mark.lab
 def test_a_responder_without_the_right_to_create_keys_makes_none(
-    server: MotoServer, made: Made
+    server: MotoServer, made: LabKey
 ) -> None:
     weak = reader_with(server, "iam:UpdateAccessKey", "iam:DeleteAccessKey")
 
@@ -244,7 +246,7 @@ def test_a_responder_without_the_right_to_create_keys_makes_none(
 
 @pytest.mark.lab
 def test_the_new_secret_is_nowhere_but_on_the_permit(
-    server: MotoServer, made: Made, caplog: pytest.LogCaptureFixture
+    server: MotoServer, made: LabKey, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
 
@@ -266,7 +268,7 @@ def test_the_new_secret_is_nowhere_but_on_the_permit(
 
 @pytest.mark.lab
 def test_the_grants_that_rule_an_account_are_named_as_the_inventory_names_them(
-    server: MotoServer, made: Made
+    server: MotoServer, made: LabKey
 ) -> None:
     arn = "arn:aws:iam::aws:policy/AdministratorAccess"
     server.iam.attach_user_policy(UserName=made.user, PolicyArn=arn)

@@ -17,8 +17,8 @@ from patience import HANG
 
 from backends.contract import BackendConfig, Verb
 from backends.errors import AuthFailed, ConfigError, Refused
-from backends.estate import SYSTEMS, Estate, World, create
-from backends.estate.names import HOSTILE, TRIPWIRE
+from backends.estate import SYSTEMS, Estate, EstateWorld, create
+from backends.estate.vocabulary import HOSTILE, TRIPWIRE
 from backends.model import AuditEvent, Gap, GapKind, How, ScopeDone, Token
 
 BEGAN = 1_790_000_000
@@ -44,7 +44,7 @@ async def events_of(path: Path, system: str, hours: int = 48) -> list[AuditEvent
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("estate") / "estate.db"
     create(path, seed=11, tokens=400, now=BEGAN)
-    with World(path) as world:
+    with EstateWorld(path) as world:
         world.freeze(BEGAN)
     return path
 
@@ -57,8 +57,8 @@ def path(template: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def world(path: Path) -> Iterator[World]:
-    with World(path) as opened:
+def world(path: Path) -> Iterator[EstateWorld]:
+    with EstateWorld(path) as opened:
         yield opened
 
 
@@ -155,7 +155,7 @@ def happened(path: Path) -> list[tuple[object, ...]]:
 def test_it_does_not_matter_how_often_one_looks(path: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     other.write_bytes(path.read_bytes())
-    with World(path) as often, World(other) as once:
+    with EstateWorld(path) as often, EstateWorld(other) as once:
         for _ in range(60):
             often.travel(120)
             often.advance()
@@ -167,7 +167,7 @@ def test_it_does_not_matter_how_often_one_looks(path: Path, tmp_path: Path) -> N
     assert rows(path, listing) == rows(other, listing)
 
 
-def test_it_lives(path: Path, world: World) -> None:
+def test_it_lives(path: Path, world: EstateWorld) -> None:
     before = {token.ref: token for token in asyncio.run(tokens_of(path, "vault"))}
     world.travel(6 * 3600)
     after = {token.ref: token for token in asyncio.run(tokens_of(path, "vault"))}
@@ -178,7 +178,9 @@ def test_it_lives(path: Path, world: World) -> None:
     assert any(before[ref].last_used_at.value != after[ref].last_used_at.value for ref in kept)
 
 
-def test_a_long_sleep_leaves_a_gap_in_the_log_and_not_silence(path: Path, world: World) -> None:
+def test_a_long_sleep_leaves_a_gap_in_the_log_and_not_silence(
+    path: Path, world: EstateWorld
+) -> None:
     world.travel(5 * 86_400)
     found = asyncio.run(events_of(path, "vault", hours=5 * 24))
     assert any(isinstance(gap, Gap) and "no log was kept" in gap.what for gap in found)
@@ -188,7 +190,7 @@ def test_a_long_sleep_leaves_a_gap_in_the_log_and_not_silence(path: Path, world:
     assert {event.at.date() for event in events} >= {end.date(), (end - timedelta(1)).date()}
 
 
-def test_a_revoked_token_takes_its_children_along(world: World) -> None:
+def test_a_revoked_token_takes_its_children_along(world: EstateWorld) -> None:
     top, secret = world.mint("vault", "top")
     child, child_secret = world.mint("vault", "child", parent=top)
     _, grandchild = world.mint("vault", "grandchild", parent=child)
@@ -203,7 +205,7 @@ def test_a_revoked_token_takes_its_children_along(world: World) -> None:
     ]
 
 
-def test_a_cloud_key_works_on_for_seconds_and_a_user_has_two(world: World) -> None:
+def test_a_cloud_key_works_on_for_seconds_and_a_user_has_two(world: EstateWorld) -> None:
     id_, secret = world.mint("cloud", "one", principal="svc")
     second, _ = world.rotate("cloud", id_)
     assert second != id_
@@ -218,7 +220,7 @@ def test_a_cloud_key_works_on_for_seconds_and_a_user_has_two(world: World) -> No
 
 
 def test_a_database_value_is_replaced_in_place_and_sessions_outlive_the_role(
-    path: Path, world: World
+    path: Path, world: EstateWorld
 ) -> None:
     id_, old = world.mint("database", "app")
     same, new = world.rotate("database", id_)
@@ -246,7 +248,7 @@ def test_a_database_value_is_replaced_in_place_and_sessions_outlive_the_role(
     assert ("ok",) not in rows(path, f"{uses} AND at > {cut}")
 
 
-def test_the_code_host_says_202_and_does_it_later(path: Path, world: World) -> None:
+def test_the_code_host_says_202_and_does_it_later(path: Path, world: EstateWorld) -> None:
     id_, secret = world.mint("codehost", "bot")
 
     def listed() -> bool:
@@ -260,7 +262,7 @@ def test_the_code_host_says_202_and_does_it_later(path: Path, world: World) -> N
     assert not world.attempt(secret)
 
 
-def test_consumers_of_a_dead_token_are_refused_in_the_log(path: Path, world: World) -> None:
+def test_consumers_of_a_dead_token_are_refused_in_the_log(path: Path, world: EstateWorld) -> None:
     n, id_ = rows(
         path,
         "SELECT token.n, token.id FROM token JOIN consumer ON consumer.token = token.n"
@@ -275,7 +277,7 @@ def test_consumers_of_a_dead_token_are_refused_in_the_log(path: Path, world: Wor
     assert rows(path, after) == [("denied",)]
 
 
-def test_an_expired_token_is_refused_and_a_vault_forgets_it(path: Path, world: World) -> None:
+def test_an_expired_token_is_refused_and_a_vault_forgets_it(path: Path, world: EstateWorld) -> None:
     id_, secret = world.mint("vault", "short", expires_in=60)
     assert world.attempt(secret)
     world.travel(61)
@@ -283,7 +285,7 @@ def test_an_expired_token_is_refused_and_a_vault_forgets_it(path: Path, world: W
     assert id_ not in {token.ref.id for token in asyncio.run(tokens_of(path, "vault"))}
 
 
-def test_no_value_is_in_the_file(path: Path, world: World) -> None:
+def test_no_value_is_in_the_file(path: Path, world: EstateWorld) -> None:
     ids = rows(path, "SELECT system, id FROM token")
     held = path.read_bytes()
     for system, id_ in ids:
@@ -291,7 +293,7 @@ def test_no_value_is_in_the_file(path: Path, world: World) -> None:
         assert value.encode() not in held
 
 
-def test_the_console_can_saw_off_its_own_branch(path: Path, world: World) -> None:
+def test_the_console_can_saw_off_its_own_branch(path: Path, world: EstateWorld) -> None:
     async def own() -> str:
         async with backend(path, "vault") as opened:
             return (await opened.whoami()).ancestors[0].id
@@ -301,7 +303,7 @@ def test_the_console_can_saw_off_its_own_branch(path: Path, world: World) -> Non
         asyncio.run(tokens_of(path, "vault"))
 
 
-def test_the_acting_credential_is_checked_by_the_estate(path: Path, world: World) -> None:
+def test_the_acting_credential_is_checked_by_the_estate(path: Path, world: EstateWorld) -> None:
     async def may(secret: str) -> bool:
         row = world.db.execute(
             "SELECT id FROM token WHERE system = 'cloud' AND name = ?", (secret,)
@@ -350,7 +352,7 @@ def test_a_wrong_configuration_names_the_entry(options: dict[str, str], option: 
 def test_a_file_that_is_no_estate_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("hello " * 400)
     with pytest.raises(ConfigError):
-        World(tmp_path / "notes")
+        EstateWorld(tmp_path / "notes")
 
 
 BUSY = """
@@ -384,7 +386,7 @@ def test_several_processes_share_it(path: Path) -> None:
         for place in range(3)
     ]
     assert [process.communicate(timeout=HANG)[0] for process in running] == ["done\n"] * 3
-    with World(path) as world:
+    with EstateWorld(path) as world:
         assert world.now() == BEGAN + 3 * 25 * 30
     twice = rows(
         path,

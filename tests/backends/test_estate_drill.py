@@ -14,8 +14,8 @@ from estate_fixture import BEGAN, estate, template
 
 from backends.contract import NO_SESSIONS, BackendConfig, Match, Outcome, OutcomeState, Verb
 from backends.errors import ConfigError
-from backends.estate import HAZARDS, SYSTEMS, Estate, World, create, set_trouble
-from backends.estate.names import TRIPWIRE
+from backends.estate import HAZARDS, SYSTEMS, Estate, EstateWorld, create, set_trouble
+from backends.estate.vocabulary import TRIPWIRE
 from backends.model import AuditEvent, Dependents, Secret, Token, TokenRef
 from backends.permit import Permit
 
@@ -23,8 +23,8 @@ __all__ = ["estate", "template"]
 
 
 @pytest.fixture
-def world(estate: Path) -> Iterator[World]:
-    with World(estate) as opened:
+def world(estate: Path) -> Iterator[EstateWorld]:
+    with EstateWorld(estate) as opened:
         yield opened
 
 
@@ -32,7 +32,7 @@ def world(estate: Path) -> Iterator[World]:
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clean") / "estate.db"
     create(path, seed=4, tokens=600, now=BEGAN, clean=True)
-    with World(path) as world:
+    with EstateWorld(path) as world:
         world.freeze(BEGAN)
     return path
 
@@ -99,7 +99,7 @@ def steady(path: Path, system: str) -> set[TokenRef]:
     return found
 
 
-def test_each_hazard_can_be_planted_and_shows(world: World, estate: Path) -> None:
+def test_each_hazard_can_be_planted_and_shows(world: EstateWorld, estate: Path) -> None:
     shown = set()
 
     def planted(hazard: str, **more: str) -> tuple[TokenRef, Secret]:
@@ -160,7 +160,7 @@ def test_a_new_estate_holds_the_usual_kinds_only(estate: Path) -> None:
         assert {one.ref.kind for one in tokens(estate, name)} == {system.kind}
 
 
-def test_the_truth_of_thousands_is_told_at_once(world: World) -> None:
+def test_the_truth_of_thousands_is_told_at_once(world: EstateWorld) -> None:
     id_, secret = world.mint("vault", "one")
     role, _ = world.mint("database", "app")
     before = world.truth()
@@ -190,7 +190,7 @@ def revoke(path: Path, system: str, ids: list[str]) -> list[Outcome]:
     return asyncio.run(go())
 
 
-def test_a_limit_bites_before_any_effect_and_is_counted(world: World, estate: Path) -> None:
+def test_a_limit_bites_before_any_effect_and_is_counted(world: EstateWorld, estate: Path) -> None:
     made = [world.mint("vault", f"t{place}")[0] for place in range(9)]
     set_trouble(estate, "vault", rate_limit=3)
     states = [one.status for one in revoke(estate, "vault", made[:5])]
@@ -206,7 +206,7 @@ def test_a_limit_bites_before_any_effect_and_is_counted(world: World, estate: Pa
     assert world.breaches("vault") == 0
 
 
-def test_a_bot_makes_another_token_when_its_own_is_ended(world: World, estate: Path) -> None:
+def test_a_bot_makes_another_token_when_its_own_is_ended(world: EstateWorld, estate: Path) -> None:
     id_, _ = world.mint("cloud", "stolen", principal="svc-stolen")
     world.remint("cloud", id_, after=3)
     world.travel(60)
@@ -233,7 +233,7 @@ def test_a_bot_makes_another_token_when_its_own_is_ended(world: World, estate: P
     assert world.remint("vault", other) is not None
 
 
-def test_sessions_end_and_are_seen_to_have_ended(world: World, estate: Path) -> None:
+def test_sessions_end_and_are_seen_to_have_ended(world: EstateWorld, estate: Path) -> None:
     id_, _ = world.mint("database", "app")
     world.employ("database", id_, "etl-01", kind="session", period=3_600)
     world.travel(3_600)
@@ -252,7 +252,7 @@ def test_sessions_end_and_are_seen_to_have_ended(world: World, estate: Path) -> 
     assert "session" not in {one.kind for one in dependents(estate, role).consumers}
 
 
-def test_our_own_calls_are_told_by_their_agent(world: World, estate: Path) -> None:
+def test_our_own_calls_are_told_by_their_agent(world: EstateWorld, estate: Path) -> None:
     id_, secret = world.mint("vault", "probed")
     role = TokenRef("vault", "service_token", id_)
 
@@ -272,7 +272,7 @@ def test_our_own_calls_are_told_by_their_agent(world: World, estate: Path) -> No
     ]
 
 
-def test_an_hour_of_lag_passes_on_a_clock_that_stands(world: World, estate: Path) -> None:
+def test_an_hour_of_lag_passes_on_a_clock_that_stands(world: EstateWorld, estate: Path) -> None:
     id_, secret = world.mint("vault", "slow")
     world.employ("vault", id_, "pod/a", period=600)
     role = TokenRef("vault", "service_token", id_)

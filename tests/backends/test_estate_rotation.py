@@ -23,7 +23,7 @@ from backends.contract import (
     Verb,
 )
 from backends.errors import NoIntent, NotFound, Unsupported
-from backends.estate import SYSTEMS, Estate, World, set_trouble
+from backends.estate import SYSTEMS, Estate, EstateWorld, set_trouble
 from backends.model import AuditEvent, Secret, Token, TokenRef, TokenState
 from backends.permit import Permit
 
@@ -40,8 +40,8 @@ OTHER_ID = tuple(one for one in KINDS if one[0] != "database")
 
 
 @pytest.fixture
-def world(estate: Path) -> Iterator[World]:
-    with World(estate) as opened:
+def world(estate: Path) -> Iterator[EstateWorld]:
+    with EstateWorld(estate) as opened:
         yield opened
 
 
@@ -53,7 +53,7 @@ def backend(path: Path, system: str) -> Backend:
 class Rotating:
     """One token, its plan, and its steps made one by one."""
 
-    def __init__(self, world: World, system: str, kind: str, id_: str = "") -> None:
+    def __init__(self, world: EstateWorld, system: str, kind: str, id_: str = "") -> None:
         self.world, self.system, self.kind = world, system, kind
         if not id_:
             id_, _ = world.mint(system, "app", principal="svc-app", kind=kind)
@@ -97,7 +97,9 @@ class Rotating:
 
 
 @pytest.mark.parametrize(("system", "kind"), KINDS)
-def test_every_class_ends_with_the_new_value_alone(world: World, system: str, kind: str) -> None:
+def test_every_class_ends_with_the_new_value_alone(
+    world: EstateWorld, system: str, kind: str
+) -> None:
     one = Rotating(world, system, kind)
     declared = SYSTEMS[system].capabilities.of(kind)
     mint, *retire = one.plan().steps
@@ -123,13 +125,13 @@ def test_the_five_classes_are_all_there() -> None:
     assert found == set(Rotation) - {Rotation.UNKNOWN}
 
 
-def test_a_person_gets_a_card_and_no_step(world: World) -> None:
+def test_a_person_gets_a_card_and_no_step(world: EstateWorld) -> None:
     proposal = Rotating(world, "codehost", "access_token").plan()
     assert proposal.steps == ()
     assert "Regenerate" in proposal.manual
 
 
-def test_a_grace_value_ends_by_itself_or_by_the_step_for_a_leak(world: World) -> None:
+def test_a_grace_value_ends_by_itself_or_by_the_step_for_a_leak(world: EstateWorld) -> None:
     one = Rotating(world, "codehost", "app_secret")
     mint, end = one.plan().steps
     assert (mint.leak_only, end.leak_only) == (False, True)
@@ -150,7 +152,9 @@ def test_a_grace_value_ends_by_itself_or_by_the_step_for_a_leak(world: World) ->
 
 
 @pytest.mark.parametrize(("system", "kind"), KINDS)
-def test_a_lost_answer_leaves_an_orphan_that_is_found(world: World, system: str, kind: str) -> None:
+def test_a_lost_answer_leaves_an_orphan_that_is_found(
+    world: EstateWorld, system: str, kind: str
+) -> None:
     one = Rotating(world, system, kind)
     mint = one.plan().steps[0]
     assert one.minted(mint) == []
@@ -170,7 +174,7 @@ def test_a_lost_answer_leaves_an_orphan_that_is_found(world: World, system: str,
 
 @pytest.mark.parametrize(("system", "kind"), OTHER_ID)
 def test_what_an_attacker_made_meanwhile_is_not_taken_for_ours(
-    world: World, system: str, kind: str
+    world: EstateWorld, system: str, kind: str
 ) -> None:
     one = Rotating(world, system, kind)
     mint = one.plan().steps[0]
@@ -178,7 +182,7 @@ def test_what_an_attacker_made_meanwhile_is_not_taken_for_ours(
     assert one.minted(mint) == []
 
 
-def test_a_yes_without_effect_hands_out_a_value_that_nobody_knows(world: World) -> None:
+def test_a_yes_without_effect_hands_out_a_value_that_nobody_knows(world: EstateWorld) -> None:
     for system, kind in KINDS:
         one = Rotating(world, system, kind)
         mint = one.plan().steps[0]
@@ -190,7 +194,7 @@ def test_a_yes_without_effect_hands_out_a_value_that_nobody_knows(world: World) 
         assert one.minted(mint) == []
 
 
-def test_grace_keeps_a_replaced_value_alive_and_the_undead_for_ever(world: World) -> None:
+def test_grace_keeps_a_replaced_value_alive_and_the_undead_for_ever(world: EstateWorld) -> None:
     one = Rotating(world, "codehost", "deploy_token")
     set_trouble(world.path, "codehost", grace=300)
     one.make(one.plan().steps[0])
@@ -204,7 +208,7 @@ def test_grace_keeps_a_replaced_value_alive_and_the_undead_for_ever(world: World
     assert world.accepts(role.old)
 
 
-def test_a_full_user_cannot_be_rotated(world: World) -> None:
+def test_a_full_user_cannot_be_rotated(world: EstateWorld) -> None:
     planted = world.plant("slot-full")
     proposal = Rotating(world, "cloud", "access_key", planted.id).plan()
     assert [(hazard.code, hazard.fatal) for hazard in proposal.hazards] == [("slot-full", True)]
@@ -214,7 +218,7 @@ def test_a_full_user_cannot_be_rotated(world: World) -> None:
 
 
 @pytest.mark.parametrize("again", ["use", "probe", "rotate"])
-def test_reuse_ends_the_successor_too(world: World, again: str) -> None:
+def test_reuse_ends_the_successor_too(world: EstateWorld, again: str) -> None:
     one = Rotating(world, "codehost", "deploy_token")
     mint = one.plan().steps[0]
     new = one.make(mint)[1].minted[0][1]
@@ -234,7 +238,7 @@ def test_reuse_ends_the_successor_too(world: World, again: str) -> None:
     assert not world.accepts(new)
 
 
-def test_a_chosen_value_is_kept_nowhere(world: World) -> None:
+def test_a_chosen_value_is_kept_nowhere(world: EstateWorld) -> None:
     one = Rotating(world, "database", "role")
     step = one.plan().steps[0]
     assert "<new value>" in step.call.line
@@ -249,7 +253,7 @@ def test_a_chosen_value_is_kept_nowhere(world: World) -> None:
     assert world.secret("database", one.id, 1) == one.old
 
 
-def test_a_value_that_no_permit_carries_is_not_set(world: World) -> None:
+def test_a_value_that_no_permit_carries_is_not_set(world: EstateWorld) -> None:
     one = Rotating(world, "database", "role")
     step = one.plan().steps[0]
 
@@ -263,7 +267,7 @@ def test_a_value_that_no_permit_carries_is_not_set(world: World) -> None:
     assert world.accepts(one.old)
 
 
-def test_the_label_names_the_intent_and_children_end_with_the_old_one(world: World) -> None:
+def test_the_label_names_the_intent_and_children_end_with_the_old_one(world: EstateWorld) -> None:
     planted = world.plant("cascade")
     one = Rotating(world, "vault", "service_token", planted.id)
     proposal = one.plan()
@@ -278,7 +282,7 @@ def test_the_label_names_the_intent_and_children_end_with_the_old_one(world: Wor
     assert one.read(ref.id) is not None
 
 
-def consumers(world: World, system: str, kind: str, id_: str) -> set[str]:
+def consumers(world: EstateWorld, system: str, kind: str, id_: str) -> set[str]:
     async def go() -> set[str]:
         async with backend(world.path, system) as opened:
             found = await opened.dependents(TokenRef("here", kind, id_))
@@ -287,7 +291,7 @@ def consumers(world: World, system: str, kind: str, id_: str) -> set[str]:
     return asyncio.run(go())
 
 
-def test_consumers_move_by_and_by_and_a_stale_one_never(world: World) -> None:
+def test_consumers_move_by_and_by_and_a_stale_one_never(world: EstateWorld) -> None:
     one = Rotating(world, "cloud", "access_key")
     for name, stale in (("pod/a", False), ("pod/b", False), ("pod/left", True)):
         world.employ("cloud", one.id, name, stale=stale)
@@ -316,7 +320,7 @@ def test_consumers_move_by_and_by_and_a_stale_one_never(world: World) -> None:
     assert asyncio.run(refused()) == {"10.21.4.4"}, "the stale one is refused in the log"
 
 
-def test_consumers_go_back_when_the_successor_is_taken_back(world: World) -> None:
+def test_consumers_go_back_when_the_successor_is_taken_back(world: EstateWorld) -> None:
     one = Rotating(world, "vault", "service_token")
     world.employ("vault", one.id, "pod/a")
     new = one.make(one.plan().steps[0])[1].minted[0][0].id
@@ -327,7 +331,7 @@ def test_consumers_go_back_when_the_successor_is_taken_back(world: World) -> Non
     assert consumers(world, "vault", one.kind, one.id) == {"pod/a"}
 
 
-def test_a_consumer_of_a_role_is_refused_until_it_moves(world: World) -> None:
+def test_a_consumer_of_a_role_is_refused_until_it_moves(world: EstateWorld) -> None:
     one = Rotating(world, "database", "role")
     world.employ("database", one.id, "job", stale=True)
     one.make(one.plan().steps[0])
@@ -341,13 +345,13 @@ def test_a_consumer_of_a_role_is_refused_until_it_moves(world: World) -> None:
     assert [row["outcome"] for row in told] == ["denied"]
 
 
-def test_an_unknown_kind_of_step_is_refused(world: World) -> None:
+def test_an_unknown_kind_of_step_is_refused(world: EstateWorld) -> None:
     one = Rotating(world, "vault", "service_token")
     with pytest.raises(Unsupported):
         one.plan(Verb.CONTAIN)
 
 
-def test_a_value_is_never_shown(world: World) -> None:
+def test_a_value_is_never_shown(world: EstateWorld) -> None:
     one = Rotating(world, "vault", "service_token")
     made = one.make(one.plan().steps[0])[1].minted[0][1]
     assert isinstance(made, Secret)

@@ -20,8 +20,8 @@ from backends.errors import (
 )
 from backends.estate import (
     Estate,
+    EstateWorld,
     Trouble,
-    World,
     clear_trouble,
     create,
     get_trouble,
@@ -38,7 +38,7 @@ BEGAN = 1_790_000_000
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("estate") / "estate.db"
     create(path, seed=2, tokens=900, now=BEGAN)
-    with World(path) as world:
+    with EstateWorld(path) as world:
         world.freeze(BEGAN)
     return path
 
@@ -51,8 +51,8 @@ def path(template: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def world(path: Path) -> Iterator[World]:
-    with World(path) as opened:
+def world(path: Path) -> Iterator[EstateWorld]:
+    with EstateWorld(path) as opened:
         yield opened
 
 
@@ -137,7 +137,7 @@ def test_a_listing_that_dies_gave_its_first_tokens(path: Path) -> None:
     assert not any(isinstance(one, ScopeDone) for one in seen)
 
 
-def test_a_forbidden_scope_is_a_gap_and_the_others_go_on(path: Path, world: World) -> None:
+def test_a_forbidden_scope_is_a_gap_and_the_others_go_on(path: Path, world: EstateWorld) -> None:
     id_, _ = world.mint("vault", "hidden", scope="payments")
     set_trouble(path, "vault", **settings_from(["forbidden=payments,data"]))
     found = listed(path, "vault")
@@ -168,7 +168,7 @@ def test_a_lying_list_leaves_out_what_is_still_there(path: Path) -> None:
     assert read(path, "vault", min(missing)).ref.id in missing
 
 
-def test_yes_without_effect(path: Path, world: World) -> None:
+def test_yes_without_effect(path: Path, world: EstateWorld) -> None:
     id_, secret = world.mint("vault", "t")
     set_trouble(path, "vault", no_effect=True)
     assert act(path, "vault", id_).state is OutcomeState.APPLIED
@@ -176,7 +176,7 @@ def test_yes_without_effect(path: Path, world: World) -> None:
     assert read(path, "vault", id_).name == "t"
 
 
-def test_gone_from_the_record_and_alive(path: Path, world: World) -> None:
+def test_gone_from_the_record_and_alive(path: Path, world: EstateWorld) -> None:
     id_, secret = world.mint("cloud", "t")
     set_trouble(path, "cloud", undead=True)
     assert act(path, "cloud", id_).state is OutcomeState.APPLIED
@@ -186,7 +186,7 @@ def test_gone_from_the_record_and_alive(path: Path, world: World) -> None:
     assert world.attempt(secret)
 
 
-def test_an_effect_that_lags_an_hour(path: Path, world: World) -> None:
+def test_an_effect_that_lags_an_hour(path: Path, world: EstateWorld) -> None:
     id_, secret = world.mint("vault", "t")
     set_trouble(path, "vault", effect_lag=3600)
     act(path, "vault", id_)
@@ -196,7 +196,7 @@ def test_an_effect_that_lags_an_hour(path: Path, world: World) -> None:
     assert not world.attempt(secret)
 
 
-def test_a_record_that_lags(path: Path, world: World) -> None:
+def test_a_record_that_lags(path: Path, world: EstateWorld) -> None:
     id_, secret = world.mint("vault", "t")
     set_trouble(path, "vault", record_lag=60)
     act(path, "vault", id_)
@@ -209,7 +209,7 @@ def test_a_record_that_lags(path: Path, world: World) -> None:
 
 @pytest.mark.parametrize(("lost", "alive"), [("applied", False), ("dropped", True)])
 def test_a_lost_answer_is_unknown_either_way(
-    path: Path, world: World, lost: str, alive: bool
+    path: Path, world: EstateWorld, lost: str, alive: bool
 ) -> None:
     id_, secret = world.mint("vault", "t")
     set_trouble(path, "vault", lose=lost)
@@ -217,7 +217,7 @@ def test_a_lost_answer_is_unknown_either_way(
     assert world.attempt(secret) is alive
 
 
-def test_lost_answers_by_turns_lose_both_ways(path: Path, world: World) -> None:
+def test_lost_answers_by_turns_lose_both_ways(path: Path, world: EstateWorld) -> None:
     made = [world.mint("vault", f"t{place}") for place in range(16)]
     set_trouble(path, "vault", lose="mixed")
 
@@ -235,7 +235,7 @@ def test_lost_answers_by_turns_lose_both_ways(path: Path, world: World) -> None:
     assert {world.attempt(secret) for _, secret in made} == {True, False}
 
 
-def test_siblings_left_alive(path: Path, world: World) -> None:
+def test_siblings_left_alive(path: Path, world: EstateWorld) -> None:
     top, secret = world.mint("vault", "top")
     _, child = world.mint("vault", "child", parent=top)
     set_trouble(path, "vault", siblings_alive=True)
@@ -243,7 +243,7 @@ def test_siblings_left_alive(path: Path, world: World) -> None:
     assert (world.attempt(secret), world.attempt(child)) == (False, True)
 
 
-def test_a_grace_value_works_on(path: Path, world: World) -> None:
+def test_a_grace_value_works_on(path: Path, world: EstateWorld) -> None:
     id_, old = world.mint("database", "app")
     set_trouble(path, "database", grace=300)
     _, new = world.rotate("database", id_)
@@ -264,7 +264,7 @@ def test_a_grace_value_works_on(path: Path, world: World) -> None:
     ],
 )
 def test_a_refused_change_changes_nothing(
-    path: Path, world: World, settings: dict[str, object], state: OutcomeState
+    path: Path, world: EstateWorld, settings: dict[str, object], state: OutcomeState
 ) -> None:
     id_, secret = world.mint("vault", "t", scope="root")
     set_trouble(path, "vault", **settings)
@@ -272,7 +272,9 @@ def test_a_refused_change_changes_nothing(
     assert world.attempt(secret)
 
 
-def test_a_dead_value_is_not_identified_and_a_foreign_one_neither(path: Path, world: World) -> None:
+def test_a_dead_value_is_not_identified_and_a_foreign_one_neither(
+    path: Path, world: EstateWorld
+) -> None:
     id_, secret = world.mint("vault", "t")
     act(path, "vault", id_)
 

@@ -14,7 +14,7 @@ from backends.model import Secret, TokenRef
 from backends.paths import bent, segment
 from backends.permit import Permit
 from backends.sinks import registry as sinks
-from console.response.hazards import misdirected
+from console.response.plan.hazards import misdirected
 
 BENT = (
     ".", "..", "", "%2e", "%2E%2e", "a/../b", "/", "a/", "/a", "a//b", "..;x", "\\..\\", "%252e",

@@ -11,7 +11,7 @@ from typing import Any
 from backends.model import AuditEvent, Gap, GapKind, How, TokenRef, not_tracked
 from backends.openbao import events
 from backends.openbao.audit import AuditLog
-from backends.openbao.logfile import CHUNK, Tail
+from backends.openbao.logfile import CHUNK, AuditFileTail
 from backends.openbao.mapping import SERVICE, trace
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -205,6 +205,6 @@ def test_an_endless_line_takes_no_endless_memory(tmp_path: Path, monkeypatch: An
     monkeypatch.setattr("backends.openbao.logfile.MAX_LINE", CHUNK)
     path = tmp_path / "audit.log"
     path.write_bytes(b"x" * (5 * CHUNK) + b"\n" + line(1))
-    lines = list(Tail(path).lines())
+    lines = list(AuditFileTail(path).lines())
     assert max(len(whole) for whole in lines) <= 3 * CHUNK
     assert lines[-1] == line(1)[:-1]

@@ -21,8 +21,8 @@ from openbao_fixture import call as bare
 from backends.errors import Forbidden
 from backends.lab.openbao import OpenBaoServer
 from backends.model import Gap, GapKind, How, ScopeDone, Secret
-from console.inventory.search import Inventory
-from console.inventory.sync import Syncer
+from console.inventory.search.inventory import Inventory
+from console.inventory.sync.sync import Syncer
 from console.store.database import open_for_writing
 
 LOOKUP = 'path "auth/token/lookup-accessor"'

@@ -25,7 +25,7 @@ from backends.model import (
     TokenRef,
 )
 from backends.openbao import OpenBao
-from backends.openbao.mapping import APPROLE, SERVICE, Place, place_of
+from backends.openbao.mapping import APPROLE, SERVICE, SecretIdPlace, place_of
 
 __all__ = ["server"]
 pytestmark = pytest.mark.lab
@@ -117,7 +117,11 @@ def test_a_wrong_configuration_names_the_option(
 
 @pytest.mark.parametrize(
     "place",
-    [Place("", "approle", "ci"), Place("a/b/", "approle", "ci"), Place("", "deep/er", "ci")],
+    [
+        SecretIdPlace("", "approle", "ci"),
+        SecretIdPlace("a/b/", "approle", "ci"),
+        SecretIdPlace("", "deep/er", "ci"),
+    ],
 )
-def test_a_secret_ids_id_leads_back_to_its_place(place: Place) -> None:
+def test_a_secret_ids_id_leads_back_to_its_place(place: SecretIdPlace) -> None:
     assert place_of(place.id_of("acc")) == (place, "acc")

@@ -42,15 +42,16 @@ from backends.lab.moto import REGION, MotoServer
 from backends.lab.openbao import OpenBaoServer, _executable
 from backends.lab.server import Server
 from console.fleet import Fleet
-from console.inventory.search import Inventory
+from console.inventory.search.inventory import Inventory
 from console.journal import opening
-from console.journal.entry import Kind
-from console.journal.read import JournalView
-from console.journal.verify import verify
-from console.response import approval, runner
-from console.response.board import Board
-from console.response.gathering import gather
-from console.response.plan import Plan
+from console.journal.format.entry import Kind
+from console.journal.read.view import JournalView
+from console.journal.verify.verify import verify
+from console.response.approve import approval
+from console.response.plan.build import gather
+from console.response.plan.model import Plan
+from console.response.run import process
+from console.response.state.run import Board
 from console.settings import Paths, load
 
 OURS, THEIRS = "bulk-ours", "bulk-theirs"
@@ -151,10 +152,10 @@ def ran(plan: Plan, paths: Paths) -> tuple[Cost, float]:
     What follows those seconds is the last listing of the system, for what came late.
     """
     began, wall, cpu = time.time(), time.perf_counter(), children()
-    pid = runner.start(plan.id, paths, climb=0.0)
+    pid = process.start(plan.id, paths, climb=0.0)
     _, status = os.waitpid(pid, 0)
     cost = Cost(len(plan.items), time.perf_counter() - wall, children() - cpu)
-    assert os.waitstatus_to_exitcode(status) == 0, runner.log_of(plan.id, paths).read_text()
+    assert os.waitstatus_to_exitcode(status) == 0, process.log_of(plan.id, paths).read_text()
     with JournalView(paths.journal) as view:
         entries = view.of_plan(plan.id)
         assert view.store is not None

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "console"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "scenes"))
 
 from drill_scene import Drill, Watcher
 from msgspec.structs import replace
@@ -36,15 +36,15 @@ from backends.estate import set_trouble
 from console import settings
 from console.errors import JournalError
 from console.fleet import Fleet
-from console.inventory.search import Inventory
-from console.journal.describe import Entry, entry_of
-from console.journal.entry import leaf_of, uuid7
-from console.journal.log import Journal
-from console.journal.writer import Draft
-from console.response.gathering import gather
-from console.response.plan import Plan
-from console.response.run import Run
-from console.response.steps import End
+from console.inventory.search.inventory import Inventory
+from console.journal.format.entry import leaf_of, uuid7
+from console.journal.format.sentence import Entry, entry_of
+from console.journal.write.journal import Journal
+from console.journal.write.writer import Draft
+from console.response.plan.build import gather
+from console.response.plan.model import Plan
+from console.response.run.run import Run
+from console.response.step.attempt import End
 
 LATENCY_MS = 20
 """What a token system on the same network takes to answer over HTTP and TLS."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from console.graph import model
 from console.graph.graph import Edge, Graph
 from console.graph.model import Node
-from console.graph.view import View
+from console.graph.view import GraphRows
 
 SHARES = (("who", 800), ("token", 7_000), ("grant", 1_200), ("use", 11_000))
 EDGES = 100_000
@@ -72,10 +72,10 @@ def main() -> None:
     draw = random.Random(1)
     print("reach, any token                 ", spent(lambda: graph.reach(draw.choice(tokens)), 99))
     print("reach of all tokens together     ", spent(lambda: graph.reach(*tokens)))
-    view = View(graph)
-    print("rows of a view                   ", spent(lambda: View(graph), 5))
+    view = GraphRows(graph)
+    print("rows of a view                   ", spent(lambda: GraphRows(graph), 5))
     print("focus frame, all folded          ", spent(lambda: view.focus("token", 0)))
-    opened = View(graph, opened=[("token", row.label) for row in view.rows["token"]])
+    opened = GraphRows(graph, opened=[("token", row.label) for row in view.rows["token"]])
     side, place = opened.find(widest) or ("token", 0)
     print("focus frame, one token of 7,000  ", spent(lambda: opened.focus(side, place)))
     print("all edges, folded                ", spent(view.all_edges, 5))

@@ -16,16 +16,16 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "console"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "scenes"))
 
 from journal_scene import Databases, Place
 from msgspec.structs import replace
 
-from console.journal.entry import Act, CallMark, Kind, Out, Target, uuid7
-from console.journal.group import Group
-from console.journal.log import Journal
-from console.journal.read import JournalView
-from console.journal.verify import verify
+from console.journal.format.entry import Act, CallMark, Kind, Out, Target, uuid7
+from console.journal.read.view import JournalView
+from console.journal.verify.verify import verify
+from console.journal.write.group import GroupCommit
+from console.journal.write.journal import Journal
 
 PAIRS = 1000
 LANES = (1, 8, 64)
@@ -90,12 +90,12 @@ def measure(name: str, place: Place, writers: int) -> None:
 async def grouped(journal: Journal, lanes: int) -> None:
     """As many lanes as a run may have, each waiting for its own entries."""
 
-    async def lane(group: Group) -> None:
+    async def lane(group: GroupCommit) -> None:
         for _ in range(PAIRS // lanes):
             intent = await group.append(Kind.INTENT, why=WHY, act=ACT)
             await group.append(Kind.OUTCOME, act=ACT, out=answer(intent.id))
 
-    async with Group(journal) as group:
+    async with GroupCommit(journal) as group:
         await asyncio.gather(*(lane(group) for _ in range(lanes)))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import pytest
 
-from console.journal.scan import withhold
+from console.journal.format.scan import withhold
 
 pytestmark = pytest.mark.bench
 MANY = 2000

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "pty"))
+sys.path.insert(0, str(HERE.parent / "scenes"))
 
 from pty_screen import Terminal  # noqa: E402
 

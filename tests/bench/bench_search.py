@@ -18,8 +18,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from console.inventory.query import Query, parse
-from console.inventory.search import Inventory, Sort
+from console.inventory.search.inventory import Inventory, Sort
+from console.inventory.search.query import Query, parse
 
 PAGE = 50
 CASES = (

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from backends import estate, registry
-from console.inventory.sync import Syncer
+from console.inventory.sync.sync import Syncer
 from console.store.database import open_for_writing
 
 MAKE = (

@@ -20,16 +20,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scripted import token
+from timeline_world import LINES, World
+
 from backends.logs import registry
 from backends.logs.postgres import COLUMNS
 from console.timeline.axis import Window
 from console.timeline.since import since
 from console.timeline.view import Timeline
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "console"))
-
-from scripted import token
-from timeline_world import LINES, World
 
 NOW = int(time.time())
 TOKENS = 2_000

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parents[1]
-sys.path += [str(TESTS / "console"), str(TESTS / "pty")]
+sys.path += [str(TESTS / "scenes")]
 
 import tui_world  # noqa: E402
 from pty_screen import Terminal  # noqa: E402

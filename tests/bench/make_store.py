@@ -30,7 +30,7 @@ from backends.model import (
     not_read,
     not_tracked,
 )
-from console.inventory.shape import columns, shape
+from console.inventory.sync.validate import columns, shape
 from console.store.database import open_for_writing, touch
 from console.store.tables import table
 

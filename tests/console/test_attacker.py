@@ -21,7 +21,7 @@ from signing_people import Key, allow
 
 from backends import registry
 from backends.contract import Verb
-from backends.estate import World, create
+from backends.estate import EstateWorld, create
 from backends.model import Token, TokenState
 from console import settings
 
@@ -259,7 +259,7 @@ def test_what_two_people_sign_goes_and_names_them_and_the_journal_is_whole(
     intents = [line for line in attacker.does("journal", "list", "--json").stdout.splitlines()
                if '"type":"intent"' in line]  # fmt: skip
     assert json.loads(intents[0])["sig"]["principal"] == ALICE
-    with World(attacker.estate) as world:
+    with EstateWorld(attacker.estate) as world:
         ref = json.loads(intents[0])["act"]["target"]["id"]
         assert not world.accepts(world.secret("vault", ref))
     # The one thing that is wrong is what was done while there was no list.

@@ -14,7 +14,7 @@ from backends import registry
 from backends.estate import create
 from console import cli, contact, settings
 from console.store import reading
-from console.tui.application import ConsoleApp
+from console.tui.shell.application import ConsoleApp
 
 SOUND = """
 from backends.contract import Backend, Capabilities, Health, WhoAmI

@@ -71,7 +71,7 @@ def test_verifying_loads_only_what_signatures_need(tmp_path: Path) -> None:
     [
         "console.worker",
         "console.fleet",
-        "console.response.runner",
+        "console.response.run.process",
         "backends.conformance",
         "backends.lab.lab",
         "backends.openbao",
@@ -86,7 +86,7 @@ def test_nothing_below_the_screen_loads_it(module: str, tmp_path: Path) -> None:
 
 
 def test_the_screen_holds_no_backend_library(tmp_path: Path) -> None:
-    assert not loaded("import console.tui.app", tmp_path) & set(HEAVY)
+    assert not loaded("import console.tui.shell.entry", tmp_path) & set(HEAVY)
 
 
 def test_one_backend_does_not_load_anothers_library(tmp_path: Path) -> None:

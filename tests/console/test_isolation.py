@@ -23,10 +23,11 @@ from backends.contract import Verb
 from backends.lab.moto import MotoServer
 from backends.model import Token, TokenState
 from console import settings
-from console.journal.log import Journal
-from console.response import approval, runner
-from console.response.plan import Plan
-from console.tui import worker_link
+from console.journal.write.journal import Journal
+from console.response.approve import approval
+from console.response.plan.model import Plan
+from console.response.run import process
+from console.tui.session import worker_link
 
 ROOT = Path(__file__).parents[2]
 WHY = "leaked in a public repository"
@@ -144,9 +145,9 @@ def test_the_runner_runs_nothing_of_the_folder(
     home: Path, plan_id: str, hostile: HostileFolder
 ) -> None:
     paths = settings.paths(home)
-    runner.start(plan_id, paths, climb=0)
+    process.start(plan_id, paths, climb=0)
     deadline = time.monotonic() + 120
-    while runner.alive(plan_id, paths):
+    while process.alive(plan_id, paths):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert hostile.executed == []

@@ -17,11 +17,11 @@ from journal_scene import grown
 
 from console import ownership, settings
 from console.cli import main
-from console.journal.own import own
-from console.journal.read import JournalView
+from console.journal.own_files import own
+from console.journal.read.view import JournalView
 from console.settings import Paths
-from console.tui.keeper import Keeper
-from console.tui.standing import Standing
+from console.tui.session.journal_state import JournalState
+from console.tui.session.journal_watch import JournalWatch
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
@@ -137,10 +137,12 @@ def test_the_screen_says_whose_file_it_is_too(home: Path) -> None:
     path.chmod(0o600)
     pid = os.fork()
     if pid == 0:
-        code, told = 70, [Standing()]
+        code, told = 70, [JournalState()]
         try:
             become(NOBODY)
-            keeper = Keeper(lambda: JournalView(paths.journal), own(paths), time.time, told.append)
+            keeper = JournalWatch(
+                lambda: JournalView(paths.journal), own(paths), time.time, told.append
+            )
             keeper.ask(True)
             keeper.start()
             deadline = time.monotonic() + 120  # Tells a hang, and nothing else.

@@ -21,7 +21,7 @@ ENTRIES = {
     "command": "from console.cli import main; main(['config', 'path'])",
     "worker": "from console.worker.serving import main; main(['/nowhere', '/nowhere'])",
     "runner": (
-        "from console.response.runner import main; "
+        "from console.response.run.process import main; "
         "main(['x', '--config', '/nowhere/c', '--state', '/nowhere'])"
     ),
     "kit": "from backends.conformance.__main__ import main; main([])",
@@ -48,7 +48,7 @@ def test_what_a_process_starts_inherits_the_limit() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
 def test_who_acts_is_still_known_to_a_user_whose_process_is_private() -> None:
     from backends import memory
-    from console.journal.who import host, who
+    from console.journal.format.who import host, who
 
     who(), host()  # What they import may lie where only root can read.
     pid = os.fork()

@@ -1,13 +1,9 @@
 """The graph in a real terminal: in sixteen colours, in ASCII, and few bytes for each key."""
 
 import re
-import sys
-from pathlib import Path
 
 import pytest
 from pty_screen import Terminal
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "console"))
 
 from console.settings import paths
 

@@ -1,13 +1,9 @@
 """Bytes that no keyboard should send, in a real terminal: none of them ends the screen."""
 
 import signal
-import sys
-from pathlib import Path
 
 import pytest
 from pty_screen import Terminal
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "console"))
 
 from console.settings import paths
 

@@ -3,14 +3,10 @@
 import os
 import re
 import signal
-import sys
-from pathlib import Path
 
 import pytest
 from patience import HANG
 from pty_screen import CANARY, Terminal
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "console"))
 
 from backends.model import ScopeDone
 from console.settings import paths

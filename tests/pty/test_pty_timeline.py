@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pty_screen import Terminal
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "console"))
 
 from console.settings import paths
 

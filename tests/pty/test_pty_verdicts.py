@@ -21,14 +21,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from lab_scene import ANSWERS, REASON, Desk, family, known
 from patience import HANG
 from pty_screen import Terminal
 
 from backends.lab.lab import Lab
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "console"))
-
-from lab_scene import ANSWERS, REASON, Desk, family, known
 
 pytestmark = [pytest.mark.lab, pytest.mark.pty]
 

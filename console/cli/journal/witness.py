@@ -8,13 +8,13 @@ import re
 import socket
 import sys
 
-from console.cli import output
-from console.cli.journal.place import vkey_of
+from console.cli.journal.access import vkey_of
+from console.cli.shell import output
 from console.errors import Exit, UsageError
 from console.journal.keys import verifier
-from console.journal.tlog.policy import Log, Policy
-from console.journal.tlog.witness import WitnessServer, open_witness
 from console.settings import paths
+from console.tlog.policy import Log, Policy
+from console.tlog.witness import WitnessServer, open_witness
 
 
 def run(chosen: argparse.Namespace) -> int:

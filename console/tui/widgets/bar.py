@@ -13,8 +13,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from console.tui.draw import OneLine
-from console.tui.lines import Line, Part, block, clip
+from console.tui.draw.cells import OneLine
+from console.tui.draw.lines import Line, Part, block, clip
 from console.tui.widgets.line_input import LineInput
 from console.tui.widgets.page import Page
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from console.errors import UsageError
-from console.journal import scan
-from console.tui.lines import Line, block
+from console.journal.format import scan
+from console.tui.draw.lines import Line, block
+from console.tui.session.worker_link import sentences
 from console.tui.widgets.bar import MASKED, Bar
 from console.tui.widgets.page import Page
-from console.tui.worker_link import sentences
 
 
 class Question(NamedTuple):

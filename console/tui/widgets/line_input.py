@@ -15,9 +15,9 @@ from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 
 from console.text import safe
-from console.tui.draw import Lines
-from console.tui.lines import Line, Part, Role, clip, width_of
-from console.tui.typed_secret import DOT, mask
+from console.tui.draw.cells import Lines
+from console.tui.draw.lines import Line, Part, Role, clip, width_of
+from console.tui.widgets.typed_secret import DOT, mask
 
 MOST = 400
 """Characters that can be typed."""

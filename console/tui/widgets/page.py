@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from textual import events
 from textual.message import Message
 
-from console.tui.draw import Lines
-from console.tui.lines import Line, plain
+from console.tui.draw.cells import Lines
+from console.tui.draw.lines import Line, plain
 
 
 class Page(Lines, can_focus=True):

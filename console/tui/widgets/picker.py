@@ -9,13 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from console.tui.draw import OneLine
-from console.tui.lines import Line, clip, fit
+from console.tui.draw.cells import OneLine
+from console.tui.draw.lines import Line, clip, fit
 from console.tui.widgets.line_input import LineInput
 from console.tui.widgets.page import Page
 
 
-class Item(NamedTuple):
+class Choice(NamedTuple):
     """``checked`` None means that the item is not a switch; ``why_not`` disables it."""
 
     id: str
@@ -47,7 +47,7 @@ class Picker(Vertical):
     def __init__(
         self,
         title: str,
-        items: Callable[[str], Sequence[Item]],
+        items: Callable[[str], Sequence[Choice]],
         done: Callable[[str], Awaitable[None]],
         *,
         switch: Callable[[str], None] | None = None,
@@ -59,7 +59,7 @@ class Picker(Vertical):
         self._done = done
         self._switch = switch
         self._rows = rows
-        self._shown: Sequence[Item] = ()
+        self._shown: Sequence[Choice] = ()
         self.input = LineInput(
             [(f" {title} ", "title")],
             placeholder="type to narrow",
@@ -86,7 +86,7 @@ class Picker(Vertical):
         lines = [self._line(item, width) for item in self._shown]
         self._page.show(lines or [[("   nothing is called that", "dim")]])
 
-    def _line(self, item: Item, width: int) -> Line:
+    def _line(self, item: Choice, width: int) -> Line:
         box = {None: "", True: "[x] ", False: "[ ] "}[item.checked]
         role = "dim" if item.why_not else ""
         note = f"not now: {item.why_not}" if item.why_not else item.note
@@ -117,7 +117,7 @@ class Picker(Vertical):
     def on_page_resized(self, event: Page.Resized) -> None:
         event.stop()
 
-    def _under(self) -> Item | None:
+    def _under(self) -> Choice | None:
         at = self._page.cursor
         return self._shown[at] if at < len(self._shown) else None
 

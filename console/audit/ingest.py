@@ -1,0 +1,299 @@
+"""Takes log sources in: each batch with its place in one transaction, so each event once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from backends.contract import Backend
+from backends.errors import BackendError
+from backends.logs import registry
+from backends.logs.source import BEGINNING, Batch, Hole, Source
+from console.audit import intake, names
+from console.errors import UsageError
+from console.inventory.sync import coverage
+from console.inventory.sync.coverage import clean, trouble
+from console.inventory.sync.lock import SyncUnderWay, only_one
+from console.inventory.sync.sync import Syncer, off_loop
+from console.inventory.sync.validate import Garbage, seconds
+from console.settings import Settings
+from console.store.database import touch
+from console.store.hash_key import hash_key
+
+Opened = Callable[[str], Awaitable[Backend]]
+"""Gives the opened backend of a name, as ``Fleet.backend`` does."""
+Progress = Callable[[str, int], None]
+"""Called with a source's name and the events taken in so far."""
+
+
+class IngestReport(NamedTuple):
+    """What reading a source gave. ``message`` is set when it could not be read to its end."""
+
+    source: str
+    backend: str
+    taken: int = 0
+    lines: int = 0
+    bad: int = 0
+    holes: int = 0
+    unknown: int = 0
+    """Names of tokens in it that belong to no token that is known."""
+    message: str = ""
+    hint: str = ""
+    busy: bool = False
+
+
+class Ingester:
+    """Reads the configured sources into the store that ``syncer`` writes."""
+
+    def __init__(self, syncer: Syncer, settings: Settings, opened: Opened | None = None) -> None:
+        self._syncer = syncer
+        self._settings = settings
+        self._opened = opened
+
+    def chosen(self, wanted: tuple[str, ...] | list[str]) -> list[str]:
+        """The wanted sources, all of them where none is named.
+
+        Raises:
+            UsageError: the configuration has none of that name.
+        """
+        known = list(self._settings.sources)
+        for name in wanted:
+            if name not in known:
+                raise UsageError(
+                    f"no source is called {name!r}",
+                    f"Configured are: {', '.join(known) or 'none'}.",
+                )
+        return list(wanted) or known
+
+    async def ingest(self, name: str, progress: Progress | None = None) -> IngestReport:
+        """Read one source to its end. What went wrong is in the report, and in the store."""
+        table = self._settings.sources[name].table
+        backend = str(table.get("backend", ""))
+        try:
+            source = await asyncio.to_thread(registry.configure, name, table)
+        except BackendError as error:
+            report = IngestReport(name, backend, message=error.message, hint=error.hint)
+            await self._syncer.write(_failed, name, backend, str(table.get("type")), report)
+            return report
+        return await self.take(source, progress)
+
+    async def take(self, source: Source, progress: Progress | None = None) -> IngestReport:
+        """Read a source to its end, and then say which of its names are not known."""
+        try:
+            async with only_one(self._syncer.path, f"source {source.name}", wait=False):
+                return await self._take(source, progress or (lambda name, taken: None))
+        except SyncUnderWay:
+            return IngestReport(source.name, source.backend, busy=True)
+        finally:
+            source.close()
+
+    async def _take(self, source: Source, progress: Progress) -> IngestReport:
+        write = self._syncer.write
+        began = self._syncer.time()
+        places, learned = await write(_begin, source)
+        if source.by_name:
+            await self._ask_names(source)
+        source.key = await asyncio.to_thread(hash_key, self._syncer.path)
+        source.latest = datetime.fromtimestamp(began, UTC) + intake.FUTURE
+        stream = source.read(places, learned)
+        taken = lines = bad = holes = 0
+        message = hint = ""
+        while True:
+            try:
+                batch = await off_loop(lambda: next(stream, None))
+            except Exception as error:  # noqa: BLE001
+                # A log may hold anything; what was read so far counts.
+                why = trouble(error)
+                message, hint = why.message, why.hint
+                break
+            if batch is None:
+                break
+            taken += await write(_keep, source, batch, self._syncer.time())
+            lines, bad = lines + batch.lines, bad + batch.bad
+            holes += len(batch.holes)
+            progress(source.name, taken)
+        report = IngestReport(
+            source.name, source.backend, taken, lines, bad, holes, message=message, hint=hint
+        )
+        until = None if message else began - int(source.delay.total_seconds())
+        unknown = await write(_end, source, report, until, began)
+        oldest = began - self._settings.events * 86_400
+        while await write(intake.prune, oldest):
+            pass
+        return report._replace(unknown=unknown)
+
+    async def _ask_names(self, source: Source) -> None:
+        """Ask the backend what its log calls the tokens. It may be away: then later."""
+        await self._syncer.write(names.try_again, source.backend)
+        if self._opened is None:
+            return
+        try:
+            backend = await self._opened(source.backend)
+            if type(backend).log_names is Backend.log_names:
+                return
+            refs = await self._syncer.write(names.nameless, source.backend)
+            told = await backend.log_names(refs)
+        except Exception:  # noqa: BLE001
+            # Whatever is wrong with the backend is told on its own row; the log is read all the
+            # same.
+            return
+        await self._syncer.write(names.keep, source.backend, source.kind, told)
+
+
+def _begin(connection: Connection, source: Source) -> tuple[dict[str, bytes], dict[str, str]]:
+    coverage.ensure(connection, source.backend, "")
+    connection.exec_driver_sql(
+        "INSERT INTO log_source (name, backend, type, events, bad, ahead_ms, back_ms, error, hint,"
+        " covers, named) VALUES (?, ?, ?, 0, 0, 0, 0, '', '', ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET covers = excluded.covers, named = excluded.named",
+        (source.name, source.backend, source.type_name, source.covers.value, int(source.asks)),
+    )
+    places = connection.exec_driver_sql(
+        "SELECT file, state FROM log_position WHERE source = ?", (source.name,)
+    )
+    learned = connection.exec_driver_sql(
+        "SELECT key, value FROM log_learned WHERE source = ?", (source.name,)
+    )
+    return {row[0]: row[1] for row in places}, {row[0]: row[1] for row in learned}
+
+
+def _keep(connection: Connection, source: Source, batch: Batch, now: int) -> int:
+    """Keep a batch: its events, their counts, its holes, and how far the log is read now."""
+    latest = datetime.fromtimestamp(now, UTC) + intake.FUTURE
+    rows: list[dict[str, Any]] = []
+    garbage: Counter[str] = Counter()
+    for event in batch.events:
+        try:
+            rows.append(intake.row_of(event, source.backend, latest, source.key))
+        except (Garbage, OverflowError) as error:
+            garbage[str(error)] += 1
+    if source.by_name:
+        names.resolve(connection, source.backend, rows)
+    taken = intake.write(connection, source.backend, rows) if rows else 0
+    last_at = connection.exec_driver_sql(
+        "SELECT last_at FROM log_source WHERE name = ?", (source.name,)
+    ).scalar()
+    first = None if batch.first is None else seconds(batch.first)
+    _keep_holes(connection, source, batch, garbage, last_at, first)
+    if batch.learned:
+        connection.exec_driver_sql(
+            "INSERT OR REPLACE INTO log_learned (source, key, value) VALUES (?, ?, ?)",
+            [(source.name, key, value) for key, value in batch.learned.items()],
+        )
+    if batch.state:
+        connection.exec_driver_sql(
+            "INSERT OR REPLACE INTO log_position (source, file, state) VALUES (?, ?, ?)",
+            (source.name, batch.file, batch.state),
+        )
+    last = None if batch.last is None else min(seconds(batch.last), seconds(latest))
+    ahead = 0 if last is None else max(0, last - now) * 1000
+    connection.exec_driver_sql(
+        "UPDATE log_source SET events = events + ?, bad = bad + ?, ahead_ms = max(ahead_ms, ?),"
+        " back_ms = max(back_ms, ?), last_at = max(coalesce(last_at, ?), ?),"
+        " covers_since = coalesce(covers_since, ?) WHERE name = ?",
+        (
+            taken,
+            batch.bad + garbage.total(),
+            ahead,
+            int(batch.back.total_seconds() * 1000),
+            last,
+            last if last is not None else 0,
+            first,
+            source.name,
+        ),
+    )
+    return taken
+
+
+def _keep_holes(
+    connection: Connection,
+    source: Source,
+    batch: Batch,
+    garbage: Mapping[str, int],
+    last_at: int | None,
+    first: int | None,
+) -> None:
+    def put(hole: Hole, since: int | None, until: int | None) -> None:
+        if since is not None and until is not None:
+            until = max(since, until)
+        connection.exec_driver_sql(
+            "INSERT INTO log_hole (source, backend, since, until, kind, what, hint, file)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (source.name, source.backend, since, until, hole.kind, clean(hole.what), hole.hint,
+             clean(hole.file or batch.file)),
+        )  # fmt: skip
+
+    for name in [*batch.mended, *([batch.file] if batch.file else [])]:
+        connection.exec_driver_sql(
+            "DELETE FROM log_hole WHERE source = ? AND file = ?", (source.name, clean(name))
+        )
+    if first is not None and not batch.file:
+        # The next line that can be read ends what could not.
+        connection.exec_driver_sql(
+            "UPDATE log_hole SET until = max(coalesce(since, ?), ?)"
+            " WHERE source = ? AND until IS NULL",
+            (first, first, source.name),
+        )
+    for hole in batch.holes:
+        since = last_at if hole.since is None else seconds(hole.since)
+        if hole.since == BEGINNING:
+            since = None
+        if batch.file:
+            put(hole, since, None if hole.until is None else seconds(hole.until))
+            continue
+        if hole.file and _told_before(connection, source, hole, last_at):
+            continue
+        if hole.until is not None:
+            until: int | None = seconds(hole.until)
+        else:
+            until = first if hole.since is None else None
+        put(hole, since, until)
+    end = None if batch.last is None else seconds(batch.last)
+    for what, times in garbage.items():
+        put(Hole("unreadable", f"{what} ({times} times)"), first, end)
+
+
+def _told_before(connection: Connection, source: Source, hole: Hole, last_at: int | None) -> bool:
+    """Whether a file of a growing log that cannot be read was told of, or was read before."""
+    if hole.until is not None and last_at is not None and seconds(hole.until) <= last_at:
+        # It was last written before the newest line that was read: it was read in its time.
+        return True
+    found = connection.exec_driver_sql(
+        "SELECT 1 FROM log_hole WHERE source = ? AND file = ?", (source.name, clean(hole.file))
+    )
+    return found.first() is not None
+
+
+def _end(
+    connection: Connection, source: Source, report: IngestReport, until: int | None, now: int
+) -> int:
+    connection.exec_driver_sql(
+        "UPDATE log_source SET error = ?, hint = ?, read_at = ?,"
+        " covers_until = CASE WHEN ? IS NULL OR covers_since IS NULL THEN covers_until"
+        " ELSE max(coalesce(covers_until, 0), ?) END WHERE name = ?",
+        (clean(report.message), clean(report.hint), now, until, until, source.name),
+    )
+    touch(connection)
+    if source.by_name:
+        names.try_again(connection, source.backend)
+    unknown = connection.exec_driver_sql(
+        "SELECT count(*) FROM log_name WHERE backend = ? AND handle IS NULL", (source.backend,)
+    ).scalar()
+    return int(unknown or 0)
+
+
+def _failed(
+    connection: Connection, name: str, backend: str, type_: str, report: IngestReport
+) -> None:
+    connection.exec_driver_sql(
+        "INSERT INTO log_source (name, backend, type, events, bad, ahead_ms, back_ms, error, hint)"
+        " VALUES (?, ?, ?, 0, 0, 0, 0, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET error = excluded.error, hint = excluded.hint",
+        (name, backend, clean(type_), clean(report.message), clean(report.hint)),
+    )
+    touch(connection)

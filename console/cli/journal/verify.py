@@ -1,0 +1,172 @@
+"""``journal verify`` and ``doctor``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from console import ownership
+from console.cli.journal import access
+from console.cli.shell import output
+from console.errors import ConsoleError, Exit
+from console.journal.format.advice import WORDS, next_step
+from console.journal.own_files import Own
+from console.journal.own_files import own as own_journal
+from console.journal.read import pins
+from console.journal.read.view import JournalView
+from console.journal.verify.doctor import Check
+from console.journal.verify.verify import Code, Finding, Report
+from console.settings import paths
+from console.text import safe
+
+if TYPE_CHECKING:
+    from console.audit.journal_verdict import TrustedFacts
+
+
+def verify(chosen: argparse.Namespace) -> int:
+    """Verify the journal. The exit code is the report's; see ``options.CODES``."""
+    try:
+        report, known = _verified(chosen)
+    except ConsoleError as error:
+        if chosen.json:
+            print(json.dumps({"code": int(Code.UNUSABLE), "result": str(error)}))
+        where = paths(chosen.home)
+        output.error(str(error), ownership.hint(error, where.places) or error.hint)
+        return int(Code.UNUSABLE)
+    if chosen.json:
+        _print_json(report, known)
+    else:
+        _print(report, known)
+    return int(report.code)
+
+
+def doctor(chosen: argparse.Namespace) -> int:
+    """Look over the surroundings; exit 1 where something is bad."""
+    checks = _checks(chosen)
+    for check in checks:
+        if chosen.json:
+            print(json.dumps(check._asdict()))
+            continue
+        output.line(f"{check.state:<5} {check.what:<8} {check.text}")
+        if check.hint and (check.state != "ok" or check.what == "key"):
+            output.line(f"{'':<15}{check.hint}")
+    return Exit.FAILED if any(check.state == "bad" for check in checks) else Exit.OK
+
+
+def _verified(chosen: argparse.Namespace) -> tuple[Report, TrustedFacts]:
+    from console.audit import journal_verdict
+
+    signers, policy = getattr(chosen, "allowed_signers", None), getattr(chosen, "policy", None)
+    given = journal_verdict.TrustedFacts(
+        tuple(access.vkey_of(each) for each in getattr(chosen, "vkey", [])),
+        access.text_of(policy) if policy is not None else "",
+        tuple(pins.read(each) for each in getattr(chosen, "pin", [])),
+        access.text_of(signers) if signers is not None else None,
+    )
+    own: Own | None = None
+    if access.copy_of(chosen) is None:
+        own = own_journal(paths(chosen.home))
+        known = journal_verdict.known(own, given)
+    else:
+        # Of a copy this console knows nothing but what it is given.
+        known = given._replace(source=journal_verdict.source_of(given.vkeys, given.policy))
+    with access.view(chosen) as view:
+        report = journal_verdict.assess(
+            view,
+            known,
+            own,
+            every_signature=chosen.all_signatures,
+            require_signed=chosen.require_signed,
+        )
+    if not report.entries and not report.findings:
+        raise access.nothing()
+    return report, known
+
+
+def _print(report: Report, known_: TrustedFacts) -> None:
+    output.line(f"journal    {report.origin or '(none)'}")
+    output.line(
+        f"entries    {report.entries:,} in order, {report.checkpoints:,} signed checkpoints"
+    )
+    if report.root:
+        output.line(f"root       {report.root.hex()}")
+    if report.key:
+        output.line(f"key        {_fingerprint(report.key)} ({known_.source})")
+    witnessed = f"up to entry {report.witnessed:,}" if report.witnessed else "no"
+    output.line(f"witnessed  {witnessed}")
+    output.line(f"open       {report.open_intents:,} calls")
+    whose = "" if known_.allowed_signers is not None else "; whose keys they are is not told here"
+    output.line(f"signed     {report.signatures:,} responders' signatures hold{whose}")
+    output.line(f"unsigned   {report.unsigned:,} plans and calls bear no responder's signature")
+    if report.unbound:
+        output.line(f"           {report.unbound:,} answers to signed calls bear none")
+    for finding in report.findings:
+        output.line(f"  ! {finding.what}: {safe(finding.text, 400)}")
+    output.line(WORDS[report.code])
+    if (gravest := report.gravest) is not None:
+        output.note(next_step(gravest.what))
+
+
+def _print_json(report: Report, known_: TrustedFacts) -> None:
+    for finding in report.findings:
+        print(json.dumps(_finding(finding)))
+    told = {
+        "code": int(report.code),
+        "result": WORDS[report.code].lower(),
+        "origin": report.origin,
+        "entries": report.entries,
+        "checkpoints": report.checkpoints,
+        "root": report.root.hex(),
+        "open_intents": report.open_intents,
+        "unsigned": report.unsigned,
+        "signatures": report.signatures,
+        "unbound": report.unbound,
+        "witnessed": report.witnessed,
+        "key": report.key,
+        "key_is": known_.source,
+    }
+    print(json.dumps(told))
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {**finding._asdict(), "code": int(finding.code)}
+
+
+def _fingerprint(vkey: str) -> str:
+    from console.journal.keys import verifier
+
+    return verifier(vkey).fingerprint
+
+
+def _base(chosen: argparse.Namespace) -> Any:
+    from console.journal import opening
+
+    return opening.base(paths(chosen.home))
+
+
+def _checks(chosen: argparse.Namespace) -> list[Check]:
+    from console.journal.verify.doctor import doctor as looked_over
+
+    where = paths(chosen.home)
+    checks = looked_over(_base(chosen))
+    if access.configured(where).url is None:
+        return checks
+    # The file that a database takes the place of is not missed.
+    checks = [check for check in checks if check.what not in ("sqlite", "journal")]
+    try:
+        view = access.view(chosen)
+        try:
+            return [*_server(view), *checks]
+        finally:
+            view.close()
+    except ConsoleError as error:
+        return [Check("database", "bad", str(error), error.hint), *checks]
+
+
+def _server(view: JournalView) -> list[Check]:
+    from console.journal.store.postgres import PostgresStore
+    from console.journal.verify.doctor_postgres import doctor as looked_over
+
+    store = view.store
+    return looked_over(store) if isinstance(store, PostgresStore) else []

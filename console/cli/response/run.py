@@ -1,0 +1,310 @@
+"""``run``: carry out approved plans, watch them, steer them, close them; and ``escrow``."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backends.model import Secret
+from console.cli.response import plan as planning
+from console.cli.response import watch as watching
+from console.cli.response.access import Workplace, find, place, told_signature
+from console.cli.response.access import watching as watched
+from console.cli.shell import asking, output
+from console.errors import Exit, UsageError
+from console.inventory import export
+from console.journal import opening
+from console.journal.format.sentence import Entry
+from console.journal.write.journal import Journal
+from console.response import escrow as sealed
+from console.response import service
+from console.response.approve import approval, second_person
+from console.response.approve.requirements import Requirements
+from console.response.approve.signing import Desk
+from console.response.plan import file
+from console.response.plan.model import Plan
+from console.response.run import decisions, process, run_list
+from console.response.run.run_list import WhichPlans
+from console.response.state import old_value, report
+from console.response.state.run import Board
+from console.response.state.runner_lock import alive
+
+MAX_SECRETS = 16 * 1024 * 1024
+
+
+def list_(chosen: argparse.Namespace) -> int:
+    """Every plan that is kept, newest first, and how far its run is."""
+    here, now = place(chosen), time.time()
+    wanted = (
+        WhichPlans.ALL if chosen.all else WhichPlans.RUNS if chosen.approved else WhichPlans.LATELY
+    )
+    told, hidden = [], 0
+    with opening.view(here.paths) as view:
+        for path in sorted(here.paths.plans.glob("*.json"), reverse=True):
+            plan = file.load(path.stem, here.paths)
+            board = Board(plan)
+            board.feed(view.of_plan(plan.id))
+            if not run_list.shown(board, wanted, now):
+                hidden += 1
+                continue
+            told.append((plan, board, alive(plan.id, here.paths)))
+    rules = Requirements.now(here.paths)
+    if words := run_list.hidden_words(hidden, "run list --all"):
+        output.note(words)
+    if chosen.json:
+        rows = [
+            {
+                "plan": plan.id,
+                "verb": plan.verb.value,
+                "incident": plan.incident,
+                "tokens": board.total,
+                "states": board.sums(),
+                "approved": bool(board.approved),
+                "running": living,
+                "standing": report.standing(
+                    board, working=living, needed=rules.second_person(plan)
+                ),
+                "old_values": _counts(board, now),
+                "cannot_close": board.may_close(now),
+            }
+            for plan, board, living in told
+        ]
+        print(export.dumps(rows))
+        return Exit.OK
+    output.table(
+        ["RUN", "MADE", "VERB", "TOKENS", "LEFT", "FAILED", "STATE", "OLD VALUES", "WHY"],
+        [
+            [
+                report.short(plan.id),
+                f"{plan.made_at:%Y-%m-%d %H:%M}",
+                plan.verb.value,
+                f"{board.total:,}",
+                f"{board.sums()['left']:,}",
+                f"{board.sums()['failed']:,}",
+                _state(board, living=living, needed=rules.second_person(plan)),
+                old_value.summary(plan, board.rows.values(), now) if board.approved else "",
+                plan.reason,
+            ]
+            for plan, board, living in told
+        ],
+        [8, 16, 10, 9, 9, 9, 22, 120, 60],
+    )
+    return Exit.OK
+
+
+def _state(board: Board, *, living: bool, needed: str) -> str:
+    standing = report.standing(board, working=living, needed=needed)
+    return {"stopped": "stopped: run start", "second person": "waits for a second"}.get(
+        standing, standing
+    )
+
+
+def _counts(board: Board, now: float) -> dict[str, int]:
+    rows = board.rows.values()
+    return {what.value: count for what, count in old_value.counts(rows, now).items()}
+
+
+def start(chosen: argparse.Namespace) -> int:
+    """Start a run, or go on with one whose runner is gone."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    secrets = _secrets(chosen)
+    desk = Desk(here.settings.journal)
+    with opening.journal(here.paths) as journal:
+        approval.approved(plan.id, journal, here.paths)
+        rules = Requirements.now(here.paths)
+        second_person.check(plan, journal, rules)
+        desk.session(journal, rules, plan.reason, plan.incident)
+        told_signature(desk, here.settings)
+    process.start(plan.id, here.paths, desk.current, secrets)
+    if chosen.no_watch:
+        output.note(f"started; watch it: token-console run watch {report.short(plan.id)}")
+        return Exit.OK
+    return watch(chosen)
+
+
+def _secrets(chosen: argparse.Namespace) -> dict[str, Secret]:
+    if not chosen.secrets_stdin:
+        return {}
+    text = sys.stdin.read(MAX_SECRETS)
+    try:
+        table = json.loads(text)
+        return {str(handle): Secret(str(value)) for handle, value in dict(table).items()}
+    except (ValueError, TypeError):
+        # The parser's own words would quote what it read.
+        raise UsageError("standard input is not JSON", 'Write {"handle": "value", ...}.') from None
+
+
+def watch(chosen: argparse.Namespace) -> int:
+    """Follow a run until its runner ends."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    with watched(plan, here.paths) as (board, view):
+        return watching.follow(board, view, here.paths, as_json=chosen.json)
+
+
+def show(chosen: argparse.Namespace) -> int:
+    """Every token of a run."""
+    here, now = place(chosen), time.time()
+    plan = find(chosen.run_id, here.paths)
+    with watched(plan, here.paths) as (board, view):
+        if chosen.json:
+            told = watching.summary(board, view, here.paths, now)
+            print(export.dumps({**told, "items": watching.items(board, now)}))
+        else:
+            output.line(report.equation(board))
+            for row in board.rows.values():
+                level = f"{row.level} {report.LEVELS[row.level]}"
+                output.line(f"{row.item.number:>4}. {report.name(row.item)}: {row.state}, {level}")
+                watching.say(old_value.of(row, now).line, "      ")
+    return Exit.OK
+
+
+def report_(chosen: argparse.Namespace) -> int:
+    """The situation report."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    with watched(plan, here.paths) as (board, view):
+        if chosen.json:
+            print(export.dumps(watching.summary(board, view, here.paths, time.time())))
+        else:
+            living = run_list.working(board.plans, here.paths)
+            needed = Requirements.now(here.paths).second_person(plan)
+            for line in report.situation(board, working=living, needed=needed):
+                watching.say(line)
+    return Exit.OK
+
+
+def pause(chosen: argparse.Namespace) -> int:
+    """Begin no further call."""
+    return _decide(chosen, lambda plan, journal: decisions.pause(plan, journal, chosen.reason))
+
+
+def resume(chosen: argparse.Namespace) -> int:
+    """Go on after a pause."""
+    return _decide(chosen, lambda plan, journal: decisions.resume(plan, journal, chosen.reason))
+
+
+def abort(chosen: argparse.Namespace) -> int:
+    """End the run where it is."""
+    return _decide(chosen, lambda plan, journal: decisions.abort(plan, journal, chosen.reason))
+
+
+def unhalt(chosen: argparse.Namespace) -> int:
+    """Let a halted lane go on."""
+    return _decide(
+        chosen, lambda plan, journal: decisions.unhalt(plan, journal, chosen.reason, chosen.backend)
+    )
+
+
+def waive(chosen: argparse.Namespace) -> int:
+    """Retire the old value although a consumer has not moved."""
+    return _decide(
+        chosen,
+        lambda plan, journal: decisions.waive(
+            plan, journal, chosen.reason, chosen.item, chosen.consumer
+        ),
+    )
+
+
+def except_(chosen: argparse.Namespace) -> int:
+    """Leave a token out of the run's completeness, until a date."""
+    try:
+        until = datetime.fromisoformat(chosen.until)
+    except ValueError:
+        raise UsageError(f"{chosen.until!r} is no date", "Write it as 2027-01-31.") from None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+
+    def act(plan: Plan, journal: Journal) -> Entry:
+        number, late = decisions.which(plan, chosen.item)
+        return decisions.except_(
+            plan, journal, chosen.reason, number, chosen.owner, until, late=late
+        )
+
+    return _decide(chosen, act)
+
+
+def close(chosen: argparse.Namespace) -> int:
+    """Close a run of which nothing is left."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    with opening.journal(here.paths) as journal:
+        closed = service.close(plan, here.paths, journal, chosen.reason)
+    if chosen.json:
+        entry = closed.entry
+        told = {"plan": plan.id, "entry": entry.id, "says": entry.sentence, "also": closed.also}
+        print(export.dumps(told))
+    else:
+        output.line(closed.entry.sentence)
+        for words in closed.also:
+            watching.say(words, "  ")
+    return Exit.OK
+
+
+def extend(chosen: argparse.Namespace) -> int:
+    """Make a plan for the late arrivals of a run; it is approved like any other."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    with watched(plan, here.paths) as (board, _):
+        handles = tuple(board.late)
+    if not handles:
+        raise UsageError("the run has no late arrivals", "Nothing has to be planned.")
+    wanted = planning.PlanRequest(
+        verb=plan.verb,
+        handles=handles,
+        query="",
+        reason=plan.reason,
+        incident=plan.incident,
+        mode=plan.mode,
+        sinks=plan.sinks,
+        probe=plan.probe,
+        extends=plan.id,
+    )
+    more = planning.make(wanted, here)
+    planning.keep(more, here)
+    if chosen.json:
+        print(planning.as_json(more))
+        return Exit.OK
+    for line in report.plan_lines(more, second=Requirements(here.settings).second_person(more)):
+        output.line(line)
+    output.note(f"kept as {more.id}; to go on: token-console approve {report.short(more.id)}")
+    return Exit.OK
+
+
+def escrow(chosen: argparse.Namespace) -> int:
+    """Print a new value that was sealed, for whoever has the private key."""
+    here = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    kept = sealed.held(here.paths, plan.id, chosen.item)
+    if not kept:
+        raise UsageError(
+            f"nothing is sealed for item {chosen.item} of this run",
+            "See the items: token-console run show " + report.short(plan.id),
+        )
+    identity = Path(chosen.identity).expanduser()
+    passphrase = None
+    if asking.somebody():
+        typed = getpass.getpass("passphrase of the key (nothing if it has none): ")
+        passphrase = Secret(typed) if typed else None
+    value = sealed.unseal(kept[-1], identity, passphrase)
+    # The one place of the command line where a value is shown: it was asked for by name.
+    print(value.reveal())
+    return Exit.OK
+
+
+def _decide(chosen: argparse.Namespace, act: Callable[[Plan, Journal], Entry]) -> int:
+    here: Workplace = place(chosen)
+    plan = find(chosen.run_id, here.paths)
+    with opening.journal(here.paths) as journal:
+        entry = act(plan, journal)
+    if chosen.json:
+        print(export.dumps({"plan": plan.id, "entry": entry.id, "says": entry.sentence}))
+    else:
+        output.line(entry.sentence)
+    return Exit.OK

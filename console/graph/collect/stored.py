@@ -1,0 +1,234 @@
+"""Links that follow from what the store already holds: records, audit events, answers."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+
+from sqlalchemy import Connection
+
+from backends.model import Dependents, How, Token, TokenRef, decode
+from console.graph import model
+from console.graph.collect.write_links import Fact, Nodes, add, clear, note
+from console.store.classes import USE
+
+BATCH = 2_000
+_UNREAD = (How.NOT_TRACKED, How.NOT_PERMITTED, How.NOT_READ)
+CONSUMER_KINDS = {
+    "object": "object",
+    "lease": "lease",
+    "address": "address",
+    "session": "session",
+    "workload": "workload",
+    "host": "host",
+    "entry": "entry",
+    "store entry": "entry",
+}
+
+
+def from_records(connection: Connection, nodes: Nodes) -> int:
+    """Owner, principal, creator, parent and grants of tokens whose record is different."""
+    total = 0
+    while rows := connection.exec_driver_sql(
+        "SELECT t.num, t.handle, t.digest, d.doc FROM token t JOIN document d USING (num)"
+        " LEFT JOIN linked l USING (num) WHERE l.digest IS NOT t.digest LIMIT ?",
+        (BATCH,),
+    ).fetchall():
+        facts: list[Fact] = []
+        for _, handle, _, doc in rows:
+            num = nodes.token(handle)
+            # A parent's record makes the link that ends here, under the child's own name.
+            token = decode(doc, Token)
+            # Whose child it is does not change: whoever could not read it has learned nothing,
+            # and must not take from the others what they know.
+            spared = token.parent.how in _UNREAD
+            connection.exec_driver_sql(
+                "DELETE FROM link WHERE origin = ? AND NOT (? AND kind = ? AND b = ?)",
+                (f"record {handle}", spared, model.PARENT, num),
+            )
+            facts = _record(nodes, num, token)
+            total += add(connection, f"record {handle}", facts)
+        connection.exec_driver_sql(
+            "INSERT OR REPLACE INTO linked (num, digest) VALUES (?, ?)",
+            [(num, digest) for num, _, digest, _ in rows],
+        )
+    # A backend that was forgotten takes its tokens' links with it.
+    connection.exec_driver_sql("DELETE FROM linked WHERE num NOT IN (SELECT num FROM token)")
+    connection.exec_driver_sql(
+        "DELETE FROM link WHERE (origin LIKE 'record %' OR origin LIKE 'asked %')"
+        " AND substr(origin, instr(origin, ' ') + 1) NOT IN (SELECT handle FROM token)"
+    )
+    return total
+
+
+def _record(nodes: Nodes, num: int, token: Token) -> list[Fact]:
+    backend = token.ref.backend
+    facts: list[Fact] = []
+    if (owner := token.owner.value) is not None:
+        facts.append(Fact(nodes.who(owner), num, model.OWNS, "configured", detail=backend))
+    if (principal := token.principal.value) is not None:
+        name = principal.name or principal.id
+        person = any(word in principal.kind.casefold() for word in ("user", "person", "human"))
+        kind = "person" if person else "service"
+        who = nodes.who(name, kind, 1)
+        facts.append(Fact(who, num, model.SPEAKS, "configured", detail=principal.kind))
+    if (maker := token.created_by.value) is not None:
+        who = nodes.who(maker)
+        facts.append(Fact(who, num, model.MADE, "configured", confidence=60, detail=backend))
+    if (parent := token.parent.value) is not None:
+        above = nodes.token(parent.handle)
+        facts.append(Fact(above, num, model.PARENT, "configured", detail=backend))
+    for grant in token.grants.value or ():
+        told = nodes.grant(backend, grant.kind, grant.name)
+        detail = " ".join(filter(None, (grant.on and f"on {grant.on}", grant.via)))
+        facts.append(Fact(num, told, model.CARRIES, "configured", detail=detail))
+    return facts
+
+
+def from_disabled(connection: Connection) -> None:
+    """Accounts that their own system has disabled."""
+    connection.exec_driver_sql("DELETE FROM departed WHERE origin = 'principals'")
+    rows = connection.exec_driver_sql(
+        "SELECT DISTINCT json_extract(d.doc, '$.principal.value.name') FROM document d"
+        " WHERE json_extract(d.doc, '$.principal.value.disabled') = 1"
+    ).fetchall()
+    for (name,) in rows:
+        if name:
+            connection.exec_driver_sql(
+                "INSERT OR IGNORE INTO departed (key, origin, name, how)"
+                " VALUES (?, 'principals', ?, 'disabled')",
+                (model.identity(name), name),
+            )
+
+
+def from_events(connection: Connection, nodes: Nodes, at: int) -> int:
+    """Who was seen using each token: its addresses, with how often, when and by which program.
+
+    One use has an address and says a program: that is one consumer, and not two. A program
+    stands for itself only where no address is known. What the token's system names itself,
+    at that address, is the same consumer once more.
+    """
+    clear(connection, "audit log")
+    named = _named_by_its_system(connection)
+    facts: list[Fact] = []
+    for place, name, kind in (
+        ("source <> ''", "source", "address"),
+        ("source = '' AND agent <> ''", "agent", "workload"),
+    ):
+        rows = connection.exec_driver_sql(
+            f"SELECT handle, {name}, max(at), count(*), max(origin),"  # noqa: S608
+            f" group_concat(DISTINCT nullif(agent, '')) FROM event WHERE handle IS NOT NULL"
+            f" AND {place} AND outcome = 'ok' AND class = '{USE}' GROUP BY 1, 2"
+        )
+        for handle, told, seen, times, origin, agents in rows.fetchall():
+            num = nodes.token(handle)
+            if told in named.get(num, ()):
+                continue
+            by = f"{origin}, {agents}" if agents and kind == "address" else origin
+            use = nodes.use(kind, told)
+            facts.append(Fact(num, use, model.USED_BY, "observed", seen, times, by))
+    total = add(connection, "audit log", facts)
+    note(connection, "audit log", "events", at, total)
+    return total
+
+
+def _named_by_its_system(connection: Connection) -> dict[int, set[str]]:
+    """For each token, the words in which its system's answer tells where its consumers are."""
+    found: dict[int, set[str]] = {}
+    rows = connection.exec_driver_sql(
+        "SELECT a, detail FROM link WHERE origin LIKE 'asked %' AND detail <> ''"
+    )
+    for num, detail in rows.fetchall():
+        found.setdefault(num, set()).update(_words(detail))
+    return found
+
+
+def _words(detail: str) -> list[str]:
+    return [word.strip("(),;") for word in detail.split()]
+
+
+def from_answer(
+    connection: Connection, nodes: Nodes, ref: TokenRef, answer: Dependents, at: int
+) -> int:
+    """What a backend answered when it was asked what depends on a token."""
+    name = f"asked {ref.handle}"
+    clear(connection, name)
+    num = nodes.token(ref.handle)
+    facts: list[Fact] = []
+    for one in answer.consumers:
+        last = one.last_seen.value
+        seen = at if last is None and one.kind == "session" else None
+        seen = int(last.timestamp()) if last is not None else seen
+        source = "observed" if one.last_seen.known or one.kind == "session" else "configured"
+        detail = " ".join(filter(None, (one.detail, one.source)))
+        if one.kind == "token":
+            child = _child(connection, ref, one.name, one.detail)
+            use = nodes.token(child) if child else nodes.use("object", one.name, ref.backend)
+            kind = model.PARENT if child else model.USED_BY
+        else:
+            use_kind = CONSUMER_KINDS.get(one.kind, "workload")
+            use = nodes.use(use_kind, one.name, ref.backend)
+            kind = model.KEPT_IN if use_kind == "entry" else model.USED_BY
+        facts.append(Fact(num, use, kind, source, seen, detail=detail))
+    total = add(connection, name, facts)
+    for word in {word for fact in facts for word in _words(fact.detail)}:
+        # The same consumer as the log knew it.
+        connection.exec_driver_sql(
+            "DELETE FROM link WHERE origin = 'audit log' AND a = ? AND b IN"
+            " (SELECT num FROM node WHERE side = 'use' AND name = ?)",
+            (num, word),
+        )
+    told = "; ".join(dict.fromkeys(f"{gap.what} ({gap.kind.value})" for gap in answer.gaps))
+    hints = " ".join(dict.fromkeys(gap.hint for gap in answer.gaps if gap.hint))
+    problem = f"not known: {told}" if told else ""
+    note(connection, name, "asked", at, total, problem, hints)
+    return total
+
+
+def _child(connection: Connection, ref: TokenRef, name: str, detail: str) -> str | None:
+    """The handle of a child that a backend names by its id, or by a name that is unique."""
+    rows = connection.exec_driver_sql(
+        "SELECT handle FROM token WHERE backend = ? AND (ref = ? OR ref = ? OR name = ?)"
+        " AND handle <> ? ORDER BY ref = ? DESC LIMIT 2",
+        (ref.backend, detail, detail.removeprefix("child "), name, ref.handle, detail),
+    ).fetchall()
+    return str(rows[0][0]) if len(rows) == 1 else None
+
+
+def from_fingerprints(connection: Connection, nodes: Nodes) -> int:
+    """Records that hold the same value."""
+    clear(connection, "fingerprints")
+    facts: list[Fact] = []
+    rows = connection.exec_driver_sql(
+        "SELECT json_group_array(handle) FROM fingerprint GROUP BY print HAVING count(*) > 1"
+    ).fetchall()
+    for (together,) in rows:
+        nums = [nodes.token(handle) for handle in json.loads(together)]
+        facts += [
+            Fact(a, b, model.SIBLING, "observed", detail="equal fingerprints")
+            for a in nums
+            for b in nums
+            if a != b
+        ]
+    return add(connection, "fingerprints", facts)
+
+
+def from_entries(connection: Connection, nodes: Nodes) -> int:
+    """Grants that are limited to a path, and the known store entries that lie on it."""
+    clear(connection, "grant paths")
+    entries = connection.exec_driver_sql(
+        "SELECT num, name, place FROM node WHERE side = 'use' AND kind = 'entry'"
+    ).fetchall()
+    if not entries:
+        return 0
+    facts: list[Fact] = []
+    rows = connection.exec_driver_sql(
+        "SELECT DISTINCT l.b, n.place, substr(l.detail, 4) FROM link l JOIN node n ON n.num = l.b"
+        " WHERE l.kind = ? AND l.detail LIKE 'on %'",
+        (model.CARRIES,),
+    ).fetchall()
+    for grant, backend, pattern in rows:
+        for entry, name, place in entries:
+            if place == backend and fnmatch.fnmatchcase(name, pattern.split(" ")[0]):
+                facts.append(Fact(grant, entry, model.OPENS, "configured", detail=pattern))
+    return add(connection, "grant paths", facts)

@@ -1,0 +1,195 @@
+"""Lists the rows that clauses find, by the store's indexes and as fast as Python can.
+
+Numbers leave SQLite joined to one text: row by row they would take twice as long.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress
+from sqlite3 import Connection
+
+from console.inventory.search.order import INDEX_OF
+from console.inventory.search.terms import Clause
+from console.store.text_fold import phrase
+
+Check = Callable[[], None]
+AT_ONCE = 100_000
+"""Matches that one text holds."""
+GIVEN = "(SELECT value FROM json_each(?))"
+
+
+def given(numbers: Sequence[int]) -> str:
+    """Numbers as the argument that ``GIVEN`` takes."""
+    return json.dumps(numbers)
+
+
+def both(clauses: Iterable[Clause]) -> tuple[str, list[object]]:
+    """One condition for all clauses."""
+    clauses = list(clauses)
+    where = " AND ".join(clause.where for clause in clauses) or "1"
+    return where, [argument for clause in clauses for argument in clause.args]
+
+
+class Candidates:
+    """Rows among which all matches of some clauses are.
+
+    Afterwards ``rest`` are the clauses that each row has still to be tested for, and
+    ``later`` those of them that an index can list, should testing take too long.
+    """
+
+    def __init__(self, connection: Connection, clauses: Sequence[Clause], check: Check) -> None:
+        self._connection = connection
+        self._check = check
+        self._clauses = clauses
+        self._positive = [clause for clause in clauses if not clause.negated]
+        self._words = [clause for clause in self._positive if clause.near and not clause.condition]
+        self._near = " AND ".join(f"({clause.near})" for clause in self._words)
+        self._begun: list[int] = []
+        self._size = 0
+        self.rest: list[Clause] = list(clauses)
+        self.later: list[Clause] = []
+
+    @property
+    def size(self) -> int:
+        """One more than the greatest number of a row."""
+        if not self._size:
+            found = self._connection.execute("SELECT coalesce(max(num), 0) + 1 FROM token")
+            self._size = found.fetchone()[0]
+        return self._size
+
+    def few(self, limit: int) -> list[int] | None:
+        """The candidates, if some index lists no more than ``limit``."""
+        best: list[int] | None = None
+        for clause in self._positive:
+            if clause.condition:
+                numbers = [num for (num,) in self._listed(clause, limit + 1)]
+                if len(numbers) <= limit and (best is None or len(numbers) < len(best)):
+                    best = numbers
+        if self._near and best is None:
+            self._begun = next(self._matching(self._near, limit + 1))
+            if len(self._begun) <= limit:
+                best = self._begun
+        return best
+
+    def all(self) -> list[int] | None:
+        """The candidates, however many. None if no index can list them."""
+        listed = [clause for clause in self._positive if clause.listed and clause.condition]
+        listed += [clause for clause in self._positive if clause.short and not clause.condition]
+        if self._near:
+            numbers = list(self._begun)
+            # `few` has begun with the list, and it is in the order of the numbers.
+            for some in self._matching(self._near, AT_ONCE, after=numbers[-1] if numbers else 0):
+                numbers += some
+            self.later = listed
+            return numbers
+        if not listed:
+            return None
+        first, *self.later = listed
+        numbers = list(compress(range(self.size), self.flags(first)))
+        if first.exact:
+            self.rest.remove(first)
+        return numbers
+
+    def dropped(self) -> tuple[bytes, list[Clause]] | None:
+        """For a query of nothing but negations: flags of what they leave, and what they test."""
+        drop = [clause for clause in self._clauses if clause.negated]
+        drop = [clause for clause in drop if clause.listed and clause.exact]
+        if not drop:
+            return None
+        left = b"\1" * self.size
+        for clause in drop:
+            left = _and(left, self.flags(clause).translate(INVERT))
+        return left, [clause for clause in self._clauses if clause not in drop]
+
+    def scanned(self) -> bytes:
+        """Flags of the matches themselves, by a look at every row."""
+        self._check()
+        where, args = both(self._clauses)
+        rows = self._connection.execute(f"SELECT num FROM token WHERE {where}", args)  # noqa: S608
+        return _set(rows, self.size)
+
+    def exactly(self) -> tuple[bytes, list[Clause]]:
+        """Flags of the matches, with as little as possible left to be tested."""
+        keep: bytes | None = None
+        rest: list[Clause] = []
+        drop: list[Clause] = []
+        for clause in self._clauses:
+            if clause.negated:
+                (drop if clause.listed and clause.exact else rest).append(clause)
+            elif not clause.listed:
+                rest.append(clause)
+            else:
+                flags = self.flags(clause)
+                keep = flags if keep is None else _and(keep, flags)
+                if not clause.exact:
+                    rest.append(clause)
+        if keep is None and not drop:
+            return self.scanned(), []
+        if keep is None:
+            rows = self._connection.execute("SELECT num FROM token INDEXED BY ix_token_changed")
+            keep = _set(rows, self.size)
+        for clause in drop:
+            keep = _and(keep, self.flags(clause).translate(INVERT))
+        return keep, rest
+
+    def flags(self, clause: Clause) -> bytes:
+        """One byte for each row: whether an index lists it for the clause, negation aside."""
+        self._check()
+        if clause.condition:
+            return _set(self._listed(clause, -1), self.size)
+        flags = bytearray(self.size)
+        for match in [clause.match] if clause.match else self._spelled(clause.short[0]):
+            for some in self._matching(match, AT_ONCE):
+                for num in some:
+                    flags[num] = 1
+        return bytes(flags)
+
+    def _spelled(self, word: str) -> Iterator[str]:
+        """What to match to find a word too short for the index: all that begins with it."""
+        grams = self._connection.execute(
+            "SELECT term FROM token_terms WHERE term >= ? AND term < ?",
+            (word, f"{word}\U0010ffff"),
+        ).fetchall()
+        for start in range(0, len(grams), 50):
+            yield " OR ".join(phrase(gram) for (gram,) in grams[start : start + 50])
+
+    def _matching(self, match: str, many: int, after: int = 0) -> Iterator[list[int]]:
+        """What the search index finds, in parts of at most ``many``."""
+        found = many
+        while found == many:
+            self._check()
+            joined, after, found = self._connection.execute(
+                "SELECT group_concat(rowid), max(rowid), count(*) FROM (SELECT rowid"
+                " FROM token_fts WHERE token_fts MATCH ? AND rowid > ? LIMIT ?)",
+                (match, after, many),
+            ).fetchone()
+            yield json.loads(f"[{joined or ''}]")
+
+    def _listed(self, clause: Clause, limit: int) -> Iterable[tuple[int]]:
+        index = INDEX_OF[clause.column]
+        return self._connection.execute(
+            f"SELECT num FROM token INDEXED BY {index} WHERE {clause.condition} LIMIT ?",  # noqa: S608
+            (*clause.condition_args, limit),
+        )
+
+
+def ones(flags: bytes) -> int:
+    """How many flags are set."""
+    return int.from_bytes(flags, "little").bit_count()
+
+
+INVERT = bytes([1]) + bytes(255)
+
+
+def _set(rows: Iterable[tuple[int]], size: int) -> bytes:
+    flags = bytearray(size)
+    for (num,) in rows:
+        flags[num] = 1
+    return bytes(flags)
+
+
+def _and(one: bytes, other: bytes) -> bytes:
+    together = int.from_bytes(one, "little") & int.from_bytes(other, "little")
+    return together.to_bytes(len(one), "little")

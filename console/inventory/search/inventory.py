@@ -1,0 +1,335 @@
+"""Finds tokens in the store, fast enough to do it at every key.
+
+Uses nothing but the standard library and msgspec: the screen and the command line do not
+wait for a database toolkit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from backends.model import Token, decode
+from console.errors import ConsoleError
+from console.inventory import backend_state
+from console.inventory.lineage import Below, below
+from console.inventory.records import ROW, BackendState, Change, Detail, Event, Row, Sort
+from console.inventory.search import resolve_name
+from console.inventory.search.all_rows import Everything
+from console.inventory.search.filtered_rows import Narrowed
+from console.inventory.search.order import COLUMNS
+from console.inventory.search.planner import Planner
+from console.inventory.search.query import Query
+from console.store import reading
+from console.store.classes import ABOUT
+from console.store.text_fold import encodable, fold
+
+__all__ = [
+    "COLUMNS",
+    "BackendState",
+    "Change",
+    "Detail",
+    "Event",
+    "Interrupted",
+    "Inventory",
+    "Row",
+    "Sort",
+]
+
+KEPT = 4
+"""Results that are kept while the store stays the same."""
+FRESH = 60
+"""Seconds for which a kept result's idea of "now" is good enough."""
+HOURS = 24
+GENERATION = "SELECT value FROM mark WHERE name = 'generation'"
+BY_DEFAULT = Sort()
+
+
+class Interrupted(ConsoleError):
+    """Somebody called ``interrupt`` while this was being looked for."""
+
+
+class Inventory:
+    """The store, open to read. One instance belongs to one thread, except ``interrupt``.
+
+    Raises:
+        StoreError: there is no store at ``path``, it is damaged, or a newer version's.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self._connection = reading.connect(path)
+        self._connection.create_function("fold", 1, _fold, deterministic=True)
+        self._stopped = False
+        self._results: dict[tuple[Query, Sort], tuple[int, int, Everything | Narrowed]] = {}
+        self._planner = Planner(self._connection, self._check)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._connection.close()
+
+    def stamp(self) -> int:
+        """A number that is another one when somebody else has written."""
+        return int(self._one("PRAGMA data_version"))
+
+    def total(self) -> int:
+        """How many tokens there are, gone ones too. Does not count them."""
+        return int(self._one("SELECT coalesce(sum(tokens + gone), 0) FROM backend"))
+
+    def count(self, query: Query) -> int:
+        """How many tokens a query finds, exactly.
+
+        Raises:
+            Interrupted: another thread called ``interrupt``.
+        """
+        self._stopped = False
+        with self._snapshot():
+            return self._result(query, BY_DEFAULT).count()
+
+    def interrupt(self) -> None:
+        """End what another thread is looking for in this inventory. Can be called by anyone."""
+        self._stopped = True
+        self._connection.interrupt()
+
+    def window(self, query: Query, sort: Sort, start: int, size: int) -> list[Row]:
+        """The rows of a list from ``start`` on, at most ``size``.
+
+        Raises:
+            UsageError: there is no such column to sort by.
+        """
+        with self._snapshot():
+            return self._rows(self._result(query, sort).window(start, size))
+
+    def handles(self, query: Query, sort: Sort, start: int, size: int) -> list[str]:
+        """The handles of the same rows, for any number of them."""
+        with self._snapshot():
+            numbers = self._result(query, sort).window(start, size)
+            found: dict[int, str] = {}
+            for i in range(0, len(numbers), 5_000):
+                found.update(
+                    self._connection.execute(
+                        "SELECT num, handle FROM token"
+                        " WHERE num IN (SELECT value FROM json_each(?))",
+                        (json.dumps(numbers[i : i + 5_000]),),
+                    )
+                )
+            return [found[number] for number in numbers]
+
+    def position(self, query: Query, sort: Sort, handle: str) -> int | None:
+        """Where a token stands in a list; None if it is not in it."""
+        with self._snapshot():
+            row = self._connection.execute(
+                "SELECT num FROM token WHERE handle = ?", (handle,)
+            ).fetchone()
+            return None if row is None else self._result(query, sort).position(row[0])
+
+    def each(self, query: Query, sort: Sort) -> Iterator[tuple[Row, Token]]:
+        """Every row that a query finds, with its whole record; one state of the store."""
+        with self._snapshot():
+            result = self._result(query, sort)
+            start = 0
+            while numbers := result.window(start, 500):
+                documents = dict(
+                    self._connection.execute(
+                        "SELECT num, doc FROM document"
+                        " WHERE num IN (SELECT value FROM json_each(?))",
+                        (json.dumps(numbers),),
+                    ).fetchall()
+                )
+                for row in self._rows(numbers):
+                    yield row, decode(documents[row.rowid], Token)
+                start += len(numbers)
+
+    def warm(self, sort: Sort) -> None:
+        """Read an order into memory, where the store is large and nothing else is asked.
+
+        Queries whose matches stand close together in that order become a few times faster,
+        until somebody writes to the store or another order is warmed. May be called from
+        any thread. A million tokens take about half a second, and 8 MB while they are kept.
+        """
+        connection = reading.connect(self._path)
+        try:
+            connection.execute("BEGIN")
+            generation = connection.execute(GENERATION).fetchone()[0]
+            self._planner.warm(connection, sort, generation)
+        except sqlite3.DatabaseError as error:
+            raise reading.unusable(self._path, error) from None
+        finally:
+            connection.close()
+
+    def uses(self, rowids: Sequence[int], now: int) -> dict[int, tuple[int, ...]]:
+        """Uses in each of the 24 hours up to ``now``, oldest first.
+
+        A token of a backend whose events are not read is not in the answer: that nothing
+        is known of its use does not mean that it was not used.
+        """
+        last = now // 3600
+        first = last - HOURS + 1
+        found: dict[int, list[int]] = {}
+        with self._snapshot():
+            for num, hour, uses in self._connection.execute(
+                "SELECT t.num, u.hour, u.uses FROM token t JOIN backend b ON b.name = t.backend"
+                " LEFT JOIN use_hour u ON u.handle = t.handle AND u.hour BETWEEN ? AND ?"
+                " WHERE t.num IN (SELECT value FROM json_each(?)) AND b.events_until IS NOT NULL",
+                (first, last, json.dumps(list(rowids))),
+            ):
+                hours = found.setdefault(num, [0] * HOURS)
+                if hour is not None:
+                    hours[hour - first] = uses
+        return {num: tuple(hours) for num, hours in found.items()}
+
+    def find(self, text: str) -> list[Row]:
+        """The tokens that a text names; several mean that it does not name one.
+
+        See :mod:`console.inventory.search.resolve_name` for what is understood.
+        """
+        with self._snapshot():
+            return self._rows(resolve_name.numbers(self._connection, encodable(text)))
+
+    def below(self, handle: str) -> list[Below]:
+        """The living tokens that descend from a token, as any process has learned it."""
+        with self._snapshot():
+            return below(self._connection, handle)
+
+    def knows(self, word: str) -> bool:
+        """Whether a word names a token, or is the beginning of some token's id."""
+        if not word:
+            return False
+        if self.find(word):
+            return True
+        word = encodable(word)
+        with self._snapshot():
+            found = self._connection.execute(
+                "SELECT 1 FROM token WHERE substr(ref, 1, ?) = ? LIMIT 1", (len(word), word)
+            )
+            return found.fetchone() is not None
+
+    def detail(self, handle: str) -> Detail | None:
+        """Everything about one token, by its whole handle."""
+        with self._snapshot():
+            found = self._connection.execute(
+                "SELECT t.num, d.doc, t.last_seen, t.read_at, t.gone_at, b.synced_at FROM token t"
+                " JOIN document d USING (num) LEFT JOIN backend b ON b.name = t.backend"
+                " WHERE t.handle = ?",
+                (handle,),
+            ).fetchone()
+            if found is None:
+                return None
+            num, doc, last_seen, read_at, gone_at, synced_at = found
+            row = self._rows([num])[0]
+        if last_seen is None and gone_at is None:
+            last_seen = synced_at
+        last = max(row.first_seen, last_seen or 0, 0 if gone_at else read_at or 0)
+        return Detail(row, decode(doc, Token), row.first_seen, last, gone_at)
+
+    def changes(self, handle: str, limit: int = 200) -> list[Change]:
+        """A token's history, newest first. Its last entry is when it was first seen."""
+        with self._snapshot():
+            row = self._connection.execute(
+                "SELECT num, first_seen, appeared_at FROM token WHERE handle = ?", (handle,)
+            ).fetchone()
+            if row is None:
+                return []
+            num, first_seen, appeared_at = row
+            found = [
+                Change(*change)
+                for change in self._connection.execute(
+                    "SELECT at, kind, field, before, after, source FROM change WHERE token = ?"
+                    " ORDER BY id DESC LIMIT ?",
+                    (num, limit),
+                )
+            ]
+        if appeared_at is None and len(found) < limit:
+            found.append(Change(first_seen, "first seen", "presence", "", "", "first look"))
+        return found
+
+    def events(self, handle: str, limit: int = 200, *, uses: bool = False) -> list[Event]:
+        """A token's audit events, newest first.
+
+        With ``uses`` those are left out that were done to it. What may be a use is in it: its
+        callers look for reasons to stop.
+        """
+        which = f" AND class NOT IN {ABOUT}" if uses else ""
+        rows = self._connection.execute(
+            "SELECT at, action, outcome, actor, target, source, agent, origin, detail, class"  # noqa: S608
+            f" FROM event WHERE handle = ?{which} ORDER BY at DESC, key LIMIT ?",
+            (handle, limit),
+        )
+        return [Event(*row) for row in rows]
+
+    def backends(self) -> list[BackendState]:
+        """All backends that were ever looked at, by name."""
+        with self._snapshot():
+            return backend_state.backends(self._connection)
+
+    def unconfigured(self, configured: Collection[str]) -> list[str]:
+        """Backends whose tokens are here and that the configuration does not name any more."""
+        rows = self._connection.execute("SELECT name FROM backend ORDER BY name")
+        return [name for (name,) in rows if name not in configured]
+
+    @contextlib.contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """All statements inside see one and the same state of the store."""
+        inside = self._connection.in_transaction
+        try:
+            if not inside:
+                self._connection.execute("BEGIN")
+            yield
+        except sqlite3.OperationalError as error:
+            # A walk that was left in the middle of a step must not be taken up again.
+            self._results.clear()
+            if "interrupt" in str(error):
+                raise Interrupted("the search was given up") from None
+            raise reading.unusable(self._path, error) from None
+        except sqlite3.DatabaseError as error:
+            raise reading.unusable(self._path, error) from None
+        except Interrupted:
+            self._results.clear()
+            raise
+        finally:
+            # A walk that nobody ended may outlive the inventory.
+            with contextlib.suppress(sqlite3.ProgrammingError):
+                if not inside and self._connection.in_transaction:
+                    self._connection.execute("COMMIT")
+
+    def _check(self) -> None:
+        if self._stopped:
+            self._stopped = False
+            raise Interrupted("the search was given up")
+
+    def _one(self, statement: str) -> Any:
+        try:
+            return self._connection.execute(statement).fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            raise reading.unusable(self._path, error) from None
+
+    def _generation(self) -> int:
+        return int(self._one(GENERATION))
+
+    def _result(self, query: Query, sort: Sort) -> Everything | Narrowed:
+        generation, now = self._generation(), int(self._clock())
+        kept = self._results.pop((query, sort), None)
+        if kept is None or kept[0] != generation or abs(now - kept[1]) > FRESH:
+            kept = (generation, now, self._planner.plan(query, sort, now, generation, self.total()))
+        while len(self._results) >= KEPT:
+            self._results.pop(next(iter(self._results)))
+        self._results[query, sort] = kept
+        return kept[2]
+
+    def _rows(self, numbers: Sequence[int]) -> list[Row]:
+        rows = self._connection.execute(
+            f"SELECT {ROW} FROM token WHERE num IN (SELECT value FROM json_each(?))",  # noqa: S608
+            (json.dumps(list(numbers)),),
+        )
+        found = {row[0]: Row._make(row) for row in rows}
+        return [found[number] for number in numbers if number in found]
+
+
+def _fold(text: str | None) -> str | None:
+    return None if text is None else fold(text)

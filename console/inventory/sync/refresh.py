@@ -1,0 +1,56 @@
+"""Reads one token again and writes what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from backends.contract import Backend
+from backends.errors import BackendError, NotFound
+from backends.model import Token, TokenRef
+from console.inventory.sync import coverage, write_tokens
+from console.inventory.sync.coverage import trouble
+from console.inventory.sync.validate import Garbage, Shaped, shape
+from console.inventory.sync.write_tokens import SyncPass
+
+if TYPE_CHECKING:
+    from console.inventory.sync.sync import Syncer
+
+
+async def refresh(syncer: Syncer, backend: Backend, ref: TokenRef) -> Token | None:
+    """See :meth:`console.inventory.sync.sync.Syncer.refresh`."""
+    look = SyncPass(backend.name, syncer.time(), first=False)
+    try:
+        token = await backend.read(ref)
+        shaped = shape(token, backend.name)
+    except NotFound:
+        await syncer.write(_gone, look, ref)
+        return None
+    except BackendError:
+        raise
+    except Garbage as error:
+        raise BackendError(str(error), coverage.FAULT_HINT) from None
+    except Exception as error:  # noqa: BLE001
+        # A third party's backend may fail in any way, and may say secrets while at it.
+        why = trouble(error, backend)
+        raise BackendError(why.message, why.hint) from None
+    await syncer.write(_present, backend, look, shaped)
+    if look.garbage:
+        raise BackendError(next(iter(look.garbage)), coverage.FAULT_HINT)
+    return token
+
+
+def _gone(connection: Connection, look: SyncPass, ref: TokenRef) -> None:
+    rows = connection.exec_driver_sql(
+        "SELECT num FROM token WHERE handle = ?", (ref.handle,)
+    ).fetchall()
+    if write_tokens.mark_gone(connection, look, [row[0] for row in rows], "not found when read"):
+        connection.exec_driver_sql(
+            "UPDATE token SET read_at = ? WHERE handle = ?", (look.at, ref.handle)
+        )
+
+
+def _present(connection: Connection, backend: Backend, look: SyncPass, shaped: Shaped) -> None:
+    coverage.ensure(connection, backend.name, coverage.clean(backend.type_name))
+    write_tokens.write(connection, look, [shaped], read_at=look.at)

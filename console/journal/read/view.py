@@ -1,0 +1,175 @@
+"""Reading the journal: for the screen, the command line, and recovery. Loads no cryptography."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from console.errors import JournalError
+from console.journal.format.sentence import Entry as Entry
+from console.journal.format.sentence import entry_of
+from console.journal.read import chain
+from console.journal.store.base import JournalReader, raw
+from console.journal.store.sqlite import SqliteReader
+
+SETTLED = ("applied", "already", "rejected", "not_sent", "not_applied", "acknowledged")
+"""The states after which nothing is left to find out about an intent."""
+
+_OPEN = f"""
+SELECT seq, leaf FROM entry AS intent WHERE kind = 'intent' AND NOT EXISTS (
+  SELECT 1 FROM entry AS answer WHERE answer.ref = intent.id
+    AND answer.kind IN ('outcome', 'recovery') AND answer.state IN {SETTLED}
+) ORDER BY seq
+"""  # noqa: S608 - built from constants only.
+
+_OF_PLAN = """
+SELECT seq, leaf FROM entry WHERE plan = ? AND seq > ? UNION ALL
+SELECT seq, leaf FROM entry WHERE id = ? AND seq > ? AND coalesce(plan, '') <> ?
+ORDER BY seq
+"""
+
+
+def select(
+    store: JournalReader,
+    *,
+    limit: int,
+    before: int | None = None,
+    kind: str | None = None,
+    ref: str | None = None,
+    plan: str | None = None,
+    handle: str | None = None,
+    id: str | None = None,  # noqa: A002
+    fp: str | None = None,
+) -> list[Entry]:
+    """Entries, newest first, that meet every condition given. See :class:`JournalView`."""
+    tests: list[str] = []
+    values: list[Any] = []
+    if before is not None:
+        tests.append("seq < ?")
+        values.append(before)
+    if plan is not None:
+        tests.append("(plan = ? OR id = ?)")
+        values += [plan, plan]
+    for column, value in (("kind", kind), ("ref", ref), ("handle", handle), ("id", id), ("fp", fp)):
+        if value is not None:
+            tests.append(f"{column} = ?")
+            values.append(str(value))
+    where = f"WHERE {' AND '.join(tests)}" if tests else ""
+    # Columns come from the list above; every value is bound.
+    statement = f"SELECT seq, leaf FROM entry {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608
+    return _entries(store.rows(statement, [*values, limit]))
+
+
+def of_plan(store: JournalReader, plan: str, after: int = 0) -> list[Entry]:
+    """A plan's approval and what belongs to it, above a number. See :class:`JournalView`."""
+    return _entries(store.rows(_OF_PLAN, (plan, after, plan, after, plan)))
+
+
+def open_intents(store: JournalReader) -> list[Entry]:
+    """Intents of which nobody knows what became, oldest first."""
+    return _entries(store.rows(_OPEN))
+
+
+def _entries(rows: Iterable[tuple[Any, ...]]) -> list[Entry]:
+    return [entry_of(seq, raw(leaf)) for seq, leaf in rows]
+
+
+def _count(store: JournalReader) -> int:
+    return int(store.rows("SELECT coalesce(max(seq), 0) FROM entry")[0][0])
+
+
+class JournalView:
+    """A read-only look at a journal that other processes write to. One per thread.
+
+    ``where`` is the journal's file, or a store of another kind. A journal that does not
+    exist yet is empty. Every method raises ``JournalError`` when it cannot be read.
+    """
+
+    def __init__(self, where: Path | JournalReader) -> None:
+        self._path = where if isinstance(where, Path) else None
+        self._store = None if isinstance(where, Path) else where
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    @property
+    def store(self) -> JournalReader | None:
+        """What is read from, for ``verify`` and ``prove``; None when there is no journal yet."""
+        if self._store is None and self._path is not None:
+            self._store = SqliteReader.at(self._path)
+        return self._store
+
+    def entries(
+        self,
+        limit: int = 200,
+        before: int | None = None,
+        kind: str | None = None,
+        ref: str | None = None,
+        *,
+        plan: str | None = None,
+        handle: str | None = None,
+    ) -> list[Entry]:
+        """Entries, newest first.
+
+        ``before`` is the ``seq`` to go on below. ``ref`` gives what answers an entry,
+        ``plan`` everything that belongs to a plan with the plan itself, ``handle``
+        everything about a token.
+        """
+        store = self.store
+        if store is None:
+            return []
+        return select(
+            store, limit=limit, before=before, kind=kind, ref=ref, plan=plan, handle=handle
+        )
+
+    def of_plan(self, plan: str, after: int = 0) -> list[Entry]:
+        """A plan's approval, and what belongs to its run, oldest first.
+
+        ``after`` is the ``seq`` of the newest entry that the caller has seen of it: with 0
+        everything comes, with that only what is new.
+        """
+        store = self.store
+        return of_plan(store, plan, after) if store else []
+
+    def get(self, id_: str) -> Entry | None:
+        """The entry with an id."""
+        store = self.store
+        found = select(store, limit=1, id=id_) if store else []
+        return found[0] if found else None
+
+    def count(self) -> int:
+        """How many entries there are."""
+        return self.stamp()
+
+    def stamp(self) -> int:
+        """Changes when something was appended. Cheap: the number of the newest entry."""
+        store = self.store
+        return 0 if store is None else _count(store)
+
+    def open_intents(self) -> list[Entry]:
+        """Intents of which nobody knows yet what became, oldest first."""
+        store = self.store
+        return open_intents(store) if store else []
+
+    def check(self) -> tuple[bool, str]:
+        """Whether the chain is whole, and the first thing that is wrong with it."""
+        try:
+            store = self.store
+        except JournalError as error:
+            return False, str(error)
+        return chain.check(store) if store else (True, "")

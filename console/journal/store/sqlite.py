@@ -1,0 +1,192 @@
+"""The journal in a SQLite file: what ``database`` sets up, behind the common interface."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from console import ownership
+from console.errors import JournalError
+from console.journal.store import sqlite_guards as guards
+from console.journal.store.base import AlreadyRecorded, Full, Odd, StoreFailed
+from console.journal.store.sqlite_file import connect_to_read, connect_to_write, wal
+from console.lock import LockHeld, locked, open_lock
+
+LOCK_PATIENCE = 30.0
+"""Seconds that a writer waits for the others before it gives up."""
+WAL_LIMIT = 16 * 1024 * 1024
+"""Bytes of write-ahead log after which it is written back into the database."""
+
+
+def trouble(where: object, error: sqlite3.Error, doing: str) -> StoreFailed:
+    """SQLite's error as one that tells the responder what to do."""
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    kind = Full if code == sqlite3.SQLITE_FULL else StoreFailed
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return kind(f"cannot {doing} the journal {where}: {error}", held(where))
+    if doing == "read":
+        return kind(
+            f"cannot read the journal {where}: {error}", "Check it: token-console journal verify."
+        )
+    hint = (
+        "Free space on its disk."
+        if kind is Full
+        else "Its space, its health: token-console journal doctor."
+    )
+    return kind(
+        f"cannot write to the journal {where}: {error}",
+        f"Nothing is sent while that is so. {hint}",
+    )
+
+
+def held(path: object) -> str:
+    """What to do where another program holds the database."""
+    return (
+        f"Another program has it open and holds it. See who: sudo fuser {path}. Nothing was sent."
+    )
+
+
+class SqliteReader:
+    """A journal's file, opened so that it cannot be changed."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self.connection = connection
+        self._threads = threading.RLock()
+
+    @classmethod
+    def at(cls, path: Path) -> SqliteReader | None:
+        """The journal at a path; None when there is none yet. Raises ``JournalError``."""
+        connection = connect_to_read(path)
+        return None if connection is None else cls(path, connection)
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    def rows(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._threads:
+            try:
+                return self.connection.execute(statement, tuple(values)).fetchall()
+            except sqlite3.Error as error:
+                raise trouble(self.path, error, "read") from None
+
+    def damage(self) -> str:
+        """SQLite's own check of its pages. What is in the indexes is for ``guards``."""
+        with self._threads:
+            try:
+                ill = self.connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            except sqlite3.Error as error:
+                return str(error)
+        return "" if ill == "ok" else str(ill)
+
+    def guards(self, *, deep: bool = False) -> list[Odd]:
+        with self._threads:
+            try:
+                odd = guards.sqlite_odd(self.connection)
+                return odd + (guards.sqlite_indexes(self.connection) if deep else [])
+            except sqlite3.Error as error:
+                raise trouble(self.path, error, "read") from None
+
+    def close(self) -> None:
+        with self._threads:
+            self.connection.close()
+
+
+class SqliteStore(SqliteReader):
+    """A journal's file, opened for appending.
+
+    One lock file is held around every append and every checkpoint of the write-ahead log:
+    that orders the writers, and keeps clear of SQLite's WAL-reset bug (see ``database``).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._checkpoint_at = WAL_LIMIT
+        self._threads = threading.RLock()
+        self.path = path
+        ownership.must_be_ours(path)
+        try:
+            self._lock = open_lock(path.with_name(path.name + ".lock"))
+        except OSError as error:
+            raise JournalError(
+                f"cannot use the journal {path}: {error.strerror}",
+                "Nothing is sent while that is so. Check the directory's owner and mode.",
+            ) from None
+        with self._alone():
+            super().__init__(path, connect_to_write(path))
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        with self._alone():
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+                yield
+                self.connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise trouble(self.path, error, "write") from None
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    if self.connection.in_transaction:
+                        self.connection.execute("ROLLBACK")
+                raise
+
+    def insert(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        try:
+            for row in rows:
+                self.connection.execute(statement, row)
+        except sqlite3.IntegrityError as error:
+            raise AlreadyRecorded(f"the journal refuses a second entry of that: {error}") from None
+        except sqlite3.Error as error:
+            raise trouble(self.path, error, "write") from None
+
+    def add_entry(self, seq: int, leaf: bytes) -> None:
+        self.insert("INSERT INTO entry (seq, leaf) VALUES (?, ?)", [(seq, leaf)])
+
+    def mend(self) -> list[Odd]:
+        try:
+            return guards.sqlite_mend(self.connection)
+        except sqlite3.Error as error:
+            raise trouble(self.path, error, "write") from None
+
+    def reopen(self) -> None:
+        with self._alone():
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.close()
+            self.connection = connect_to_write(self.path)
+
+    def tidy(self) -> None:
+        """Keep the write-ahead log small. Under the lock, so that no commit meets it."""
+        with contextlib.suppress(OSError, sqlite3.Error, JournalError):
+            if wal(self.path).stat().st_size < self._checkpoint_at:
+                return
+            with self._alone():
+                self.connection.execute("PRAGMA busy_timeout = 0")
+                try:
+                    row = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    self.connection.execute("PRAGMA busy_timeout = 10000")
+                # A reader in mid-transaction keeps the log as it is; trying again at each
+                # append would cost a flush of the database every time.
+                grown = wal(self.path).stat().st_size if row and row[0] else 0
+                self._checkpoint_at = grown + WAL_LIMIT
+
+    def close(self) -> None:
+        """The last one to close writes the log back, hence under the lock."""
+        with self._alone():
+            self.connection.close()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._threads:
+            try:
+                with locked(self._lock, LOCK_PATIENCE):
+                    yield
+            except LockHeld:
+                raise JournalError(
+                    f"another process has held the journal for {LOCK_PATIENCE:.0f} s",
+                    f"See who: sudo fuser {self.path}.lock. Nothing was sent.",
+                ) from None

@@ -1,0 +1,375 @@
+"""Checks everything that the journal proves: chain, tree, checkpoints, keys, signatures, pins.
+
+What was found is data, and its gravest finding decides the exit code. Reads in one pass
+and in constant memory, and needs nothing but the database and public keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import chain as joined
+from typing import TYPE_CHECKING, NamedTuple
+
+from console.errors import ConsoleError
+from console.journal.format.advice import HARMLESS
+from console.journal.format.entry import Body, Kind, link
+from console.journal.read import tree
+from console.journal.read.chain import Broken, ChainWalk
+from console.journal.read.view import open_intents
+from console.journal.store.base import (
+    JournalReader,
+    StoreFailed,
+    checkpoints,
+    cosigned,
+    extent,
+    leaf_at,
+    leaves,
+    raw,
+)
+from console.journal.verify import trust
+from console.journal.verify.tally import Tally
+from console.tlog.checkpoint import Checkpoint
+from console.tlog.note import NoteError
+
+if TYPE_CHECKING:
+    from console.journal.verify.signatures import Checker
+
+MOST = 100
+"""Findings that are told; a journal that was destroyed has one for every entry."""
+
+
+class Code(IntEnum):
+    """Exit codes of verification."""
+
+    VERIFIED = 0
+    TAMPERED = 1
+    """A hash, a signature, the order or the form of something is wrong."""
+    UNUSABLE = 2
+    """It could not be read, or what to compare it with could not."""
+    INCOMPLETE = 3
+    """All is genuine; something is open, unsigned or not witnessed."""
+    ROLLED_BACK = 4
+    """It does not continue what somebody else has seen of it: cut, or another history."""
+    UNTRUSTED = 5
+    """Whole in itself, but signed by a key that is not among those given."""
+
+
+_GRAVEST = (Code.TAMPERED, Code.UNUSABLE, Code.ROLLED_BACK, Code.UNTRUSTED, Code.INCOMPLETE)
+
+
+class Finding(NamedTuple):
+    """One thing that is not as it should be. ``seq`` is 0 where no entry can be named."""
+
+    code: Code
+    what: str
+    """A word for programs; ``advice.NEXT`` says what to do about it."""
+    seq: int
+    text: str
+
+    @property
+    def grave(self) -> bool:
+        """Whether the journal takes no more entries for it: the one rule, whoever asks."""
+        return self.code is not Code.INCOMPLETE and self.what not in HARMLESS
+
+
+@dataclass
+class Report:
+    """What verification found. ``entries`` counts those that are in order."""
+
+    origin: str = ""
+    entries: int = 0
+    root: bytes = b""
+    checkpoints: int = 0
+    open_intents: int = 0
+    unsigned: int = 0
+    """Openings, plans and calls without a responder's signature."""
+    signatures: int = 0
+    """Responders' signatures that were checked and hold."""
+    unbound: int = 0
+    """What was said of signed calls, and bears no signature of a session."""
+    whole: bool = True
+    """Whether all of it was read, and not only what is new."""
+    witnessed: int = 0
+    """The size up to which a quorum of the policy's witnesses has cosigned; 0 without one."""
+    key: str = ""
+    """The verifier key whose signature on the newest checkpoint was checked."""
+    newest: bytes = b""
+    """The newest signed checkpoint."""
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def code(self) -> Code:
+        """The gravest finding's code."""
+        found = {finding.code for finding in self.findings}
+        return next((code for code in _GRAVEST if code in found), Code.VERIFIED)
+
+    @property
+    def gravest(self) -> Finding | None:
+        """The first finding of the gravest kind, whose code is the report's."""
+        return next((each for each in self.findings if each.code is self.code), None)
+
+    def add(self, code: Code, what: str, text: str, seq: int = 0) -> None:
+        # A graver one is kept even where a hundred lesser ones came before it.
+        if len(self.findings) < MOST or all(each.code is not code for each in self.findings):
+            self.findings.append(Finding(code, what, seq, text))
+
+
+def verify(
+    store: JournalReader,
+    *,
+    vkeys: Sequence[str] = (),
+    policy: str = "",
+    pins: Sequence[bytes] = (),
+    cosigned_notes: Sequence[bytes] = (),
+    every_signature: bool = False,
+    require_signed: bool = False,
+    allowed_signers: str | None = None,
+    since: Checkpoint | None = None,
+    signed: int = 0,
+) -> Report:
+    """Verify a journal.
+
+    Args:
+        vkeys: the log's public keys that are trusted. With none here and none in the
+            policy, the journal's own first key is believed.
+        policy: the text of a C2SP tlog-policy: the log's keys, witnesses and a quorum.
+        pins: checkpoints of this log that were kept elsewhere.
+        cosigned_notes: checkpoints with cosignatures, besides those that are stored.
+        every_signature: check the signature of every checkpoint. Each one's text is checked
+            in any case, and the newest one's signature covers everything; this finds
+            damage to old signatures and takes a tenth of a millisecond for each.
+        require_signed: what a responder did not sign counts as incomplete. The signatures
+            that are there are checked in any case, a tenth of a millisecond each.
+        allowed_signers: the text of OpenSSH's file of who may sign. Without it nobody knows
+            whose the keys are by which the responders signed.
+        since: a checkpoint up to which everything was verified before. Older entries are
+            then represented by the tree alone: an edit there is not seen.
+        signed: up to this entry the responders' signatures were checked before. For whoever
+            has a pin of that size: while it fits, these entries are the same as then.
+
+    Raises:
+        UsageError: the policy, the signers, a key or a pin cannot be read.
+    """
+    if allowed_signers is not None:
+        from console.sshsig.allowed import AllowedSigners
+
+        AllowedSigners.parse(allowed_signers)  # What cannot be read is said in any case.
+    trusted = trust.Trust(vkeys, policy, pins, cosigned_notes)
+    report = Report()
+    try:
+        trusted.remember(cosigned(store))
+        if since is None and (ill := store.damage()):
+            report.add(Code.TAMPERED, "damage", f"the database is damaged: {ill}")
+        for odd in store.guards(deep=since is None):
+            report.add(Code.TAMPERED if odd.foreign else Code.INCOMPLETE, "guard", odd.text)
+        walk = _Pass(
+            store, trusted, report, allowed_signers, signed, every_signature=every_signature
+        )
+        walk.run(since)
+    except Broken as error:
+        report.add(Code.TAMPERED, "chain", str(error), report.entries + 1)
+    except StoreFailed as error:
+        report.add(Code.UNUSABLE, "unreadable", str(error))
+    if require_signed and report.unsigned:
+        report.add(
+            Code.INCOMPLETE, "unsigned", f"{report.unsigned:,} entries bear no responder's name"
+        )
+    if require_signed and report.unbound:
+        text = f"{report.unbound:,} answers to signed calls bear no signature"
+        report.add(Code.INCOMPLETE, "unsigned", text)
+    return report
+
+
+class _Pass:
+    """One way through the journal."""
+
+    def __init__(
+        self,
+        store: JournalReader,
+        trusted: trust.Trust,
+        report: Report,
+        signers: str | None,
+        signed: int,
+        *,
+        every_signature: bool,
+    ) -> None:
+        self._store = store
+        self._trust = trusted
+        self._report = report
+        self._signers = signers
+        self._checker: Checker | None = None
+        self._skipped = signed
+        self._nodes: tree.Digests | None = tree.Digests()
+        self._every = every_signature
+        self._tally = Tally(store)
+        self._walk = ChainWalk()
+        self._tree = tree.Frontier()
+        self._rotations: dict[int, bytes] = {}
+        self._last = b""
+        self._covered = 0
+
+    def run(self, since: Checkpoint | None) -> None:
+        if since is not None and not self._skip(since):
+            return
+        self._report.whole = since is None
+        # Others may append meanwhile: what comes after this moment is left for the next time.
+        upto, signed = extent(self._store)
+        stored = joined(checkpoints(self._store, self._walk.seq, upto), [(0, b"")])
+        size, note = next(stored)
+        for seq, leaf in leaves(self._store, self._walk.seq, upto):
+            body = self._walk.step(seq, leaf)
+            made = self._tree.push(leaf)
+            if self._nodes is not None:
+                self._nodes.add(made)
+            self._tally.add(body)
+            self._signature(body, leaf)
+            self._report.entries, self._last = seq, leaf
+            if size == seq:
+                self._checkpoint(size, note, rotated=body.type is Kind.KEY_ROTATE)
+                size, note = next(stored)
+            if self._trust.sizes and seq in self._trust.sizes:
+                self._trust.compare(seq, self._tree.root())
+        self._end(signed)
+
+    def _signature(self, body: Body, leaf: bytes) -> None:
+        """Check whatever signature is there. A journal without any needs nothing of SSH."""
+        if body.seq <= self._skipped:
+            return
+        if self._checker is None:
+            if body.sig is None and not (self._skipped and body.type is Kind.OUTCOME):
+                return
+            self._checker = self._made_checker()
+        if (refused := self._checker.step(body, leaf)) is not None:
+            self._responder(body.seq, refused)
+
+    def _made_checker(self) -> Checker:
+        # Here, since a check of the chain alone needs nothing of SSH.
+        from console.journal.verify.signatures import Checker
+        from console.sshsig.allowed import AllowedSigners
+
+        signers = None if self._signers is None else AllowedSigners.parse(self._signers)
+        checker = Checker(signers, self._store)
+        if self._skipped:
+            checker.begin(self._store, self._skipped)
+        return checker
+
+    def _responder(self, seq: int, refused: ConsoleError) -> None:
+        """A responder's signature that does not hold, or is by somebody unknown."""
+        from console.journal.verify.signatures import NotAllowed
+
+        unknown = isinstance(refused, NotAllowed)
+        code, what = (Code.UNTRUSTED, "signer") if unknown else (Code.TAMPERED, "responder")
+        self._report.add(code, what, f"entry {seq:,}: {refused}", seq)
+
+    def _skip(self, since: Checkpoint) -> bool:
+        """Take up where everything was verified before."""
+        last = leaf_at(self._store, since.size)
+        grown = tree.frontier(self._store, since.size, last) if last is not None else None
+        if last is None:
+            text = f"entry {since.size:,}, which was verified before, is gone"
+        elif grown is None or grown.root() != since.root:
+            text = f"the first {since.size:,} entries are not those that were verified before"
+        else:
+            self._tree = grown
+            self._walk = ChainWalk(since.size, link(last), since.origin)
+            self._last = last
+            self._tally.keys = trust.keys_of(self._store, since.size)
+            # What is still open may have been asked before: the database knows.
+            self._tally.open = {
+                entry.id for entry in open_intents(self._store) if entry.seq <= since.size
+            }
+            self._report.entries = self._skipped = since.size
+            # What is older is not read, so nothing can be said about its nodes.
+            self._nodes = None
+            found = "SELECT note FROM checkpoint WHERE size = ?"
+            for (note,) in self._store.rows(found, (since.size,)):
+                # With nothing new it is the newest one, whose signature is checked again.
+                self._checkpoint(since.size, raw(note), rotated=False)
+            return True
+        self._report.add(Code.ROLLED_BACK, "rolled-back", text, since.size)
+        return False
+
+    def _checkpoint(self, size: int, note: bytes, *, rotated: bool) -> None:
+        """Compare a stored checkpoint with the tree, to the byte."""
+        self._report.checkpoints += 1
+        body = tree.body_of(self._walk.origin, self._tree)
+        if not note.startswith(f"{body}\n".encode()):
+            raise Broken(f"the checkpoint of {size:,} entries is not that of these entries")
+        self._report.newest, self._covered = note, size
+        if rotated:
+            self._rotations[size] = note
+
+    def _end(self, signed: int) -> None:
+        report, entries = self._report, self._walk.seq
+        report.origin, report.root = self._walk.origin, self._tree.root()
+        report.open_intents, report.unsigned = len(self._tally.open), self._tally.unsigned
+        self._responders()
+        if signed > entries:
+            text = f"a signed checkpoint tells of {signed:,} entries, and {entries:,} are there"
+            report.add(Code.TAMPERED, "cut", text, entries)
+        self._keys()
+        if self._trust.sizes:
+            nodes = tree.nodes(self._store)
+            for what, text, seq in self._trust.missed(report.origin, entries, nodes):
+                report.add(Code.ROLLED_BACK, what, text, seq)
+        report.witnessed = self._trust.witnessed(entries)
+        if self._trust.quorum and report.witnessed < entries:
+            text = f"entries {report.witnessed + 1:,} to {entries:,} are not witnessed"
+            report.add(Code.INCOMPLETE, "unwitnessed", text, report.witnessed + 1)
+        if report.open_intents:
+            text = f"of {report.open_intents:,} calls it is not known what became"
+            report.add(Code.INCOMPLETE, "open", text)
+
+    def _responders(self) -> None:
+        """What the responders signed, and what is missing of it."""
+        if (checker := self._checker) is None:
+            return
+        report = self._report
+        report.signatures, report.unbound = checker.good, checker.unbound + checker.later
+        if checker.unbound:
+            text = (
+                f"{checker.unbound:,} outcomes of signed calls bear no signature, which the "
+                f"console never leaves out; the first is entry {checker.first_unbound:,}"
+            )
+            report.add(Code.INCOMPLETE, "unbound", text, checker.first_unbound)
+
+    def _keys(self) -> None:
+        """The signatures of the newest checkpoint and of rotations, and the tree as stored."""
+        report, entries = self._report, self._walk.seq
+        if entries == 0:
+            return
+        if not report.newest:
+            self._no_checkpoint()
+            return
+        covered = self._covered
+        if covered < entries:
+            text = f"no signed checkpoint covers entries {covered + 1:,} to {entries:,}"
+            report.add(Code.TAMPERED, "unsigned-tail", text, covered + 1)
+        stored = tree.frontier(self._store, entries, self._last)
+        other = self._nodes is not None and not self._nodes.same(self._store, entries)
+        if stored is None or stored.root() != report.root or other:
+            text = "the stored tree is damaged; the entries are not, and it can be rebuilt"
+            report.add(Code.INCOMPLETE, "tree", text)
+        try:
+            report.key = self._trust.learn(self._tally.keys, self._rotations, report.newest)
+        except trust.Unknown as error:
+            report.add(Code.UNTRUSTED, "untrusted", str(error))
+        except NoteError as error:
+            report.add(Code.TAMPERED, "signature", str(error), covered)
+        if self._every:
+            for seq, problem in self._trust.every(checkpoints(self._store, 0, self._walk.seq)):
+                report.add(Code.TAMPERED, "signature", problem, seq)
+
+    def _no_checkpoint(self) -> None:
+        """Nothing is signed: a journal of version 1, or one that lost its checkpoints."""
+        if self._tally.keys:
+            self._report.add(Code.TAMPERED, "unsigned-tail", "the signed checkpoints are gone", 1)
+        else:
+            self._report.add(
+                Code.INCOMPLETE,
+                "no-tree",
+                "nothing is signed yet: the journal is of version 1 and gets its tree at the "
+                "next start of a console that acts; only its chain was checked",
+            )

@@ -1,0 +1,402 @@
+"""How dead a token is, as far as that can be shown: the evidence ladder, one look at a time.
+
+0 asked, 1 the system said yes, 2 its record says so when it is read again, 3 it refused the
+old value, 4 its log was silent for the whole time that the value may live on. An answer is
+never proof, and nothing here makes a token die: this only reads, and tries the old value
+where that is in hand, declared harmless enough, and agreed to. What contradicts a level
+takes it away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from msgspec.structs import replace
+
+from backends.contract import Phase, ProbeResult, Readable, Rotation, Step, Support, Verb
+from backends.errors import BackendError, Unsupported
+from backends.model import EvidenceLevel, TokenRef
+from console.journal.format.entry import Act, Kind, Out, RunMark
+from console.response.evidence.audit_log import NEAR, AuditLog, LoggedUse
+from console.response.evidence.audit_log import moment as _moment
+from console.response.plan import entry_parts
+from console.response.plan.model import PlanItem
+from console.response.state.token import TokenState
+from console.response.step.context import Stage, StepContext
+from console.response.step.read_back import GONE, HELD, look
+from console.text import safe, stamp
+
+LEAST_SILENCE = 5.0
+"""Seconds. Where a system acts at once, silence for no time at all would be no silence."""
+LATE = 15.0
+"""Seconds after its window for which a log is waited for that has not come past it."""
+PAUSES = (1.0, 60.0)
+"""Seconds between two looks at what does not change, growing from one to the other."""
+GIVE_UP = 3600.0
+"""Seconds after the window when one stops to look: another runner may go on."""
+PROBE_TIMEOUT = 30.0
+UNSETTLED = 5
+"""Tries without an answer after which the value is not tried again."""
+_ENDING = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
+
+
+class Climb(NamedTuple):
+    """Where an item stands after a look. ``again`` is None when no further one is worth it."""
+
+    level: int
+    refused: bool
+    alarm: bool
+    again: float | None
+
+
+class _Memory:
+    """What one runner remembers of an item between two looks; the journal has the rest."""
+
+    def __init__(self) -> None:
+        self.read_at = 0.0
+        self.probes: list[float] = []
+        self.unsettled = 0
+        self.no_probe = False
+        self.looks = 0
+
+
+class _Watch:
+    """One backend's part of a run, as it is watched: its log, and each item's memory."""
+
+    def __init__(self, tools: StepContext) -> None:
+        plan, name = tools.plan, tools.backend.name
+        handles = {item.token.ref.handle for item in plan.items if item.backend == name}
+        self.log = AuditLog(tools.backend, handles, plan.made_at.timestamp())
+        self.items: dict[int, _Memory] = {}
+
+
+_watches: WeakKeyDictionary[StepContext, _Watch] = WeakKeyDictionary()
+
+
+async def climb(tools: StepContext, item: PlanItem) -> Climb:
+    """Look once how dead the item's token is, and write down what is new.
+
+    Raises:
+        JournalError: that could not be written down.
+    """
+    watch = _watches.get(tools)
+    if watch is None:
+        watch = _watches[tools] = _Watch(tools)
+    row = tools.board.row(tools.plan.id, item.number)
+    if row is None or row.expires or tools.stopping():
+        return Climb(0, False, False, None)
+    return await _Look(tools, item, row, watch).run()
+
+
+class _Look:
+    def __init__(self, tools: StepContext, item: PlanItem, row: TokenState, watch: _Watch) -> None:
+        self.tools, self.item, self.row, self.log = tools, item, row, watch.log
+        self.memory = watch.items.setdefault(item.number, _Memory())
+        self.now = tools.now()
+        self.handle = item.token.ref.handle
+        self.declared = tools.backend.capabilities().of(item.token.ref.kind)
+        self.expected = _expected(item, self.declared.rotation)
+        self.acted = self._acted()
+        spread = item.propagation.total_seconds() if item.propagation else 0.0
+        self.spread = max(spread, 0.0)
+        self.over = self.acted + self.spread
+        """From here on the system has promised that the value works no more."""
+
+    async def run(self) -> Climb:
+        if not self.acted and self.item.proposal.steps:
+            return self._result(None)
+        self.memory.looks += 1
+        holds = await self._record()
+        if not self.acted:
+            # By hand, and not seen to be done yet.
+            return self._result(self._pause() if holds is not True else 0.0)
+        wishes: list[float | None] = []
+        if holds is not True:
+            wishes.append(self._pause() if self.now < self.over + GIVE_UP else None)
+        elif self.now < self.over:
+            # What the record says before the declared time is over, it may take back.
+            wishes.append(self.over - self.now)
+        if self.item.verb in _ENDING:
+            wishes.append(await self._probe())
+            wishes.append(await self._heed(recorded=holds is True))
+        due = [wish for wish in wishes if wish is not None]
+        return self._result(min(due) if due else None)
+
+    def _result(self, again: float | None) -> Climb:
+        return Climb(self.row.level, self.row.refused, bool(self.row.alarm), again)
+
+    def _pause(self) -> float:
+        least, most = PAUSES
+        return float(min(least * 2.0 ** min(self.memory.looks, 10), most))
+
+    def _acted(self) -> float:
+        """When the last of the item's calls was known to be made; 0 while one is owed."""
+        steps = self.item.proposal.steps
+        entries = self.tools.history.of(self.item.number)
+        if self.item.verb is Verb.ROTATE and steps:
+            # Its own steps may have been tried anew under other ids.
+            ended = [entry.t_us for entry in entries if entry.step.endswith(".rotated")]
+            return max(ended, default=0) / 1e6
+        if any(self.tools.history.step(step.id).stage is not Stage.DONE for step in steps):
+            return 0.0
+        if not steps:
+            seen = [entry.t_us for entry in entries if entry.kind == Kind.EVIDENCE]
+            return min(seen) / 1e6 if seen and self.row.level else 0.0
+        made = [
+            entry.t_us
+            for entry in entries
+            if entry.kind in (Kind.OUTCOME, Kind.RECOVERY) and entry.state in ("applied", "already")
+        ]
+        return max(made, default=0) / 1e6
+
+    # -- level 2: the issuer's own record
+
+    async def _record(self) -> bool | None:
+        """Whether the record says what it should. None when nobody could be asked."""
+        if not self.expected:
+            return True
+        fresh = max(self.memory.read_at, self._last_read())
+        if self.row.level >= EvidenceLevel.RECORDED and (
+            fresh >= self.over or self.now < self.over
+        ):
+            return True
+        for ref, expect in self.expected.items():
+            async with self.tools.lane.gate:
+                seen = await look(self.tools.backend, ref, expect)
+            if seen.holds is None:
+                return None
+            if not seen.holds:
+                if self.row.level >= EvidenceLevel.RECORDED and self.now >= self.over:
+                    await self._alarm(f"it is back: {seen.words}")
+                    await self._tell("not_seen", EvidenceLevel.ACCEPTED, "read", seen.words)
+                return False
+            words = seen.words
+        self.memory.read_at = self.now
+        if self.row.level < EvidenceLevel.RECORDED:
+            await self._tell("seen", EvidenceLevel.RECORDED, "read", words)
+        return True
+
+    def _last_read(self) -> float:
+        read = [
+            entry.t_us
+            for entry in self.tools.history.of(self.item.number)
+            if entry.kind in (Kind.EVIDENCE, Kind.RECOVERY)
+            and entry.how == "read"
+            and entry.handle == self.handle
+        ]
+        return max(read, default=0) / 1e6
+
+    # -- level 3: the old value, tried
+
+    async def _probe(self) -> float | None:
+        """Try the value, if that is of use now. Returns when it is worth it again."""
+        secret = self.tools.secrets.get(self.handle)
+        memory = self.memory
+        useful = self.item.ceiling >= EvidenceLevel.REFUSED
+        if secret is None or not useful or memory.no_probe or not self._may_probe():
+            return None
+        tried = self._probes()
+        last = max(tried, default=0.0)
+        if self.row.refused and (last >= self.over or not tried):
+            return None
+        if self.row.refused and self.now < self.over:
+            # One replica may refuse what another still takes: asked once more at the end.
+            return self.over - self.now
+        if not self.row.refused and tried and self.now - last < self._pause() / 2:
+            return self._pause() / 2
+        act = self._act()
+        before = await self.tools.record(Kind.OBSERVE, act=act)
+        try:
+            async with self.tools.lane.gate, asyncio.timeout(PROBE_TIMEOUT):
+                result = await self.tools.backend.probe(self.item.token.ref, secret)
+        except Unsupported:
+            memory.no_probe = True
+            result = ProbeResult(None, "the backend cannot try it")
+        except TimeoutError:
+            result = ProbeResult(None, f"no answer in {PROBE_TIMEOUT:.0f} s")
+        except BackendError as error:
+            result = ProbeResult(None, error.message)
+        except Exception as error:  # noqa: BLE001
+            # A defect's own text could quote the secret that it was handed.
+            result = ProbeResult(None, f"the backend failed with {type(error).__name__}")
+        memory.probes.append(self.tools.now())
+        out = Out(
+            ref=before.id,
+            state={False: "seen", True: "not_seen", None: "unclear"}[result.accepted],
+            how="probe",
+            detail=entry_parts.words(result.detail or "no answer that tells", 256),
+        )
+        await self.tools.record(Kind.OBSERVE, act=act, out=out)
+        return await self._tried(result)
+
+    def _may_probe(self) -> bool:
+        """Whether trying the value is declared, agreed to, and harmless to a successor."""
+        if not self.tools.plan.probe or self.item.probe_effects is None:
+            return False
+        # There the second use of a replaced value ends the one that replaced it.
+        return not (self.item.verb is Verb.ROTATE and self.declared.reuse_detection)
+
+    def _probes(self) -> list[float]:
+        """When the value was tried since the act, by this runner and those before."""
+        told = [
+            entry.t_us / 1e6
+            for entry in self.tools.history.of(self.item.number)
+            if entry.kind == Kind.OBSERVE
+            and entry.how == "probe"
+            and not entry.step.endswith(".new-value")
+        ]
+        return [at for at in (*told, *self.memory.probes) if at >= self.acted]
+
+    async def _tried(self, result: ProbeResult) -> float | None:
+        if result.accepted is None:
+            self.memory.unsettled += 1
+            gave_up = self.memory.no_probe or self.memory.unsettled >= UNSETTLED
+            return None if gave_up else self._pause()
+        if not result.accepted:
+            if not self.row.refused:
+                words = result.detail or "the old value was refused"
+                await self._tell("seen", EvidenceLevel.REFUSED, "probe", words)
+            return self.over - self.now if self.now < self.over else None
+        if self.row.refused:
+            await self._alarm("the old value was refused, and is accepted again")
+        if self.row.refused or (self.now >= self.over and not self.row.works):
+            level = min(self.row.level, EvidenceLevel.RECORDED)
+            words = f"the old value is still accepted: {result.detail}"
+            await self._tell("not_seen", EvidenceLevel(level), "probe", words)
+        return self._pause() if self.now < self.over + GIVE_UP else None
+
+    # -- levels 3 and 4: the system's log
+
+    async def _heed(self, *, recorded: bool) -> float | None:
+        """Read the log: a use is an alarm, a refusal or silence is evidence."""
+        if not self._log_speaks():
+            return None
+        await self.log.read(self.now)
+        uses = self.log.uses(self.handle, self._probes())
+        after = [use for use in uses if use.ok and use.at > self.acted + NEAR]
+        if await self._used(after):
+            return self._pause() if self.now < self.over + GIVE_UP else None
+        if not recorded:
+            return None
+        await self._refused(uses, after)
+        return await self._silent(after)
+
+    def _log_speaks(self) -> bool:
+        """Whether the log tells of the old value: after a rotation in place nobody can tell."""
+        readable = self.declared.can_read(Readable.EVENTS) in (Support.FULL, Support.PARTIAL)
+        return readable and self.item.token.ref in self.expected
+
+    async def _used(self, after: list[LoggedUse]) -> bool:
+        """Whether it was used after its end. The first such use is an alarm."""
+        refused_at = self._refused_at()
+        late = [
+            use
+            for use in after
+            if use.at > self.over + NEAR or (refused_at and use.at > refused_at + NEAR)
+        ]
+        if late and not self.row.alarm:
+            use = late[0]
+            # The log may add that a session lives on, which is to be disconnected.
+            how = f", {safe(use.detail, 60)}" if use.detail else ""
+            await self._alarm(
+                f"used after its end: {safe(use.action, 60)} from {safe(use.source, 60) or '?'}"
+                f" ({safe(use.agent, 40) or '?'}) at {stamp(_moment(use.at))}{how}"
+            )
+        return bool(late)
+
+    def _refused_at(self) -> float:
+        if not self.row.refused:
+            return 0.0
+        found = [
+            entry.t_us
+            for entry in self.tools.history.of(self.item.number)
+            if entry.kind == Kind.EVIDENCE and entry.evidence == EvidenceLevel.REFUSED
+        ]
+        return max(found, default=0) / 1e6
+
+    async def _refused(self, uses: list[LoggedUse], after: list[LoggedUse]) -> None:
+        """Somebody else's refused attempt, where it can only be the token's end.
+
+        A denial may be about a right that was never there, or about a mistyped password.
+        So it counts for a consumer only that did the very same before the act and was let,
+        and when nobody was let since.
+        """
+        if self.row.refused or self.item.ceiling < EvidenceLevel.REFUSED:
+            return
+        known = {use.caller for use in uses if use.ok and use.at < self.acted}
+        since = max((use.at for use in after), default=0.0)
+        for use in uses:
+            if use.ok or use.at <= max(self.acted + NEAR, since) or use.caller not in known:
+                continue
+            words = (
+                f"the log has it refused: {safe(use.action, 60)} from {safe(use.source, 60) or '?'}"
+                f" at {stamp(_moment(use.at))}, let before"
+            )
+            await self._tell("seen", EvidenceLevel.REFUSED, "log", words)
+            return
+
+    async def _silent(self, after: list[LoggedUse]) -> float | None:
+        """No use for the whole time that the value may live on, counted from the last one."""
+        known = self.item.propagation is not None and self.item.ceiling >= EvidenceLevel.SILENT
+        if not known or self.row.level >= EvidenceLevel.SILENT:
+            return None
+        start = max([self.acted, *(use.at for use in after)])
+        end = start + max(self.spread, LEAST_SILENCE)
+        if self.now < end:
+            return end - self.now + NEAR
+        if self.log.covers(self.handle, self.acted, end):
+            words = f"no use in the log for {end - start:.0f} s"
+            await self._tell("seen", EvidenceLevel.SILENT, "log", words)
+            return None
+        return self._pause() if self.now < end + LATE and not self.log.broken else None
+
+    # -- what is written
+
+    def _step(self) -> Step | None:
+        steps = [step for step in self.item.proposal.steps if step.token == self.item.token.ref]
+        return steps[-1] if steps else None
+
+    def _act(self) -> Act:
+        step = self._step()
+        act = entry_parts.act(self.item.verb.value, self.item.token, step, self.tools.plan.id)
+        return act if step is not None else replace(act, step=f"{self.item.number}.look")
+
+    async def _tell(self, state: str, level: EvidenceLevel, how: str, words: str) -> None:
+        step = self._step()
+        intent = self.tools.history.step(step.id).intent if step is not None else None
+        out = Out(
+            ref=intent.id if intent is not None else self.tools.plan.id,
+            state=state,
+            how=how,
+            detail=entry_parts.words(words),
+            evidence=int(min(level, self.item.ceiling)),
+        )
+        await self.tools.record(Kind.EVIDENCE, act=self._act(), out=out)
+
+    async def _alarm(self, words: str) -> None:
+        if self.row.alarm:
+            return
+        mark = RunMark(
+            plan=self.tools.plan.id,
+            what="alarm",
+            item=self.item.number,
+            backend=self.item.backend,
+            detail=entry_parts.words(words, 256),
+        )
+        await self.tools.record(Kind.RUN, run=mark, act=self._act())
+
+
+def _expected(item: PlanItem, rotation: Rotation) -> dict[TokenRef, str]:
+    """What the record has to say of the token in the end. Children: see ``aftermath``."""
+    found = {
+        step.token: step.expect
+        for step in item.proposal.steps
+        if step.phase is not Phase.MINT and step.expect
+    }
+    if item.verb is Verb.ROTATE and not found and rotation is Rotation.REPLACE:
+        found[item.token.ref] = GONE
+    if item.by_hand:
+        found[item.token.ref] = HELD if item.verb is Verb.CONTAIN else GONE
+    return found

@@ -1,0 +1,355 @@
+"""From a query and a list to a plan: the scope is frozen, each token is asked about anew.
+
+Changes nothing anywhere. A token that could not be asked about stays in the plan, as one
+that is not dealt with: none is dropped in silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from msgspec.structs import replace
+
+from backends.contract import Backend, KindCapabilities, Proposal, Support, Verb, WhoAmI
+from backends.errors import BackendError, NotFound, RateLimited, Unsupported
+from backends.model import EvidenceLevel, Gap, GapKind, Secret, Token, TokenRef
+from console.errors import ConsoleError
+from console.inventory.lineage import Below
+from console.inventory.search.inventory import Inventory
+from console.journal.format import scan
+from console.journal.format.entry import uuid7
+from console.response.escrow import recipients
+from console.response.plan import cascade, destinations, priority, scope, tripwires
+from console.response.plan import items as making
+from console.response.plan.hazards import ALIVE, TokenSurroundings, not_planned, rules
+from console.response.plan.model import GONE_ALREADY, Mode, Plan, PlanItem, Scope
+from console.response.plan.not_done import OTHERS
+from console.settings import ResponseSettings, Settings
+
+AT_ONCE = 8
+"""Readings of one backend that are under way at one time."""
+PATIENCE = 4
+"""How often a system that asks for patience while planning is asked again."""
+LONGEST_PAUSE = 30.0
+"""Seconds."""
+UNASKED = GONE_ALREADY
+
+T = TypeVar("T")
+OpenBackend = Callable[[str], Awaitable[Backend]]
+Progress = Callable[[int, int], None]
+"""Called with how many tokens were asked about, and of how many."""
+
+
+class _Asked(NamedTuple):
+    """One token's item as its backend would have it, and what the kind declares."""
+
+    item: PlanItem
+    declared: KindCapabilities
+    living: bool = True
+
+
+class _Lane(NamedTuple):
+    """What is known of one backend while its tokens are asked about."""
+
+    backend: Backend | None
+    me: WhoAmI
+    trouble: str = ""
+
+
+async def gather(
+    fleet_backend: OpenBackend,
+    inventory: Inventory,
+    verb: Verb,
+    *,
+    query: str = "",
+    handles: Sequence[str] = (),
+    reason: str,
+    incident: str = "",
+    mode: Mode = Mode.ROUTINE,
+    sinks: Sequence[str] = (),
+    escrow: Sequence[str] = (),
+    settings: Settings | None = None,
+    probe: bool = False,
+    progress: Progress | None = None,
+    secrets: Mapping[str, Secret] | None = None,
+    secret: Secret | None = None,
+    extends: str = "",
+) -> Plan:
+    """A plan for every token that the query finds and every one that is listed.
+
+    A query leaves out what was gone already when it was asked, and the console's own
+    credentials, which the plan names; its free words are looked for in name, id, owner and
+    principal. A listed token that is gone becomes an item without a call. ``secrets`` are
+    values in hand, by their tokens' handles, ``secret`` that of the one token; they are asked
+    about and not kept. ``escrow`` is, for a rotation and where none is given, as the
+    configuration says. ``extends`` is the plan whose late arrivals these are.
+
+    Raises:
+        ReasonRefused: the reason is too short, or holds what looks like a secret.
+        QueryError: a term of the query means nothing, or not yet.
+        PlanRefused: there is no such token, none at all, or too many for one plan; or no such
+            sink.
+        EscrowError: a rotation has nobody's key to seal the new values to.
+        StoreError: the inventory cannot be read.
+    """
+    reason, incident = scan.reason(reason), scan.incident(incident)
+    ours = ResponseSettings() if settings is None else settings.response
+    if verb is Verb.ROTATE and not escrow:
+        # The ssh-agent may be asked, and may be slow.
+        escrow = (await asyncio.to_thread(recipients, ours.escrow)).keys
+    frozen_at = datetime.now(UTC)
+    to = destinations.opened(settings, sinks if verb is Verb.ROTATE else ())
+    wanted = scope.find(inventory, query, handles)
+    lanes = await _open(fleet_backend, dict.fromkeys(token.ref.backend for token in wanted.tokens))
+    own = {ref for lane in lanes.values() for ref in lane.me.own}
+    wanted, left_out = scope.without_own(wanted, own)
+    tokens = wanted.tokens
+    done = 0
+
+    async def ask(token: Token, gate: asyncio.Semaphore) -> _Asked:
+        nonlocal done
+        async with gate:
+            below = inventory.below(token.ref.handle) if verb in cascade.VERBS else ()
+            found = await _ask(lanes[token.ref.backend], verb, token, mode, below)
+        done += 1
+        if progress is not None:
+            progress(done, len(tokens))
+        return found
+
+    gates = {name: asyncio.Semaphore(AT_ONCE) for name in lanes}
+    asked = await asyncio.gather(*(ask(token, gates[token.ref.backend]) for token in tokens))
+    placed = destinations.checked([each.item for each in asked], to)
+    asked = [each._replace(item=item) for each, item in zip(asked, placed, strict=True)]
+    values = dict(secrets or {})
+    if secret is not None and len(tokens) == 1:
+        values[tokens[0].ref.handle] = secret
+    shared = await _shares(lanes, tokens, values)
+    items = tuple(
+        scope.explained(item, wanted) for item in await _gate(inventory, lanes, asked, shared, ours)
+    )
+    return Plan(
+        id=uuid7(),
+        verb=verb,
+        mode=mode,
+        reason=reason,
+        incident=incident,
+        made_at=frozen_at,
+        items=items,
+        scope=Scope(
+            frozen_at=frozen_at,
+            total=len(items),
+            query=str(wanted.query),
+            listed=tuple(handles),
+            left_out=left_out,
+            beside=wanted.beside,
+            gaps=_gaps(inventory, None if wanted.query.terms else set(lanes)),
+            principals=_principals(items),
+        ),
+        sinks=tuple(sinks),
+        escrow=tuple(escrow),
+        rates={
+            name: making.rate(lane.backend, ours) if lane.backend else ours.default_rate
+            for name, lane in lanes.items()
+        },
+        budget=ours.budget,
+        extends=extends,
+        probe=probe,
+    )
+
+
+async def _open(fleet_backend: OpenBackend, names: Iterable[str]) -> dict[str, _Lane]:
+    async def one(name: str) -> _Lane:
+        try:
+            backend = await fleet_backend(name)
+            return _Lane(backend, await backend.whoami())
+        except (BackendError, ConsoleError) as error:
+            return _Lane(None, WhoAmI(name=name), str(error))
+        except Exception as error:  # noqa: BLE001
+            # One backend's defect must not keep the others' tokens from being planned.
+            return _Lane(None, WhoAmI(name=name), f"its backend failed with {type(error).__name__}")
+
+    names = list(names)
+    lanes = await asyncio.gather(*map(one, names))
+    return dict(zip(names, lanes, strict=True))
+
+
+async def _ask(lane: _Lane, verb: Verb, token: Token, mode: Mode, below: Sequence[Below]) -> _Asked:
+    if lane.backend is None:
+        return _unplanned(token, verb, None, f"{token.ref.backend} cannot be asked: {lane.trouble}")
+    backend = lane.backend
+    try:
+        declared = backend.capabilities().of(token.ref.kind)
+        try:
+            token, living = await _patiently(lambda: backend.read(token.ref)), True
+        except NotFound:
+            living = False
+        # Before the plan: a backend's own log may know them by other names until then.
+        ends = await cascade.known(backend, verb, declared, below if living else ())
+        return await _propose(lane, backend, verb, token, mode, declared, ends, living=living)
+    except BackendError as error:
+        return _unplanned(token, verb, backend, error.message)
+    except Exception as error:  # noqa: BLE001
+        # As above; what such an error says could be anything.
+        return _unplanned(token, verb, backend, f"the backend failed with {type(error).__name__}")
+
+
+async def _propose(
+    lane: _Lane,
+    backend: Backend,
+    verb: Verb,
+    token: Token,
+    mode: Mode,
+    declared: KindCapabilities,
+    ends: cascade.Cascade,
+    *,
+    living: bool,
+) -> _Asked:
+    try:
+        proposal = await _patiently(lambda: backend.plan(verb, token))
+        proposal = cascade.joined(proposal, ends)
+    except NotFound:
+        proposal, living = Proposal(steps=(), manual=UNASKED), False
+    except Unsupported as error:
+        # The gate says so by its own name, and the token is not lost from the scope.
+        proposal = Proposal(steps=(), collateral=(error.message,))
+    if not living and verb in (Verb.RESTORE, Verb.ROTATE):
+        return _unplanned(token, verb, backend, f"nothing to {verb.value}: it is gone")
+    item = making.assembled(backend, verb, token, lane.me, proposal, mode, 1, declared)
+    if living and item.by_hand and not item.fatal:
+        item = replace(item, instead=await _instead(lane, backend, verb, token, mode, declared))
+    return _Asked(item, declared, living)
+
+
+async def _instead(
+    lane: _Lane,
+    backend: Backend,
+    verb: Verb,
+    token: Token,
+    mode: Mode,
+    declared: KindCapabilities,
+) -> tuple[Verb, ...]:
+    """The other verbs for which there is a call: asked for, since a declaration is of a kind."""
+    found = []
+    for other in OTHERS:
+        support = declared.ability(other).support
+        if other is verb or support not in (Support.FULL, Support.PARTIAL):
+            continue
+        with contextlib.suppress(BackendError):
+            proposal = await _patiently(partial(backend.plan, other, token))
+            item = making.assembled(backend, other, token, lane.me, proposal, mode, 1, declared)
+            if item.proposal.steps and not item.fatal:
+                found.append(other)
+    return tuple(found)
+
+
+async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
+    for turn in range(PATIENCE):
+        try:
+            return await call()
+        except RateLimited as error:
+            await asyncio.sleep(min(error.retry_after or 2.0**turn, LONGEST_PAUSE))
+    return await call()
+
+
+def _unplanned(token: Token, verb: Verb, backend: Backend | None, words: str) -> _Asked:
+    kind = token.ref.kind
+    declared = KindCapabilities(kind=kind, title=kind, verbs={}, ceiling=EvidenceLevel.ASKED)
+    if backend is not None:
+        declared = backend.capabilities().of(kind)
+    item = PlanItem(
+        number=1,
+        verb=verb,
+        token=token,
+        backend=token.ref.backend,
+        kind_title=declared.title,
+        production=backend is not None and backend.config.production,
+        proposal=Proposal(steps=(), hazards=(not_planned(words),)),
+        ceiling=declared.reach,
+        propagation=declared.propagation,
+    )
+    return _Asked(making.written(item), declared)
+
+
+async def _shares(
+    lanes: Mapping[str, _Lane], tokens: Sequence[Token], secrets: Mapping[str, Secret]
+) -> dict[str, tuple[TokenRef, ...]]:
+    """Which further tokens each value in hand is the value of, in the plan's backends."""
+    planned = {token.ref for token in tokens}
+    found: dict[str, tuple[TokenRef, ...]] = {}
+    for handle, secret in secrets.items():
+        answers = await asyncio.gather(
+            *(
+                making.shares(lane.backend, secret, planned)
+                for lane in lanes.values()
+                if lane.backend is not None
+            )
+        )
+        if more := tuple(ref for answer in answers for ref in answer):
+            found[handle] = more
+    return found
+
+
+async def _gate(
+    inventory: Inventory,
+    lanes: Mapping[str, _Lane],
+    asked: Sequence[_Asked],
+    shared: Mapping[str, tuple[TokenRef, ...]],
+    settings: ResponseSettings,
+) -> tuple[PlanItem, ...]:
+    """The items with what only the whole plan and the store can tell, in their order."""
+    ending = frozenset(ref for found in asked for ref in making.ends(found.item))
+    here, now = tripwires.here(), time.time()
+    rulers: dict[tuple[str, str], frozenset[TokenRef]] = {}
+    items, scores = [], {}
+    for turn, found in enumerate(asked):
+        if not turn % 100:
+            await asyncio.sleep(0)  # The worker answers others meanwhile.
+        item, declared = found.item, found.declared
+        handle = item.token.ref.handle
+        view = TokenSurroundings(ending=ending, shares=shared.get(handle, ()), here=here, now=now)
+        if found.living:
+            view = view._replace(events=tuple(inventory.events(handle, making.EVENTS, uses=True)))
+        if rules(item.token, declared) and item.token.state in ALIVE:
+            key = item.backend, declared.kind
+            if key not in rulers:
+                me = lanes[item.backend].me
+                rulers[key] = making.admins(inventory, item.backend, declared, me)
+            view = view._replace(admins=rulers[key])
+        if found.living and not any(each.code == "not-planned" for each in item.fatal):
+            item = making.guarded(item, declared, view)
+        items.append(item)
+        scores[handle] = making.scored(item, declared, view)
+    return priority.arrange(items, scores, settings.waves)
+
+
+def _gaps(inventory: Inventory, wanted: set[str] | None) -> tuple[tuple[str, Gap], ...]:
+    """What the last enumerations did not see; of all backends, where anything was in scope."""
+    found: list[tuple[str, Gap]] = []
+    for state in inventory.backends():
+        if wanted is not None and state.name not in wanted:
+            continue
+        if state.result == "failed" or state.synced_at is None:
+            what = state.error or "never looked at to its end"
+            found.append((state.name, Gap(state.name, GapKind.FAILED, what, state.hint)))
+        found += [(state.name, gap) for gap in state.gaps]
+    return tuple(found)
+
+
+def _principals(items: Iterable[PlanItem]) -> tuple[tuple[str, str], ...]:
+    pairs = {
+        (item.backend, principal.id)
+        for item in items
+        if (principal := item.token.principal.value) is not None
+    }
+    return tuple(sorted(pairs))
+
+
+def estimate(plan: Plan) -> dict[str, float]:
+    """For each backend, the seconds that its calls take at the plan's rates, at the least."""
+    return priority.estimate(plan)

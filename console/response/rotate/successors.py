@@ -1,0 +1,286 @@
+"""Tokens that a rotation brought into being: which there are, and the end of those in excess.
+
+Every one is named in the journal (``out.made``), so that a fresh runner finds it. At most
+one of them is to live on beside, and then instead of, the old token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from backends.contract import Backend, Rotation, Step, Value, Verb
+from backends.errors import BackendError, NotFound, Unsupported
+from backends.model import EvidenceLevel, Secret, Token, TokenRef
+from console.journal.format.entry import Kind, Out, SchemaError, Target
+from console.journal.format.sentence import Entry
+from console.response.plan import entry_parts
+from console.response.plan.model import PlanItem
+from console.response.step.attempt import SETTLE, Done, End, carry_out, settle
+from console.response.step.context import History, Stage, StepContext
+
+AGAIN = "~"
+"""Stands before the number of a repeat in a step's id, and in no id of a plan."""
+ASK_TIMEOUT = 180.0
+
+
+class Successor(NamedTuple):
+    """A token that a call brought into being, or whose value it replaced.
+
+    ``fp`` is the new value's keyed fingerprint, empty where the value never was in hand;
+    ``value`` the value itself, where this process has it.
+    """
+
+    ref: TokenRef
+    fp: str
+    step: str
+    intent: Entry
+    value: Secret | None = None
+
+
+class Lost(NamedTuple):
+    """What is known of a minting call without an answer.
+
+    ``state`` is applied (``refs`` is what it made), not_applied, early (ask again),
+    down (the system cannot be asked) or untold (no reading can ever tell).
+    """
+
+    state: str
+    words: str
+    refs: tuple[TokenRef, ...] = ()
+
+
+def attempt(step_id: str, number: int) -> str:
+    """The id of a step's attempt; the first has the plan's own."""
+    return step_id if number == 1 else f"{step_id}{AGAIN}{number}"
+
+
+def planned(step_id: str) -> str:
+    """The id in the plan of whatever attempt this is."""
+    return step_id.partition(AGAIN)[0]
+
+
+def attempts(history: History, step_id: str) -> int:
+    """How many attempts of a step the journal has, at least one."""
+    number = 1
+    while history.step(attempt(step_id, number + 1)).stage is not Stage.NEW or history.tries(
+        attempt(step_id, number + 1)
+    ):
+        number += 1
+    return number
+
+
+def made(history: History, item: PlanItem) -> list[Successor]:
+    """Every token that the journal says the item's rotation made, oldest first."""
+    intents: dict[str, Entry] = {}
+    found: dict[TokenRef, Successor] = {}
+    for entry in history.of(item.number):
+        if entry.kind == Kind.INTENT:
+            intents[entry.id] = entry
+            continue
+        target, intent = _made_in(entry), intents.get(entry.ref)
+        if target is None or intent is None:
+            continue
+        ref = TokenRef(entry.backend, target.kind, target.id)
+        earlier = found.pop(ref, None)
+        fp = target.fp or (earlier.fp if earlier and earlier.intent.id == intent.id else "")
+        found[ref] = Successor(ref, fp, entry.step, intent)
+    return list(found.values())
+
+
+def _made_in(entry: Entry) -> Target | None:
+    if entry.kind not in (Kind.OUTCOME, Kind.RECOVERY, Kind.OBSERVE):
+        return None
+    try:
+        out = entry.body.out
+    except SchemaError:
+        return None
+    return out.made if out is not None else None
+
+
+def fingerprint_of(intent: Entry) -> str:
+    """The fingerprint of the value that an intent's call carried; empty for none."""
+    try:
+        act = intent.body.act
+    except SchemaError:
+        return ""
+    return act.target.fp if act is not None else ""
+
+
+def _rollback(item: PlanItem, ref: TokenRef) -> str:
+    return f"{item.number}.rollback.{ref.handle}."
+
+
+def going(history: History, item: PlanItem, ref: TokenRef) -> bool:
+    """Whether the end of a made token was begun."""
+    return any(e.step.startswith(_rollback(item, ref)) for e in history.of(item.number))
+
+
+def ended(history: History, item: PlanItem, ref: TokenRef) -> bool:
+    """Whether a made token was ended, by the last step of its end."""
+    return history.step(f"{_rollback(item, ref)}gone").stage is Stage.DONE
+
+
+async def end(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> Done:
+    """End a token that the rotation made and that nobody is to have, step by step.
+
+    The steps are the backend's own for a revoke, planned now; the old token is untouched.
+
+    Raises:
+        JournalError, SignatureRequired: as ``carry_out``.
+    """
+    if ref == item.token.ref:
+        return Done(End.STOPPED, "the token's own end is no roll-back")
+    if ended(tools.history, item, ref):
+        return Done(End.DONE)
+    token = await _read(tools.backend, ref)
+    if isinstance(token, Done):
+        return token
+    if token is not None:
+        try:
+            proposal = await tools.backend.plan(Verb.REVOKE, token)
+        except BackendError as error:
+            told = entry_parts.words(error.message, 200)
+            return Done(End.WAITING, f"{why}, and its end cannot be planned: {told}")
+        if not proposal.steps:
+            return Done(End.WAITING, f"{why}: {ref.id} has to be ended by hand")
+        for step in proposal.steps:
+            mine = replace(
+                step, id=f"{_rollback(item, ref)}{step.id}", title=f"{step.title} ({why})"
+            )
+            done = await finish(tools, item, mine)
+            if done.end is not End.DONE:
+                return done
+        token = await _read(tools.backend, ref)
+        if isinstance(token, Done):
+            return token
+    if token is not None and token.state.value not in ("revoked", "expired"):
+        return Done(End.WAITING, f"{ref.id} was ended ({why}) and is still on record; look again")
+    await _close(tools, item, ref, why)
+    return Done(End.DONE)
+
+
+async def _close(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> None:
+    """Write that it is gone; and answer the steps that a dead runner left open on it."""
+    for entry in tools.history.of(item.number):
+        if entry.kind == Kind.INTENT and entry.step.startswith(_rollback(item, ref)):
+            state = tools.history.step(entry.step)
+            if state.stage is Stage.OPEN and state.intent is not None:
+                body = state.intent.body
+                out = Out(ref=state.intent.id, state="applied", how="read", detail="it is gone")
+                await tools.record(Kind.RECOVERY, act=body.act, out=out)
+    act = replace(
+        entry_parts.act(Verb.ROTATE.value, ref, plan=tools.plan.id),
+        step=f"{_rollback(item, ref)}gone",
+    )
+    out = Out(
+        ref=tools.plan.id,
+        state="already",
+        how="read",
+        detail=entry_parts.words(f"the system no longer has it; it was ended because {why}"),
+    )
+    await tools.record(Kind.OUTCOME, act=act, out=out)
+    level = int(min(EvidenceLevel.RECORDED, item.ceiling))
+    seen = Out(ref=tools.plan.id, state="seen", how="read", detail="it is gone", evidence=level)
+    await tools.record(Kind.EVIDENCE, act=act, out=seen)
+
+
+async def _read(backend: Backend, ref: TokenRef) -> Token | Done | None:
+    """The token, None when the system has it no more, or why nobody can tell."""
+    try:
+        async with asyncio.timeout(ASK_TIMEOUT):
+            return await backend.read(ref)
+    except NotFound:
+        return None
+    except TimeoutError:
+        return Done(End.WAITING, f"no answer about {ref.id}")
+    except BackendError as error:
+        told = entry_parts.words(error.message, 200)
+        return Done(End.WAITING, f"{ref.id} cannot be read: {told}")
+    except Exception as error:  # noqa: BLE001
+        # A backend's defect must stop the item, with a record, and not the runner.
+        return Done(End.WAITING, f"the backend failed with {type(error).__name__}")
+
+
+async def finish(tools: StepContext, item: PlanItem, step: Step) -> Done:
+    """Carry out a step, also one that a dead runner left open: by reading, and then anew.
+
+    Raises:
+        JournalError, SignatureRequired: as ``carry_out``.
+    """
+    state = tools.history.step(step.id)
+    if state.stage is Stage.OPEN and state.intent is not None:
+        early = SETTLE - age(state.intent, tools.now())
+        if early > 0:
+            await tools.sleep(early)
+        done = await settle(tools, item, step, state.intent)
+        if done.end is not End.STOPPED:
+            return done
+    return await carry_out(tools, item, step)
+
+
+def age(intent: Entry, now: float) -> float:
+    """Seconds since the intent. ``now`` is in unix seconds."""
+    return max(0.0, now - intent.t_us / 1e6)
+
+
+async def ask(backend: Backend, step: Step, intent: Entry, waited: float, window: float) -> Lost:
+    """Ask what a minting call without an answer made. Never sends anything; raises nothing.
+
+    ``waited`` is the intent's age, ``window`` how old it must be before "nothing" counts.
+    """
+    try:
+        async with asyncio.timeout(ASK_TIMEOUT):
+            refs = await backend.minted(step, intent.id, intent.at)
+    except Unsupported as error:
+        return Lost("untold", entry_parts.words(error.message, 200))
+    except TimeoutError:
+        return Lost("down", f"no answer in {ASK_TIMEOUT:.0f} s")
+    except BackendError as error:
+        return Lost("down", entry_parts.words(error.message, 200))
+    except Exception as error:  # noqa: BLE001
+        # A backend's defect while reading must leave the intent open, and be told.
+        return Lost("down", f"the backend failed with {type(error).__name__}")
+    if refs:
+        named = ", ".join(entry_parts.name(ref.id, 80) for ref in refs[:3])
+        return Lost("applied", f"found what it made: {named}", tuple(refs))
+    if waited < window:
+        return Lost("early", "nothing is seen of it yet")
+    return Lost("not_applied", "the system has nothing that it made")
+
+
+def answer(step: Step, intent: Entry, lost: Lost, how: str) -> Out:
+    """What a recovery entry says of it. A chosen value's fingerprint is the intent's."""
+    target = None
+    if lost.refs:
+        fp = fingerprint_of(intent) if step.value is Value.CHOSEN else ""
+        target = replace(entry_parts.target(lost.refs[0]), fp=fp)
+    return Out(
+        ref=intent.id, state=lost.state, how=how, detail=entry_parts.words(lost.words), made=target
+    )
+
+
+def further(intent: Entry, ref: TokenRef) -> Out:
+    """What an observation says of each token more that the same lost call is found to have made."""
+    told = "made by the same call, whose answer was lost"
+    return Out(
+        ref=intent.id, state="seen", how="recovery", detail=told, made=entry_parts.target(ref)
+    )
+
+
+def old_lives(backend: Backend, item: PlanItem) -> bool:
+    """Whether the old token goes on working when the new one was made."""
+    rotation = backend.capabilities().of(item.token.ref.kind).rotation
+    return rotation in (Rotation.CREATE_RETIRE, Rotation.OVERLAP)
+
+
+def in_place(backend: Backend, item: PlanItem) -> bool:
+    """Whether the new value takes the old one's place under the same id."""
+    return backend.capabilities().of(item.token.ref.kind).rotation is Rotation.IN_PLACE
+
+
+def never_again(backend: Backend, item: PlanItem) -> bool:
+    """Whether a second rotation of the same token is taken for theft."""
+    return backend.capabilities().of(item.token.ref.kind).reuse_detection

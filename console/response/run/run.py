@@ -1,0 +1,344 @@
+"""One run of an approved plan, from what the journal holds of it to its end.
+
+Nothing is kept but the journal: whoever starts a run anew, on this machine or another,
+folds the plan's file and the journal's entries, and goes on where those say it stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from backends.contract import Backend
+from backends.errors import BackendError
+from backends.model import Secret
+from backends.sinks.contract import Sink
+from backends.words import count
+from console.errors import ConsoleError, JournalError, PlanRefused
+from console.journal.format.entry import Kind, RunMark
+from console.journal.format.parts import Sig
+from console.journal.witnessing import Witnesses
+from console.journal.write.group import GroupCommit
+from console.journal.write.journal import Journal
+from console.response.plan import entry_parts
+from console.response.plan.model import Plan
+from console.response.run import late_arrivals
+from console.response.run.climber import LONGEST, Climber
+from console.response.run.item import acted
+from console.response.run.lane import POLL, CannotOpen, Work
+from console.response.state.run import Board
+from console.response.step.attempt import Done, End
+from console.response.step.context import History, StepContext
+from console.response.step.pace import Pace
+from console.settings import Paths
+
+FOLLOW = 0.25
+"""Seconds between two looks at what others wrote into the journal about this run."""
+PERSON = 12 * 3600.0
+"""Seconds that a held run waits for somebody to let it go on, before its runner ends."""
+RELIST_PAUSE = 30.0
+"""Seconds at least between the beginnings of two listings of the same systems."""
+
+OpenBackend = Callable[[str], Awaitable[Backend]]
+"""Gives a backend, open; raises ``BackendError`` or ``ConsoleError`` where it cannot."""
+
+
+class Result(NamedTuple):
+    """The end of a run, and a sentence about it (raw: make it safe before it is shown)."""
+
+    end: End
+    words: str
+
+
+class Run:
+    """A run. ``stop`` asks it to end after the calls that are under way.
+
+    ``person`` is for how many seconds a held lane waits for somebody, ``climb`` for how
+    many an item's evidence is climbed after. ``called`` is awaited once, when the last call
+    was made and the evidence is still climbed. ``patience`` is for tests: see ``Tools``.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        paths: Paths,
+        open_backend: OpenBackend,
+        *,
+        secrets: Mapping[str, Secret] | None = None,
+        sinks: Mapping[str, Sink] | None = None,
+        sign: Callable[[bytes], Sig | None] | None = None,
+        answer: Callable[[bytes], Sig | None] | None = None,
+        witnesses: Witnesses | None = None,
+        patience: float | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        person: float = PERSON,
+        climb: float = LONGEST,
+        called: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.plan, self.journal, self.paths = plan, journal, paths
+        self.board = Board(plan)
+        self.history = History(plan.id)
+        self.climber = Climber(climb)
+        self.works: dict[str, Work] = {}
+        self.tools: dict[str, StepContext] = {}
+        self._open_backend = open_backend
+        self._given: dict[str, Any] = {
+            "secrets": secrets, "sinks": sinks, "sign": sign, "answer": answer,
+            "witnesses": witnesses, "patience": patience, "sleep": sleep,
+        }  # fmt: skip
+        self._person, self._called = person, called
+        self._stopping = False
+        self._error: BaseException | None = None
+        self._group = GroupCommit(journal)
+        self._seen = 0
+        self._wave = -1
+        self._relisting: asyncio.Task[None] | None = None
+        self._relisted = float("-inf")
+
+    @property
+    def single(self) -> bool:
+        """Whether the plan has one token, and nobody has to be told how far it is."""
+        return len(self.plan.items) == 1
+
+    def stop(self) -> None:
+        """Begin no further call, and wait for no effect. Safe in a signal handler of the loop."""
+        self._stopping = True
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    async def run(self) -> Result:
+        """Do what is left of the plan, and climb the evidence as long as that is worth it.
+
+        Raises:
+            JournalError: the journal cannot be read or written. Nothing was sent after that.
+            PlanRefused: an intent cannot be signed any more. Nothing was sent after that.
+        """
+        await self._follow_once()
+        async with self._group:
+            if not self.single:
+                await self._mark("start")
+            following = asyncio.create_task(self._follow())
+            climbing = asyncio.create_task(self.climber.run())
+            try:
+                await self._lanes()
+                if self._called is not None and self._error is None:
+                    await self._called()
+                await self._climbed(climbing)
+            finally:
+                self._stopping = self._stopping or self._error is not None
+                for task in (following, climbing, *([self._relisting] if self._relisting else [])):
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
+            if (error := self._error or self.climber.error) is not None:
+                raise error
+            return await self._end()
+
+    async def _lanes(self) -> None:
+        for backend in self.plan.backends:
+            rate = self.plan.rates.get(backend, 0.0)
+            lane = Pace(backend, rate, self.plan.budget)
+            items = [item for item in self.plan.items if item.backend == backend]
+            self.works[backend] = Work(self, lane, items)
+        await asyncio.gather(*(work.go() for work in self.works.values()))
+
+    async def _climbed(self, climbing: asyncio.Task[None]) -> None:
+        self.climber.end()
+        if self._error is not None:
+            return
+        if not self.single and not self._stopping:
+            await self._relist(last=True)
+        while not climbing.done() and not self.over and self._error is None:
+            await asyncio.wait([climbing], timeout=POLL)
+
+    async def _end(self) -> Result:
+        if not self.single:
+            sums = self.board.sums()
+            told = ", ".join(f"{count:,} {state}" for state, count in sums.items() if count)
+            left = [
+                item
+                for item in self.plan.items
+                if (row := self.board.row(self.plan.id, item.number)) is None
+                or row.state in ("left", "failed")
+            ]
+            open_ = bool(self.history.open_steps())
+            end = End.UNKNOWN if open_ else End.STOPPED if left else End.DONE
+            return Result(end, f"{count(len(self.plan.items), 'token')}: {told}")
+        done = self._of_one()
+        if done.end is End.DONE:
+            return Result(End.DONE, done.words or "every step of the plan is done")
+        await self._group.append(
+            Kind.NOTE,
+            why=entry_parts.words(f"The run ended early: {done.words}", 600),
+            incident=self.plan.incident,
+            act=entry_parts.act(self.plan.verb.value, self.plan.only.token, plan=self.plan.id),
+        )
+        end = End.UNKNOWN if done.end is End.UNKNOWN else End.STOPPED
+        return Result(end, done.words)
+
+    def _of_one(self) -> Done:
+        """How the only item ended, or stood already."""
+        item = self.plan.only
+        work = self.works[item.backend]
+        if item.number in work.ended:
+            return work.ended[item.number]
+        tools = self.tools.get(item.backend)
+        if tools is not None and acted(tools, item):
+            return Done(End.DONE, "every step of the plan is done")
+        row = self.board.row(self.plan.id, item.number)
+        title = item.proposal.steps[0].title if item.proposal.steps else item.verb.value
+        if row is not None and row.state == "failed":
+            return Done(End.STOPPED, f"this was tried before and did not happen: {title}")
+        return Done(End.STOPPED, f"the run was told to stop before: {title}")
+
+    # -- what the lanes ask
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to be begun: told to stop, aborted, closed, or broken."""
+        broken = self._error is not None or self.climber.error is not None
+        return self._stopping or broken or self.board.aborted or self.board.closed
+
+    def held(self, backend: str) -> bool:
+        """Whether the run is paused, or this lane halted."""
+        return self.board.paused or backend in self.board.halted
+
+    async def person(self, backend: str) -> bool:
+        """Wait until somebody lets the lane go on. False when nobody will."""
+        waited = 0.0
+        while self.held(backend):
+            nobody = self.single and not self.board.paused
+            if self.over or nobody or waited >= self._person:
+                return False
+            await asyncio.sleep(POLL)
+            waited += POLL
+        return not self.over
+
+    async def halt(self, backend: str, why: str) -> None:
+        """Halt a lane, for everybody to see. A lane that has halted stays as it is."""
+        if backend not in self.board.halted:
+            await self._mark("halt", backend=backend, detail=entry_parts.words(why, 400))
+
+    async def wave(self, number: int) -> None:
+        """A lane begins with a wave: the first one says so, and what came late is looked for."""
+        if self.single or number <= self._wave:
+            return
+        before, self._wave = self._wave, number
+        if number > self.board.wave or before < 0:
+            await self._mark("wave", item=number)
+        if before >= 0:
+            await self._relist()
+
+    async def opened(self, backend: str, lane: Pace) -> StepContext:
+        """The tools of one lane, its backend open.
+
+        Raises:
+            CannotOpen: it cannot be opened now.
+        """
+        try:
+            open_ = await self._open_backend(backend)
+        except (BackendError, ConsoleError) as error:
+            if isinstance(error, JournalError):
+                raise
+            hint = getattr(error, "hint", "")
+            told = f"the backend {backend} cannot be opened: {error} {hint}"
+            raise CannotOpen(entry_parts.words(told.strip())) from None
+        tools = StepContext(
+            plan=self.plan,
+            backend=open_,
+            paths=self.paths,
+            group=self._group,
+            journal=self.journal,
+            history=self.history,
+            board=self.board,
+            lane=lane,
+            stopping=lambda: self.over,
+            held=lambda: self.held(backend),
+            **self._given,
+        )
+        self.tools[backend] = tools
+        return tools
+
+    def fail(self, error: BaseException) -> None:
+        """End the run: it can do, or write, nothing any more."""
+        self._error = self._error or error
+
+    def canaries(self, backend: str) -> Sequence[Work]:
+        """Whose canaries a lane waits for: its own, else everybody's."""
+        own = self.works[backend]
+        if own.has_canary:
+            return [own]
+        return [work for work in self.works.values() if work.has_canary]
+
+    # -- the journal
+
+    async def _mark(self, what: str, *, item: int = 0, backend: str = "", detail: str = "") -> None:
+        mark = RunMark(plan=self.plan.id, what=what, item=item, backend=backend, detail=detail)
+        entry = await self._group.append(Kind.RUN, run=mark)
+        if self.history.add(entry):
+            self.board.feed([entry])
+
+    async def _follow(self) -> None:
+        """Take in what others write about this run: a pause, an exception, a second runner."""
+        while True:
+            await asyncio.sleep(FOLLOW)
+            try:
+                await self._follow_once()
+            except JournalError as error:
+                self.fail(error)
+                return
+
+    async def _follow_once(self) -> None:
+        found = await asyncio.to_thread(self.journal.of_plan, self.plan.id, self._seen)
+        for entry in found:
+            self._seen = max(self._seen, entry.seq)
+            if self.history.add(entry):
+                self.board.feed([entry])
+
+    async def _relist(self, *, last: bool = False) -> None:
+        """Look for tokens that came after the freeze, beside the work; the last time, wait."""
+        loop = asyncio.get_running_loop()
+        if self.plan.scope is None:
+            return
+        running = self._relisting is not None and not self._relisting.done()
+        if last:
+            if running and self._relisting is not None:
+                await asyncio.wait([self._relisting])
+            await self._list_again()
+        elif not running and loop.time() - self._relisted >= RELIST_PAUSE:
+            self._relisted = loop.time()
+            self._relisting = asyncio.create_task(self._list_again())
+
+    async def _list_again(self) -> None:
+        try:
+            await late_arrivals.relist(dict(self.tools), self.plan, self.journal, self.paths)
+        except (JournalError, PlanRefused) as error:
+            self.fail(error)
+        except Exception as error:  # noqa: BLE001
+            # A list that cannot be read is no reason to stop: the board says what is missing.
+            await self._group.append(
+                Kind.NOTE,
+                why=f"The systems could not be listed again: {type(error).__name__}",
+                act=entry_parts.act(
+                    self.plan.verb.value, self.plan.items[0].token, plan=self.plan.id
+                ),
+            )
+
+
+@contextlib.asynccontextmanager
+async def backends(configure: Callable[[str], Backend]) -> AsyncIterator[OpenBackend]:
+    """Opens backends by name, each once, and closes them all at the end.
+
+    ``configure`` gives one that is not open yet, and may raise.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def open_(name: str) -> Backend:
+            return await stack.enter_async_context(configure(name))
+
+        yield open_

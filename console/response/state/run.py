@@ -1,0 +1,278 @@
+"""Where a run stands: the plan's file and the journal's entries of it, folded together.
+
+The runner, the commands and the screen all look at this fold, so that they cannot differ,
+and a killed one has lost nothing. Every token of the scope is in exactly one state:
+
+    total = dead + recorded + replaced + done + excepted + failed + left
+
+``dead`` needs a refusal: the system was seen to decline the old value. ``recorded`` is what
+the issuer's own record says, or silence in its log, without a refusal. ``done`` is for
+verbs that end nothing (contain, restore, disconnect). ``left`` is everything else: not yet
+done, no trustworthy answer, late arrivals that no plan takes in yet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from backends.words import count
+from console.journal.format.entry import Kind
+from console.journal.format.sentence import Entry
+from console.response.plan.model import Plan
+from console.response.state import old_value
+from console.response.state.token import STATES as STATES
+from console.response.state.token import TokenState as Row
+
+WINDOW = 60.0
+"""Seconds over which a lane's rate is measured."""
+_TELLING = frozenset(
+    {Kind.INTENT, Kind.OUTCOME, Kind.RECOVERY, Kind.EVIDENCE, Kind.OBSERVE, Kind.NOTE}
+)
+
+
+class LateArrival(NamedTuple):
+    """A token that appeared after the scope was frozen, and that no plan takes in yet."""
+
+    handle: str
+    backend: str
+    name: str
+    words: str
+
+
+class LaneState(NamedTuple):
+    """One backend's part of a run. ``rate`` and ``limit`` are tokens and calls a second."""
+
+    backend: str
+    counts: dict[str, int]
+    rate: float
+    limit: float
+    eta: float | None
+    state: str
+    halted: str
+
+    @property
+    def scope(self) -> int:
+        return sum(self.counts.values())
+
+
+class Board:
+    """The fold. Feed it the journal's entries of the run, oldest first, each one once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.rows: dict[tuple[str, int], Row] = {}
+        self._counts: dict[str, Counter[str]] = {}
+        self._recent: dict[str, deque[float]] = {}
+        self._plans: dict[str, Plan] = {}
+        self._handles: set[str] = set()
+        self.late: dict[str, LateArrival] = {}
+        self.halted: dict[str, str] = {}
+        self.alarms: list[str] = []
+        self.wave = 0
+        self.seq = 0
+        self.began = self.last = 0.0
+        self.approved = self.second = self.broken_glass = ""
+        self.approved_at = 0.0
+        self.paused = self.aborted = self.closed = False
+        self.extend(plan)
+
+    def extend(self, plan: Plan) -> None:
+        """Take in a plan that was made for late arrivals."""
+        if plan.id in self._plans:
+            return
+        self._plans[plan.id] = plan
+        for item in plan.items:
+            row = Row(plan, item)
+            self.rows[row.key] = row
+            self._counts.setdefault(item.backend, Counter())[row.state] += 1
+            self._handles.add(item.token.ref.handle)
+            self.late.pop(item.token.ref.handle, None)
+
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """The ids of the plans whose entries belong here."""
+        return tuple(self._plans)
+
+    @property
+    def items(self) -> dict[int, Row]:
+        """The rows of the plan itself, by their items' numbers."""
+        return {number: row for (plan, number), row in self.rows.items() if plan == self.plan.id}
+
+    def row(self, plan: str, number: int) -> Row | None:
+        """One row."""
+        return self.rows.get((plan, number))
+
+    def feed(self, entries: Iterable[Entry]) -> int:
+        """Take in entries; how many told something."""
+        told = 0
+        for entry in entries:
+            self.seq = max(self.seq, entry.seq)
+            told += self._take(entry)
+        return told
+
+    def _take(self, entry: Entry) -> bool:
+        if entry.kind == Kind.PLAN and entry.id == self.plan.id:
+            self.approved, self.approved_at = entry.who, entry.t_us / 1e6
+            return True
+        if entry.plan not in self._plans:
+            return False
+        at = entry.t_us / 1e6
+        self.last = max(self.last, at)
+        if entry.kind == Kind.APPROVAL:
+            self.second = entry.who
+        elif entry.kind == Kind.BREAKGLASS:
+            self.broken_glass = entry.sentence
+        elif entry.kind == Kind.RUN:
+            return self._decision(entry)
+        elif entry.kind in _TELLING:
+            row = self.rows.get((entry.plan, number_of(entry.step)))
+            if row is None:
+                return False
+            self.began = self.began or at
+            self._feed(row, entry)
+        return True
+
+    def _feed(self, row: Row, entry: Entry) -> None:
+        before = row.state
+        row.feed(entry)
+        self._moved(row, before)
+
+    def _moved(self, row: Row, before: str) -> None:
+        if row.state == before:
+            return
+        counts = self._counts[row.item.backend]
+        counts[before] -= 1
+        counts[row.state] += 1
+        if before == "left":
+            self._recent.setdefault(row.item.backend, deque(maxlen=4096)).append(row.ended)
+
+    def _decision(self, entry: Entry) -> bool:
+        mark = entry.run
+        if mark is None:
+            return False
+        match mark.what:
+            case "start":
+                self.began = self.began or entry.t_us / 1e6
+                self.paused = False
+            case "pause":
+                self.paused = True
+            case "resume":
+                self.paused = False
+            case "abort":
+                self.aborted = True
+            case "close":
+                self.closed = True
+            case "halt":
+                self.halted[mark.backend] = mark.detail
+            case "unhalt":
+                self.halted.pop(mark.backend, None)
+            case "wave":
+                self.wave = max(self.wave, mark.item)
+            case "late":
+                self._arrived(entry)
+            case "except" if not mark.item:
+                self.late.pop(mark.detail, None)
+            case "alarm":
+                self.alarms.append(entry.sentence)
+        row = self.rows.get((entry.plan, mark.item)) if mark.what != "wave" else None
+        if row is not None:
+            self._feed(row, entry)
+        return True
+
+    def _arrived(self, entry: Entry) -> None:
+        if entry.handle and entry.handle not in self._handles:
+            words = entry.run.detail if entry.run else ""
+            name = entry.target_name or entry.target_id
+            self.late[entry.handle] = LateArrival(entry.handle, entry.backend, name, words)
+
+    def tick(self, now: float) -> None:
+        """Let the exceptions end whose time is over. ``now`` is in unix seconds."""
+        for row in self.rows.values():
+            if row.expires:
+                before = row.state
+                if row.expire(now):
+                    self._moved(row, before)
+
+    def sums(self) -> dict[str, int]:
+        """How many tokens are in each state; they add up to ``total``."""
+        all_ = sum(self._counts.values(), Counter())
+        found = {state: all_[state] for state in STATES}
+        found["left"] += len(self.late)
+        return found
+
+    @property
+    def total(self) -> int:
+        """Every token that is known to be in scope, late arrivals with them."""
+        return len(self.rows) + len(self.late)
+
+    def evidence(self) -> list[int]:
+        """How many tokens stand at each evidence level, 0 to 4, among those that were begun."""
+        found = [0] * 5
+        for row in self.rows.values():
+            if row.steps or row.level:
+                found[row.level] += 1
+        return found
+
+    def lanes(self, now: float | None = None, *, working: bool = True) -> Iterator[LaneState]:
+        """Each backend's part, in the plan's order. ``working``: a runner is at it."""
+        now = time.time() if now is None else now
+        for backend, counted in self._counts.items():
+            counts = {state: counted[state] for state in STATES}
+            counts["left"] += sum(late.backend == backend for late in self.late.values())
+            recent = self._recent.get(backend, ())
+            fresh = [at for at in recent if at > now - WINDOW]
+            span = max(now - min(fresh), 1.0) if fresh else 1.0
+            limit = self.plan.rates.get(backend, 0.0)
+            rate = len(fresh) / span
+            eta = counts["left"] / (rate or limit) if rate or limit else None
+            halted = self.halted.get(backend, "")
+            state = self._lane_state(counts, halted)
+            if state == "running" and not working:
+                state, eta = "stopped", None
+            yield LaneState(backend, counts, rate, limit, eta, state, halted)
+
+    def _lane_state(self, counts: dict[str, int], halted: str) -> str:
+        if not counts["left"]:
+            return "done"
+        if halted:
+            return "halted"
+        if self.aborted:
+            return "aborted"
+        if self.paused:
+            return "paused"
+        return "running" if self.began else "waiting"
+
+    def eta(self, now: float | None = None) -> float | None:
+        """Seconds until the slowest lane is through; None where nobody can tell."""
+        going = [lane.eta for lane in self.lanes(now) if lane.state in ("running", "waiting")]
+        known = [eta for eta in going if eta is not None]
+        return max(known) if known and len(known) == len(going) else None
+
+    def may_close(self, now: float | None = None) -> str:
+        """Why the run cannot be closed; empty when it can.
+
+        What counts as dealt with may, as declared, still work for a while: until then a
+        run is not over, whatever was recorded.
+        """
+        now = time.time() if now is None else now
+        sums = self.sums()
+        if self.closed:
+            return "it is closed already"
+        if self.late:
+            return (
+                f"{len(self.late):,} late arrivals are in no plan: extend the run, or except them"
+            )
+        if sums["left"]:
+            return f"{count(sums['left'], 'token is', 'tokens are')} not known to be dealt with"
+        if sums["failed"]:
+            return f"{count(sums['failed'], 'token')} failed: act on them again, or except them"
+        return old_value.waiting(self.rows.values(), now)
+
+
+def number_of(step: str) -> int:
+    """The number of the item that a step belongs to; 0 where there is none."""
+    head = step.partition(".")[0]
+    return int(head) if head.isdigit() else 0

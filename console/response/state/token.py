@@ -1,0 +1,299 @@
+"""One token of a run: what the journal tells of it, and the one state that it is in.
+
+The states are explained in ``board``, which adds them up; ``verdict`` puts in words what is
+known of the token's old value.
+"""
+
+from __future__ import annotations
+
+from backends.contract import Verb
+from backends.model import EvidenceLevel
+from console.journal.format.entry import Kind
+from console.journal.format.sentence import Entry
+from console.response.plan.model import Mode, Plan, PlanItem
+
+STATES = ("dead", "recorded", "replaced", "done", "excepted", "failed", "left")
+"""In the order in which they are shown."""
+ENDING = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
+"""Verbs after which an old value is to work no more."""
+CLAIMED = frozenset({"dead", "recorded", "replaced", "done"})
+"""States that say that a token is dealt with, and was not merely let be."""
+OLD = "old"
+"""The end of the step of a note on what is known of the old one after a rotation."""
+_DONE = frozenset({"applied", "already"})
+
+
+class TokenState:
+    """One token of a run, and what the journal tells of it.
+
+    ``level`` is the highest evidence reached, ``refused`` whether the system was seen to
+    decline the old value since anything last contradicted that. Times are in unix seconds.
+    """
+
+    __slots__ = (
+        "acted", "alarm", "began", "by_probe", "calls", "ended", "expires", "item", "level",
+        "living", "moved", "old", "opened", "owner", "plan", "recorded_at", "refused",
+        "refused_at", "state", "steps", "taken", "tried", "tried_at", "trouble", "waits",
+        "waived", "words", "works",
+    )  # fmt: skip
+
+    def __init__(self, plan: Plan, item: PlanItem) -> None:
+        self.plan, self.item = plan, item
+        self.state, self.words = "left", "waiting"
+        self.level = 0
+        self.refused = False
+        self.works = False
+        """The old value was seen to be accepted after the act."""
+        self.alarm = ""
+        self.steps: dict[str, str] = {}
+        self.opened: dict[str, str] = {}
+        """The open intents: the id, and the step."""
+        self.living: set[str] = set()
+        """Handles of tokens that should have ended along with this one, and live."""
+        self.moved: list[str] = []
+        self.trouble = ""
+        self.calls = 0
+        self.taken = ""
+        """What another plan is doing, or did, to the token."""
+        self.waived = False
+        self.waits = ""
+        """Whom the end of the old value waits for."""
+        self.old = ""
+        """Why the old one lives on although every call of a rotation was made."""
+        self.tried = ""
+        """What the last try of the old value after the act showed: accepted, refused, unclear."""
+        self.tried_at = self.refused_at = self.recorded_at = 0.0
+        self.by_probe = False
+        """What is recorded was shown by the new value, not by the old one's record."""
+        self.acted = 0.0
+        """When the last call was known to be made: the declared propagation begins there."""
+        self.owner = ""
+        self.expires = 0
+        self.began = self.ended = 0.0
+        self._judge(0.0)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.plan.id, self.item.number
+
+    @property
+    def finished(self) -> bool:
+        return self.state != "left"
+
+    @property
+    def called(self) -> bool:
+        """Whether no call is left to be made: only proof is waited for, or a person."""
+        return not self.opened and all(self._made(step) for step in self._wanted())
+
+    @property
+    def window(self) -> float:
+        """Seconds for which the system declares that the value may work on after a call."""
+        spread = self.item.propagation
+        return max(spread.total_seconds(), 0.0) if spread is not None else 0.0
+
+    @property
+    def over(self) -> float:
+        """When the declared propagation is over, in unix seconds; 0 where nothing was done."""
+        return self.acted + self.window if self.acted else 0.0
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the old value was accepted when it was tried last, after the act."""
+        return self.works or self.tried == "accepted"
+
+    def pending(self, now: float) -> bool:
+        """Whether it counts as dealt with while its value may, as declared, work on.
+
+        A refusal that was seen is no guess about time any more.
+        """
+        if self.item.verb not in ENDING or self.state not in CLAIMED or self.refused:
+            return False
+        return bool(self.window) and now < self.over
+
+    def feed(self, entry: Entry) -> None:
+        """Take in one entry about this token."""
+        at = entry.t_us / 1e6
+        match entry.kind:
+            case Kind.INTENT:
+                self.began = self.began or at
+                self.calls += 1
+                self.steps[entry.step] = "open"
+                self.opened[entry.id] = entry.step
+                self.trouble = ""
+            case Kind.OUTCOME:
+                self._outcome(entry)
+            case Kind.RECOVERY:
+                self._recovery(entry)
+            case Kind.EVIDENCE:
+                self._evidence(entry)
+            case Kind.RUN if entry.run is not None:
+                self._decision(entry)
+            case Kind.OBSERVE if entry.how == "probe" and entry.state:
+                self._observed(entry)
+            case Kind.NOTE if entry.step.endswith(".moving"):
+                self.waits = entry.why
+            case Kind.NOTE if entry.step.endswith(f".{OLD}"):
+                self.old = entry.why
+            case _:
+                return
+        self._judge(at)
+
+    def _outcome(self, entry: Entry) -> None:
+        if entry.state == "unknown":
+            self.steps[entry.step] = "unknown"
+            return
+        self.opened.pop(entry.ref, None)
+        if entry.state in _DONE:
+            self.steps[entry.step] = "done"
+            self.acted = entry.t_us / 1e6
+        else:
+            self.steps[entry.step] = "failed"
+            self.trouble = entry.sentence
+
+    def _recovery(self, entry: Entry) -> None:
+        self.opened.pop(entry.ref, None)
+        if entry.state == "applied":
+            self.steps[entry.step] = "done"
+            self.acted = entry.t_us / 1e6
+            # A look has shown it; how dead that makes the token is evidence like any other.
+            if (entry.evidence or 0) >= EvidenceLevel.RECORDED:
+                self.recorded_at = self.recorded_at or entry.t_us / 1e6
+        elif entry.state == "not_applied":
+            self.steps.pop(entry.step, None)
+        else:
+            self.steps[entry.step] = "settled"
+            self.trouble = entry.sentence
+
+    def _evidence(self, entry: Entry) -> None:
+        seen = entry.state == "seen"
+        if entry.handle != self.item.token.ref.handle:
+            (self.living.discard if seen else self.living.add)(entry.handle)
+            return
+        at = entry.t_us / 1e6
+        if seen:
+            level = entry.evidence or 0
+            if level >= EvidenceLevel.RECORDED and self.level < EvidenceLevel.RECORDED:
+                self.recorded_at, self.by_probe = at, entry.how == "probe"
+                self.old = ""
+            self.level = max(self.level, level)
+            if level == EvidenceLevel.REFUSED:
+                self.refused, self.works = True, False
+                self.refused_at, self.tried = at, "refused"
+        else:
+            # What says that it is not so weighs more than anything that said it was.
+            self.refused, self.refused_at = False, 0.0
+            self.works = entry.how == "probe"
+            self.level = min(self.level, entry.evidence or 0) or (entry.evidence or 0)
+            if self.level < EvidenceLevel.RECORDED:
+                self.recorded_at = 0.0
+
+    def _observed(self, entry: Entry) -> None:
+        """The old value was tried. A try of the new one is told by its step."""
+        if entry.step.endswith(".new-value") or entry.handle != self.item.token.ref.handle:
+            return
+        told = {"seen": "refused", "not_seen": "accepted"}
+        self.tried = told.get(entry.state, "unclear")
+        self.tried_at = entry.t_us / 1e6
+
+    def _decision(self, entry: Entry) -> None:
+        mark = entry.run
+        if mark is None:
+            return
+        match mark.what:
+            case "except":
+                self.owner, self.expires = mark.owner, mark.expires
+                self.words = mark.detail
+            case "waive":
+                self.waived = True
+            case "moved":
+                self.moved.append(mark.detail)
+            case "taken":
+                self.taken = mark.detail
+            case "alarm":
+                self.alarm = mark.detail or "used after its end"
+                self.refused = False
+
+    def expire(self, now: float) -> bool:
+        """End an exception whose time is over. True when that changed something."""
+        if self.expires and self.expires / 1e6 <= now and self.state == "excepted":
+            self.owner, self.expires = "", 0
+            self._judge(now)
+            return True
+        return False
+
+    def _judge(self, at: float) -> None:
+        before = self.finished
+        self.state, self.words = self._verdict()
+        if self.finished and not before:
+            self.ended = at
+
+    def _verdict(self) -> tuple[str, str]:
+        item = self.item
+        if self.owner:
+            return "excepted", f"by {self.owner}"
+        if self.alarm:
+            return "failed", self.alarm
+        if item.fatal:
+            return "failed", item.fatal[0].text
+        if self.opened:
+            unknown = "unknown" in self.steps.values()
+            return "left", "no trustworthy answer" if unknown else "being called"
+        failed = [step for step, state in self.steps.items() if state == "failed"]
+        if failed or "settled" in self.steps.values():
+            return "failed", self.trouble
+        if self.living:
+            return "failed", f"{len(self.living)} that should have ended with it live on"
+        wanted = self._wanted()
+        done = sum(self._made(step) for step in wanted)
+        if done < len(wanted):
+            if item.verb is Verb.ROTATE and done:
+                return "left", self.waits or f"{done} of {len(wanted)} steps done"
+            return "left", self.taken or "waiting"
+        return self._ended(by_hand=not wanted)
+
+    def _wanted(self) -> list[str]:
+        """The steps that are to be done, the deliveries of a rotation among them."""
+        wanted = [step.id for step in self.item.proposal.steps]
+        if self.item.verb is Verb.ROTATE and wanted:
+            wanted += [f"{self.item.number}.deliver.{sink}" for sink in self.plan.sinks]
+        return wanted
+
+    def _made(self, step: str) -> bool:
+        """Whether a step is done, or a later attempt of it, which has ``~`` in its id."""
+        if self.steps.get(step) == "done":
+            return True
+        later = f"{step}~"
+        return any(state == "done" and each.startswith(later) for each, state in self.steps.items())
+
+    def _ended(self, *, by_hand: bool) -> tuple[str, str]:
+        """The verdict once every planned call is known to have been made."""
+        verb, level = self.item.verb, self.level
+        if verb is Verb.ROTATE and not by_hand:
+            if self.accepted and self.plan.mode is Mode.LEAK:
+                return "left", "replaced, but the old value still works"
+            return "replaced", self._proof()
+        if level < EvidenceLevel.RECORDED:
+            if by_hand:
+                return "left", "to be done by hand"
+            if verb is Verb.DISCONNECT and level >= EvidenceLevel.ACCEPTED:
+                return "left", "accepted, sessions still seen"
+            return "left", "accepted, not confirmed"
+        if verb in (Verb.REVOKE, Verb.ROTATE):
+            if self.accepted:
+                # Nothing is over while somebody who has the value can go on using it.
+                return "left", "the record says ended, and the old value still works"
+            return ("dead" if self.refused else "recorded"), self._proof()
+        if verb is Verb.CONTAIN and self.accepted:
+            return "recorded", self._proof()
+        return "done", self._proof()
+
+    def _proof(self) -> str:
+        if self.refused:
+            return "refused" + (", then silent" if self.level >= EvidenceLevel.SILENT else "")
+        if self.accepted:
+            return "recorded, not refused: the old value still works"
+        if self.level >= EvidenceLevel.SILENT:
+            return "recorded, silent, not refused"
+        if self.level >= EvidenceLevel.RECORDED:
+            return "recorded, not refused"
+        return "accepted"

@@ -1,0 +1,135 @@
+"""How each backend is, what was seen of it, and what can be done there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from console.inventory.search.inventory import BackendState
+from console.tui.draw.cells import OneLine
+from console.tui.draw.lines import Line, Part
+from console.tui.session.worker_link import WorkerError
+from console.tui.views.backends import page
+from console.tui.views.base import View, bindings
+from console.tui.widgets.page import Page
+
+if TYPE_CHECKING:
+    from console.tui.session.session import Session
+
+MOST_ROWS = 8
+"""Backends that are seen at once above the details."""
+
+
+class BackendsView(View, inherit_bindings=False):
+    view = "backends"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("backends")
+
+    def __init__(self, world: Session) -> None:
+        super().__init__(world)
+        self._heads = OneLine()
+        self._list = Page(select=True)
+        self._detail = Page()
+        self._escrow: Line = ()
+
+    def body(self) -> ComposeResult:
+        yield self._heads
+        yield self._list
+        yield OneLine()
+        yield self._detail
+
+    def focus_body(self) -> None:
+        self.set_focus(self._list)
+
+    def on_mount(self) -> None:
+        self._detail.can_focus = False
+        self._draw()
+        super().on_mount()
+        if self.world.act:
+            self.run_worker(self._ask_escrow())
+
+    async def _ask_escrow(self) -> None:
+        """Whether a rotation could be planned is said before one is wanted."""
+        try:
+            reply = await self.console_app.ask("escrow")
+        except WorkerError as error:
+            self._escrow = [(f"not known whether a rotation can be planned: {error.said}", "warn")]
+        else:
+            parts: list[Part] = [(str(reply.get("says", "")), "" if reply.get("keys") else "bad")]
+            if hint := reply.get("hint"):
+                parts.append((f". {hint}", ""))
+            self._escrow = parts
+        self._draw()
+
+    def _draw(self, *, keep: bool = True) -> None:
+        world, width = self.world, self.app.size.width
+        now = world.now()
+        self._heads.say(page.heads(width))
+        self._list.styles.height = max(min(len(world.backends), MOST_ROWS), 1)
+        rows = [
+            page.row(
+                state,
+                now,
+                width,
+                act=world.act,
+                production=state.name in world.production,
+                mine=world.mine(state.name),
+            )
+            for state in world.backends
+        ]
+        self._list.show(rows or [[(" No backend has been read yet.", "dim")]])
+        state = self._selected()
+        if state is not None:
+            production = state.name in world.production
+            mine = world.mine(state.name)
+            lines = page.detail(
+                state,
+                now,
+                width,
+                act=world.act,
+                production=production,
+                mine=mine,
+                escrow=self._escrow,
+            )
+            self._detail.show(lines, keep=keep)
+
+    def _selected(self) -> BackendState | None:
+        at = self._list.cursor
+        return self.world.backends[at] if at < len(self.world.backends) else None
+
+    def on_page_selected(self, event: Page.Selected) -> None:
+        event.stop()
+        self._draw(keep=False)
+
+    def on_page_resized(self, event: Page.Resized) -> None:
+        event.stop()
+        self._draw()
+
+    def more(self) -> int:
+        return self._detail.more
+
+    def move(self, what: str) -> None:
+        """Up and down choose a backend; whole pages scroll what is said about it."""
+        (self._list if what in ("up", "down") else self._detail).move(what)
+
+    def store_changed(self) -> None:
+        self._draw()
+
+    def contacts_changed(self) -> None:
+        super().contacts_changed()
+        self._draw()
+
+    def tick(self) -> None:
+        super().tick()
+        self._draw()
+
+    async def do_open(self) -> None:
+        """The tokens of the selected backend."""
+        if (state := self._selected()) is not None:
+            await self.console_app.go("inventory")
+            self.console_app.inventory_view.filter_by(f"backend:{state.name}")
+
+    def do_refresh(self) -> None:
+        state = self._selected()
+        self.console_app.refresh_backends(state.name if state is not None else None)

@@ -1,0 +1,369 @@
+"""Owners, tokens, grants and what uses them, in columns around whatever is in the middle."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from console.errors import ConsoleError, UsageError
+from console.graph import graph as graphs
+from console.graph import owners
+from console.graph.model import Node
+from console.inventory.search.inventory import Row
+from console.store import reading
+from console.tui.actions.registry import Context
+from console.tui.draw.cells import OneLine
+from console.tui.draw.lines import Line
+from console.tui.session.worker_link import WorkerError
+from console.tui.views.act.view import ActView
+from console.tui.views.base import bindings
+from console.tui.views.graph import export, page
+from console.tui.views.graph.map import GraphMap
+from console.tui.views.graph.reader import GraphReader
+from console.tui.views.graph.scene import Picture, ScenePlace, SceneWanted
+from console.tui.widgets.decide_bar import REASON, DecideBar, Question
+from console.tui.widgets.picker import Choice
+
+if TYPE_CHECKING:
+    from console.tui.session.session import Session
+
+WIDE = (140, 40)
+"""The least columns and lines of a terminal on which all edges can be followed."""
+FOUND = 50
+
+
+def _owner(typed: str) -> None:
+    if not typed.strip():
+        raise UsageError("somebody has to answer for it", "A person or a team.")
+
+
+class GraphView(ActView, inherit_bindings=False):
+    """``start`` is the side and key of the node in the middle; None shows everything."""
+
+    view = "graph"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("graph")
+
+    def __init__(self, world: Session, start: tuple[str, str] | None) -> None:
+        super().__init__(world)
+        self.wanted = SceneWanted(start)
+        self._behind: list[SceneWanted] = []
+        """What was shown before: something else in the middle, or a leak."""
+        self._head = OneLine()
+        self._map = GraphMap(ascii_only=world.ascii)
+        self._what = OneLine()
+        self._why = OneLine()
+        self._row: Row | None = None
+        self._row_of = ""
+        self._reader = GraphReader(
+            world.paths.inventory,
+            lambda picture: self.console_app.from_thread(self._show, picture),
+            lambda trouble: self.console_app.from_thread(self.note, trouble, True),
+        )
+
+    def body(self) -> ComposeResult:
+        yield self._head
+        yield self._map
+        yield self._what
+        yield self._why
+
+    def focus_body(self) -> None:
+        self.set_focus(self._map)
+
+    def on_mount(self) -> None:
+        self._head.say(page.banner(None, self.app.size.width))
+        super().on_mount()
+        self._reader.start()
+        self._reader.ask(self.wanted)
+        if self.wanted.start is not None and self.wanted.start[0] == "token":
+            self.run_worker(self._ask_dependents(self.wanted.start[1]))
+
+    def on_unmount(self) -> None:
+        self._reader.end()
+
+    async def _ask_dependents(self, handle: str) -> None:
+        """Its system's answer becomes links, and the picture follows the store."""
+        try:
+            await self.console_app.ask("dependents", handle=handle)
+        except WorkerError as error:
+            self.note(f"its system was not asked what depends on it: {error.said}")
+
+    # What is shown
+
+    @property
+    def picture(self) -> Picture | None:
+        """The picture on the screen."""
+        return self._map.picture
+
+    def _show(self, picture: Picture) -> None:
+        if picture.wanted.start != self.wanted.start:
+            return
+        width, now = self.app.size.width, self.world.now()
+        # A key that was pressed meanwhile has already asked for the next one.
+        self._head.say(page.banner(picture, width))
+        self._map.show(picture, page.below(picture, width))
+        what, why = page.details(picture, now, width)
+        self._what.say(what)
+        self._why.say(why)
+        self.frame()
+
+    def _ask(self, reload: bool = False, **more: Any) -> None:
+        self.wanted = self.wanted._replace(**more)
+        self._reader.ask(self.wanted._replace(reload=reload))
+
+    def node(self) -> Node | None:
+        """The single node under the cursor."""
+        picture = self.picture
+        if picture is None or picture.num is None:
+            return None
+        return picture.graph.nodes[picture.num]
+
+    def row(self) -> Row | None:
+        node = self.node()
+        handle = node.key if node is not None and node.side == "token" else ""
+        if handle != self._row_of:
+            self._row_of, self._row = handle, None
+            if handle:
+                try:
+                    detail = self.world.inventory.detail(handle)
+                except (sqlite3.Error, ConsoleError):
+                    detail = None
+                self._row = detail.row if detail is not None else None
+        return self._row
+
+    def context(self) -> Context:
+        picture, node = self.picture, self.node()
+        narrow = self.app.size.width < WIDE[0] or self.app.size.height < WIDE[1]
+        why = "it needs a terminal of 140x40" if narrow else ""
+        if not why and picture is not None:
+            longest = max(len(rows) for rows in picture.view.rows.values())
+            if longest > self._map.rows - 4:
+                why = f"{longest:,} rows are more than can be seen at once"
+        side = node.side if node is not None else ""
+        if picture is not None and not side and picture.item is not None:
+            side = "group"
+        return self.world.context(
+            self.view,
+            self.row(),
+            **self.around(),
+            node=side,
+            leaks=self._leakable() is not None or self.wanted.leak is not None,
+            crowded=why,
+        )
+
+    def _leakable(self) -> int | None:
+        """The token under the cursor, else the one in the middle."""
+        picture = self.picture
+        if picture is not None:
+            for num in (picture.num, picture.start):
+                if num is not None and picture.graph.side_of[num] == "token":
+                    return num
+        return None
+
+    def store_changed(self) -> None:
+        self._row_of = ""
+        at = self.picture.num if self.picture is not None else None
+        self._ask(True, **({"at": at} if at is not None else {}))
+
+    def tick(self) -> None:
+        super().tick()
+        if (picture := self.picture) is not None:
+            self._why.say(page.details(picture, self.world.now(), self.app.size.width)[1])
+
+    def on_graph_map_resized(self, event: GraphMap.Resized) -> None:
+        event.stop()
+        if self.wanted.all_edges and self.context().crowded:
+            self._ask(all_edges=False)
+        elif (picture := self.picture) is not None:
+            self._show(picture)
+
+    # Moving
+
+    def move(self, what: str) -> None:
+        picture = self.picture
+        if picture is None or picture.cursor is None:
+            return
+        if what in ("left", "right"):
+            place = picture.hop(1 if what == "right" else -1, self.wanted.at)
+        else:
+            place = self._map.step(what, self.wanted.at)
+        if place is not None:
+            self._ask(at=place, order=picture.order(place.side))
+
+    # Actions
+
+    def do_back(self) -> None:
+        if self._behind:
+            self.wanted = self._behind.pop()
+            self._ask()
+        else:
+            super().do_back()
+
+    async def do_open(self) -> None:
+        """Unfold a row, put a node into the middle, or open the token that is there."""
+        picture, node = self.picture, self.node()
+        if picture is None or picture.item is None:
+            return
+        if node is None:
+            row = picture.item.row
+            self._ask(opened=self.wanted.opened | {(row.side, row.label)}, at=row.members[0],
+                      order=())  # fmt: skip
+        elif picture.num == picture.start and node.side == "token":
+            await self.console_app.open_token(node.key)
+        elif picture.num == picture.start:
+            self.note("It is in the middle already; only a token has a page of its own.")
+        else:
+            self._centre(node)
+
+    def _centre(self, node: Node) -> None:
+        """Put a node into the middle; esc goes back."""
+        self._behind.append(self.wanted)
+        self._ask(start=(node.side, node.key), at=None, order=(), opened=frozenset())
+
+    def do_whole(self) -> None:
+        if self.wanted.start is None:
+            self.note("Everything is shown already.")
+            return
+        self._behind.append(self.wanted)
+        at = self.picture.num if self.picture is not None else None
+        self._ask(start=None, at=at, order=(), opened=frozenset())
+
+    def do_all_edges(self) -> None:
+        self._ask(all_edges=not self.wanted.all_edges, order=())
+
+    def do_leak(self) -> None:
+        """Show what a leak of the token gets to, or no longer; esc ends it too."""
+        shown = self.wanted
+        if shown.leak is None:
+            self._behind.append(shown)
+        elif self._behind and self._behind[-1].start == shown.start:
+            self._behind.pop()
+        self._ask(leak=self._leakable() if shown.leak is None else None)
+
+    async def do_find(self) -> None:
+        """Find a node by its name, and go to it."""
+        picture = self.picture
+        if picture is None:
+            return
+        nodes = picture.graph.nodes
+
+        def items(text: str) -> list[Choice]:
+            named = self._named(text.strip())
+            wanted = text.strip().casefold()
+            found: list[Choice] = []
+            # What the text names is offered before what only holds it.
+            for node in sorted(nodes.values(), key=lambda node: node.key not in named):
+                whole = node.name or node.key
+                if "/" in wanted:
+                    whole = f"{node.place}/{whole}"
+                if (node.side == "token" and node.key in named) or wanted in whole.casefold():
+                    place = f"{node.kind} {node.place}"
+                    place += f" {node.key}" if node.side == "token" else ""
+                    found.append(Choice(str(node.num), page.name(node, 20), place))
+                    if len(found) == FOUND:
+                        break
+            return found
+
+        async def chosen(id_: str) -> None:
+            num = int(id_)
+            shown = self.picture
+            if shown is not None and shown.view.find(num) is not None:
+                place = ScenePlace(*(shown.view.find(num) or ("", 0)))
+                self._ask(at=place, order=shown.order(place.side))
+            elif num in nodes:
+                self._centre(nodes[num])
+
+        await self.pick("/", items, chosen)
+
+    def _named(self, text: str) -> set[str]:
+        """The handles of the tokens that a text names, as on the command line."""
+        try:
+            return {row.handle for row in self.world.inventory.find(text)} if text else set()
+        except (sqlite3.Error, ConsoleError):
+            return set()
+
+    async def do_xray(self) -> None:
+        await self._tree(reverse=False)
+
+    async def do_breaks(self) -> None:
+        await self._tree(reverse=True)
+
+    async def _tree(self, *, reverse: bool) -> None:
+        from console.tui.views.graph.text_view import XrayView
+
+        picture = self.picture
+        if picture is not None and picture.num is not None:
+            view = XrayView(self.world, picture, picture.num, reverse)
+            await self.console_app.way.open(lambda: view, again=False)
+
+    async def do_dies(self) -> None:
+        from console.tui.views.graph.text_view import LossView
+
+        picture, node = self.picture, self.node()
+        if picture is not None and node is not None:
+            loss = owners.loss(picture.graph, [node.num])
+            view = LossView(self.world, picture.graph, node, loss, self._unknown_of(node))
+            await self.console_app.way.open(lambda: view, again=False)
+
+    def _unknown_of(self, node: Node) -> list[str]:
+        """What nobody can say of what goes with a node."""
+        handle = node.key if node.side == "token" else ""
+        try:
+            with contextlib.closing(reading.connect(self.world.paths.inventory)) as connection:
+                return graphs.unknowns(connection, handle)
+        except (sqlite3.Error, ConsoleError) as error:
+            return [f"The store cannot be read: {error}"]
+
+    async def do_export(self) -> None:
+        """Choose a form; it is written into the state directory."""
+        picture = self.picture
+        if picture is None:
+            return
+        await self.pick("export", export.forms, self._export)
+
+    async def _export(self, form: str) -> None:
+        picture = self.picture
+        if picture is None:
+            return
+        try:
+            path = await export.write(self.world.paths, picture, form, self.world.now())
+        except (OSError, sqlite3.Error, ConsoleError) as error:
+            self.note(f"it could not be written: {error}", bad=True)
+            return
+        self.note(f"Written, for you alone: {path}")
+
+    async def do_assign(self) -> None:
+        """Make somebody answer for the token under the cursor, on the record."""
+        row = self.row()
+        if row is None:
+            return
+        what = f"{row.name or row.id} on {row.backend}"
+
+        def lines(width: int) -> list[Line]:
+            return page.assigning(what, row.owner or "", width)
+
+        def done(answers: Mapping[str, str]) -> None:
+            self.run_worker(self._assign(bar, row, answers))
+
+        asked = Question("owner", "owner", "Who answers for it? A person or a team.", _owner)
+        bar = DecideBar(lines, (asked, REASON), done, self._unasked, lambda: self.room)
+        await self.show_bar(bar, bar.input)
+
+    async def _assign(self, bar: DecideBar, row: Row, answers: Mapping[str, str]) -> None:
+        try:
+            reply = await self.console_app.ask("owner", handle=row.handle, **answers)
+        except WorkerError as error:
+            if bar is self.open_bar:
+                bar.refuse("NOT ASSIGNED", row.name or row.id, str(error), error.hint)
+            return
+        if bar is self.open_bar:
+            self.close_bar()
+            self.note(str(reply.get("says", "")))
+
+    def _unasked(self) -> None:
+        self.close_bar()
+        self.note("Nobody was assigned.")

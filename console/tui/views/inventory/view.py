@@ -1,0 +1,404 @@
+"""The inventory: every token that is known, filtered as one types."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from console.errors import ConsoleError
+from console.inventory.search.inventory import Inventory, Row, Sort
+from console.inventory.search.query import Query, TermFault, read
+from console.tui.actions.registry import ACTIONS, Context
+from console.tui.draw.columns import COLUMNS, DEFAULT
+from console.tui.draw.lines import Part, short
+from console.tui.session import remembered
+from console.tui.session.worker_link import sentences
+from console.tui.views.act.view import ActView
+from console.tui.views.base import bindings
+from console.tui.views.inventory.findings import change_words, findings
+from console.tui.views.inventory.searcher import MARGIN, FoundRows, RowQuestion, Searcher
+from console.tui.views.inventory.table import TokenTable
+from console.tui.widgets.line_input import LineInput
+from console.tui.widgets.picker import Choice
+
+if TYPE_CHECKING:
+    from console.tui.session.session import Session
+
+ON_ROWS = frozenset(
+    {"open", "mark", "mark_range"}
+    | {action.id for action in ACTIONS if action.group in ("Move", "Act")}
+)
+"""Actions that depend on which rows are shown."""
+PATIENCE = 2.0
+"""Seconds that such an action waits for a search."""
+MARK_LIMIT = 10_000
+"""Marks that one range may set; more is a filter's job."""
+SORTS = (*dict.fromkeys(c.sort for c in COLUMNS if c.sort), "changed")
+DESCENDING_FIRST = ("grants",)
+"""Columns of which one wants the largest value first."""
+
+
+class InventoryView(ActView, inherit_bindings=False):
+    view = "inventory"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("inventory")
+
+    def __init__(self, world: Session) -> None:
+        super().__init__(world)
+        self._file = world.paths.state / "screen.json"
+        saved = remembered.load(self._file)
+        self._filter = LineInput(
+            [(" / ", "key")],
+            placeholder="all tokens",
+            on_change=self._filter_changed,
+            on_enter=self._filter_entered,
+        )
+        self.table = TokenTable(
+            self._fetch, world.now, ascii_only=world.ascii, seen=saved.seen or int(world.now())
+        )
+        self.table.chosen = saved.columns
+        self.table.sort = saved.sort if saved.sort in SORTS else "name"
+        self.table.descending = saved.descending
+        self._query = Query()
+        self._faults: tuple[TermFault, ...] = ()
+        self._current = asyncio.Event()
+        self._current.set()
+        self._secret = False
+        """Whether the filter has the mask of a secret, which the note is about."""
+        self._row_note = ""
+        self._told_about = ""
+        self._shown: RowQuestion | None = None
+        self._counted: int | None = None
+        self._searcher = Searcher(self._open, self._found_soon, self._trouble_soon)
+
+    def body(self) -> ComposeResult:
+        yield self._filter
+        yield self.table
+
+    def focus_body(self) -> None:
+        self.set_focus(self.table)
+
+    def on_mount(self) -> None:
+        self._first_rows()
+        super().on_mount()
+        self._searcher.start()
+        self._search()
+
+    def on_unmount(self) -> None:
+        self._searcher.end()
+        self._save()
+
+    def _save(self) -> None:
+        table = self.table
+        remembered.save(
+            self._file,
+            remembered.Remembered(
+                tuple(table.chosen), table.sort, table.descending, int(self.world.now())
+            ),
+        )
+
+    # Searching
+
+    def _open(self) -> Inventory:
+        return Inventory(self.world.paths.inventory, clock=self.world.now)
+
+    def _first_rows(self) -> None:
+        """The first frame comes from the store, before anything else is started."""
+        question = self._question(follow=False)
+        self._shown = question
+        try:
+            rows, uses = self._fetch(0, question.size)
+        except (sqlite3.Error, ConsoleError) as error:
+            self.note(str(error), bad=True)
+            return
+        self.table.show(FoundRows(question, 0, rows, uses, None, None), fresh=True)
+
+    def _question(self, *, follow: bool) -> RowQuestion:
+        table = self.table
+        page = max(table.page, self.app.size.height)
+        row = table.row if follow else None
+        start = max(table.top - MARGIN, 0) if follow else 0
+        return RowQuestion(
+            self._query,
+            Sort(table.sort, table.descending),
+            start,
+            page + 2 * MARGIN,
+            int(self.world.now()),
+            row.handle if row is not None else None,
+        )
+
+    def _search(self, *, follow: bool = True) -> None:
+        if not follow:
+            self._current.clear()
+        self._searcher.ask(self._question(follow=follow))
+
+    def _fetch(self, start: int, size: int) -> tuple[Sequence[Row], Mapping[int, Sequence[int]]]:
+        """Rows that scrolled into sight. The loop waits: a page of a sorted list is quick."""
+        inventory = self.world.inventory
+        sort = Sort(self.table.sort, self.table.descending)
+        rows = inventory.window(self._query, sort, start, size)
+        return rows, inventory.uses([row.rowid for row in rows], int(self.world.now()))
+
+    def _found_soon(self, found: FoundRows) -> None:
+        self.console_app.from_thread(self._found, found)
+
+    def _trouble_soon(self, message: str) -> None:
+        self.console_app.from_thread(self.note, message, True)
+
+    def _found(self, found: FoundRows) -> None:
+        sort = Sort(self.table.sort, self.table.descending)
+        if (found.question.query, found.question.sort) != (self._query, sort):
+            return
+        shown = self._shown
+        fresh = shown is None or (
+            (shown.query, shown.sort) != (found.question.query, found.question.sort)
+            and found.question.follow is None
+        )
+        self._shown = found.question
+        self._counted = found.total if found.total is not None or fresh else self._counted
+        self.table.empty = self._nothing()
+        self.table.show(found, fresh=fresh)
+        self._say_count()
+        self._current.set()
+
+    def _nothing(self) -> str:
+        if self._filter.searched.strip():
+            return "   No token matches. Esc clears the filter."
+        if not self.world.total:
+            return "   No token is known yet: the backends are being read."
+        return ""
+
+    def _say_count(self) -> None:
+        if self._lost:
+            self._filter.set_suffix([("not understood ", "bad")])
+            return
+        total = f"{self.world.total:,}"
+        if not self._filter.searched.strip():
+            text = f"{total} "
+        elif self._counted is None:
+            text = f"counting of {total} "
+        else:
+            text = f"{self._counted:,} of {total} "
+        marks = len(self.table.marks)
+        parts: list[Part] = [(f"{marks:,} marked  ", "accent")] if marks else []
+        if self._faults:
+            parts.insert(0, (f"not applied: {short(self._faults[0].text, 16)}  ", "bad"))
+        self._filter.set_suffix([*parts, (text, "dim")])
+
+    @property
+    def _lost(self) -> bool:
+        """Whether something was typed that no further letter makes into a term."""
+        return any(not fault.unfinished for fault in self._faults)
+
+    def _filter_changed(self) -> None:
+        """Show what the terms find that are whole; each that is not is marked and named."""
+        understood = read(self._filter.searched)
+        before, self._faults = self._faults, understood.faults
+        self._filter.set_marks([(fault.start, fault.end) for fault in self._faults])
+        if self._faults:
+            worst = min(self._faults, key=lambda fault: fault.unfinished)
+            hint = "" if worst.unfinished else worst.hint
+            self.note(sentences(f"Not applied: {worst}", hint), bad=True)
+        elif before or (self._secret and not self._filter.masked):
+            self.note("")
+        self._secret = self._filter.masked
+        if self._lost:
+            # The last list that was understood stays, and the words say what is wrong.
+            self._say_count()
+            return
+        if understood.query != self._query:
+            self._query = understood.query
+            self._counted = None
+            self._search(follow=False)
+        self._say_count()
+
+    async def _filter_entered(self) -> None:
+        self.focus_body()
+
+    def on_token_table_wanted(self) -> None:
+        if self._shown is not None:
+            self._search()
+
+    # What is under the cursor
+
+    def row(self) -> Row | None:
+        return self.table.row
+
+    def target(self) -> Row | None:
+        """The one marked token, wherever it is in the list, else the one under the cursor."""
+        marks = self.table.marks
+        if len(marks) == 1:
+            detail = self.world.inventory.detail(next(iter(marks)))
+            return detail.row if detail is not None else None
+        return self.table.row
+
+    def marked(self) -> tuple[str, ...]:
+        return tuple(sorted(self.table.marks))
+
+    def acted(self) -> None:
+        if self.table.marks:
+            self.do_unmark()
+
+    def context(self) -> Context:
+        return self.world.context(
+            self.view,
+            self.target(),
+            marks=len(self.table.marks),
+            filtered=bool(self._filter.value) or self._filter.has_focus,
+            **self.around(),
+        )
+
+    def on_token_table_moved(self) -> None:
+        self.frame()
+        if self._faults or self._secret:
+            return
+        row = self.table.row
+        handle = row.handle if row is not None else ""
+        if handle == self._told_about and self._noted[0] != self._row_note:
+            # Something was said to the responder; it stays until the cursor goes on.
+            return
+        self._told_about = handle
+        if row is None:
+            self._row_note = ""
+            self.note("")
+            return
+        now = self.world.now()
+        said = [f"{found.glyph} {found.text}" for found in findings(row, now)]
+        if self.table.fresh(row, now) or row.presence == "gone":
+            said.insert(0, change_words(row, now))
+        self._row_note = ", ".join(said)
+        self.note(self._row_note)
+
+    def move(self, what: str) -> None:
+        self.table.move(what)
+
+    # News
+
+    def store_changed(self) -> None:
+        self._search()
+        self._say_count()
+
+    def tick(self) -> None:
+        super().tick()
+        self.table.redraw()
+
+    # Actions
+
+    def do_filter(self) -> None:
+        self.set_focus(self._filter)
+
+    def do_back(self) -> None:
+        if self._filter.value or self._filter.has_focus:
+            self._filter.set_value("")
+            self.set_focus(self.table)
+        elif self.table.marks:
+            self.do_unmark()
+        else:
+            super().do_back()
+
+    async def do_open(self) -> None:
+        if (row := self.table.row) is not None:
+            await self.console_app.open_token(row.handle)
+
+    def do_mark(self) -> None:
+        self.table.mark()
+        self._say_count()
+        self.frame()
+
+    def do_mark_range(self) -> None:
+        table = self.table
+        first, last = sorted((table.range_from, table.cursor))
+        size = min(last - first + 1, MARK_LIMIT)
+        sort = Sort(table.sort, table.descending)
+        table.mark_all(self.world.inventory.handles(self._query, sort, first, size))
+        table.range_from = table.cursor
+        if size < last - first + 1:
+            self.note(f"marked the first {MARK_LIMIT:,} only")
+        self._say_count()
+        self.frame()
+
+    def do_unmark(self) -> None:
+        self.table.unmark()
+        self._say_count()
+        self.frame()
+
+    def do_refresh(self) -> None:
+        self.console_app.refresh_backends(None)
+
+    async def do_sort(self) -> None:
+        def items(text: str) -> list[Choice]:
+            return [
+                Choice(name, name, "sorted by now" if name == self.table.sort else "")
+                for name in SORTS
+                if text.strip().lower() in name
+            ]
+
+        async def chosen(id_: str) -> None:
+            self._sort_by(id_)
+
+        await self.pick("sort by", items, chosen)
+
+    async def do_columns(self) -> None:
+        def items(text: str) -> list[Choice]:
+            fits = {placed.column.id for placed in self.table._placed()}
+            return [
+                Choice(
+                    column.id,
+                    column.title.lower(),
+                    column.what if column.id in fits or column.id not in self.table.chosen
+                    else f"{column.what} (no room at this width)",
+                    column.id in self.table.chosen,
+                )
+                for column in COLUMNS
+                if column.id != "name" and text.strip().lower() in column.title.lower()
+            ]  # fmt: skip
+
+        async def chosen(id_: str) -> None:
+            """Nothing is left to do: each switch has had its effect."""
+
+        await self.pick("columns", items, chosen, switch=self._switch_column, rows=11)
+
+    def _switch_column(self, chosen: str) -> None:
+        kept = set(self.table.chosen) ^ {chosen}
+        self.table.chosen = tuple(name for name in DEFAULT if name in kept)
+        self.table.redraw()
+        self._save()
+
+    async def action_act(self, name: str) -> None:
+        if name.startswith("sort_") and self.open_bar is None:
+            self._sort_by(name.removeprefix("sort_"))
+        elif name in ON_ROWS and not await self._caught_up():
+            self.note("the list is still being searched: press it again")
+        else:
+            await super().action_act(name)
+
+    async def _caught_up(self) -> bool:
+        """Whether the list shows what was asked for last; waits a moment until it does.
+
+        Keys are faster than a search: what is pressed right after a filter must never act
+        on a row of the list before it.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._current.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _sort_by(self, column: str) -> None:
+        table = self.table
+        again = column == table.sort
+        table.descending = not table.descending if again else column in DESCENDING_FIRST
+        table.sort = column
+        self._search(follow=False)
+        self.note(f"sorted by {column}{', largest first' if table.descending else ''}")
+        self._save()
+
+    def filter_by(self, text: str) -> None:
+        """Show what a query finds, as if it had been typed."""
+        self._filter.set_value(text)
+        self.set_focus(self.table)

@@ -1,0 +1,223 @@
+"""Decisions about a run: each is asked for in a bar, sent to the worker, and one entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from console.errors import UsageError
+from console.response.state.report import plan_lines, short
+from console.tui.actions.registry import key
+from console.tui.draw.lines import Line as Drawn
+from console.tui.draw.lines import block, count
+from console.tui.session.worker_link import WorkerError
+from console.tui.views.act.bar import ActTarget
+from console.tui.views.act.page import many_lines
+from console.tui.views.act.view import ActView
+from console.tui.views.run.reader import RunLine, ShownRun
+from console.tui.widgets.decide_bar import REASON, DecideBar, Question, word
+from console.tui.widgets.picker import Choice
+
+GLASS = "BREAK GLASS"
+CALLS = 40
+"""Tokens whose calls are shown to the second person; the file has all of them."""
+
+
+def _owner(typed: str) -> None:
+    if not typed.strip():
+        raise UsageError("somebody has to answer for it", "A person or a team.")
+
+
+class Deciding(ActView):
+    """A view that has a run, and at most one token of it under the cursor."""
+
+    shown: ShownRun | None = None
+
+    def line(self) -> RunLine | None:
+        """The token of the run that a decision would be about."""
+        raise NotImplementedError
+
+    def _until(self, typed: str) -> None:
+        try:
+            until = datetime.fromisoformat(typed).replace(tzinfo=UTC)
+        except ValueError:
+            raise UsageError("that is no date", "Write it as 2026-12-31.") from None
+        if until.timestamp() <= self.world.now():
+            raise UsageError("that date is over", "Give a later one.")
+
+    async def _ask(
+        self,
+        title: str,
+        says: Sequence[str],
+        questions: Sequence[Question],
+        do: str = "decide",
+        **fields: Any,
+    ) -> None:
+        """Open the bar, and send the answers when all are there."""
+
+        def lines(width: int) -> Sequence[Drawn]:
+            made: list[Drawn] = [(), [(f" {title}", "bad")]]
+            for said in says:
+                made += block("", [(said, "")], width, 2)
+            return made
+
+        await self._ask_under(title, lines, questions, do, fields)
+
+    async def _ask_under(
+        self, title: str, lines: Any, questions: Sequence[Question], do: str, fields: dict[str, Any]
+    ) -> None:
+        if self.shown is None:
+            return
+        plan = self.shown.plan.id
+
+        def done(answers: Mapping[str, str]) -> None:
+            self.run_worker(self._send(bar, title, do, {**fields, **answers, "plan": plan}))
+
+        bar = DecideBar(lines, questions, done, self._unasked, lambda: self.room)
+        await self.show_bar(bar, bar.input)
+
+    async def _send(self, bar: DecideBar, title: str, do: str, fields: dict[str, Any]) -> None:
+        try:
+            reply = await self.console_app.ask(do, **fields)
+        except WorkerError as error:
+            if bar is self.open_bar:
+                bar.refuse("NOT DONE", title, str(error), error.hint)
+            return
+        if bar is self.open_bar:
+            said = str(reply.get("says") or "The runner has been started.")
+            if also := [str(words) for words in reply.get("also", ())]:
+                bar.told(title, [said, *also], self.close_bar)
+            else:
+                self.close_bar()
+                self.note(said)
+            self.journal_changed()
+
+    def _unasked(self) -> None:
+        self.close_bar()
+        self.note("Nothing was decided.")
+
+    # The whole run
+
+    def _which(self) -> str:
+        return f"run {short(self.shown.plan.id)}" if self.shown is not None else "the run"
+
+    async def do_pause(self) -> None:
+        if self.shown is None:
+            return
+        if self.shown.standing == "paused":
+            says = [
+                "The runner goes on where it stopped. "
+                f"Is it gone, then {key('start')} starts another."
+            ]
+            await self._ask(f"RESUME {self._which()}", says, [REASON], what="resume")
+        else:
+            says = [
+                f"No further call is begun; what is under way ends. {key('pause')} lets it go on."
+            ]
+            await self._ask(f"PAUSE {self._which()}", says, [REASON], what="pause")
+
+    async def do_abort(self) -> None:
+        if self.shown is None:
+            return
+        left = count(self.shown.sums["left"], "token")
+        says = [f"No further call, for good: {left} stay as they are.",
+                "What was sent stays sent, and is in the journal."]  # fmt: skip
+        questions = [REASON, word("abort", "To end it for good")]
+        await self._ask(f"ABORT {self._which()}", says, questions, what="abort")
+
+    async def do_close(self) -> None:
+        if self.shown is not None:
+            says = [f"All {self.shown.total:,} are dealt with: nothing is left, none failed."]
+            await self._ask(f"CLOSE {self._which()}", says, [REASON], what="close")
+
+    async def do_start(self) -> None:
+        if self.shown is None:
+            return
+        left = count(self.shown.sums["left"], "token")
+        says = [f"A runner begins, or goes on, with the {left} that are left.",
+                "No call that was made is made again."]  # fmt: skip
+        await self._ask(
+            f"START {self._which()}", says, [word("start", "To let it act")], do="start"
+        )  # fmt: skip
+
+    async def do_unhalt(self) -> None:
+        """The lane of the token under the cursor, the only one, or one of several."""
+        if self.shown is None:
+            return
+        halted, line = self.shown.halted, self.line()
+        if len(halted) == 1:
+            await self._unhalt(next(iter(halted)))
+        elif line is not None and line.backend in halted:
+            await self._unhalt(line.backend)
+        else:
+
+            def items(text: str) -> list[Choice]:
+                return [Choice(name, name, why) for name, why in halted.items() if text in name]
+
+            await self.pick("un-halt", items, self._unhalt)
+
+    async def _unhalt(self, backend: str) -> None:
+        why = self.shown.halted.get(backend, "") if self.shown is not None else ""
+        says = [f"It halted: {why}", "What failed in it is tried again; calls are made."]
+        await self._ask(
+            f"LET THE LANE {backend} GO ON", says, [REASON], what="unhalt", backend=backend
+        )
+
+    # One token
+
+    async def do_except_(self) -> None:
+        line = self.line()
+        if line is None:
+            return
+        questions = [
+            Question("owner", "owner", "Who answers for it? A person or a team.", _owner),
+            Question("until", "until", "Until when? A date: 2026-12-31. Then it is left again.",
+                     self._until),
+            REASON,
+        ]  # fmt: skip
+        says = ["It is let be: nothing more is sent for it, and it counts as excepted."]
+        item = str(line.number) if line.number else line.handle
+        title = f"LET BE (EXCEPT) {line.name} on {line.backend}"
+        await self._ask(title, says, questions, what="except", item=item)
+
+    async def do_waive(self) -> None:
+        line = self.line()
+        if line is not None:
+            says = ["Its old value is retired without the proof that every consumer has moved.",
+                    "Who still uses it, fails."]  # fmt: skip
+            title = f"SKIP THE PROOF (WAIVE) for {line.name} on {line.backend}"
+            questions = [REASON, word("waive", "To go on without it")]
+            await self._ask(title, says, questions, what="waive", item=str(line.number))
+
+    # Late arrivals, and the second person
+
+    async def do_take_in(self) -> None:
+        if self.shown is not None:
+            handles = tuple(late.handle for late in self.shown.late)
+            plan = self.shown.plan
+            name = f"{count(len(handles), 'late arrival')} of {self._which()}"
+            await self.act_on(ActTarget(plan.verb.value, handles, None, name, plan.id))
+
+    async def do_second(self) -> None:
+        """Show the plan that somebody else approved, and have it approved."""
+        if self.shown is None:
+            return
+        plan, by, second = self.shown.plan, self.shown.approved, self.shown.second
+
+        def lines(width: int) -> Sequence[Drawn]:
+            said = plan_lines(plan, CALLS, second)
+            return [[(f" APPROVE AS SECOND PERSON what {by} approved", "bad")],
+                    *many_lines(said, width)]  # fmt: skip
+
+        questions = [REASON, word(plan.typed_word, "To approve it")]
+        await self._ask_under(f"APPROVE {self._which()}", lines, questions, "second", {})
+
+    async def do_glass(self) -> None:
+        if self.shown is None:
+            return
+        says = [f"A second person is asked for: {self.shown.second}.",
+                "Without one: that goes into the journal first, and stands here in red.",
+                "Then the run starts at once."]  # fmt: skip
+        questions = [REASON, word(GLASS, "To do without")]
+        await self._ask(f"BREAK GLASS for {self._which()}", says, questions, do="glass")

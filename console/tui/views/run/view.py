@@ -1,0 +1,191 @@
+"""A run's board: where every token stands, and the decisions that a responder can take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, overload
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from backends.contract import Verb
+from console.tui.actions.registry import Context
+from console.tui.draw.cells import OneLine
+from console.tui.draw.lines import Line as Drawn
+from console.tui.views.base import bindings
+from console.tui.views.run import page
+from console.tui.views.run.decisions import Deciding
+from console.tui.views.run.reader import RunLine, RunReader, ShownRun
+from console.tui.widgets.page import Page
+
+if TYPE_CHECKING:
+    from console.tui.session.session import Session
+
+FRAME = 6
+"""Lines of the screen that are neither board nor list."""
+SEEN = 6
+"""Lines that the list keeps, however much the board has to say."""
+
+
+class Rows(Sequence[Drawn]):
+    """The run's tokens as lines that are made when they come into sight."""
+
+    def __init__(self, lines: Sequence[RunLine], width: int, *, plain: bool) -> None:
+        self._lines = lines
+        self._width = width
+        self._plain = plain
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @overload
+    def __getitem__(self, at: int) -> Drawn: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Drawn]: ...
+    def __getitem__(self, at: int | slice) -> Drawn | Sequence[Drawn]:
+        if isinstance(at, slice):
+            return [self[number] for number in range(*at.indices(len(self)))]
+        return page.item_row(self._lines[at], self._width, plain=self._plain)
+
+
+class RunView(Deciding, inherit_bindings=False):
+    view = "run"
+    shows_run = False
+    kept = 9
+    BINDINGS: ClassVar[list[BindingType]] = bindings("run")
+
+    def __init__(self, world: Session, plan: str) -> None:
+        super().__init__(world)
+        self.plan_id = plan
+        self._board = Page()
+        self._heads = OneLine()
+        self._list = Page(select=True)
+        self.shown: ShownRun | None = None
+        self._reader = RunReader(
+            plan, world.paths, world.open_journal, world.now, self._shown_soon, self._trouble_soon
+        )
+
+    def body(self) -> ComposeResult:
+        yield self._board
+        yield OneLine()
+        yield self._heads
+        yield self._list
+
+    def focus_body(self) -> None:
+        self.set_focus(self._list)
+
+    def on_mount(self) -> None:
+        self._board.can_focus = False
+        super().on_mount()
+        self._draw()
+        self._reader.start()
+        self._reader.ask(True)
+
+    def on_unmount(self) -> None:
+        self._reader.end()
+
+    def context(self) -> Context:
+        shown, line = self.shown, self.line()
+        context = self.world.context(self.view, None, **self.around())
+        if shown is None:
+            return context
+        item = "" if line is None else "item" if line.number else "late"
+        return context._replace(
+            standing=shown.standing,
+            second=bool(shown.second),
+            working=shown.working,
+            halted=len(shown.halted),
+            late=len(shown.late),
+            item=item,
+            rotates=shown.plan.verb is Verb.ROTATE,
+            closing=shown.closing,
+        )
+
+    # Reading
+
+    def _shown_soon(self, shown: ShownRun) -> None:
+        self.console_app.from_thread(self._take, shown)
+
+    def _trouble_soon(self, message: str) -> None:
+        self.console_app.from_thread(self.note, message, True)
+
+    def _take(self, shown: ShownRun) -> None:
+        if not self.is_mounted:
+            return
+        under = self.line()
+        self.shown = shown
+        if under is not None and self._list.cursor:
+            # The token stays under the cursor wherever it stands now.
+            keys = [line.key for line in shown.lines]
+            self._list.cursor = keys.index(under.key) if under.key in keys else 0
+        self._draw()
+        self.console_app.run_shown(shown)
+
+    def line(self) -> RunLine | None:
+        """The token of the run under the cursor."""
+        at = self._list.cursor
+        return self.shown.lines[at] if self.shown and at < len(self.shown.lines) else None
+
+    # Drawing
+
+    def _draw(self) -> None:
+        width, shown = self.app.size.width, self.shown
+        if shown is None:
+            self._board.show([[(" Reading the run …", "dim")]])
+            return
+        plain = self.world.ascii
+        room = max(self.app.size.height - FRAME - min(SEEN, len(shown.lines)), 4)
+        lines = page.board(shown, self.world.now(), width, room, plain=plain)
+        # An open bar leaves no room for more than the run's name and its sum.
+        self._board.styles.height = min(len(lines), 2) if self.open_bar else len(lines)
+        self._board.show(lines)
+        self._heads.say(page.item_heads(width))
+        self._list.show(Rows(shown.lines, width, plain=plain))
+
+    async def show_bar(self, bar: Widget, focus: Widget) -> None:
+        """Open a bar, and give it the room of the board."""
+        await super().show_bar(bar, focus)
+        self._draw()
+
+    def close_bar(self) -> None:
+        """Close it, and show the whole board again."""
+        super().close_bar()
+        self._draw()
+
+    def on_page_selected(self, event: Page.Selected) -> None:
+        event.stop()
+        self.frame()
+
+    def on_page_resized(self, event: Page.Resized) -> None:
+        event.stop()
+        self._draw()
+
+    def more(self) -> int:
+        return self._list.more
+
+    def move(self, what: str) -> None:
+        self._list.move(what)
+
+    # News
+
+    def journal_changed(self) -> None:
+        self._reader.ask(True)
+
+    def tick(self) -> None:
+        super().tick()
+        # Rates and the time that is left go down by themselves, and a runner may be gone.
+        if self.shown is None or self.shown.standing not in ("closed", "aborted"):
+            self._reader.ask(True)
+
+    # Actions
+
+    async def do_open(self) -> None:
+        """The token's own part of the run."""
+        line = self.line()
+        if line is not None and self.shown is not None:
+            await self.console_app.open_item(line, self.shown)
+
+    async def do_report(self) -> None:
+        if self.shown is not None:
+            await self.console_app.open_report(self.shown)

@@ -1,0 +1,107 @@
+"""The lines that every view has: on top who and where, at the bottom how old, and the keys."""
+
+from __future__ import annotations
+
+from console.tui.actions.registry import Action, Context, footer, key_names
+from console.tui.draw import readings
+from console.tui.draw.lines import Line, Part, clip, count, spread, width_of
+from console.tui.session import journal_state
+from console.tui.session.session import Session
+from console.tui.session.worker_link import sentences
+from console.tui.views.backends.page import health
+
+WIDE_TOP = 100
+"""Columns from which the top line counts the backends as well."""
+
+SHORTEST_TROUBLE = 34
+"""Cells that a backend's trouble keeps, however many others there are."""
+
+
+def top(world: Session, width: int) -> Line:
+    """Program, host, how much is seen, the mode and the journal's state."""
+    left: list[Part] = [(" token-console", "bold")]
+    if world.demo:
+        left.append((" DEMO", "warn"))
+    left.append((f" · {world.host}", "dim"))
+    seen = f"{count(len(world.backends), 'backend')} · {count(world.total, 'token')}"
+    if width < WIDE_TOP:
+        # The backends have a line of their own; the journal's state has only this one.
+        seen = count(world.total, "token")
+    journal = journal_state.short(world.standing, world.now(), width)
+    mode: Part = ("ACT", "bad") if world.act else ("ro", "dim")
+    right: list[Part] = [(seen, ""), ("   ", ""), mode, (" · ", "dim"), *journal, (" ", "")]
+    return spread(left, right, width)
+
+
+def data(world: Session, width: int) -> Line:
+    """How old each backend's data is; what is in trouble goes first and says what to do."""
+    now = world.now()
+    if world.store_trouble:
+        return clip([(f" the store cannot be read: {world.store_trouble}", "bad")], width)
+    if not world.backends:
+        return [(" no backend has been read yet", "dim")]
+    troubled: list[list[Part]] = []
+    if world.worker_trouble:
+        troubled.append([(f"nothing is read now: {world.worker_trouble}", "bad")])
+    well: list[list[Part]] = []
+    for state in sorted(world.backends, key=lambda state: state.name not in world.production):
+        mine = world.mine(state.name)
+        seen = health(state, now, mine)
+        name = state.name + (" PROD" if state.name in world.production else "")
+        age = "" if state.synced_at is None else " " + readings.ago(state.synced_at, now)
+        if seen.role == "bad":
+            error, hint = mine.trouble(state)
+            why = f": {sentences(error, hint)}" if error else ""
+            troubled.append([(f"{name} {seen.word}{age}{why}", "bad")])
+        elif mine.contact.waited(now):
+            well.append([(f"{name}{age} {seen.word}", "warn")])
+        elif seen.word == "partial":
+            well.append([(f"{name}{age} partial", "warn")])
+        elif state.synced_at is None:
+            well.append([(f"{name} reading", "dim")])
+        else:
+            well.append([(f"{name}{age}", "dim")])
+    # A long error must not push the other systems, and above all production, out of sight.
+    room = max(width - sum(width_of(part) + 2 for part in well) - 2, SHORTEST_TROUBLE)
+    each = max(room // max(len(troubled), 1) - 2, SHORTEST_TROUBLE)
+    return _joined([*(clip(part, each) for part in troubled), *well], width)
+
+
+def _joined(parts: list[list[Part]], width: int) -> Line:
+    """As many as fit, and how many more there are."""
+    line: list[Part] = [(" ", "")]
+    for number, part in enumerate(parts):
+        rest = len(parts) - number - 1
+        room = width - width_of(line) - (10 if rest else 1)
+        if width_of(part) > room and number:
+            line.append((f"+{rest + 1} more", "dim"))
+            break
+        line += clip(part, room)
+        line.append(("  ", ""))
+    return clip(line, width)
+
+
+def note_of_worker(world: Session, trouble: str) -> str:
+    """What to say when the process that talks to the backends is not there."""
+    if world.worker_up or not trouble:
+        return ""
+    return f"{trouble}. What is shown is from the store; it is started again by itself."
+
+
+def keys(context: Context, width: int) -> Line:
+    """The keys that work here, as many as fit; the way to help is always among them."""
+    line: list[Part] = [(" ", "")]
+    actions = footer(context)
+    last = [action for action in actions if action.id == "help"]
+    for action in [action for action in actions if action.id != "help"]:
+        part = _key(action)
+        if width_of(line) + width_of(part) + 8 > width:
+            continue
+        line += part
+    for action in last:
+        line += _key(action)
+    return line
+
+
+def _key(action: Action) -> list[Part]:
+    return [(key_names(action)[0], "key"), (f" {action.label}  ", "dim")]

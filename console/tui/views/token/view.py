@@ -1,0 +1,165 @@
+"""One token on one page: the answers, how each is known, and its history."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from console.errors import ConsoleError
+from console.inventory.search.inventory import Row
+from console.response.state.token_life import About
+from console.tui.draw.cells import OneLine
+from console.tui.session.worker_link import WorkerError
+from console.tui.views.act.page import Consumers
+from console.tui.views.act.view import ActView
+from console.tui.views.base import bindings
+from console.tui.views.token.page import Life, heading, token_lines
+from console.tui.views.token.reader import ResponseReader
+from console.tui.widgets.page import Page
+
+if TYPE_CHECKING:
+    from console.tui.session.session import Session
+
+HISTORY = 200
+"""Entries of each kind that the page shows; more are for the command line."""
+
+
+class TokenView(ActView, inherit_bindings=False):
+    view = "token"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("token")
+
+    def __init__(self, world: Session, handle: str) -> None:
+        super().__init__(world)
+        self.handle = handle
+        self._head = OneLine()
+        self._page = Page()
+        self._life: Life | None = None
+        self._consumers = Consumers()
+        self._about: About | None = None
+        self._responses = ResponseReader(
+            world.paths, world.open_journal, world.now, self._told_soon, self._trouble_soon
+        )
+
+    def body(self) -> ComposeResult:
+        yield self._head
+        yield OneLine()
+        yield self._page
+
+    def focus_body(self) -> None:
+        self.set_focus(self._page)
+
+    def on_mount(self) -> None:
+        self._responses.start()
+        self._read()
+        super().on_mount()
+        if self._life is not None:
+            self.run_worker(self._ask())
+
+    def on_unmount(self) -> None:
+        self._responses.end()
+
+    def tells(self, handle: str) -> bool:
+        """Once it is gone, who ended it stands on the page, and nothing goes on any more."""
+        row = self.row()
+        gone = row is not None and row.presence == "gone"
+        return gone and handle == self.handle and self._about is not None
+
+    def row(self) -> Row | None:
+        return self._life.detail.row if self._life is not None else None
+
+    def _read(self) -> None:
+        inventory = self.world.inventory
+        try:
+            detail = inventory.detail(self.handle)
+            if detail is None:
+                self.note("The store does not have this token any more.", bad=True)
+                return
+            changes = inventory.changes(self.handle, HISTORY)
+            events = inventory.events(self.handle, HISTORY)
+        except (sqlite3.Error, ConsoleError) as error:
+            self.note(f"the store cannot be read: {error}", bad=True)
+            return
+        state = self.world.backend(detail.row.backend)
+        title = ""
+        if state is not None and state.capabilities is not None:
+            title = state.capabilities.of(detail.row.kind).title
+        self._life = Life(detail, changes, events, self._consumers, title, about=self._about)
+        self._draw()
+        self._ask_journal()
+
+    def _ask_journal(self) -> None:
+        if self._life is not None:
+            detail = self._life.detail
+            self._responses.ask((detail.token, detail.row.presence == "gone"))
+
+    def _told_soon(self, about: About) -> None:
+        self.console_app.from_thread(self._take, about)
+
+    def _trouble_soon(self, message: str) -> None:
+        self.console_app.from_thread(self.note, message, True)
+
+    def _take(self, about: About) -> None:
+        if not self.is_mounted or self._life is None:
+            return
+        self._about = about
+        self._life = self._life._replace(about=about)
+        self._draw()
+        self.console_app.show_run(self)
+
+    def _draw(self) -> None:
+        if self._life is None:
+            return
+        now, width = self.world.now(), self.app.size.width
+        self._head.say(heading(self._life, now, width))
+        self._page.show(token_lines(self._life, now, width))
+
+    async def _ask(self) -> None:
+        row = self.row()
+        if row is None:
+            return
+        self._consumers = await self.ask_consumers(row)
+        if self._life is not None:
+            self._life = self._life._replace(consumers=self._consumers)
+            self._draw()
+
+    def on_page_resized(self, event: Page.Resized) -> None:
+        event.stop()
+        self._draw()
+
+    def more(self) -> int:
+        return self._page.more
+
+    def move(self, what: str) -> None:
+        self._page.move(what)
+
+    def store_changed(self) -> None:
+        self._read()
+
+    def journal_changed(self) -> None:
+        self._ask_journal()
+
+    def tick(self) -> None:
+        super().tick()
+        # Whether the declared propagation is over is told by the clock alone.
+        self._ask_journal()
+        self._draw()
+
+    def do_reread(self) -> None:
+        self.run_worker(self._reread())
+
+    async def _reread(self) -> None:
+        row = self.row()
+        if row is None:
+            return
+        self.note(f"Asking {row.backend} …")
+        try:
+            await self.console_app.ask("token", handle=self.handle)
+        except WorkerError as error:
+            self.note(error.said, bad=True)
+            return
+        self._read()
+        self.note("Read again just now.")
+        await self._ask()

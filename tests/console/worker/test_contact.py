@@ -1,0 +1,221 @@
+"""Whether one may act, and whether a system answers, is each console's own to find out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import IO
+
+import pytest
+from real_systems import console
+from tui_world import screen, until
+
+from backends.estate import EstateWorld, create
+from backends.estate.issuing import ACTING
+from backends.lab.lab import toml
+from backends.lab.openbao import OpenBaoServer
+from console import settings
+from console.settings import Paths
+from console.store import reading
+from console.tui.session.worker_link import command
+from console.tui.shell.application import ConsoleApp
+
+LONG = 120.0
+"""Seconds after which a test has failed; none of them depends on how many it takes."""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A console over one estate's vault, with a credential to act of its own."""
+    estate = tmp_path / "estate.db"
+    create(estate, tokens=60, systems=("vault",))
+    with EstateWorld(estate) as world:
+        (id_,) = world.db.execute("SELECT id FROM token WHERE principal_id = ?", (ACTING,))
+        secret = world.secret("vault", id_["id"]).reveal()
+    act = tmp_path / "act"
+    act.touch(mode=0o600)
+    act.write_text(secret)
+    table = {"type": "estate", "path": str(estate), "system": "vault", "act": {"file": str(act)}}
+    return _home(tmp_path / "home", {"vault": table})
+
+
+def _home(home: Path, tables: Mapping[str, Mapping[str, object]]) -> Path:
+    where = settings.paths(home)
+    where.make()
+    where.config.parent.mkdir(parents=True, exist_ok=True)
+    where.config.write_text("".join(_table(name, table) for name, table in tables.items()))
+    return home
+
+
+def _table(name: str, table: Mapping[str, object]) -> str:
+    rows = "".join(f"{key} = {toml(value)}\n" for key, value in table.items())
+    return f"[backend.{name}]\n{rows}\n"
+
+
+def application(paths: Paths) -> ConsoleApp:
+    """The screen that may act, over a real worker."""
+    reading.bring_up_to_date(paths.inventory)
+    return ConsoleApp(
+        paths,
+        settings.load(paths.config),
+        act=True,
+        now=time.time,
+        worker=command(paths, act=True),
+    )
+
+
+def tried(paths: Paths) -> int:
+    with closing(reading.connect(paths.inventory)) as connection:
+        return int(connection.execute("SELECT max(tried_at) FROM backend").fetchone()[0])
+
+
+def test_a_sync_without_the_credential_to_act_disarms_nobody(home: Path) -> None:
+    paths = settings.paths(home)
+
+    async def run() -> None:
+        app = application(paths)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until(pilot, lambda: app.world.worker_up, LONG)
+            await pilot.press("b")
+            await until(pilot, lambda: "can act" in screen(app), LONG)
+            before = tried(paths)
+            while tried(paths) <= before:
+                # The command's process has no --act, as a timer's would not have.
+                done = await asyncio.to_thread(console, home, "sync")
+                assert done.returncode in (0, 3), done.stderr
+            await until(pilot, lambda: tried(paths) > before, LONG)
+            for _ in range(3):
+                app._look()
+                await pilot.pause()
+            assert "can act" in screen(app)
+            assert "no credential to act with" not in screen(app)
+            await pilot.press("i")
+            await pilot.pause()
+            await pilot.press("K")
+            await pilot.pause()
+            assert "no credential to act with" not in screen(app)
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def bao(tmp_path: Path) -> Iterator[OpenBaoServer]:
+    running = OpenBaoServer(tmp_path / "bao")
+    running.start()
+    try:
+        running.fill(20)
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(running.pid, signal.SIGCONT)
+        running.stop()
+
+
+def test_a_stopped_server_is_silent_and_its_return_is_noticed_at_a_key(
+    bao: OpenBaoServer, tmp_path: Path
+) -> None:
+    paths = settings.paths(_home(tmp_path / "home", {"vault": dict(bao.table())}))
+
+    def row(app: ConsoleApp) -> str:
+        return next((line for line in screen(app).splitlines() if " vault " in line), "")
+
+    async def run() -> None:
+        app = application(paths)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await pilot.press("b")
+            await until(pilot, lambda: " ms " in row(app) and "can act" in row(app), LONG)
+            os.kill(bao.pid, signal.SIGSTOP)
+            await until(pilot, lambda: "SILENT" in row(app), LONG)
+            assert " ms " not in row(app), "how fast it was says nothing of it now"
+            assert "no answer for" in screen(app)
+            assert "it last answered" in screen(app)
+            os.kill(bao.pid, signal.SIGCONT)
+            await pilot.press("down")
+            await until(pilot, lambda: " ms " in row(app) and "SILENT" not in row(app), LONG)
+            assert "no answer for" not in screen(app)
+
+    asyncio.run(run())
+
+
+class Hung:
+    """Takes every connection and never says a word."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._taken: list[socket.socket] = []
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def _take(self) -> None:
+        with suppress(OSError):
+            while True:
+                self._taken.append(self._listener.accept()[0])
+
+    def close(self) -> None:
+        self._listener.close()
+        for one in self._taken:
+            one.close()
+
+
+@pytest.fixture
+def both(home: Path, tmp_path: Path) -> Iterator[Path]:
+    """A console over a vault that answers, and over one that hangs and comes first."""
+    hung = Hung()
+    read = tmp_path / "read"
+    read.touch(mode=0o600)
+    read.write_text("s.nothing")
+    where = settings.paths(home)
+    table = {"type": "openbao", "url": hung.url, "read": {"file": str(read)}}
+    where.config.write_text(_table("a-hung", table) + where.config.read_text())
+    yield home
+    hung.close()
+
+
+def spawn(home: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "console", "--home", str(home), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def lines(stream: IO[str], wanted: Callable[[str], bool]) -> str:
+    """The first line that is wanted, as it comes."""
+    return next((line for line in stream if wanted(line)), "")
+
+
+def test_backends_prints_each_as_it_answers(both: Path) -> None:
+    process = spawn(both, "backends", "--wait", "4")
+    assert process.stdout is not None
+    try:
+        first = lines(process.stdout, lambda line: ": " in line)
+        assert first.startswith("vault: up"), "the one that hangs is asked first and told last"
+        assert process.poll() is None, "the other is still being waited for"
+        last = lines(process.stdout, lambda line: line.startswith("a-hung"))
+        assert last == "a-hung: NO ANSWER: no answer for 4s\n"
+        assert process.stdout.readline().startswith("  next: ")
+        assert process.wait(LONG) == 3
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_sync_prints_each_as_it_ends(both: Path) -> None:
+    process = spawn(both, "sync")
+    assert process.stdout is not None
+    try:
+        assert lines(process.stdout, lambda line: ": " in line).startswith("vault: ok")
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
