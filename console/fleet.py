@@ -19,6 +19,7 @@ from backends.contract import Backend, Match
 from backends.errors import BackendError, BrokenBackend, TimedOut, Unsupported
 from backends.model import Dependents, Progress, Secret, TokenRef
 from console import contact, faults
+from console.audit import intake
 from console.audit.ingest import Ingester, IngestReport
 from console.audit.seal import Sealer
 from console.errors import ConsoleError, UsageError
@@ -154,7 +155,12 @@ class Fleet:
         try:
             report = await self.syncer.sync(backend, progress, wait=wait)
             if report.result not in ("failed", "busy"):
-                await self.syncer.sync_events(backend, days=self.settings.events)
+                await intake.take_in(
+                    self.syncer,
+                    backend,
+                    days=self.settings.events,
+                    skew=self.syncer.skew(name),
+                )
         except ConsoleError:
             raise
         except (Exception, SystemExit, asyncio.CancelledError) as error:

@@ -7,6 +7,7 @@ are stored as they came, and pass through here on their way to a screen or an ex
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from datetime import UTC, datetime
 
@@ -101,3 +102,14 @@ def since(moment: datetime, now: datetime) -> str:
 def stamp(moment: datetime) -> str:
     """A moment as ISO 8601 in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+WIDTH = 80
+"""Columns that everything a person has to read in words is wrapped to."""
+
+
+def wrapped(text: str, indent: str = "  ", width: int = WIDTH) -> list[str]:
+    """Lines of text for a terminal: no word is lost at its edge."""
+    return textwrap.wrap(
+        text, width, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False
+    )

@@ -1,8 +1,8 @@
 """An embedded estate: four simulated token systems in one SQLite file.
 
 For the demo, for drills, and for tests that need a system which lags, fails or lies.
-``create`` makes one, ``Estate`` is the backend that reads it, ``World`` is the truth
-behind it, and ``set_trouble`` tells it to misbehave. ``World.plant`` makes the cases that
+``create`` makes one, ``Estate`` is the backend that reads it, ``EstateWorld`` is the truth
+behind it, and ``set_trouble`` tells it to misbehave. ``hazard_cases.plant`` makes the cases that
 a hazard gate has to stop at. Needs no network and no server.
 """
 

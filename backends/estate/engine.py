@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Self
 
 from backends.contract import Verb
 from backends.errors import NotFound, Refused
-from backends.estate import activity, attacker, database, effects, hazard_cases, rotation, trouble
+from backends.estate import activity, attacker, database, effects, rotation, trouble
 from backends.estate import truth as oracle
 from backends.estate.effects import Effect
 from backends.estate.issuing import digest, event, identity, insert_token, value
@@ -86,7 +86,7 @@ class EstateWorld:
         ).fetchone()
         return found
 
-    def _row(self, system: str, id_: str) -> sqlite3.Row:
+    def token_row(self, system: str, id_: str) -> sqlite3.Row:
         row = self.row(system, id_)
         if row is None:
             raise NotFound(f"the estate's {system} has never had that token")
@@ -98,7 +98,7 @@ class EstateWorld:
         Raises:
             NotFound: there never was such a token, or whoever rotated it chose that value.
         """
-        row = self._row(system, id_)
+        row = self.token_row(system, id_)
         computed = Secret(value(self._key, system, id_, version or row["version"]))
         if row["version"] > 1 and not any(one["n"] == row["n"] for one in self.holders(computed)):
             raise NotFound("the estate keeps no value that somebody else chose")
@@ -191,7 +191,7 @@ class EstateWorld:
         spec = SYSTEMS[system]
         now = self.now()
         with database.writing(self.db):
-            above = self._row(system, parent)["n"] if parent else None
+            above = self.token_row(system, parent)["n"] if parent else None
             slots = spec.capabilities.of(kind or spec.kind).slots
             who = principal or name
             if slots:
@@ -231,7 +231,7 @@ class EstateWorld:
             Refused: only a person can mint these, no slot is free, or the token is gone.
         """
         with database.writing(self.db):
-            made = self.mint_successor(self._row(system, id_))
+            made = self.mint_successor(self.token_row(system, id_))
         if made.refused:
             raise Refused(made.refused)
         return made.id, made.secret
@@ -257,7 +257,9 @@ class EstateWorld:
         """
         spec = SYSTEMS[trouble.check_system(system)]
         with database.writing(self.db):
-            return effects.change(self.db, verb, spec, self._row(system, id_), self.now(), intent)
+            return effects.change(
+                self.db, verb, spec, self.token_row(system, id_), self.now(), intent
+            )
 
     # -- for tests and drills: the truth, and cases on purpose
 
@@ -273,7 +275,7 @@ class EstateWorld:
 
         ``what`` is a verb's value; the call that mints counts as "rotate", on the old token.
         """
-        return oracle.changes(self.db, self._row(system, id_)["n"], what)
+        return oracle.changes(self.db, self.token_row(system, id_)["n"], what)
 
     def all_changes(self) -> dict[tuple[str, str], dict[str, int]]:
         """The same for every token that was reached, by system and id."""
@@ -283,21 +285,13 @@ class EstateWorld:
         """How many changes came faster than ``Trouble.rate_limit``, since that was set."""
         return database.tally(self.db, system, "breaches")
 
-    def plant(self, hazard: str, *, system: str = "", address: str = "") -> hazard_cases.Planted:
-        """Make a token that is one of ``planting.HAZARDS``, and say which."""
-        return hazard_cases.plant(self, hazard, system=system, address=address)
-
-    def employ(self, system: str, id_: str, name: str, **more: Unpack[hazard_cases.Habits]) -> None:
-        """Give a token one more consumer. See ``planting.employ``."""
-        hazard_cases.employ(self, self._row(system, id_)["n"], name, **more)
-
     def remint(self, system: str, id_: str, *, after: int | None = None) -> str | None:
         """Let an attacker who holds a token make another one, as its principal.
 
         At once by default; with ``after``, so many seconds after the next changing call on
         the token. Returns the new id where it is known, None where no slot is free.
         """
-        row = self._row(system, id_)
+        row = self.token_row(system, id_)
         with database.writing(self.db):
             if after is not None:
                 attacker.arm(self.db, row["n"], after)

@@ -40,7 +40,8 @@ class Habits(TypedDict, total=False):
 
 def employ(
     world: EstateWorld,
-    n: int,
+    system: str,
+    id_: str,
     name: str,
     *,
     kind: str = "workload",
@@ -49,16 +50,16 @@ def employ(
     period: int = activity.HEARTBEAT,
     stale: bool = False,
 ) -> None:
-    """Give token ``n`` one more consumer, which uses it from now on, day and night."""
+    """Give a token one more consumer, which uses it from now on, day and night."""
     now = world.now()
     with database.writing(world.db):
-        row = world.db.execute("SELECT system FROM token WHERE n = ?", (n,)).fetchone()
-        action, target = vocabulary.ACTIONS[row["system"]][0]
+        n = world.token_row(system, id_)["n"]
+        action, target = vocabulary.ACTIONS[system][0]
         made = world.db.execute(
             "INSERT INTO consumer (token, name, kind, address, agent, action, target, period,"
             " phase, diurnal, k, next_at, stale) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?)",
             (
-                n, name, kind, address, agent or vocabulary.AGENTS[row["system"]][0], action,
+                n, name, kind, address, agent or vocabulary.AGENTS[system][0], action,
                 target.format(vocabulary.SERVICES[0]), period, now + 1, now + 1, int(stale),
             ),
         )  # fmt: skip
@@ -103,7 +104,7 @@ def _tripwire(world: EstateWorld, system: str, address: str) -> Planted:
 
 def _heartbeat(world: EstateWorld, system: str, address: str) -> Planted:
     made = _mint(world, system, "planted-heartbeat")
-    world.employ(system, made.id, "host/unknown", kind="host", address="10.22.9.9")
+    employ(world, system, made.id, "host/unknown", kind="host", address="10.22.9.9")
     # An hour of it lies behind already: the log is what a gate can see.
     now = world.now()
     with database.writing(world.db):

@@ -19,11 +19,11 @@ from console.errors import UsageError
 from console.inventory.sync import coverage
 from console.inventory.sync.coverage import clean, trouble
 from console.inventory.sync.lock import SyncUnderWay, only_one
-from console.inventory.sync.sync import Syncer, off_loop
 from console.inventory.sync.validate import Garbage, seconds
 from console.settings import Settings
 from console.store.database import touch
 from console.store.hash_key import hash_key
+from console.store.writer import StoreWriter, off_loop
 
 Opened = Callable[[str], Awaitable[Backend]]
 """Gives the opened backend of a name, as ``Fleet.backend`` does."""
@@ -48,10 +48,12 @@ class IngestReport(NamedTuple):
 
 
 class Ingester:
-    """Reads the configured sources into the store that ``syncer`` writes."""
+    """Reads the configured sources into a store."""
 
-    def __init__(self, syncer: Syncer, settings: Settings, opened: Opened | None = None) -> None:
-        self._syncer = syncer
+    def __init__(
+        self, store: StoreWriter, settings: Settings, opened: Opened | None = None
+    ) -> None:
+        self._store = store
         self._settings = settings
         self._opened = opened
 
@@ -78,14 +80,14 @@ class Ingester:
             source = await asyncio.to_thread(registry.configure, name, table)
         except BackendError as error:
             report = IngestReport(name, backend, message=error.message, hint=error.hint)
-            await self._syncer.write(_failed, name, backend, str(table.get("type")), report)
+            await self._store.write(_failed, name, backend, str(table.get("type")), report)
             return report
         return await self.take(source, progress)
 
     async def take(self, source: Source, progress: Progress | None = None) -> IngestReport:
         """Read a source to its end, and then say which of its names are not known."""
         try:
-            async with only_one(self._syncer.path, f"source {source.name}", wait=False):
+            async with only_one(self._store.path, f"source {source.name}", wait=False):
                 return await self._take(source, progress or (lambda name, taken: None))
         except SyncUnderWay:
             return IngestReport(source.name, source.backend, busy=True)
@@ -93,12 +95,12 @@ class Ingester:
             source.close()
 
     async def _take(self, source: Source, progress: Progress) -> IngestReport:
-        write = self._syncer.write
-        began = self._syncer.time()
+        write = self._store.write
+        began = self._store.time()
         places, learned = await write(_begin, source)
         if source.by_name:
             await self._ask_names(source)
-        source.key = await asyncio.to_thread(hash_key, self._syncer.path)
+        source.key = await asyncio.to_thread(hash_key, self._store.path)
         source.latest = datetime.fromtimestamp(began, UTC) + intake.FUTURE
         stream = source.read(places, learned)
         taken = lines = bad = holes = 0
@@ -113,7 +115,7 @@ class Ingester:
                 break
             if batch is None:
                 break
-            taken += await write(_keep, source, batch, self._syncer.time())
+            taken += await write(_keep, source, batch, self._store.time())
             lines, bad = lines + batch.lines, bad + batch.bad
             holes += len(batch.holes)
             progress(source.name, taken)
@@ -129,20 +131,20 @@ class Ingester:
 
     async def _ask_names(self, source: Source) -> None:
         """Ask the backend what its log calls the tokens. It may be away: then later."""
-        await self._syncer.write(names.try_again, source.backend)
+        await self._store.write(names.try_again, source.backend)
         if self._opened is None:
             return
         try:
             backend = await self._opened(source.backend)
             if type(backend).log_names is Backend.log_names:
                 return
-            refs = await self._syncer.write(names.nameless, source.backend)
+            refs = await self._store.write(names.nameless, source.backend)
             told = await backend.log_names(refs)
         except Exception:  # noqa: BLE001
             # Whatever is wrong with the backend is told on its own row; the log is read all the
             # same.
             return
-        await self._syncer.write(names.keep, source.backend, source.kind, told)
+        await self._store.write(names.keep, source.backend, source.kind, told)
 
 
 def _begin(connection: Connection, source: Source) -> tuple[dict[str, bytes], dict[str, str]]:

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -26,9 +26,7 @@ from console.store.database import touch
 from console.store.hash_key import hash_key
 from console.store.tables import table
 from console.store.text_fold import encodable
-
-if TYPE_CHECKING:
-    from console.inventory.sync.sync import Syncer
+from console.store.writer import StoreWriter
 
 COLUMNS = tuple(column.name for column in table("event").columns)
 INSERT = f"INSERT INTO event ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
@@ -56,15 +54,28 @@ class EventReport(NamedTuple):
 
 
 async def take_in(
-    syncer: Syncer, backend: Backend, since: datetime | None, until: datetime | None, days: int
+    store: StoreWriter,
+    backend: Backend,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    *,
+    days: int = RETENTION_DAYS,
+    skew: int | None = None,
 ) -> EventReport:
-    """See :meth:`console.inventory.sync.sync.Syncer.sync_events`."""
+    """Take in audit events: from ``since``, else from where the last time ended.
+
+    Events older than ``days`` are dropped, and read at first sight of a backend. ``skew``
+    are the milliseconds by which the system's clock is ahead of ours, None where unknown.
+
+    Raises:
+        StoreError: the store cannot be written. A backend's errors are told in the report.
+    """
     name = backend.name
-    started = syncer.time()
+    started = store.time()
     now = datetime.fromtimestamp(started, UTC)
     oldest = now - timedelta(days=days)
-    key = await asyncio.to_thread(hash_key, syncer.path)
-    before = await syncer.write(_covered_until, backend)
+    key = await asyncio.to_thread(hash_key, store.path)
+    before = await store.write(_covered_until, backend)
     if since is None:
         since = datetime.fromtimestamp(before, UTC) - OVERLAP if before is not None else oldest
     since = max(since, oldest)
@@ -100,13 +111,13 @@ async def take_in(
                 garbage[str(error)] += 1
             if len(rows) >= BATCH:
                 batch, rows = rows, []
-                taken += await syncer.write(write, name, batch)
+                taken += await store.write(write, name, batch)
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:
             with contextlib.suppress(Exception):
                 await close()
-    taken += await syncer.write(write, name, rows)
+    taken += await store.write(write, name, rows)
     for what, times in garbage.items():
         gaps.add(name, GapKind.FAILED, f"{what} ({times} times)", coverage.FAULT_HINT)
         # What cannot be placed in time may have been at any.
@@ -117,11 +128,11 @@ async def take_in(
     reached = started if until is None else min(started, seconds(until))
     unread = any(gap.kind is GapKind.UNLISTABLE for gap in found_gaps) and not taken
     covered = None if why is not None or (unread and before is None) else (seconds(since), reached)
-    await syncer.write(_end, name, found_gaps, covered)
-    await syncer.write(coverage.note_skew, name, syncer.skew(name))
+    await store.write(_end, name, found_gaps, covered)
+    await store.write(coverage.note_skew, name, skew)
     if covered is not None:
-        await syncer.write(_keep_holes, name, holes, covered)
-    while await syncer.write(prune, seconds(oldest)):
+        await store.write(_keep_holes, name, holes, covered)
+    while await store.write(prune, seconds(oldest)):
         pass
     message, hint = (why.message, why.hint) if why is not None else ("", "")
     return EventReport(name, taken, len(found_gaps), message, hint)

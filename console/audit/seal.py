@@ -15,13 +15,13 @@ from sqlalchemy import Connection
 from console.audit.batch import seal
 from console.audit.check_seals import kept_seals, sealed_events
 from console.errors import JournalError
-from console.inventory.sync.sync import Syncer
 from console.journal import opening
 from console.journal.format.entry import Kind, uuid7
 from console.journal.format.parts import Seal
 from console.journal.write.journal import Journal
 from console.settings import Paths
 from console.store import reading
+from console.store.writer import StoreWriter
 
 EVERY = 600
 """Seconds between two seals of one backend, so that frequent syncs do not fill the journal."""
@@ -37,8 +37,10 @@ class Sealer:
     Only where this console acts, or has a journal already: to look is no reason to begin one.
     """
 
-    def __init__(self, syncer: Syncer, paths: Paths, *, act: bool, every: float = EVERY) -> None:
-        self._syncer, self._paths, self._act, self._every = syncer, paths, act, every
+    def __init__(
+        self, store: StoreWriter, paths: Paths, *, act: bool, every: float = EVERY
+    ) -> None:
+        self._store, self._paths, self._act, self._every = store, paths, act, every
         self._next: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -89,7 +91,7 @@ class Sealer:
         # Marked first: a mark whose entry was never written is taken back; an entry whose
         # marks were lost would be an alarm.
         id_ = uuid7()
-        marked = await self._syncer.write(_mark, backend, id_)
+        marked = await self._store.write(_mark, backend, id_)
         if not marked:
             return None
         try:
@@ -97,7 +99,7 @@ class Sealer:
         except BaseException:
             # After a failed commit the entry can still be there.
             if await asyncio.to_thread(journal.get, id_) is None:
-                await self._syncer.write(_unmark, id_)
+                await self._store.write(_unmark, id_)
             raise
 
     def _news(self, backend: str) -> bool:
@@ -121,10 +123,10 @@ class Sealer:
 
     async def _let_go_of_lost(self, journal: Journal) -> None:
         """Take back marks without an entry, which a crash between the two leaves."""
-        for id_ in await self._syncer.write(_seals):
+        for id_ in await self._store.write(_seals):
             begun = int(id_.replace("-", "")[:12], 16) / 1000
             if time.time() - begun > EVERY and await asyncio.to_thread(journal.get, id_) is None:
-                await self._syncer.write(_unmark, id_)
+                await self._store.write(_unmark, id_)
 
 
 def _age(journal: Journal, backend: str) -> float:

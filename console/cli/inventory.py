@@ -23,7 +23,7 @@ from console.inventory.search import query
 from console.inventory.search.inventory import COLUMNS, Detail, Inventory, Row, Sort
 from console.inventory.search.resolve_name import LIMIT, told_apart
 from console.settings import Paths, paths
-from console.store import reading
+from console.store import upkeep
 from console.text import age
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def opened(where: Paths) -> Iterator[Inventory]:
     """
     if not where.inventory.exists():
         raise UsageError("there is no inventory yet", "Read the backends first: token-console sync")
-    reading.bring_up_to_date(where.inventory)
+    upkeep.bring_up_to_date(where.inventory)
     inventory = Inventory(where.inventory)
     try:
         yield inventory

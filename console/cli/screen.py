@@ -7,7 +7,7 @@ import argparse
 from console import settings
 from console.errors import Exit, UsageError
 from console.settings import paths
-from console.store import reading
+from console.store import upkeep
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -35,7 +35,7 @@ def open_screen(where: settings.Paths, loaded: settings.Settings, *, act: bool, 
             "the screen needs a terminal", "For scripts: token-console list --json, show, sync."
         )
     where.make()
-    reading.bring_up_to_date(where.inventory)
+    upkeep.bring_up_to_date(where.inventory)
     from console.tui.shell.entry import run as run_app
 
     return run_app(where, loaded, act=act, demo=demo) or Exit.OK

@@ -57,6 +57,12 @@ class GraphFrame(NamedTuple):
     edges: list[tuple[tuple[str, int], tuple[str, int]]]
 
 
+def _whole(row: GraphRow) -> ShownRow:
+    """A row of which every member is in sight."""
+    full = Count(len(row.members), len(row.members))
+    return ShownRow(row, True, full, full)
+
+
 class GraphRows:
     """The rows of some part of a graph. Keeps the closures of the last cursor."""
 
@@ -163,13 +169,9 @@ class GraphRows:
                 _sweep(order, near, side)
         at = {(side, row): spot for side, rows in order.items() for spot, row in enumerate(rows)}
         columns = {
-            side: [
-                ShownRow(row := self.rows[side][number], True, full := Count(n := len(row.members), n),
-                      full)
-                for number in numbers
-            ]
+            side: [_whole(self.rows[side][number]) for number in numbers]
             for side, numbers in order.items()
-        }  # fmt: skip
+        }
         edges = sorted(((a[0], at[a]), (b[0], at[b])) for a, b in pairs)
         return GraphFrame(columns, edges)
 

@@ -17,10 +17,10 @@ from console.errors import ConsoleError, JournalError, UsageError
 from console.journal import keys
 from console.journal.format.entry import Kind
 from console.journal.format.parts import Witnessing
+from console.journal.format.words import system_words
 from console.journal.read import tree
 from console.journal.store.base import cosigned, last_checkpoint
 from console.journal.write.journal import Journal
-from console.response.plan import entry_parts
 from console.settings import JournalSettings
 from console.tlog import note, policy, submit
 from console.tlog.checkpoint import Checkpoint
@@ -118,7 +118,7 @@ class Witnesses:
                     size=asked.size,
                     cosigned=asked.cosigned,
                     missing=asked.missing,
-                    detail=entry_parts.words(asked.detail),
+                    detail=system_words(asked.detail),
                 ),
             )
         return asked

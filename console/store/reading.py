@@ -25,25 +25,6 @@ class OldStore(StoreError):
     """An older version wrote the store; opening it to write brings it up to date."""
 
 
-def bring_up_to_date(path: Path) -> None:
-    """Create the store where there is none, and migrate one that an older version wrote.
-
-    What reads and writes here is only loaded where there is something to do.
-
-    Raises:
-        StoreError: it is damaged, or a newer version wrote it.
-    """
-    if path.exists():
-        try:
-            connect(path).close()
-            return
-        except OldStore:
-            pass
-    from console.store.database import open_for_writing
-
-    open_for_writing(path).dispose()
-
-
 def connect(path: Path) -> sqlite3.Connection:
     """Open the store to read. One connection belongs to one thread at a time.
 

@@ -14,7 +14,7 @@ from estate_fixture import BEGAN, estate, template
 
 from backends.contract import NO_SESSIONS, BackendConfig, Match, Outcome, OutcomeState, Verb
 from backends.errors import ConfigError
-from backends.estate import HAZARDS, SYSTEMS, Estate, EstateWorld, create, set_trouble
+from backends.estate import HAZARDS, SYSTEMS, Estate, EstateWorld, create, hazard_cases, set_trouble
 from backends.estate.vocabulary import TRIPWIRE
 from backends.model import AuditEvent, Dependents, Secret, Token, TokenRef
 from backends.permit import Permit
@@ -104,7 +104,7 @@ def test_each_hazard_can_be_planted_and_shows(world: EstateWorld, estate: Path) 
 
     def planted(hazard: str, **more: str) -> tuple[TokenRef, Secret]:
         shown.add(hazard)
-        made = world.plant(hazard, **more)
+        made = hazard_cases.plant(world, hazard, **more)
         return TokenRef(made.system, made.kind, made.id), made.secret
 
     tripwire, _ = planted("tripwire")
@@ -128,7 +128,7 @@ def test_each_hazard_can_be_planted_and_shows(world: EstateWorld, estate: Path) 
     assert who[of] == 2
     assert shown == set(HAZARDS)
     with pytest.raises(ConfigError):
-        world.plant("gremlin")
+        hazard_cases.plant(world, "gremlin")
 
 
 def test_a_clean_estate_has_none_of_them(clean: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_bot_makes_another_token_when_its_own_is_ended(world: EstateWorld, est
 
 def test_sessions_end_and_are_seen_to_have_ended(world: EstateWorld, estate: Path) -> None:
     id_, _ = world.mint("database", "app")
-    world.employ("database", id_, "etl-01", kind="session", period=3_600)
+    hazard_cases.employ(world, "database", id_, "etl-01", kind="session", period=3_600)
     world.travel(3_600)
     world.advance()
     role = TokenRef("database", "role", id_)
@@ -274,7 +274,7 @@ def test_our_own_calls_are_told_by_their_agent(world: EstateWorld, estate: Path)
 
 def test_an_hour_of_lag_passes_on_a_clock_that_stands(world: EstateWorld, estate: Path) -> None:
     id_, secret = world.mint("vault", "slow")
-    world.employ("vault", id_, "pod/a", period=600)
+    hazard_cases.employ(world, "vault", id_, "pod/a", period=600)
     role = TokenRef("vault", "service_token", id_)
     set_trouble(estate, "vault", effect_lag=3_600)
     revoke(estate, "vault", [id_])

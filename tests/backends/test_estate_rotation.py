@@ -23,7 +23,7 @@ from backends.contract import (
     Verb,
 )
 from backends.errors import NoIntent, NotFound, Unsupported
-from backends.estate import SYSTEMS, Estate, EstateWorld, set_trouble
+from backends.estate import SYSTEMS, Estate, EstateWorld, hazard_cases, set_trouble
 from backends.model import AuditEvent, Secret, Token, TokenRef, TokenState
 from backends.permit import Permit
 
@@ -209,7 +209,7 @@ def test_grace_keeps_a_replaced_value_alive_and_the_undead_for_ever(world: Estat
 
 
 def test_a_full_user_cannot_be_rotated(world: EstateWorld) -> None:
-    planted = world.plant("slot-full")
+    planted = hazard_cases.plant(world, "slot-full")
     proposal = Rotating(world, "cloud", "access_key", planted.id).plan()
     assert [(hazard.code, hazard.fatal) for hazard in proposal.hazards] == [("slot-full", True)]
     one = Rotating(world, "cloud", "access_key", planted.id)
@@ -268,7 +268,7 @@ def test_a_value_that_no_permit_carries_is_not_set(world: EstateWorld) -> None:
 
 
 def test_the_label_names_the_intent_and_children_end_with_the_old_one(world: EstateWorld) -> None:
-    planted = world.plant("cascade")
+    planted = hazard_cases.plant(world, "cascade")
     one = Rotating(world, "vault", "service_token", planted.id)
     proposal = one.plan()
     assert len(proposal.also_ends) == 2
@@ -294,7 +294,7 @@ def consumers(world: EstateWorld, system: str, kind: str, id_: str) -> set[str]:
 def test_consumers_move_by_and_by_and_a_stale_one_never(world: EstateWorld) -> None:
     one = Rotating(world, "cloud", "access_key")
     for name, stale in (("pod/a", False), ("pod/b", False), ("pod/left", True)):
-        world.employ("cloud", one.id, name, stale=stale)
+        hazard_cases.employ(world, "cloud", one.id, name, stale=stale)
     world.travel(200)
     assert consumers(world, "cloud", one.kind, one.id) == {"pod/a", "pod/b", "pod/left"}
     steps = one.plan().steps
@@ -322,7 +322,7 @@ def test_consumers_move_by_and_by_and_a_stale_one_never(world: EstateWorld) -> N
 
 def test_consumers_go_back_when_the_successor_is_taken_back(world: EstateWorld) -> None:
     one = Rotating(world, "vault", "service_token")
-    world.employ("vault", one.id, "pod/a")
+    hazard_cases.employ(world, "vault", one.id, "pod/a")
     new = one.make(one.plan().steps[0])[1].minted[0][0].id
     world.travel(600)
     assert consumers(world, "vault", one.kind, new) == {"pod/a"}
@@ -333,7 +333,7 @@ def test_consumers_go_back_when_the_successor_is_taken_back(world: EstateWorld) 
 
 def test_a_consumer_of_a_role_is_refused_until_it_moves(world: EstateWorld) -> None:
     one = Rotating(world, "database", "role")
-    world.employ("database", one.id, "job", stale=True)
+    hazard_cases.employ(world, "database", one.id, "job", stale=True)
     one.make(one.plan().steps[0])
     world.travel(300)
     world.advance()

@@ -13,7 +13,7 @@ from tui_world import screen, settled
 from backends import registry
 from backends.estate import create
 from console import cli, contact, settings
-from console.store import reading
+from console.store import upkeep
 from console.tui.shell.application import ConsoleApp
 
 SOUND = """
@@ -188,7 +188,7 @@ def test_the_screen_has_a_row_for_each(home: Path) -> None:
 
 def test_what_was_never_looked_at_is_on_the_screen(home: Path) -> None:
     where = settings.paths(home)
-    reading.bring_up_to_date(where.inventory)
+    upkeep.bring_up_to_date(where.inventory)
     app = ConsoleApp(where, settings.load(where.config), act=False, now=tui_world.NOW.timestamp)
     app.world.look()
     assert {state.name for state in app.world.backends} == {

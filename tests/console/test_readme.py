@@ -15,8 +15,8 @@ def test_the_key_table_is_the_registrys() -> None:
     between = re.search(r"<!-- keys:[^>]*-->\n(.*?)<!-- /keys -->", text, re.DOTALL)
     assert between is not None
     assert between[1].strip() == key_table_markdown().strip(), (
-        "paste the output of: python -c 'from console.tui.actions.registry import key_table_markdown; "
-        "print(key_table_markdown())'"
+        "paste the output of: python -c 'from console.tui.actions import registry; "
+        "print(registry.key_table_markdown())'"
     )
 
 

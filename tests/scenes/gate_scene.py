@@ -12,6 +12,7 @@ from backends.errors import BackendError, Unreachable
 from backends.estate import SYSTEMS, Estate, EstateWorld, create
 from backends.model import Secret, TokenRef
 from console import settings
+from console.audit import intake
 from console.inventory.search.inventory import Inventory
 from console.inventory.sync.sync import Syncer
 from console.response.plan import build
@@ -61,7 +62,7 @@ class Scene:
                 backend = await self.backend(name)
                 syncer = Syncer(engine)
                 assert (await syncer.sync(backend)).result != "failed"
-                await syncer.sync_events(backend)
+                await intake.take_in(syncer, backend)
         finally:
             engine.dispose()
 

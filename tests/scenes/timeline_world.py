@@ -14,6 +14,7 @@ from backends.logs import registry
 from backends.logs.source import Source
 from backends.model import Gap, Token
 from console import settings
+from console.audit import intake
 from console.audit.ingest import Ingester, IngestReport
 from console.inventory.sync.sync import Syncer
 from console.store.database import open_for_writing
@@ -78,7 +79,7 @@ class World:
     def events(self, *events: Any, gaps: Iterable[Gap] = ()) -> None:
         """Let the backend itself tell of events."""
         self.backend.log = [*gaps, *events]
-        asyncio.run(self.syncer.sync_events(self.backend, days=self.days))
+        asyncio.run(intake.take_in(self.syncer, self.backend, days=self.days))
 
     def timeline(self, *ids: str, **options: Any) -> Timeline:
         tokens = [token(id_).ref.handle for id_ in ids]

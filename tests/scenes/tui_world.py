@@ -48,6 +48,7 @@ from backends.model import (
     not_tracked,
     use,
 )
+from console.audit import intake
 from console.contact import Contact
 from console.inventory.sync.sync import Syncer
 from console.settings import BackendTable, Paths, Settings
@@ -246,7 +247,7 @@ def fill(paths: Paths, backends: Iterable[Still] | None = None, at: datetime = N
         for backend in backends if backends is not None else (vault(), aws(), broken()):
             async with backend:
                 await syncer.sync(backend)
-                await syncer.sync_events(backend, at - timedelta(days=7))
+                await intake.take_in(syncer, backend, at - timedelta(days=7))
 
     asyncio.run(look())
     engine.dispose()

@@ -19,6 +19,7 @@ from console.response.state.load import refresh
 from console.response.state.run import Board
 from console.response.state.runner_lock import alive
 from console.settings import Paths
+from console.text import wrapped
 
 PAUSE = 0.1
 SETTLED = 0.5
@@ -111,7 +112,7 @@ def verdict(board: Board, now: float) -> int:
 
 def say(text: str, indent: str = "") -> None:
     """A result in words, broken at blanks so that no terminal hides its end."""
-    for line in verdicts.wrapped(text, indent) or [""]:
+    for line in wrapped(text, indent) or [""]:
         output.line(line)
 
 

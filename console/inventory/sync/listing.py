@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from backends.contract import Backend
 from backends.model import Gap, GapKind, Progress, ScopeDone, Token
@@ -14,9 +14,7 @@ from console.inventory.sync.coverage import Gaps, Trouble, trouble
 from console.inventory.sync.validate import Garbage, Shaped, shape
 from console.inventory.sync.write_tokens import SyncPass
 from console.store.text_fold import encodable
-
-if TYPE_CHECKING:
-    from console.inventory.sync.sync import Syncer
+from console.store.writer import StoreWriter
 
 
 class ListingEnd(NamedTuple):
@@ -28,7 +26,7 @@ class ListingEnd(NamedTuple):
 
 
 async def take_in(
-    syncer: Syncer,
+    store: StoreWriter,
     backend: Backend,
     look: SyncPass,
     gaps: Gaps,
@@ -76,14 +74,14 @@ async def take_in(
             else:
                 look.garbage[f"an item of type {type(found).__name__}"] += 1
             if len(batch) >= size:
-                await syncer.write(write_tokens.write, look, batch)
+                await store.write(write_tokens.write, look, batch)
                 batch = []
                 report(Progress(taken, total))
     finally:
         with contextlib.suppress(Exception):
             await stream.aclose()
     if batch:
-        await syncer.write(write_tokens.write, look, batch)
+        await store.write(write_tokens.write, look, batch)
     report(Progress(taken, total))
     for what, times in look.garbage.items():
         gaps.add(backend.name, GapKind.FAILED, f"{what} ({times} times)", coverage.FAULT_HINT)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlalchemy import Connection
 
 from backends.contract import Backend
@@ -13,19 +11,22 @@ from console.inventory.sync import coverage, write_tokens
 from console.inventory.sync.coverage import trouble
 from console.inventory.sync.validate import Garbage, Shaped, shape
 from console.inventory.sync.write_tokens import SyncPass
-
-if TYPE_CHECKING:
-    from console.inventory.sync.sync import Syncer
+from console.store.writer import StoreWriter
 
 
-async def refresh(syncer: Syncer, backend: Backend, ref: TokenRef) -> Token | None:
-    """See :meth:`console.inventory.sync.sync.Syncer.refresh`."""
-    look = SyncPass(backend.name, syncer.time(), first=False)
+async def refresh(store: StoreWriter, backend: Backend, ref: TokenRef) -> Token | None:
+    """Read one token again and write it. None when its system says that there is none such.
+
+    Raises:
+        BackendError: it could not be read; the store is as before.
+        StoreError: the store cannot be written.
+    """
+    look = SyncPass(backend.name, store.time(), first=False)
     try:
         token = await backend.read(ref)
         shaped = shape(token, backend.name)
     except NotFound:
-        await syncer.write(_gone, look, ref)
+        await store.write(_gone, look, ref)
         return None
     except BackendError:
         raise
@@ -35,7 +36,7 @@ async def refresh(syncer: Syncer, backend: Backend, ref: TokenRef) -> Token | No
         # A third party's backend may fail in any way, and may say secrets while at it.
         why = trouble(error, backend)
         raise BackendError(why.message, why.hint) from None
-    await syncer.write(_present, backend, look, shaped)
+    await store.write(_present, backend, look, shaped)
     if look.garbage:
         raise BackendError(next(iter(look.garbage)), coverage.FAULT_HINT)
     return token

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from console.inventory.sync.write_tokens import FTS_DELETE
 from console.store.database import touch
-
-if TYPE_CHECKING:
-    from console.inventory.sync.sync import Syncer
+from console.store.writer import StoreWriter
 
 BATCH = 1_000
 
 
-async def forget(syncer: Syncer, backend: str) -> int:
+async def forget(store: StoreWriter, backend: str) -> int:
     """Remove everything that the store has of a backend. Returns the tokens removed."""
     removed = 0
-    while some := await syncer.write(_some, backend):
+    while some := await store.write(_some, backend):
         removed += some
-    await syncer.write(_rest, backend)
+    await store.write(_rest, backend)
     return removed
 
 

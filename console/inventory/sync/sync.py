@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from datetime import timedelta
+from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from backends.contract import Backend, Capabilities, Health, WhoAmI
 from backends.errors import AuthFailed, ConfigError, MissingLibrary, TimedOut, Unreachable
 from backends.model import Gap, GapKind, Progress, ScopeDone, Token, TokenRef
 from backends.words import count
-from console.audit import intake
 from console.inventory.sync import confirm_gone, coverage, listing, refresh, write_tokens
 from console.inventory.sync import remove_backend as forget
 from console.inventory.sync.coverage import Gaps, Trouble, trouble
 from console.inventory.sync.lock import SyncUnderWay, only_one
 from console.inventory.sync.validate import Garbage, shape
 from console.inventory.sync.write_tokens import SyncPass
-from console.store import database, reading
+from console.store.writer import StoreWriter, off_loop
 
-T = TypeVar("T")
 BATCH = 1_000
 CONFIRM_LIMIT = 2_000
 """Missing tokens that are asked for in one look; a later look asks for the others."""
@@ -51,11 +46,8 @@ class SyncReport(NamedTuple):
     hint: str = ""
 
 
-class Syncer:
-    """Writes to one store. ``clock`` gives unix seconds.
-
-    Its methods raise ``StoreError`` when the store cannot be written, and nothing else.
-    """
+class Syncer(StoreWriter):
+    """Brings a store up to what backends say, one backend at a time."""
 
     def __init__(
         self,
@@ -66,9 +58,7 @@ class Syncer:
         confirm_limit: int = CONFIRM_LIMIT,
         token_limit: int = TOKEN_LIMIT,
     ) -> None:
-        self._engine = engine
-        self._path = database.path_of(engine)
-        self._clock = clock
+        super().__init__(engine, clock=clock)
         self._batch = batch
         self._confirm_limit = confirm_limit
         self._token_limit = token_limit
@@ -92,7 +82,7 @@ class Syncer:
                     return await self._look(backend, on_progress or (lambda progress: None))
                 except BaseException:
                     with contextlib.suppress(Exception):
-                        self._now(coverage.stop, backend.name)
+                        self.write_now(coverage.stop, backend.name)
                     raise
         except SyncUnderWay:
             return SyncReport(backend.name, "busy", message="another look at it goes on")
@@ -109,49 +99,14 @@ class Syncer:
         """Show on a backend's row that it could not even be configured or opened, or broke."""
         await self.write(self._failed_early, name, type_, trouble(error))
 
-    async def sync_events(
-        self,
-        backend: Backend,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        *,
-        days: int = intake.RETENTION_DAYS,
-    ) -> intake.EventReport:
-        """Take in audit events: from ``since``, else from where the last time ended.
-
-        Events older than ``days`` are dropped, and read at first sight of a backend.
-        """
-        return await intake.take_in(self, backend, since, until, days)
-
     async def forget(self, backend: str) -> int:
         """Remove a backend with its tokens, history and events. Returns the tokens removed."""
         async with only_one(self._path, backend, wait=True):
             return await forget.forget(self, backend)
 
-    async def write(self, work: Callable[..., T], *args: object) -> T:
-        """Run ``work(connection, *args)`` in one transaction, off the event loop."""
-        return await off_loop(lambda: self._now(work, *args))
-
-    @property
-    def path(self) -> Path:
-        """The store's file."""
-        return self._path
-
     def skew(self, backend: str) -> int | None:
         """Milliseconds by which a system's clock is ahead of ours, as this process saw it."""
         return self._skews.get(backend)
-
-    def time(self) -> int:
-        """Now, in unix seconds."""
-        return int(self._clock())
-
-    def _now(self, work: Callable[..., T], *args: object) -> T:
-        try:
-            with self._engine.begin() as connection:
-                return work(connection, *args)
-        except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
-            raise reading.unusable(self._path, cast(Exception, cause)) from None
 
     async def _look(self, backend: Backend, report: Callable[[Progress], None]) -> SyncReport:
         at = self.time()
@@ -304,16 +259,3 @@ class Syncer:
             )
         named = [ScopeDone(scope, look.listed[scope]) for scope in scopes]
         return coverage.end(connection, name, look.at, gaps, named)
-
-
-async def off_loop(work: Callable[[], T]) -> T:
-    """Run blocking work in a thread. A cancelled caller still waits for the work to end.
-
-    Without that, a transaction would go on behind the back of whoever cancelled it.
-    """
-    running = asyncio.get_running_loop().run_in_executor(None, work)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise

@@ -16,6 +16,7 @@ from console.errors import ConsoleError, PlanRefused
 from console.journal.format import scan
 from console.journal.format.entry import Kind, PlanMark, SchemaError
 from console.journal.format.sentence import Entry
+from console.journal.format.words import system_words
 from console.journal.write.journal import AlreadyRecorded, Journal
 from console.response.approve.requirements import Requirements
 from console.response.approve.signing import Desk
@@ -96,7 +97,7 @@ def noted(plan: Plan, journal: Journal, what: str) -> Iterator[None]:
         with contextlib.suppress(ConsoleError):
             journal.append(
                 Kind.NOTE,
-                why=entry_parts.words(f"Refused {what}: {refusal}"),
+                why=system_words(f"Refused {what}: {refusal}"),
                 act=entry_parts.act(plan.verb.value, plan.items[0].token, plan=plan.id),
             )
         raise

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from backends.words import count
 from console.journal.format.entry import Config, Kind, SchemaError
 from console.journal.format.who import host
-from console.response.plan import entry_parts
+from console.journal.format.words import system_words
 from console.response.plan.model import Plan
 from console.settings import JournalSettings, Paths, ResponseSettings, Settings, load
 
@@ -105,7 +105,7 @@ class Requirements:
             signers = "no list of allowed signers"
         else:
             signers = f"{len(self.signers.lines)} allowed signers"
-        return entry_parts.words(
+        return system_words(
             f"{over}; production ({names}) {asks}; signatures {self.journal.signatures}; {signers}"
         )
 

@@ -16,6 +16,7 @@ from console.journal.format import scan
 from console.journal.format.entry import Body, Kind, PlanMark, RunMark, SchemaError
 from console.journal.format.parts import Sig
 from console.journal.format.sentence import Entry
+from console.journal.format.words import system_words
 from console.journal.verify import signatures
 from console.journal.write.journal import Journal
 from console.response.approve import approval
@@ -111,7 +112,7 @@ def break_glass(
         run=RunMark(
             plan=plan.id,
             what="breakglass",
-            detail=entry_parts.words(f"no second person: {told}", 256) if told else "",
+            detail=system_words(f"no second person: {told}", 256) if told else "",
         ),
         sign=sign,
     )

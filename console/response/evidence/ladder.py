@@ -19,6 +19,7 @@ from backends.contract import Phase, ProbeResult, Readable, Rotation, Step, Supp
 from backends.errors import BackendError, Unsupported
 from backends.model import EvidenceLevel, TokenRef
 from console.journal.format.entry import Act, Kind, Out, RunMark
+from console.journal.format.words import system_words
 from console.response.evidence.audit_log import NEAR, AuditLog, LoggedUse
 from console.response.evidence.audit_log import moment as _moment
 from console.response.plan import entry_parts
@@ -226,7 +227,7 @@ class _Look:
             ref=before.id,
             state={False: "seen", True: "not_seen", None: "unclear"}[result.accepted],
             how="probe",
-            detail=entry_parts.words(result.detail or "no answer that tells", 256),
+            detail=system_words(result.detail or "no answer that tells", 256),
         )
         await self.tools.record(Kind.OBSERVE, act=act, out=out)
         return await self._tried(result)
@@ -370,7 +371,7 @@ class _Look:
             ref=intent.id if intent is not None else self.tools.plan.id,
             state=state,
             how=how,
-            detail=entry_parts.words(words),
+            detail=system_words(words),
             evidence=int(min(level, self.item.ceiling)),
         )
         await self.tools.record(Kind.EVIDENCE, act=self._act(), out=out)
@@ -383,7 +384,7 @@ class _Look:
             what="alarm",
             item=self.item.number,
             backend=self.item.backend,
-            detail=entry_parts.words(words, 256),
+            detail=system_words(words, 256),
         )
         await self.tools.record(Kind.RUN, run=mark, act=self._act())
 

@@ -7,33 +7,21 @@ since recovery asks the system by it.
 from __future__ import annotations
 
 import hashlib
-import re
 
 from backends.contract import Call, Outcome, Step
 from backends.model import Token, TokenRef, encode
 from console.journal.format.entry import Act, CallMark, Out, Target
 from console.journal.format.scan import withhold
-from console.text import MARK
+from console.journal.format.words import representable, system_words
 
-NAME, TEXT, LINE = 256, 512, 1024
-"""Characters that a name, a text and a call's target may take in an entry."""
+NAME, LINE = 256, 1024
+"""Characters that a name and a call's target may take in an entry."""
 MAX_ARGUMENTS = 16
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def representable(text: str) -> str:
-    """The text without lone surrogates, which neither JSON nor UTF-8 can carry."""
-    return _SURROGATE.sub(MARK, text)
 
 
 def name(text: str, limit: int = NAME) -> str:
     """A name for the journal: cut, and without what is plainly a secret."""
     return withhold(representable(text[:limit]), formats_only=True)
-
-
-def words(text: str, limit: int = TEXT) -> str:
-    """A system's own words for the journal, without anything that looks like a secret."""
-    return withhold(representable(text[:limit]))
 
 
 def target(token: Token | TokenRef) -> Target:
@@ -93,8 +81,8 @@ def out(intent: str, outcome: Outcome) -> Out:
         ref=intent,
         state=outcome.state.value,
         how="answer",
-        status=words(outcome.status, 64),
+        status=system_words(outcome.status, 64),
         request_id=name(outcome.request_id, 128),
         elapsed_ms=max(0, outcome.elapsed_ms),
-        detail=words(outcome.detail),
+        detail=system_words(outcome.detail),
     )

@@ -19,7 +19,8 @@ from console.inventory.records import Sort
 from console.inventory.search.inventory import Inventory
 from console.inventory.search.query import Query
 from console.inventory.search.terms import Term
-from console.response.plan import entry_parts, priority, tripwires
+from console.journal.format.words import representable
+from console.response.plan import priority, tripwires
 from console.response.plan.hazards import (
     ALIVE,
     ENDING,
@@ -172,7 +173,7 @@ def numbered(steps: Sequence[Step], number: int, before: str = "") -> tuple[Step
 
 def _representable(value: Any) -> Any:
     if isinstance(value, str):
-        return entry_parts.representable(value)
+        return representable(value)
     if isinstance(value, Mapping):
         return {_representable(key): _representable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -12,9 +12,16 @@ from backends.contract import Verb
 from backends.words import count
 from console.errors import PlanRefused
 from console.response.plan.model import Plan, refuse_fatal
-from console.response.state.old_value import UNDONE, wrapped
-from console.text import safe
+from console.text import safe, wrapped
 
+UNDONE = {
+    Verb.REVOKE: "NOT REVOKED",
+    Verb.CONTAIN: "NOT CONTAINED",
+    Verb.ROTATE: "NOT ROTATED",
+    Verb.RESTORE: "NOT RESTORED",
+    Verb.DISCONNECT: "NOT DISCONNECTED",
+}
+"""What a headline calls it, by the verb, where nothing was done."""
 OTHERS = (Verb.CONTAIN, Verb.ROTATE, Verb.REVOKE, Verb.DISCONNECT)
 """What may be done instead, in the order in which a responder would think of it."""
 DOES = {

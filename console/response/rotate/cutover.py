@@ -19,6 +19,7 @@ from backends.model import AuditEvent, Consumer, EventClass, Gap, TokenRef
 from console.journal.format.entry import Kind
 from console.journal.format.parts import RunMark
 from console.journal.format.sentence import Entry
+from console.journal.format.words import system_words
 from console.response.evidence.audit_log import NEAR
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
@@ -291,12 +292,12 @@ async def _dependents(tools: StepContext, ref: TokenRef) -> tuple[tuple[Consumer
     except TimeoutError:
         return (), "no answer"
     except BackendError as error:
-        return (), entry_parts.words(error.message, 160)
+        return (), system_words(error.message, 160)
     except Exception as error:  # noqa: BLE001
         # A backend's defect must leave the old value alive, and the run going.
         return (), f"the backend failed with {type(error).__name__}"
     carries = tuple(each for each in told.consumers if each.kind in CARRIES)
-    return carries, "; ".join(entry_parts.words(gap.what, 80) for gap in told.gaps[:2])
+    return carries, "; ".join(system_words(gap.what, 80) for gap in told.gaps[:2])
 
 
 async def _read(tools: StepContext, log: _Log) -> float:
@@ -312,7 +313,7 @@ async def _read(tools: StepContext, log: _Log) -> float:
     except TimeoutError:
         log.trouble = "the log gave no answer"
     except BackendError as error:
-        log.trouble = f"the log cannot be read: {entry_parts.words(error.message, 160)}"
+        log.trouble = f"the log cannot be read: {system_words(error.message, 160)}"
     except Exception as error:  # noqa: BLE001
         # A backend's defect must leave the old value alive, and the run going.
         log.trouble = f"the backend failed with {type(error).__name__}"
@@ -323,7 +324,7 @@ async def _read_on(tools: StepContext, log: _Log, since: datetime) -> None:
     log.gap = ""
     async for event in tools.backend.events(since):
         if isinstance(event, Gap):
-            log.gap = log.gap or entry_parts.words(event.what, 120)
+            log.gap = log.gap or system_words(event.what, 120)
         elif event.token is not None:
             log.uses.setdefault(event.token, {})[event.id] = event
             log.events += 1

@@ -17,6 +17,7 @@ from backends.model import Secret
 from console.journal.format.entry import Kind, Out, SchemaError
 from console.journal.format.sentence import Entry
 from console.journal.format.who import host
+from console.journal.format.words import system_words
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
 from console.response.rotate import successors
@@ -55,7 +56,7 @@ async def ready(tools: StepContext, item: PlanItem) -> Done | None:
             await _clear(tools, item, name)
             await _sink(tools, name).check(step_of(tools, item, name))
         except BackendError as error:
-            told = f"nothing was sent: the sink {name}: {entry_parts.words(error.message, 200)}"
+            told = f"nothing was sent: the sink {name}: {system_words(error.message, 200)}"
             return Done(End.WAITING, f"{told} {error.hint}".strip())
         except Exception as error:  # noqa: BLE001
             return Done(End.WAITING, f"the sink {name} failed with {type(error).__name__}")
@@ -189,7 +190,7 @@ async def _clear(tools: StepContext, item: PlanItem, name: str) -> None:
         except (BackendError, OSError) as error:
             told = f"a file with the value is left beside {step.call.target}: {error}"
         act = entry_parts.act(step.verb.value, item.token, step, tools.plan.id)
-        why = entry_parts.words(f"A delivery was killed midway; {told}")
+        why = system_words(f"A delivery was killed midway; {told}")
         await tools.record(Kind.NOTE, why=why, act=act)
 
 
@@ -234,7 +235,7 @@ async def _settle(tools: StepContext, item: PlanItem, name: str) -> Done | None:
             ref=intent.id,
             state="applied" if seen.holds else "not_applied",
             how="read",
-            detail=entry_parts.words(seen.words),
+            detail=system_words(seen.words),
         )
         act = entry_parts.act(step.verb.value, item.token, step, tools.plan.id)
         await tools.record(Kind.RECOVERY, act=act, out=out)
@@ -270,7 +271,7 @@ async def confirm(tools: StepContext, item: PlanItem, name: str, fp: str) -> Don
             ref=intent.id,
             state="seen" if seen.holds else "not_seen",
             how="read",
-            detail=entry_parts.words(f"{name}: {seen.words}"),
+            detail=system_words(f"{name}: {seen.words}"),
         ),
     )
     if seen.holds:
@@ -288,7 +289,7 @@ async def _look(tools: StepContext, item: PlanItem, name: str, fp: str) -> _Sink
     except Unsupported:
         return _SinkLook(None, "it cannot be read back", never=True)
     except BackendError as error:
-        return _SinkLook(None, entry_parts.words(error.message, 200))
+        return _SinkLook(None, system_words(error.message, 200))
     except Exception as error:  # noqa: BLE001
         # Its message may hold the value.
         return _SinkLook(None, f"the sink failed with {type(error).__name__}")

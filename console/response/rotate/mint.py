@@ -19,6 +19,7 @@ from backends.model import Secret, Token, TokenRef
 from console.errors import ConsoleError
 from console.journal.format.entry import Kind, Out
 from console.journal.format.sentence import Entry
+from console.journal.format.words import system_words
 from console.response import escrow
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
@@ -145,7 +146,7 @@ class Minter:
             token = await self.tools.backend.read(made[-1].ref)
             proposal = await self.tools.backend.plan(Verb.ROTATE, token)
         except BackendError as error:
-            told = entry_parts.words(error.message, 200)
+            told = system_words(error.message, 200)
             return Done(End.WAITING, f"the successor cannot be replaced: {told}")
         mints = [step for step in proposal.steps if step.phase is Phase.MINT]
         if not mints:
@@ -170,7 +171,7 @@ class Minter:
                 raise escrow.EscrowError("the plan names nobody to seal the new value to")
         except ConsoleError as error:
             told = f"nothing was sent: {error} {error.hint}".strip()
-            return Done(End.WAITING, entry_parts.words(told))
+            return Done(End.WAITING, system_words(told))
 
         async def perform(planned: Step) -> Outcome:
             outcome = await self.tools.backend.perform(planned)
@@ -201,7 +202,7 @@ class Minter:
             try:
                 names.append((await self._seal(secret)).path.name)
             except ConsoleError as error:
-                self.unsealed = entry_parts.words(str(error), 200)
+                self.unsealed = system_words(str(error), 200)
         if self.unsealed:
             return f"NOT in escrow: {self.unsealed}"
         return f"in escrow as {', '.join(names)}" if names else ""

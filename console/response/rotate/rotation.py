@@ -19,6 +19,7 @@ from backends.contract import Phase, Step
 from backends.errors import BackendError
 from backends.model import EvidenceLevel, Secret, TokenState
 from console.journal.format.entry import Kind, Out
+from console.journal.format.words import system_words
 from console.response import escrow
 from console.response.plan import entry_parts
 from console.response.plan.model import Mode, PlanItem
@@ -212,7 +213,7 @@ class _Rotation:
             ref=made.intent.id,
             state="not_seen" if accepted else "seen",
             how="probe",
-            detail=entry_parts.words(f"the new value: {told}"),
+            detail=system_words(f"the new value: {told}"),
         )
         await tools.record(Kind.OBSERVE, act=replace(act, target=target, step=id_), out=out)
         return accepted
@@ -228,12 +229,12 @@ class _Rotation:
             except TimeoutError:
                 return None, "no answer"
             except BackendError as error:
-                return None, entry_parts.words(error.message, 200)
+                return None, system_words(error.message, 200)
             except Exception as error:  # noqa: BLE001
                 # Its message may hold the value.
                 return None, f"the backend failed with {type(error).__name__}"
             if result.accepted is not False or waited >= patience or tools.stopping():
-                return result.accepted, entry_parts.words(result.detail, 200)
+                return result.accepted, system_words(result.detail, 200)
             await tools.sleep(pause)
             waited, pause = waited + pause, min(pause * 2, 2.0)
 
@@ -279,7 +280,7 @@ class _Rotation:
     async def _tell(self, told: str) -> None:
         """Have it in the journal for whom the old value is kept, or whom its end meets."""
         tools, item = self.tools, self.item
-        step, told = f"{item.number}.moving", entry_parts.words(told, 600)
+        step, told = f"{item.number}.moving", system_words(told, 600)
         notes = [e.why for e in tools.history.of(item.number) if e.step == step]
         if notes and notes[-1] == told:
             return
@@ -316,7 +317,7 @@ class _Rotation:
         if lives:
             await tools.record(
                 Kind.NOTE,
-                why=entry_parts.words(lives, 600),
+                why=system_words(lives, 600),
                 incident=tools.plan.incident,
                 act=replace(act, step=f"{item.number}.{OLD}"),
             )
@@ -327,7 +328,7 @@ class _Rotation:
                 ref=made.intent.id,
                 state="seen",
                 how=how,
-                detail=entry_parts.words("; ".join(told)),
+                detail=system_words("; ".join(told)),
                 evidence=int(min(level, item.ceiling)),
                 made=replace(entry_parts.target(made.ref), fp=made.fp),
             ),

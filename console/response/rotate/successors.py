@@ -16,6 +16,7 @@ from backends.errors import BackendError, NotFound, Unsupported
 from backends.model import EvidenceLevel, Secret, Token, TokenRef
 from console.journal.format.entry import Kind, Out, SchemaError, Target
 from console.journal.format.sentence import Entry
+from console.journal.format.words import system_words
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
 from console.response.step.attempt import SETTLE, Done, End, carry_out, settle
@@ -142,7 +143,7 @@ async def end(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> Do
         try:
             proposal = await tools.backend.plan(Verb.REVOKE, token)
         except BackendError as error:
-            told = entry_parts.words(error.message, 200)
+            told = system_words(error.message, 200)
             return Done(End.WAITING, f"{why}, and its end cannot be planned: {told}")
         if not proposal.steps:
             return Done(End.WAITING, f"{why}: {ref.id} has to be ended by hand")
@@ -179,7 +180,7 @@ async def _close(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) ->
         ref=tools.plan.id,
         state="already",
         how="read",
-        detail=entry_parts.words(f"the system no longer has it; it was ended because {why}"),
+        detail=system_words(f"the system no longer has it; it was ended because {why}"),
     )
     await tools.record(Kind.OUTCOME, act=act, out=out)
     level = int(min(EvidenceLevel.RECORDED, item.ceiling))
@@ -197,7 +198,7 @@ async def _read(backend: Backend, ref: TokenRef) -> Token | Done | None:
     except TimeoutError:
         return Done(End.WAITING, f"no answer about {ref.id}")
     except BackendError as error:
-        told = entry_parts.words(error.message, 200)
+        told = system_words(error.message, 200)
         return Done(End.WAITING, f"{ref.id} cannot be read: {told}")
     except Exception as error:  # noqa: BLE001
         # A backend's defect must stop the item, with a record, and not the runner.
@@ -235,11 +236,11 @@ async def ask(backend: Backend, step: Step, intent: Entry, waited: float, window
         async with asyncio.timeout(ASK_TIMEOUT):
             refs = await backend.minted(step, intent.id, intent.at)
     except Unsupported as error:
-        return Lost("untold", entry_parts.words(error.message, 200))
+        return Lost("untold", system_words(error.message, 200))
     except TimeoutError:
         return Lost("down", f"no answer in {ASK_TIMEOUT:.0f} s")
     except BackendError as error:
-        return Lost("down", entry_parts.words(error.message, 200))
+        return Lost("down", system_words(error.message, 200))
     except Exception as error:  # noqa: BLE001
         # A backend's defect while reading must leave the intent open, and be told.
         return Lost("down", f"the backend failed with {type(error).__name__}")
@@ -258,7 +259,7 @@ def answer(step: Step, intent: Entry, lost: Lost, how: str) -> Out:
         fp = fingerprint_of(intent) if step.value is Value.CHOSEN else ""
         target = replace(entry_parts.target(lost.refs[0]), fp=fp)
     return Out(
-        ref=intent.id, state=lost.state, how=how, detail=entry_parts.words(lost.words), made=target
+        ref=intent.id, state=lost.state, how=how, detail=system_words(lost.words), made=target
     )
 
 

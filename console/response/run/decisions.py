@@ -16,6 +16,7 @@ from console.journal.format import scan
 from console.journal.format.entry import Act, Kind, RunMark
 from console.journal.format.parts import Sig
 from console.journal.format.sentence import Entry
+from console.journal.format.words import system_words
 from console.journal.write.journal import Journal
 from console.response.plan import entry_parts
 from console.response.plan.model import Plan, PlanItem
@@ -119,7 +120,7 @@ def except_(
         act = entry_parts.act(plan.verb.value, found.token, plan=plan.id)
     return _mark(
         plan, journal, "except", reason, sign, item=item, act=act, detail=late,
-        owner=entry_parts.words(owner.strip(), 200),
+        owner=system_words(owner.strip(), 200),
         expires=int(expires.timestamp() * 1_000_000) if expires is not None else 0,
     )  # fmt: skip
 
@@ -227,7 +228,7 @@ def _mark(
             backend=backend,
             owner=owner,
             expires=expires,
-            detail=entry_parts.words(detail),
+            detail=system_words(detail),
         ),
         sign=sign,
     )

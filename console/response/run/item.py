@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from backends.contract import Phase, Verb
 from backends.model import EvidenceLevel
 from console.journal.format.entry import Kind, Out
+from console.journal.format.words import system_words
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
 from console.response.rotate import rotation
@@ -75,7 +76,7 @@ async def _by_hand(tools: StepContext, item: PlanItem) -> Done:
                 ref=tools.plan.id,
                 state="seen",
                 how="read",
-                detail=entry_parts.words(seen.words),
+                detail=system_words(seen.words),
                 evidence=int(min(EvidenceLevel.RECORDED, item.ceiling)),
             ),
         )

@@ -19,6 +19,7 @@ from console.inventory.search.inventory import Inventory
 from console.inventory.search.query import Query
 from console.inventory.search.terms import Term
 from console.journal.format.entry import Kind, RunMark
+from console.journal.format.words import system_words
 from console.journal.write.journal import Journal
 from console.response.plan import entry_parts
 from console.response.plan.model import Plan, Scope
@@ -113,7 +114,7 @@ async def _note(tools: StepContext, listed: _Listed) -> None:
     first = tools.plan.items[0].token
     await tools.record(
         Kind.NOTE,
-        why=entry_parts.words(told, 600),
+        why=system_words(told, 600),
         incident=tools.plan.incident,
         act=entry_parts.act(tools.plan.verb.value, first, plan=tools.plan.id),
     )
@@ -146,9 +147,7 @@ def _find(
                 if token.ref.handle not in known and not _ours(token, plan):
                     principal = token.principal.value
                     who = "" if principal is None else principal.name
-                    words = entry_parts.words(
-                        f"appeared since the scope was frozen, for {who}", 256
-                    )
+                    words = system_words(f"appeared since the scope was frozen, for {who}", 256)
                     found[token.ref.handle] = token, words
         if scope.query:
             wanted = queries.parse(scope.query)

@@ -33,6 +33,7 @@ from console.errors import ConsoleError, Exit, JournalError, PlanRefused, UsageE
 from console.journal import opening
 from console.journal.format.entry import Kind, SchemaError
 from console.journal.format.signing_session import SigningSession
+from console.journal.format.words import system_words
 from console.journal.witnessing import Witnesses
 from console.journal.write.journal import Journal
 from console.lock import LockHeld
@@ -40,7 +41,6 @@ from console.response.approve import second_person
 from console.response.approve.approval import approved
 from console.response.approve.requirements import Requirements
 from console.response.approve.signing import check_approval, taken_over
-from console.response.plan import entry_parts
 from console.response.plan.destinations import SHOW
 from console.response.plan.file import file_of
 from console.response.run.climber import LONGEST
@@ -273,7 +273,7 @@ def _tell(journal: Journal, plan_id: str, text: str) -> None:
         act = entry.body.act
         if act is not None:
             about = msgspec.structs.replace(act, plan_ref=plan_id)
-            journal.append(Kind.NOTE, why=entry_parts.words(text), act=about)
+            journal.append(Kind.NOTE, why=system_words(text), act=about)
 
 
 def _configure(name: str, settings: Settings | None) -> Backend:
@@ -354,7 +354,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(safe(entry_parts.words(text, 1000), 1000) + "\n")
+    sys.stderr.write(safe(system_words(text, 1000), 1000) + "\n")
 
 
 if __name__ == "__main__":

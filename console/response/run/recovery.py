@@ -21,6 +21,7 @@ from console.errors import PlanRefused
 from console.journal.format.entry import ID, Act, Body, Kind, Out, SchemaError
 from console.journal.format.sentence import Entry, what
 from console.journal.format.who import boot_id
+from console.journal.format.words import system_words
 from console.journal.read.view import SETTLED
 from console.journal.write.journal import AlreadyRecorded, Journal
 from console.lock import LockHeld, only_one
@@ -195,7 +196,7 @@ class _Recovery:
             ref=intent.id,
             state=state,
             how="recovery",
-            detail=entry_parts.words(words),
+            detail=system_words(words),
             evidence=level,
         )
         entry = self._journal.append(Kind.RECOVERY, act=act, out=out)

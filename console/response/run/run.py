@@ -19,6 +19,7 @@ from backends.words import count
 from console.errors import ConsoleError, JournalError, PlanRefused
 from console.journal.format.entry import Kind, RunMark
 from console.journal.format.parts import Sig
+from console.journal.format.words import system_words
 from console.journal.witnessing import Witnesses
 from console.journal.write.group import GroupCommit
 from console.journal.write.journal import Journal
@@ -174,7 +175,7 @@ class Run:
             return Result(End.DONE, done.words or "every step of the plan is done")
         await self._group.append(
             Kind.NOTE,
-            why=entry_parts.words(f"The run ended early: {done.words}", 600),
+            why=system_words(f"The run ended early: {done.words}", 600),
             incident=self.plan.incident,
             act=entry_parts.act(self.plan.verb.value, self.plan.only.token, plan=self.plan.id),
         )
@@ -222,7 +223,7 @@ class Run:
     async def halt(self, backend: str, why: str) -> None:
         """Halt a lane, for everybody to see. A lane that has halted stays as it is."""
         if backend not in self.board.halted:
-            await self._mark("halt", backend=backend, detail=entry_parts.words(why, 400))
+            await self._mark("halt", backend=backend, detail=system_words(why, 400))
 
     async def wave(self, number: int) -> None:
         """A lane begins with a wave: the first one says so, and what came late is looked for."""
@@ -247,7 +248,7 @@ class Run:
                 raise
             hint = getattr(error, "hint", "")
             told = f"the backend {backend} cannot be opened: {error} {hint}"
-            raise CannotOpen(entry_parts.words(told.strip())) from None
+            raise CannotOpen(system_words(told.strip())) from None
         tools = StepContext(
             plan=self.plan,
             backend=open_,

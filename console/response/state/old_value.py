@@ -8,7 +8,6 @@ may be taken back.
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -18,18 +17,10 @@ from typing import NamedTuple
 from backends.contract import Phase, Verb
 from backends.model import EvidenceLevel
 from console.response.plan.model import Plan
+from console.response.plan.not_done import UNDONE
 from console.response.state.token import ENDING, TokenState
 from console.text import age, safe
 
-WIDTH = 80
-"""Columns that everything a person has to read in words is wrapped to."""
-UNDONE = {
-    Verb.REVOKE: "NOT REVOKED",
-    Verb.CONTAIN: "NOT CONTAINED",
-    Verb.ROTATE: "NOT ROTATED",
-    Verb.RESTORE: "NOT RESTORED",
-    Verb.DISCONNECT: "NOT DISCONNECTED",
-}
 _RECORDED = {
     Verb.REVOKE: "RECORDED REVOKED",
     Verb.CONTAIN: "RECORDED CONTAINED",
@@ -227,13 +218,6 @@ def summary(plan: Plan, rows: Iterable[TokenState], now: float) -> str:
         return of(rows[0], now).title
     words = {**{what: what.value for what in What}, What.UNDONE: UNDONE[plan.verb].lower()}
     return ", ".join(f"{count:,} {words[what]}" for what, count in counts(rows, now).items())
-
-
-def wrapped(text: str, indent: str = "  ", width: int = WIDTH) -> list[str]:
-    """Lines of text for a terminal: no word is lost at its edge."""
-    return textwrap.wrap(
-        text, width, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False
-    )
 
 
 def clock(at: float, now: float) -> str:

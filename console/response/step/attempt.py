@@ -19,6 +19,7 @@ from backends.model import EvidenceLevel, Secret, TokenRef
 from backends.permit import Permit
 from console.journal.format.entry import Act, Kind, Out, RunMark
 from console.journal.format.sentence import Entry
+from console.journal.format.words import system_words
 from console.journal.write.guard import Guard, Taken
 from console.journal.write.journal import AlreadyRecorded
 from console.response.plan import entry_parts
@@ -167,7 +168,7 @@ class _Attempt:
         try:
             me = await tools.lane.me(tools.backend, fresh=tools.single)
         except BackendError as error:
-            told = entry_parts.words(error.message, 200)
+            told = system_words(error.message, 200)
             return Done(End.WAITING, f"the console's own credential cannot be checked: {told}")
         except Exception as error:  # noqa: BLE001
             # A backend's defect must stop the item, with a record, and not the runner.
@@ -203,7 +204,7 @@ class _Attempt:
             ref=self.tools.plan.id,
             state=OutcomeState.ALREADY.value,
             how="read",
-            detail=entry_parts.words(f"nothing sent: {now.words}"),
+            detail=system_words(f"nothing sent: {now.words}"),
         )
         try:
             await self.tools.record(Kind.OUTCOME, act=self.act, out=out)
@@ -220,7 +221,7 @@ class _Attempt:
             ref=self.tools.plan.id,
             state=OutcomeState.NOT_SENT.value,
             how="read",
-            detail=entry_parts.words(told),
+            detail=system_words(told),
         )
         await self.tools.record(Kind.OUTCOME, act=self.act, out=out)
         return Done(End.STOPPED, told)
@@ -228,7 +229,7 @@ class _Attempt:
     async def _taken(self, taken: Taken) -> Done:
         # A whole id would be withheld, as anything that looks so random is.
         other, how = taken.entry.plan[-6:], "is at" if taken.is_open else "changed"
-        told = entry_parts.words(f"another plan, …{other}, {how} this token: {taken.entry.who}")
+        told = system_words(f"another plan, …{other}, {how} this token: {taken.entry.who}")
         known = any(
             entry.run is not None and entry.run.what == "taken" and entry.run.detail == told
             for entry in self.tools.history.of(self.item.number)
@@ -260,7 +261,7 @@ class _Attempt:
         if asked.enough or not witnesses.required:
             return None
         told = f"not witnessed, which the settings require: {asked.detail}"
-        return Outcome(state=OutcomeState.NOT_SENT, detail=entry_parts.words(told))
+        return Outcome(state=OutcomeState.NOT_SENT, detail=system_words(told))
 
     async def _call(self, intent: Entry) -> tuple[Outcome, tuple[tuple[TokenRef, Secret], ...]]:
         permit = Permit(intent.id, self.step, value=self.value)
@@ -342,7 +343,7 @@ class _Attempt:
                 ref=ref,
                 state="seen" if held else "not_seen",
                 how="read",
-                detail=entry_parts.words(seen.words),
+                detail=system_words(seen.words),
                 evidence=int(min(level, self.item.ceiling)),
             ),
         )
@@ -376,7 +377,7 @@ class _Attempt:
                 ref=intent.id,
                 state=state,
                 how="read",
-                detail=entry_parts.words(seen.words),
+                detail=system_words(seen.words),
                 evidence=None if level is None else int(level),
             ),
         )

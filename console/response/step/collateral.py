@@ -12,6 +12,7 @@ from backends.contract import Step, Verb
 from backends.model import EvidenceLevel, How, Token, TokenRef
 from console.errors import PlanRefused
 from console.journal.format.entry import Kind, Out
+from console.journal.format.words import system_words
 from console.response.approve import approval
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
@@ -82,7 +83,7 @@ async def _tell(tools: StepContext, item: PlanItem, step: Step, ref: str, child:
             ref=ref,
             state="seen" if seen else "not_seen",
             how="read",
-            detail=entry_parts.words(f"{told}: {child.seen.words}"),
+            detail=system_words(f"{told}: {child.seen.words}"),
             evidence=int(min(level, item.ceiling)),
         ),
     )

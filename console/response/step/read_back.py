@@ -12,7 +12,7 @@ from typing import NamedTuple
 from backends.contract import NO_SESSIONS, Backend
 from backends.errors import BackendError, NotFound
 from backends.model import GapKind, Token, TokenRef, TokenState
-from console.response.plan.entry_parts import words
+from console.journal.format.words import system_words
 
 PATIENCE = (3.0, 60.0)
 """Seconds: how long at least, and at most, an effect is waited for."""
@@ -62,7 +62,7 @@ async def look(backend: Backend, ref: TokenRef, expect: str) -> ReadBack:
     except TimeoutError:
         return ReadBack(None, f"no answer in {READ_TIMEOUT:.0f} s")
     except BackendError as error:
-        return ReadBack(None, words(error.message, 200))
+        return ReadBack(None, system_words(error.message, 200))
     except Exception as error:  # noqa: BLE001
         # A backend's defect while reading must not cost the outcome that is owed.
         return ReadBack(None, f"the backend failed with {type(error).__name__}")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from backends.contract import Outcome, OutcomeState
 from backends.model import Secret, Token, TokenRef
 from console.journal.format.sentence import Entry
-from console.response.plan import entry_parts
+from console.journal.format.words import representable
 from console.response.plan.model import PlanItem
 from console.response.step.read_back import ReadBack
 
@@ -60,7 +60,7 @@ def changed(planned: Token, now: Token) -> str:
     Ids such as a role's name can be given anew, so what tells tokens apart is compared.
     The state may differ: a token that somebody disabled meanwhile is still to be revoked.
     """
-    if planned.name != entry_parts.representable(now.name):
+    if planned.name != representable(now.name):
         return "the token's name"
     for what, then, today in (
         ("the token's principal", planned.principal.value, now.principal.value),

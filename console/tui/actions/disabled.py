@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from console.tui.actions.registry import Context
+from console.tui.actions.context import Context
+from console.tui.actions.keys import CLOSE, SECOND, SET_LEAK, spoken
 
 OVER = ("closed", "aborted")
-
-
-def _key(id_: str) -> str:
-    from console.tui.actions.registry import key
-
-    return key(id_)
 
 
 def always(context: Context) -> str:
@@ -35,7 +28,7 @@ def needs_marks(context: Context) -> str:
 
 def leak(context: Context) -> str:
     return (
-        "" if context.leak else f"the time of the leak is not told yet; {_key('set_leak')} tells it"
+        "" if context.leak else f"the time of the leak is not told yet; {spoken(SET_LEAK)} tells it"
     )
 
 
@@ -123,7 +116,7 @@ def going(context: Context) -> str:
 
 def pause(context: Context) -> str:
     if context.standing.startswith("through"):
-        return f"nothing is left to do; {_key('close')} closes it"
+        return f"nothing is left to do; {spoken(CLOSE)} closes it"
     return going(context)
 
 
@@ -131,7 +124,7 @@ def start(context: Context) -> str:
     if context.working:
         return "its runner is at work"
     if context.second:
-        return f"a second person has to approve first: {_key('second')}, on their own login"
+        return f"a second person has to approve first: {spoken(SECOND)}, on their own login"
     return pause(context)
 
 

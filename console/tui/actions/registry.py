@@ -7,11 +7,12 @@ Textual, so that the documentation can be made without a screen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import NamedTuple
 
 from console.tui.actions import disabled
+from console.tui.actions.context import Context
+from console.tui.actions.keys import CLOSE, KEY_NAMES, SECOND, SET_LEAK
 from console.tui.draw.columns import CHANGED_KEY, COLUMNS
 
 VIEWS = (
@@ -21,59 +22,6 @@ VIEWS = (
 
 ACTING = ("inventory", "token", "graph")
 """The views from which a token can be acted on."""
-
-
-class Context(NamedTuple):
-    """What is true where a key would be pressed."""
-
-    view: str = "inventory"
-    act: bool = False
-    worker: bool = True
-    """The process that talks to the backends is there."""
-    token: bool = False
-    """A token is under the cursor, or its page is open."""
-    gone: bool = False
-    ended: str = ""
-    """The token's state where it is over: revoked or expired."""
-    backend: str = ""
-    can_act: bool | None = False
-    """Whether we may act on the token's backend; None while our own worker was not told."""
-    verbs: Mapping[str, str] = MappingProxyType({})
-    """The backend's declared support for each verb on this kind, by the verb's name."""
-    kind: str = ""
-    marks: int = 0
-    filtered: bool = False
-    journal: str = ""
-    """Why nothing can be sent on the journal as it is; empty where something can."""
-    run: bool = False
-    """A run is being watched, and this view shows it."""
-    behind: bool = False
-    """There is a view to go back to."""
-    before: str = ""
-    """The view that was in front before this one; empty where no other was opened yet."""
-    standing: str = ""
-    """Where the run in this view stands, in the words of ``run_reader``; empty for none."""
-    second: bool = False
-    """The run waits for a second person."""
-    working: bool = False
-    """The run's runner is at work on this machine."""
-    halted: int = 0
-    late: int = 0
-    item: str = ""
-    """What is under the cursor of a run: ``item``, ``late``, or nothing."""
-    rotates: bool = False
-    closing: str = ""
-    """Why the run cannot be closed; empty when it can."""
-    leak: bool = False
-    """It is told when the token leaked."""
-    revoked: bool = False
-    """The timeline knows when the token was revoked."""
-    node: str = ""
-    """What is under the cursor of a graph: its side, ``group``, or nothing."""
-    leaks: bool = False
-    """There is a token whose leak can be shown, or one is shown."""
-    crowded: str = ""
-    """Why not all edges of a graph can be shown at once."""
 
 
 class Action(NamedTuple):
@@ -172,12 +120,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("take_in", ("plus",), "take in late",
            "Plan for what appeared after the scope was frozen.", ("run",),
            danger=True, group="Run", why_not=disabled.take_in),
-    Action("second", ("y",), "approve", "Approve as second person what somebody else approved.",
+    Action("second", (SECOND,), "approve", "Approve as second person what somebody else approved.",
            ("run",), 2, danger=True, group="Run", why_not=disabled.second),
     Action("glass", ("exclamation_mark",), "break glass",
            "Do without the second person. Journaled first, and shown in red.",
            ("run",), danger=True, group="Run", why_not=disabled.glass),
-    Action("close", ("z",), "close", "Declare the run done; says why it cannot be.",
+    Action("close", (CLOSE,), "close", "Declare the run done; says why it cannot be.",
            ("run",), 8, group="Run", why_not=disabled.close),
     Action("abort", ("Z",), "abort", "End the run for good, whatever is left.",
            ("run",), danger=True, group="Run", why_not=disabled.going),
@@ -210,7 +158,7 @@ ACTIONS: tuple[Action, ...] = (
            group="Time"),
     Action("lanes", ("tab",), "lanes", "Lanes by token, actor, address or action.",
            ("timeline",), 4, group="Time"),
-    Action("set_leak", ("at",), "leak time", "Say when it leaked: 2h, 3d, or a time in UTC.",
+    Action("set_leak", (SET_LEAK,), "leak time", "Say when it leaked: 2h, 3d, or a time in UTC.",
            ("timeline",), 5, group="Time"),
     Action("follow", ("F",), "follow", "Stay at the newest as it comes in.", ("timeline",), 6,
            group="Time"),
@@ -286,29 +234,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("quit", ("q", "ctrl+q"), "quit", "Leave; runs that were started go on.", VIEWS),
 )  # fmt: skip
 BY_ID = {action.id: action for action in ACTIONS}
-
-KEY_NAMES = {
-    "asterisk": "*",
-    "at": "@",
-    "exclamation_mark": "!",
-    "left_parenthesis": "(",
-    "left_square_bracket": "[",
-    "number_sign": "#",
-    "plus": "+",
-    "right_parenthesis": ")",
-    "right_square_bracket": "]",
-    "vertical_line": "|",
-    "ctrl+@": "",  # What a terminal sends for ctrl+space; one name is enough for people.
-    "ctrl+backslash": "ctrl+\\",
-    "ctrl+h": "",
-    "backspace": "bksp",
-    "less_than_sign": "<",
-    "greater_than_sign": ">",
-    "pagedown": "pgdn",
-    "pageup": "pgup",
-    "escape": "esc",
-    "down": "down",
-}
 
 
 def key_names(action: Action) -> list[str]:

@@ -18,7 +18,7 @@ from console.inventory.search.inventory import BackendState, Inventory, Row
 from console.journal.own_files import own
 from console.journal.read.view import JournalView
 from console.settings import Paths, Settings
-from console.tui.actions.registry import Context
+from console.tui.actions.context import Context
 from console.tui.session.journal_state import UNREADABLE, JournalState, JournalTrouble
 from console.tui.views.backends.own_view import ENDED, Mine
 

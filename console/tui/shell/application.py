@@ -18,8 +18,9 @@ from console.response.plan import file
 from console.response.state import load, old_value
 from console.response.state.run import Board
 from console.settings import Paths, Settings
-from console.tui.actions.registry import Context
+from console.tui.actions.context import Context
 from console.tui.draw.cells import Lines
+from console.tui.draw.lines import Part
 from console.tui.session.journal_state import JournalState
 from console.tui.session.journal_watch import JournalWatch
 from console.tui.session.session import Session
@@ -29,7 +30,7 @@ from console.tui.shell.navigation import Way
 from console.tui.shell.signals import Leaving
 from console.tui.shell.textual_hacks import CarefulApp
 from console.tui.views import status
-from console.tui.views.base import View
+from console.tui.views.base import Host, View
 from console.tui.views.inventory.view import InventoryView
 from console.tui.views.run.reader import RunLine, ShownRun
 
@@ -141,6 +142,35 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     def keeps_keys(self) -> bool:
         front = self.front
         return front is not None and front.open_bar is not None
+
+    # What the views may ask for
+
+    @property
+    def host(self) -> Host:
+        """This application, as far as the views know it."""
+        return self
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is a view to go back to."""
+        return self.way.behind
+
+    @property
+    def before(self) -> str:
+        """The name of the view before this one; empty where no other was opened yet."""
+        return self.way.before
+
+    async def open_view(self, make: Callable[[], View], *, again: bool = True) -> View:
+        """Open a view over the one in front. ``again`` says that it can be made anew later."""
+        return await self.way.open(make, again=again)
+
+    def filter_inventory(self, words: str) -> None:
+        """Have the inventory show what these words find."""
+        self.inventory_view.filter_by(words)
+
+    def alarm_line(self, width: int) -> Sequence[Part]:
+        """The alarms of runs that nobody has looked at yet."""
+        return self.alarms.line(width)
 
     # What is in front
 

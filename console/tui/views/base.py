@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,7 +13,8 @@ from textual.widget import Widget
 
 from console.inventory.search.inventory import Row
 from console.journal.read.view import Entry
-from console.tui.actions.registry import ACTIONS, BY_ID, Action, Context, key_names, matching
+from console.tui.actions.context import Context
+from console.tui.actions.registry import ACTIONS, BY_ID, Action, key_names, matching
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Part, count, spread, width_of
 from console.tui.session import journal_state
@@ -26,8 +27,7 @@ from console.tui.widgets.picker import Choice, Picker
 if TYPE_CHECKING:
     from console.response.state.old_value import Verdict
     from console.tui.session.session import Session
-    from console.tui.shell.application import ConsoleApp
-    from console.tui.views.run.reader import ShownRun
+    from console.tui.views.run.reader import RunLine, ShownRun
 
 
 def bindings(view: str) -> list[BindingType]:
@@ -37,6 +37,88 @@ def bindings(view: str) -> list[BindingType]:
         for action in ACTIONS
         if view in action.where
     ]
+
+
+class Host(Protocol):
+    """What a view may ask of the application around it."""
+
+    @property
+    def run_id(self) -> str:
+        """The run that is watched; empty for none."""
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is a view to go back to."""
+
+    @property
+    def before(self) -> str:
+        """The name of the view before this one; empty where no other was opened yet."""
+
+    def from_thread(self, call: Callable[..., None], *arguments: Any) -> None:
+        """Have something done on the loop, from another thread; too late is no error."""
+
+    async def ask(self, what: str, /, **fields: Any) -> Mapping[str, Any]:
+        """Ask the worker. Raises ``WorkerError``."""
+
+    async def go(self, name: str) -> None:
+        """Bring one of the lists to the front."""
+
+    async def go_last(self) -> None:
+        """The view before this one."""
+
+    def back(self) -> None:
+        """Where one came from."""
+
+    def leave(self) -> None:
+        """End the screen."""
+
+    async def open_view(self, make: Callable[[], View], *, again: bool = True) -> View:
+        """Open a view over the one in front. ``again`` says that it can be made anew later."""
+
+    async def open_token(self, handle: str) -> None:
+        """A token's page over the view in front."""
+
+    async def open_timeline(self, tokens: tuple[str, ...]) -> None:
+        """What these tokens did and when."""
+
+    async def open_graph(self, start: tuple[str, str] | None) -> None:
+        """The graph around a node, by its side and key."""
+
+    async def open_run(self, plan: str) -> None:
+        """A run's board."""
+
+    async def open_item(self, line: RunLine, shown: ShownRun) -> None:
+        """One token's part of a run."""
+
+    async def open_report(self, shown: ShownRun) -> None:
+        """A run's situation report."""
+
+    async def help_for(self, context: Context) -> None:
+        """Help for a view."""
+
+    def filter_inventory(self, words: str) -> None:
+        """Have the inventory show what these words find."""
+
+    def refresh_backends(self, name: str | None) -> None:
+        """Have one backend read again, or all of them."""
+
+    def verify_journal(self) -> None:
+        """Have all of the journal checked again."""
+
+    def alarm_line(self, width: int) -> Sequence[Part]:
+        """The alarms of runs that nobody has looked at yet."""
+
+    def watch_run(self, run: str, title: str) -> None:
+        """Show what the journal says about a run, as it happens."""
+
+    def forget_run(self) -> bool:
+        """Watch the run no more. False where none was watched."""
+
+    def show_run(self, view: View) -> None:
+        """Show on a view what is known of the run that is watched."""
+
+    def run_shown(self, shown: ShownRun) -> None:
+        """A board has news."""
 
 
 class View(Screen[None], inherit_bindings=False):
@@ -67,14 +149,12 @@ class View(Screen[None], inherit_bindings=False):
         """Whether the store changed while another view was in front."""
 
     @property
-    def console_app(self) -> ConsoleApp:
-        """The application, by its own type."""
-        from console.tui.shell.application import ConsoleApp
-
-        app = self.app
-        if not isinstance(app, ConsoleApp):
+    def host(self) -> Host:
+        """The application, as far as a view has to know it."""
+        host: Host | None = getattr(self.app, "host", None)
+        if host is None:
             raise TypeError("a view belongs to the console's application")
-        return app
+        return host
 
     def body(self) -> ComposeResult:
         """The view's own widgets."""
@@ -98,14 +178,14 @@ class View(Screen[None], inherit_bindings=False):
     def on_mount(self) -> None:
         self.frame()
         self.focus_body()
-        self.console_app.show_run(self)
+        self.host.show_run(self)
 
     def on_screen_resume(self) -> None:
         if self.outdated:
             self.outdated = False
             self.store_changed()
             self.journal_changed()
-        self.console_app.show_run(self)
+        self.host.show_run(self)
         self.frame()
 
     def contacts_changed(self) -> None:
@@ -129,11 +209,11 @@ class View(Screen[None], inherit_bindings=False):
 
     def around(self) -> dict[str, Any]:
         """What every view's context says of the application around it."""
-        app = self.console_app
+        app = self.host
         return {
             "run": self.shows_run and app.run_id != "",
-            "behind": app.way.behind,
-            "before": app.way.before,
+            "behind": app.behind,
+            "before": app.before,
         }
 
     def frame(self) -> None:
@@ -145,7 +225,7 @@ class View(Screen[None], inherit_bindings=False):
         alarm = journal_state.alarm(self.world.standing, width)
         self._alarm.display = bool(alarm)
         self._alarm.say(alarm)
-        after = self.console_app.alarms.line(width)
+        after = self.host.alarm_line(width)
         self._after.display = bool(after)
         self._after.say(after)
         self._data.say(status.data(self.world, width))
@@ -231,7 +311,7 @@ class View(Screen[None], inherit_bindings=False):
             bar, self.open_bar = self.open_bar, None
             self.focus_body()
             bar.remove()
-            self.console_app.show_run(self)
+            self.host.show_run(self)
             self.frame()
 
     @property
@@ -285,29 +365,29 @@ class View(Screen[None], inherit_bindings=False):
 
     def do_back(self) -> None:
         """One thing back: the strip of a run first where it is in sight, then the view."""
-        if not (self.shows_run and self.console_app.forget_run()):
-            self.console_app.back()
+        if not (self.shows_run and self.host.forget_run()):
+            self.host.back()
 
     def do_quit(self) -> None:
-        self.console_app.leave()
+        self.host.leave()
 
     async def do_backends(self) -> None:
-        await self.console_app.go("backends")
+        await self.host.go("backends")
 
     async def do_journal(self) -> None:
-        await self.console_app.go("journal")
+        await self.host.go("journal")
 
     async def do_runs(self) -> None:
-        await self.console_app.go("runs")
+        await self.host.go("runs")
 
     async def do_inventory(self) -> None:
-        await self.console_app.go("inventory")
+        await self.host.go("inventory")
 
     async def do_last(self) -> None:
-        await self.console_app.go_last()
+        await self.host.go_last()
 
     async def do_help(self) -> None:
-        await self.console_app.help_for(self.context())
+        await self.host.help_for(self.context())
 
     async def do_palette(self) -> None:
         context = self.context()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from console.tui.actions.registry import Action, Context, footer, key_names
+from console.tui.actions.context import Context
+from console.tui.actions.registry import Action, footer, key_names
 from console.tui.draw import readings
 from console.tui.draw.lines import Line, Part, clip, count, spread, width_of
 from console.tui.session import journal_state

@@ -12,6 +12,7 @@ from scripted import Scripted
 
 from backends.model import AuditEvent, TokenRef
 from console import settings
+from console.audit import intake
 from console.audit.check_seals import SealProblem, check_seals
 from console.audit.seal import Sealer
 from console.errors import JournalError
@@ -44,7 +45,7 @@ class Desk:
     def take_in(self, *events: AuditEvent) -> None:
         backend = Scripted()
         backend.log = list(events)
-        asyncio.run(self.syncer.sync_events(backend, days=DAYS))
+        asyncio.run(intake.take_in(self.syncer, backend, days=DAYS))
 
     def seal(self, *, act: bool = True, every: float = 0.0) -> Seal | None:
         sealer = Sealer(self.syncer, self.paths, act=act, every=every)

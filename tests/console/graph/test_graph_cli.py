@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from real_systems import console
 
-from backends.estate import EstateWorld, create
+from backends.estate import EstateWorld, create, hazard_cases
 
 REASON = "agreed in the quarterly review"
 
@@ -25,7 +25,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with EstateWorld(folder / "estate.db") as world:
         parent, secret = world.mint("vault", "planted-parent", owner="sre", principal="ana")
         world.mint("vault", "planted-child", owner="sre", parent=parent)
-        world.employ("vault", parent, "pod/\x1b[31mred", address="10.9.9.9", period=600)
+        hazard_cases.employ(
+            world, "vault", parent, "pod/\x1b[31mred", address="10.9.9.9", period=600
+        )
         world.travel(7_200)
         (folder / "value").write_text(secret.reveal())
     (folder / "deploy").mkdir()

@@ -24,6 +24,7 @@ from backends.model import (
     Secret,
     known,
 )
+from console.audit import intake
 from console.graph import export, graph
 from console.graph.collect.collect import answered, collect
 from console.graph.graph import Graph
@@ -67,7 +68,7 @@ def test_records_and_events_become_links_with_their_evidence(tmp_path: Path) -> 
         for n in range(1, 4)
     ]  # fmt: skip
     desk.sync(system)
-    asyncio.run(desk.syncer.sync_events(system))
+    asyncio.run(intake.take_in(desk.syncer, system))
     for _ in range(2):  # A second time changes nothing.
         collect(desk.engine, GraphSettings())
         assert links(desk) == {
@@ -243,7 +244,7 @@ def test_one_consumer_is_one_whoever_knows_it(tmp_path: Path) -> None:
                    token=one.ref, source="203.0.113.9", agent="curl/8"),
     ]  # fmt: skip
     desk.sync(system)
-    asyncio.run(desk.syncer.sync_events(system))
+    asyncio.run(intake.take_in(desk.syncer, system))
     collect(desk.engine, GraphSettings())
     pod = Consumer("pod/a", "workload", "ci/1.0 from 10.0.0.7", "log", known(NOW, "log", NOW))
     answer = Dependents((pod,))

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backends.contract import BackendConfig
-from backends.estate import Estate, EstateWorld, create
+from backends.estate import Estate, EstateWorld, create, hazard_cases
 from backends.model import Secret, TokenRef
+from console.audit import intake
 from console.graph import graph
 from console.graph.collect.collect import answered, collect
 from console.inventory.sync.sync import Syncer
@@ -51,7 +52,7 @@ def test_planted_consumers_are_found_but_for_the_silent(tmp_path: Path) -> None:
             name, address = f"pod/app-{number}", f"10.9.{number}.1"
             late = number >= PLAN["workload its system tells of"] - SILENT
             period = 9_000_000 if late else 600
-            world.employ("cloud", ref.id, name, address=address, period=period)
+            hazard_cases.employ(world, "cloud", ref.id, name, address=address, period=period)
             truth["workload its system tells of"].add((ref.id, name))
             if number < PLAN["address in the audit log"]:
                 truth["address in the audit log"].add((ref.id, address))
@@ -86,7 +87,7 @@ def test_planted_consumers_are_found_but_for_the_silent(tmp_path: Path) -> None:
         await backend.open()
         syncer = Syncer(engine, clock=lambda: float(now))
         await syncer.sync(backend)
-        await syncer.sync_events(backend, since=datetime.fromtimestamp(BEGAN, UTC))
+        await intake.take_in(syncer, backend, since=datetime.fromtimestamp(BEGAN, UTC))
         for ref, _ in minted:
             kind = kinds(ref.id)
             answered(engine, kind, await backend.dependents(kind))

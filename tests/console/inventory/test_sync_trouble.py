@@ -19,6 +19,7 @@ from scripted import NOW, Desk, Scripted, listing, token
 
 from backends.errors import Forbidden
 from backends.model import AuditEvent, Gap, GapKind, TokenRef, use
+from console.audit import intake
 from console.inventory.search.inventory import Inventory, Sort
 from console.inventory.search.query import parse
 
@@ -147,7 +148,7 @@ def event(id_: str, ref: TokenRef | None, ago: timedelta, **fields: Any) -> Audi
 
 
 def take(desk: Desk, backend: Scripted, **options: Any) -> Any:
-    return asyncio.run(desk.syncer.sync_events(backend, **options))
+    return asyncio.run(intake.take_in(desk.syncer, backend, **options))
 
 
 def test_events_are_taken_in_once_and_counted_by_hour(tmp_path: Path) -> None:

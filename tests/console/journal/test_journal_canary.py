@@ -22,6 +22,7 @@ from console import crash, settings
 from console.errors import ConsoleError
 from console.journal.format.entry import Kind, Out, RunMark, uuid7
 from console.journal.format.parts import Witnessing
+from console.journal.format.words import system_words
 from console.journal.read.fingerprint import fingerprint, pepper
 from console.journal.write.acknowledge import acknowledge
 from console.journal.write.group import GroupCommit
@@ -157,7 +158,7 @@ def hold_and_append(paths: Paths, ready: Any) -> None:
                     intent = await group.append(
                         Kind.INTENT, why=WHY, act=replace(ACT, target=target)
                     )
-                    said = entry_parts.words(f"{secret.reveal()} is unknown here")
+                    said = system_words(f"{secret.reveal()} is unknown here")
                     out = Out(ref=intent.id, state="unknown", detail=said)
                     await group.append(Kind.OUTCOME, act=ACT, out=out)
                     ready.set()

@@ -8,7 +8,7 @@ import pytest
 from patience import HANG
 from rotation_scene import Scene
 
-from backends.estate import EstateWorld, create
+from backends.estate import EstateWorld, create, hazard_cases
 from console.journal.format.entry import Kind
 from console.response.plan.model import Mode, Plan
 from console.response.rotate import rotation
@@ -31,7 +31,8 @@ def scene_with(
     scene = Scene(tmp, system, kind, made=made)
     with EstateWorld(scene.file) as world:
         for number, name in enumerate(names):
-            world.employ(
+            hazard_cases.employ(
+                world,
                 system,
                 scene.ref.id,
                 name,

@@ -19,7 +19,7 @@ from backends.contract import (
     Verb,
     WhoAmI,
 )
-from backends.estate import EstateWorld
+from backends.estate import EstateWorld, hazard_cases
 from backends.model import Grant, Token, TokenRef, known
 from console.inventory.records import Event
 from console.response.plan import tripwires
@@ -42,7 +42,7 @@ PLANTED = {
 
 def make(scene: Scene, hazard: str, verb: Verb) -> Plan:
     with scene.world() as world:
-        made = world.plant(hazard)
+        made = hazard_cases.plant(world, hazard)
         handle = scene.ref(made.system, made.id, made.kind).handle
     return scene.plan(verb, handles=[handle], secret=made.secret, escrow=["age1x"])
 

@@ -11,6 +11,7 @@ from backends.estate import Estate
 from backends.estate.engine import EstateWorld
 from backends.estate.seeding import create
 from backends.model import TokenRef
+from console.audit import intake
 from console.inventory.sync.sync import Syncer
 from console.store.database import open_for_writing
 from console.timeline import events
@@ -64,7 +65,7 @@ def test_seeded_misuse_is_found_in_full(tmp_path: Path) -> None:
     async def look() -> None:
         async with Estate(config) as backend:
             await syncer.sync(backend)
-            await syncer.sync_events(backend, days=7)
+            await intake.take_in(syncer, backend, days=7)
 
     asyncio.run(look())
     planted = found = 0

@@ -14,7 +14,8 @@ from backends.model import ScopeDone
 from console.journal.format.entry import Act, CallMark, Kind, Out, Target, uuid7
 from console.journal.write.journal import Journal
 from console.store.database import open_for_writing
-from console.tui.actions.registry import VIEWS, Context
+from console.tui.actions.context import Context
+from console.tui.actions.registry import VIEWS
 from console.tui.draw import columns, lines
 from console.tui.views.help.page import help_lines
 

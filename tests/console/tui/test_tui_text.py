@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from console.inventory.search.inventory import Row
 from console.tui.actions import registry
-from console.tui.actions.registry import Context
+from console.tui.actions.context import Context
 from console.tui.draw import columns, lines, readings
 from console.tui.draw.spark import spark
 from console.tui.session import remembered

@@ -25,7 +25,7 @@ from backends.lab.lab import toml
 from backends.lab.openbao import OpenBaoServer
 from console import settings
 from console.settings import Paths
-from console.store import reading
+from console.store import reading, upkeep
 from console.tui.session.worker_link import command
 from console.tui.shell.application import ConsoleApp
 
@@ -63,7 +63,7 @@ def _table(name: str, table: Mapping[str, object]) -> str:
 
 def application(paths: Paths) -> ConsoleApp:
     """The screen that may act, over a real worker."""
-    reading.bring_up_to_date(paths.inventory)
+    upkeep.bring_up_to_date(paths.inventory)
     return ConsoleApp(
         paths,
         settings.load(paths.config),

@@ -16,8 +16,7 @@ from backends.contract import Verb
 from console.errors import UsageError
 from console.inventory.search.inventory import Row
 from console.journal.format import scan
-from console.response.plan.not_done import DOES
-from console.response.state.old_value import UNDONE
+from console.response.plan.not_done import DOES, UNDONE
 from console.tui.actions.registry import key
 from console.tui.draw.lines import Line, Part, block, count, fit
 from console.tui.session.worker_link import sentences

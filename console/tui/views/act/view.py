@@ -54,11 +54,11 @@ class ActView(View):
         """Of all that are marked, else of the one under the cursor."""
         row = self.target()
         chosen = self.marked() or ((row.handle,) if row is not None else ())
-        await self.console_app.open_timeline(chosen)
+        await self.host.open_timeline(chosen)
 
     async def do_graph(self) -> None:
         if (row := self.row()) is not None:
-            await self.console_app.open_graph(("token", row.handle))
+            await self.host.open_graph(("token", row.handle))
 
     async def do_act(self) -> None:
         """Choose among all verbs; what cannot be done says why."""
@@ -106,7 +106,7 @@ class ActView(View):
     async def _plan(self, bar: ActBar) -> None:
         target = bar.target
         try:
-            reply = await self.console_app.ask(
+            reply = await self.host.ask(
                 "plan",
                 verb=target.verb,
                 handles=list(target.handles),
@@ -131,7 +131,7 @@ class ActView(View):
     async def ask_consumers(self, row: Row) -> Consumers:
         """What depends on the token, or why that is not known."""
         try:
-            reply = await self.console_app.ask("dependents", handle=row.handle)
+            reply = await self.host.ask("dependents", handle=row.handle)
             return Consumers(msgspec.convert(reply["dependents"], Dependents))
         except WorkerError as error:
             return Consumers(None, error.said)
@@ -146,9 +146,7 @@ class ActView(View):
         self, bar: ActBar, plan: str, typed: str, answers: Mapping[str, str]
     ) -> None:
         try:
-            reply = await self.console_app.ask(
-                "approve", plan=plan, typed=typed, answers=dict(answers)
-            )
+            reply = await self.host.ask("approve", plan=plan, typed=typed, answers=dict(answers))
         except WorkerError as error:
             if bar is self.open_bar:
                 bar.refused(str(error), error.hint)
@@ -158,7 +156,7 @@ class ActView(View):
         one = target.row is not None
         what = (target.row.name or target.row.id) if target.row is not None else target.name
         if one:
-            self.console_app.watch_run(run, f"{target.verb} {what}")
+            self.host.watch_run(run, f"{target.verb} {what}")
         if bar is not self.open_bar:
             return
         if waits := str(reply.get("waits", "")):
@@ -168,7 +166,7 @@ class ActView(View):
         self.acted()
         if not one:
             self.note(f"{target.verb} of {count(len(target.handles), 'token')} has begun.")
-            await self.console_app.open_run(target.extends or run)
+            await self.host.open_run(target.extends or run)
 
     def acted(self) -> None:
         """A plan was handed over: what it was about need not stay marked."""
@@ -177,7 +175,7 @@ class ActView(View):
         """Show the run that waits for a second person."""
         self.close_bar()
         self.acted()
-        self.run_worker(self.console_app.open_run(plan))
+        self.run_worker(self.host.open_run(plan))
 
     def left(self, bar: ActBar) -> None:
         """Close the bar."""

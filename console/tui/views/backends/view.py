@@ -52,7 +52,7 @@ class BackendsView(View, inherit_bindings=False):
     async def _ask_escrow(self) -> None:
         """Whether a rotation could be planned is said before one is wanted."""
         try:
-            reply = await self.console_app.ask("escrow")
+            reply = await self.host.ask("escrow")
         except WorkerError as error:
             self._escrow = [(f"not known whether a rotation can be planned: {error.said}", "warn")]
         else:
@@ -127,9 +127,9 @@ class BackendsView(View, inherit_bindings=False):
     async def do_open(self) -> None:
         """The tokens of the selected backend."""
         if (state := self._selected()) is not None:
-            await self.console_app.go("inventory")
-            self.console_app.inventory_view.filter_by(f"backend:{state.name}")
+            await self.host.go("inventory")
+            self.host.filter_inventory(f"backend:{state.name}")
 
     def do_refresh(self) -> None:
         state = self._selected()
-        self.console_app.refresh_backends(state.name if state is not None else None)
+        self.host.refresh_backends(state.name if state is not None else None)

@@ -57,7 +57,7 @@ class _Text(View):
         num = self._nums[at] if at < len(self._nums) else 0
         if num in self._graph.nodes:
             node = self._graph.nodes[num]
-            await self.console_app.open_graph((node.side, node.key))
+            await self.host.open_graph((node.side, node.key))
 
 
 class XrayView(_Text, inherit_bindings=False):

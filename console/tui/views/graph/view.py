@@ -16,7 +16,7 @@ from console.graph import owners
 from console.graph.model import Node
 from console.inventory.search.inventory import Row
 from console.store import reading
-from console.tui.actions.registry import Context
+from console.tui.actions.context import Context
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line
 from console.tui.session.worker_link import WorkerError
@@ -61,8 +61,8 @@ class GraphView(ActView, inherit_bindings=False):
         self._row_of = ""
         self._reader = GraphReader(
             world.paths.inventory,
-            lambda picture: self.console_app.from_thread(self._show, picture),
-            lambda trouble: self.console_app.from_thread(self.note, trouble, True),
+            lambda picture: self.host.from_thread(self._show, picture),
+            lambda trouble: self.host.from_thread(self.note, trouble, True),
         )
 
     def body(self) -> ComposeResult:
@@ -88,7 +88,7 @@ class GraphView(ActView, inherit_bindings=False):
     async def _ask_dependents(self, handle: str) -> None:
         """Its system's answer becomes links, and the picture follows the store."""
         try:
-            await self.console_app.ask("dependents", handle=handle)
+            await self.host.ask("dependents", handle=handle)
         except WorkerError as error:
             self.note(f"its system was not asked what depends on it: {error.said}")
 
@@ -213,7 +213,7 @@ class GraphView(ActView, inherit_bindings=False):
             self._ask(opened=self.wanted.opened | {(row.side, row.label)}, at=row.members[0],
                       order=())  # fmt: skip
         elif picture.num == picture.start and node.side == "token":
-            await self.console_app.open_token(node.key)
+            await self.host.open_token(node.key)
         elif picture.num == picture.start:
             self.note("It is in the middle already; only a token has a page of its own.")
         else:
@@ -298,7 +298,7 @@ class GraphView(ActView, inherit_bindings=False):
         picture = self.picture
         if picture is not None and picture.num is not None:
             view = XrayView(self.world, picture, picture.num, reverse)
-            await self.console_app.way.open(lambda: view, again=False)
+            await self.host.open_view(lambda: view, again=False)
 
     async def do_dies(self) -> None:
         from console.tui.views.graph.text_view import LossView
@@ -307,7 +307,7 @@ class GraphView(ActView, inherit_bindings=False):
         if picture is not None and node is not None:
             loss = owners.loss(picture.graph, [node.num])
             view = LossView(self.world, picture.graph, node, loss, self._unknown_of(node))
-            await self.console_app.way.open(lambda: view, again=False)
+            await self.host.open_view(lambda: view, again=False)
 
     def _unknown_of(self, node: Node) -> list[str]:
         """What nobody can say of what goes with a node."""
@@ -355,7 +355,7 @@ class GraphView(ActView, inherit_bindings=False):
 
     async def _assign(self, bar: DecideBar, row: Row, answers: Mapping[str, str]) -> None:
         try:
-            reply = await self.console_app.ask("owner", handle=row.handle, **answers)
+            reply = await self.host.ask("owner", handle=row.handle, **answers)
         except WorkerError as error:
             if bar is self.open_bar:
                 bar.refuse("NOT ASSIGNED", row.name or row.id, str(error), error.hint)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from console.tui.actions.registry import Context, here, key_names
+from console.tui.actions.context import Context
+from console.tui.actions.registry import here, key_names
 from console.tui.draw.lines import Line, block, fit
 
 GROUPS = ("Act", "Run", "Graph", "Time", "Go", "Find", "Mark", "Sort", "Move")

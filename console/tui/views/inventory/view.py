@@ -13,7 +13,8 @@ from textual.binding import BindingType
 from console.errors import ConsoleError
 from console.inventory.search.inventory import Inventory, Row, Sort
 from console.inventory.search.query import Query, TermFault, read
-from console.tui.actions.registry import ACTIONS, Context
+from console.tui.actions.context import Context
+from console.tui.actions.registry import ACTIONS
 from console.tui.draw.columns import COLUMNS, DEFAULT
 from console.tui.draw.lines import Part, short
 from console.tui.session import remembered
@@ -144,10 +145,10 @@ class InventoryView(ActView, inherit_bindings=False):
         return rows, inventory.uses([row.rowid for row in rows], int(self.world.now()))
 
     def _found_soon(self, found: FoundRows) -> None:
-        self.console_app.from_thread(self._found, found)
+        self.host.from_thread(self._found, found)
 
     def _trouble_soon(self, message: str) -> None:
-        self.console_app.from_thread(self.note, message, True)
+        self.host.from_thread(self.note, message, True)
 
     def _found(self, found: FoundRows) -> None:
         sort = Sort(self.table.sort, self.table.descending)
@@ -302,7 +303,7 @@ class InventoryView(ActView, inherit_bindings=False):
 
     async def do_open(self) -> None:
         if (row := self.table.row) is not None:
-            await self.console_app.open_token(row.handle)
+            await self.host.open_token(row.handle)
 
     def do_mark(self) -> None:
         self.table.mark()
@@ -327,7 +328,7 @@ class InventoryView(ActView, inherit_bindings=False):
         self.frame()
 
     def do_refresh(self) -> None:
-        self.console_app.refresh_backends(None)
+        self.host.refresh_backends(None)
 
     async def do_sort(self) -> None:
         def items(text: str) -> list[Choice]:

@@ -9,7 +9,7 @@ from textual.binding import BindingType
 
 from console.journal.format.entry import Kind
 from console.journal.read.view import Entry
-from console.tui.actions.registry import Context
+from console.tui.actions.context import Context
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Part, count, short
 from console.tui.session import journal_state
@@ -105,10 +105,10 @@ class JournalScreen(View, inherit_bindings=False):
             self._reader.ask(EntryQuestion(self._filter, self._kind, PAGE, found.upto))
 
     def _found_soon(self, found: FoundEntries) -> None:
-        self.console_app.from_thread(self._take, found)
+        self.host.from_thread(self._take, found)
 
     def _trouble_soon(self, message: str) -> None:
-        self.console_app.from_thread(self.note, message, True)
+        self.host.from_thread(self.note, message, True)
 
     def _take(self, found: FoundEntries) -> None:
         question = found.question
@@ -276,7 +276,7 @@ class JournalScreen(View, inherit_bindings=False):
         elif self.world.inventory.detail(entry.handle) is None:
             self.note("the store does not have this token any more")
         else:
-            await self.console_app.open_token(entry.handle)
+            await self.host.open_token(entry.handle)
 
     def do_raw(self) -> None:
         self._raw = not self._raw
@@ -286,7 +286,7 @@ class JournalScreen(View, inherit_bindings=False):
     def do_verify(self) -> None:
         """Check everything again, and show what was found."""
         self._verification = True
-        self.console_app.verify_journal()
+        self.host.verify_journal()
         self._draw_detail(keep=False)
 
     async def do_kinds(self) -> None:

@@ -79,7 +79,7 @@ class Deciding(ActView):
 
     async def _send(self, bar: DecideBar, title: str, do: str, fields: dict[str, Any]) -> None:
         try:
-            reply = await self.console_app.ask(do, **fields)
+            reply = await self.host.ask(do, **fields)
         except WorkerError as error:
             if bar is self.open_bar:
                 bar.refuse("NOT DONE", title, str(error), error.hint)

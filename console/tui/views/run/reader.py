@@ -14,11 +14,12 @@ from console.journal.read.view import JournalView
 from console.response.approve.requirements import Requirements
 from console.response.plan import file
 from console.response.plan.model import Plan
+from console.response.plan.not_done import UNDONE
 from console.response.run import run_list
 from console.response.run.run_list import WhichPlans
 from console.response.state import load, report
 from console.response.state import old_value as verdict
-from console.response.state.old_value import UNDONE, Verdict, What
+from console.response.state.old_value import Verdict, What
 from console.response.state.run import Board, LaneState, LateArrival
 from console.response.state.runner_lock import alive
 from console.settings import Paths

@@ -50,10 +50,10 @@ class RunsView(View, inherit_bindings=False):
         self._reader.end()
 
     def _told_soon(self, told: list[RunRow], hidden: int) -> None:
-        self.console_app.from_thread(self._take, told, hidden)
+        self.host.from_thread(self._take, told, hidden)
 
     def _trouble_soon(self, message: str) -> None:
-        self.console_app.from_thread(self.note, message, True)
+        self.host.from_thread(self.note, message, True)
 
     def _take(self, told: list[RunRow], hidden: int) -> None:
         if not self.is_mounted:
@@ -124,4 +124,4 @@ class RunsView(View, inherit_bindings=False):
     async def do_open(self) -> None:
         """The run's board."""
         if (told := self._selected()) is not None:
-            await self.console_app.open_run(told.plan)
+            await self.host.open_run(told.plan)

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from backends.contract import Verb
 from console.errors import ConsoleError
 from console.journal.read.view import Entry
-from console.tui.actions.registry import Context
+from console.tui.actions.context import Context
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line as Drawn
 from console.tui.draw.lines import wrap

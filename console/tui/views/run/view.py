@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from backends.contract import Verb
-from console.tui.actions.registry import Context
+from console.tui.actions.context import Context
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line as Drawn
 from console.tui.views.base import bindings
@@ -105,10 +105,10 @@ class RunView(Deciding, inherit_bindings=False):
     # Reading
 
     def _shown_soon(self, shown: ShownRun) -> None:
-        self.console_app.from_thread(self._take, shown)
+        self.host.from_thread(self._take, shown)
 
     def _trouble_soon(self, message: str) -> None:
-        self.console_app.from_thread(self.note, message, True)
+        self.host.from_thread(self.note, message, True)
 
     def _take(self, shown: ShownRun) -> None:
         if not self.is_mounted:
@@ -120,7 +120,7 @@ class RunView(Deciding, inherit_bindings=False):
             keys = [line.key for line in shown.lines]
             self._list.cursor = keys.index(under.key) if under.key in keys else 0
         self._draw()
-        self.console_app.run_shown(shown)
+        self.host.run_shown(shown)
 
     def line(self) -> RunLine | None:
         """The token of the run under the cursor."""
@@ -184,8 +184,8 @@ class RunView(Deciding, inherit_bindings=False):
         """The token's own part of the run."""
         line = self.line()
         if line is not None and self.shown is not None:
-            await self.console_app.open_item(line, self.shown)
+            await self.host.open_item(line, self.shown)
 
     async def do_report(self) -> None:
         if self.shown is not None:
-            await self.console_app.open_report(self.shown)
+            await self.host.open_report(self.shown)

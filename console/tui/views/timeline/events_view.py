@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from console.timeline.axis import Window
 from console.timeline.coverage import moment
 from console.timeline.events import ShownEvent
-from console.tui.actions.registry import Context
+from console.tui.actions.context import Context
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line, Part, count, fit
 from console.tui.views.base import View, bindings
@@ -20,13 +20,25 @@ from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
     from console.tui.session.session import Session
-    from console.tui.views.timeline.view import TimelineView
 
 PAGE = 500
 NONE_KEPT = (
     "Single events of that time are not kept any more, or cannot be listed by this lane: only "
     "their five-minute counts are known."
 )
+
+
+class EventsHost(Protocol):
+    """The timeline below the list, whose thread reads for it."""
+
+    def ask(self, wanted: EventsWanted) -> None:
+        """Have events read; they come by ``take``."""
+
+    def ask_whole(self, event: ShownEvent) -> None:
+        """Have one event read whole; it comes by ``tell``."""
+
+    def forget_list(self) -> None:
+        """The list is closed: nothing is to come any more."""
 
 
 class EventsView(View, inherit_bindings=False):
@@ -40,7 +52,7 @@ class EventsView(View, inherit_bindings=False):
     def __init__(
         self,
         world: Session,
-        timeline: TimelineView,
+        timeline: EventsHost,
         window: Window,
         lane: str | None,
         name: str,

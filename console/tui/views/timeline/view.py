@@ -14,7 +14,7 @@ from console.timeline.axis import Window, next_burst
 from console.timeline.events import ShownEvent
 from console.timeline.view import BY
 from console.timeline.when import moment_of
-from console.tui.actions.registry import Context
+from console.tui.actions.context import Context
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line
 from console.tui.session.worker_link import sentences
@@ -70,10 +70,10 @@ class TimelineView(View, inherit_bindings=False):
             world.paths.inventory,
             world.open_journal,
             world.now,
-            lambda said: self.console_app.from_thread(self.note, said, True),
-            on_loaded=lambda loaded: self.console_app.from_thread(self._take, loaded),
-            on_listed=lambda listed: self.console_app.from_thread(self._take_events, listed),
-            on_told=lambda told: self.console_app.from_thread(self._take_event, told),
+            lambda said: self.host.from_thread(self.note, said, True),
+            on_loaded=lambda loaded: self.host.from_thread(self._take, loaded),
+            on_listed=lambda listed: self.host.from_thread(self._take_events, listed),
+            on_told=lambda told: self.host.from_thread(self._take_event, told),
         )
 
     def body(self) -> ComposeResult:
@@ -316,7 +316,7 @@ class TimelineView(View, inherit_bindings=False):
         counted = self._chart.lane.counts[self._eye.cursor]
         view = EventsView(self.world, self, self._eye.bin, key, name, counted)
         self._list = view
-        await self.console_app.way.open(lambda: view, again=False)
+        await self.host.open_view(lambda: view, again=False)
 
     def do_out(self) -> None:
         if self._eye.out():

@@ -96,10 +96,10 @@ class TokenView(ActView, inherit_bindings=False):
             self._responses.ask((detail.token, detail.row.presence == "gone"))
 
     def _told_soon(self, about: About) -> None:
-        self.console_app.from_thread(self._take, about)
+        self.host.from_thread(self._take, about)
 
     def _trouble_soon(self, message: str) -> None:
-        self.console_app.from_thread(self.note, message, True)
+        self.host.from_thread(self.note, message, True)
 
     def _take(self, about: About) -> None:
         if not self.is_mounted or self._life is None:
@@ -107,7 +107,7 @@ class TokenView(ActView, inherit_bindings=False):
         self._about = about
         self._life = self._life._replace(about=about)
         self._draw()
-        self.console_app.show_run(self)
+        self.host.show_run(self)
 
     def _draw(self) -> None:
         if self._life is None:
@@ -156,7 +156,7 @@ class TokenView(ActView, inherit_bindings=False):
             return
         self.note(f"Asking {row.backend} …")
         try:
-            await self.console_app.ask("token", handle=self.handle)
+            await self.host.ask("token", handle=self.handle)
         except WorkerError as error:
             self.note(error.said, bad=True)
             return

@@ -1,0 +1,63 @@
+"""One store, written: each piece of work is a transaction of its own, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from console.store import database, reading
+
+T = TypeVar("T")
+
+
+class StoreWriter:
+    """Writes to one store. ``clock`` gives unix seconds.
+
+    Its methods raise ``StoreError`` when the store cannot be written, and nothing else.
+    """
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._path = database.path_of(engine)
+        self._clock = clock
+
+    async def write(self, work: Callable[..., T], *args: object) -> T:
+        """Run ``work(connection, *args)`` in one transaction, off the event loop."""
+        return await off_loop(lambda: self.write_now(work, *args))
+
+    def write_now(self, work: Callable[..., T], *args: object) -> T:
+        """Run ``work(connection, *args)`` in one transaction, in this thread."""
+        try:
+            with self._engine.begin() as connection:
+                return work(connection, *args)
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            raise reading.unusable(self._path, cast(Exception, cause)) from None
+
+    @property
+    def path(self) -> Path:
+        """The store's file."""
+        return self._path
+
+    def time(self) -> int:
+        """Now, in unix seconds."""
+        return int(self._clock())
+
+
+async def off_loop(work: Callable[[], T]) -> T:
+    """Run blocking work in a thread. A cancelled caller still waits for the work to end.
+
+    Without that, a transaction would go on behind the back of whoever cancelled it.
+    """
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
