@@ -15,10 +15,10 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from backends.aws_iam import cloudtrail
 from backends.aws_iam.client import Aws, member, utc
 from backends.aws_iam.faults import NotByAws
 from backends.errors import AuthFailed, BackendError, Forbidden, RateLimited
-from backends.logs import cloudtrail
 from backends.model import (
     AuditEvent,
     Consumer,

@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
+from backends.aws_iam import cloudtrail
 from backends.contract import Option
 from backends.errors import (
     AuthFailed,
@@ -28,7 +29,6 @@ from backends.errors import (
     TimedOut,
     Unreachable,
 )
-from backends.logs import cloudtrail
 from backends.logs.lanes import Lanes
 from backends.logs.shelf import MAX_FILE, UNREAD, Folder, Shelf, ShelfItem
 from backends.logs.source import COVERS, Batch, Clock, Hole, Source, SourceConfig

@@ -32,7 +32,6 @@ from console.tui.shell.textual_hacks import CarefulApp
 from console.tui.views import status
 from console.tui.views.base import Host, View
 from console.tui.views.inventory.view import InventoryView
-from console.tui.views.run.reader import RunLine, ShownRun
 
 LOOK_EVERY = 1.0
 """Seconds between two cheap looks at the store and the journal."""
@@ -228,21 +227,9 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
         await self.way.open(lambda: RunView(self.world, plan))
 
-    async def open_item(self, line: RunLine, shown: ShownRun) -> None:
-        """One token's part of a run, over its board."""
-        from console.tui.views.run.text_view import ItemView
-
-        await self.way.open(lambda: ItemView(self.world, line, shown), again=False)
-
-    async def open_report(self, shown: ShownRun) -> None:
-        """A run's situation report, over its board."""
-        from console.tui.views.run.text_view import ReportView
-
-        await self.way.open(lambda: ReportView(self.world, shown), again=False)
-
-    def run_shown(self, shown: ShownRun) -> None:
+    def run_shown(self, plan: str, seq: int, shown: object) -> None:
         """A board has news: it was looked at, and a page over it may have to follow."""
-        self.alarms.heard(shown.plan.id, shown.seq)
+        self.alarms.heard(plan, seq)
         if (front := self.front) is not None:
             front.run_changed(shown)
             front.frame()

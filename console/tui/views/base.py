@@ -19,15 +19,14 @@ from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Part, count, spread, width_of
 from console.tui.session import journal_state
 from console.tui.views import status
-from console.tui.views.run.strip import RunStrip
 from console.tui.widgets.bar import Bar
 from console.tui.widgets.page import Page
 from console.tui.widgets.picker import Choice, Picker
+from console.tui.widgets.run_strip import RunStrip
 
 if TYPE_CHECKING:
     from console.response.state.old_value import Verdict
     from console.tui.session.session import Session
-    from console.tui.views.run.reader import RunLine, ShownRun
 
 
 def bindings(view: str) -> list[BindingType]:
@@ -87,12 +86,6 @@ class Host(Protocol):
     async def open_run(self, plan: str) -> None:
         """A run's board."""
 
-    async def open_item(self, line: RunLine, shown: ShownRun) -> None:
-        """One token's part of a run."""
-
-    async def open_report(self, shown: ShownRun) -> None:
-        """A run's situation report."""
-
     async def help_for(self, context: Context) -> None:
         """Help for a view."""
 
@@ -117,8 +110,8 @@ class Host(Protocol):
     def show_run(self, view: View) -> None:
         """Show on a view what is known of the run that is watched."""
 
-    def run_shown(self, shown: ShownRun) -> None:
-        """A board has news."""
+    def run_shown(self, plan: str, seq: int, shown: object) -> None:
+        """A board has news of a plan, up to an entry of the journal."""
 
 
 class View(Screen[None], inherit_bindings=False):
@@ -271,7 +264,7 @@ class View(Screen[None], inherit_bindings=False):
     def journal_changed(self) -> None:
         """The journal has news."""
 
-    def run_changed(self, shown: ShownRun) -> None:
+    def run_changed(self, shown: object) -> None:
         """A run that is on a view behind this one has news."""
 
     def standing_changed(self) -> None:

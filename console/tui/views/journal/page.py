@@ -14,6 +14,7 @@ from console.text import safe, stamp
 from console.tlog.merkle import leaf_hash
 from console.tui.draw import readings
 from console.tui.draw.lines import Line, Part, Role, block, clip, count, fit, wrap
+from console.tui.draw.roles import STATES
 from console.tui.session import journal_state as standing_words
 from console.tui.session.journal_state import JournalState
 
@@ -33,10 +34,6 @@ LEVELS = {
     EvidenceLevel.REFUSED: "the old value is refused",
     EvidenceLevel.SILENT: "silent for the whole window",
 }
-STATES: dict[str, Role] = {
-    "applied": "good", "already": "good", "rejected": "bad", "not_sent": "warn", "unknown": "bad",
-    "not_applied": "warn", "seen": "good", "not_seen": "warn", "claimed": "dim", "closed": "dim",
-}  # fmt: skip
 
 
 def evidence_words(level: int | None) -> str:

@@ -8,8 +8,8 @@ from console.journal.read.view import Entry
 from console.response.plan.model import PlanItem
 from console.tui.draw import readings
 from console.tui.draw.lines import Line, Part, block
-from console.tui.views.journal.page import STATES
-from console.tui.views.run.page import LEVELS, VERDICTS
+from console.tui.draw.roles import STATES, VERDICTS
+from console.tui.views.run.page import LEVELS
 from console.tui.views.run.reader import RunLine as Where
 
 EXACT = 8_000

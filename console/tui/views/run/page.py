@@ -23,6 +23,7 @@ from console.tui.draw.lines import (
     spread,
     width_of,
 )
+from console.tui.draw.roles import VERDICTS
 from console.tui.views.run.reader import RunLine as Item
 from console.tui.views.run.reader import RunRow, ShownRun
 
@@ -58,10 +59,6 @@ SAID = {"stopped": f"STOPPED: {key('start')} starts it",
         "through, not closed": f"nothing left: {key('close')} closes it",
         "second person": "waits for a second person"}  # fmt: skip
 SAID_SHORT = {"through, not closed": "nothing left"}
-VERDICTS: dict[What, Role] = {
-    What.WORKS: "bad", What.UNDONE: "warn", What.UNKNOWN: "warn", What.RECORDED: "",
-    What.REFUSED: "good",
-}  # fmt: skip
 MOST_OF_A_KIND = 2
 """Lines of one kind of trouble; the rest is counted, and in the list below."""
 

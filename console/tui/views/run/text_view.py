@@ -19,7 +19,6 @@ from console.tui.views.base import View, bindings
 from console.tui.views.run.decisions import Deciding
 from console.tui.views.run.item_page import item_lines
 from console.tui.views.run.reader import RunLine, ShownRun
-from console.tui.views.run.view import RunView
 from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
@@ -141,10 +140,12 @@ class ItemView(Deciding, inherit_bindings=False):
         self._draw()
         # The board below has the thread that reads the run.
         for screen in self.app.screen_stack:
-            if isinstance(screen, RunView):
+            if isinstance(screen, View) and screen.view == "run":
                 screen.journal_changed()
 
-    def run_changed(self, shown: ShownRun) -> None:
+    def run_changed(self, shown: object) -> None:
+        if not isinstance(shown, ShownRun):
+            return
         if self.shown is not None and shown.plan.id == self.shown.plan.id:
             self.shown = shown
             same = [line for line in shown.lines if line.key == self._line.key]

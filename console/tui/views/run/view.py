@@ -17,6 +17,7 @@ from console.tui.views.base import bindings
 from console.tui.views.run import page
 from console.tui.views.run.decisions import Deciding
 from console.tui.views.run.reader import RunLine, RunReader, ShownRun
+from console.tui.views.run.text_view import ItemView, ReportView
 from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class RunView(Deciding, inherit_bindings=False):
             keys = [line.key for line in shown.lines]
             self._list.cursor = keys.index(under.key) if under.key in keys else 0
         self._draw()
-        self.host.run_shown(shown)
+        self.host.run_shown(shown.plan.id, shown.seq, shown)
 
     def line(self) -> RunLine | None:
         """The token of the run under the cursor."""
@@ -184,8 +185,10 @@ class RunView(Deciding, inherit_bindings=False):
         """The token's own part of the run."""
         line = self.line()
         if line is not None and self.shown is not None:
-            await self.host.open_item(line, self.shown)
+            shown = self.shown
+            await self.host.open_view(lambda: ItemView(self.world, line, shown), again=False)
 
     async def do_report(self) -> None:
         if self.shown is not None:
-            await self.host.open_report(self.shown)
+            shown = self.shown
+            await self.host.open_view(lambda: ReportView(self.world, shown), again=False)

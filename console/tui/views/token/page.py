@@ -11,9 +11,9 @@ from console.response.state.report import short as short_id
 from console.response.state.token_life import About
 from console.tui.draw import readings
 from console.tui.draw.lines import Line, Part, block, count, fit, short, spread, wrap
+from console.tui.draw.roles import VERDICTS
 from console.tui.views.act.page import Consumers
 from console.tui.views.inventory.findings import findings
-from console.tui.views.run.page import VERDICTS
 
 SHOWN_GRANTS = 12
 SHOWN_CONSUMERS = 6

@@ -9,8 +9,7 @@ from console.response.state.old_value import Verdict
 from console.tui.draw.cells import Lines
 from console.tui.draw.lines import Line, Part, clip, flow
 from console.tui.draw.readings import moment
-from console.tui.views.journal.page import STATES
-from console.tui.views.run.page import VERDICTS
+from console.tui.draw.roles import STATES, VERDICTS
 
 ROWS = 4
 MARGIN = "   "
