@@ -21,6 +21,7 @@ from backends.estate.effects import Effect
 from backends.estate.issuing import digest, event, identity, insert_token, value
 from backends.estate.systems import SYSTEMS
 from backends.model import Secret
+from backends.words import count
 
 
 class EstateWorld:
@@ -201,7 +202,7 @@ class EstateWorld:
                     (system, who, kind or spec.kind, now),
                 ).fetchone()[0]
                 if taken >= slots:
-                    raise Refused(f"LimitExceeded: {taken} of {slots} slots are taken")
+                    raise Refused(f"LimitExceeded: {taken} of {count(slots, 'slot')} taken")
             n = insert_token(
                 self.db,
                 self.seed,

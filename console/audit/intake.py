@@ -17,6 +17,7 @@ from backends.contract import Backend
 from backends.hiding import has_form, hidden, keyed
 from backends.logs import source
 from backends.model import AuditEvent, EventClass, Gap, GapKind, TokenRef
+from backends.words import count
 from console.audit import rollups
 from console.inventory.sync import coverage
 from console.inventory.sync.coverage import Gaps, clean, trouble
@@ -119,7 +120,7 @@ async def take_in(
                 await close()
     taken += await store.write(write, name, rows)
     for what, times in garbage.items():
-        gaps.add(name, GapKind.FAILED, f"{what} ({times} times)", coverage.FAULT_HINT)
+        gaps.add(name, GapKind.FAILED, f"{what} ({count(times, 'time')})", coverage.FAULT_HINT)
         # What cannot be placed in time may have been at any.
         holes.append(Gap(name, GapKind.FAILED, what, coverage.FAULT_HINT))
     if why is not None:

@@ -186,8 +186,10 @@ def approve(chosen: argparse.Namespace) -> int:
             )
         elif chosen.break_glass:
             approval.approved(plan.id, journal, here.paths)
-            approval.typed(plan, ask_word(plan, chosen.confirm))
-            entry = second_person.break_glass(plan, journal, here.paths, chosen.break_glass, desk)
+            word = ask_word(plan, chosen.confirm)
+            entry = second_person.go_without(
+                plan, journal, here.paths, word, chosen.break_glass, desk
+            )
         else:
             word = ask_word(plan, chosen.confirm)
             entry = second_person.approve(plan, journal, here.paths, word, chosen.reason, desk)

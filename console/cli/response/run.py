@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backends.model import Secret
+from console.cli.inventory import one, opened
 from console.cli.response import plan as planning
 from console.cli.response import watch as watching
 from console.cli.response.access import Workplace, find, place, told_signature
@@ -34,6 +35,7 @@ from console.response.run.run_list import WhichPlans
 from console.response.state import old_value, report
 from console.response.state.run import Board
 from console.response.state.runner_lock import alive
+from console.settings import paths
 
 MAX_SECRETS = 16 * 1024 * 1024
 
@@ -68,7 +70,7 @@ def list_(chosen: argparse.Namespace) -> int:
                 "approved": bool(board.approved),
                 "running": living,
                 "standing": report.standing(
-                    board, working=living, needed=rules.second_person(plan)
+                    board, now, working=living, needed=rules.second_person(plan)
                 ),
                 "old_values": _counts(board, now),
                 "cannot_close": board.may_close(now),
@@ -87,7 +89,7 @@ def list_(chosen: argparse.Namespace) -> int:
                 f"{board.total:,}",
                 f"{board.sums()['left']:,}",
                 f"{board.sums()['failed']:,}",
-                _state(board, living=living, needed=rules.second_person(plan)),
+                _state(board, now, living=living, needed=rules.second_person(plan)),
                 old_value.summary(plan, board.rows.values(), now) if board.approved else "",
                 plan.reason,
             ]
@@ -98,8 +100,8 @@ def list_(chosen: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _state(board: Board, *, living: bool, needed: str) -> str:
-    standing = report.standing(board, working=living, needed=needed)
+def _state(board: Board, now: float, *, living: bool, needed: str) -> str:
+    standing = report.standing(board, now, working=living, needed=needed)
     return {"stopped": "stopped: run start", "second person": "waits for a second"}.get(
         standing, standing
     )
@@ -160,8 +162,8 @@ def show(chosen: argparse.Namespace) -> int:
         else:
             output.line(report.equation(board))
             for row in board.rows.values():
-                level = f"{row.level} {report.LEVELS[row.level]}"
-                output.line(f"{row.item.number:>4}. {report.name(row.item)}: {row.state}, {level}")
+                named = f"{row.item.number:>4}. {report.name(row.item)}"
+                output.line(f"{named}: {row.state}; proof: {row.proof}")
                 watching.say(old_value.of(row, now).line, "      ")
     return Exit.OK
 
@@ -223,11 +225,28 @@ def except_(chosen: argparse.Namespace) -> int:
 
     def act(plan: Plan, journal: Journal) -> Entry:
         number, late = decisions.which(plan, chosen.item)
+        if not number:
+            number, late = decisions.which(plan, _named(chosen, late))
         return decisions.except_(
             plan, journal, chosen.reason, number, chosen.owner, until, late=late
         )
 
     return _decide(chosen, act)
+
+
+def _named(chosen: argparse.Namespace, word: str) -> str:
+    """The handle of the token that a word names; the word where the inventory has none so.
+
+    A late arrival may be newer than what the inventory has of it.
+
+    Raises:
+        UsageError: more than one is named so, and perhaps not the one of this run is meant.
+    """
+    where = paths(chosen.home)
+    if not where.inventory.exists():
+        return word
+    with opened(where) as inventory:
+        return one(inventory, word).handle if inventory.find(word) else word
 
 
 def close(chosen: argparse.Namespace) -> int:

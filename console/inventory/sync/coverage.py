@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, insert, select, update
 
 from backends.contract import Backend, Capabilities
-from backends.errors import Forbidden, RateLimited
+from backends.errors import Forbidden, RateLimited, Unreachable
 from backends.model import Gap, GapKind, ScopeDone, encode
+from backends.words import count
 from console import faults
 from console.faults import FAULT_HINT as FAULT_HINT
 from console.store.database import touch
@@ -38,6 +39,8 @@ class Trouble(NamedTuple):
     message: str
     hint: str
     kind: GapKind
+    unreachable: bool = False
+    """No connection could be had, so that nothing of the system answers."""
 
 
 def trouble(error: BaseException, backend: Backend | None = None) -> Trouble:
@@ -48,7 +51,7 @@ def trouble(error: BaseException, backend: Backend | None = None) -> Trouble:
     elif isinstance(error, RateLimited):
         kind = GapKind.LIMITED
     message, hint = faults.words(error, getattr(getattr(backend, "config", None), "type", ""))
-    return Trouble(clean(message), clean(hint), kind)
+    return Trouble(clean(message), clean(hint), kind, isinstance(error, Unreachable))
 
 
 def clean(text: object) -> str:
@@ -74,7 +77,7 @@ class Gaps:
         """The gaps, and one that counts those for which there was no room."""
         if not self._more:
             return list(self._found)
-        return [*self._found, Gap(backend, GapKind.LIMITED, f"{self._more} more gaps")]
+        return [*self._found, Gap(backend, GapKind.LIMITED, count(self._more, "more gap"))]
 
 
 def begin(connection: Connection, backend: Backend, caps: Capabilities | None, at: int) -> None:

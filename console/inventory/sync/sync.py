@@ -44,6 +44,8 @@ class SyncReport(NamedTuple):
     gaps: int = 0
     message: str = ""
     hint: str = ""
+    unreachable: bool = False
+    """It failed since no connection could be had."""
 
 
 class Syncer(StoreWriter):
@@ -148,7 +150,7 @@ class Syncer(StoreWriter):
     ) -> SyncReport:
         await self.write(self._failed, backend, why)
         report = self._report(backend.name, "failed", look or SyncPass(backend.name, 0, first=True))
-        return report._replace(message=why.message, hint=why.hint)
+        return report._replace(message=why.message, hint=why.hint, unreachable=why.unreachable)
 
     async def _greet(self, backend: Backend, gaps: Gaps) -> Trouble | None:
         """Health and own credential. Returns a trouble that makes going on pointless.

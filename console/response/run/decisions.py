@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from backends.words import count
 from console.errors import PlanRefused, UsageError
 from console.inventory.search.resolve_name import DIGITS
 from console.journal.format import scan
@@ -128,10 +129,14 @@ def except_(
 def which(plan: Plan, word: str) -> tuple[int, str]:
     """What a word means for ``except_``: a token's number in the plan, or a late one's handle.
 
-    A handle may be all digits, so a number that the plan does not have is none.
+    A whole handle may be of either. It may be all digits, so a number that the plan does
+    not have is none.
     """
     number = int(word) if word.isascii() and word.isdecimal() and len(word) < 12 else 0
-    return (number, "") if plan.item(number) is not None else (0, word)
+    if plan.item(number) is not None:
+        return number, ""
+    handles = {item.token.ref.handle: item.number for item in plan.items}
+    return (handles[word.lower()], "") if word.lower() in handles else (0, word)
 
 
 def _late(handles: list[str], word: str) -> str:
@@ -140,7 +145,11 @@ def _late(handles: list[str], word: str) -> str:
         found = [handle for handle in handles if handle.startswith(word.lower())]
     if len(found) != 1:
         known = ", ".join((found or handles)[:5]) or "none"
-        told = f"{len(found)} late arrivals begin" if found else "no late arrival begins"
+        told = (
+            count(len(found), "late arrival begins", "late arrivals begin")
+            if found
+            else "no late arrival begins"
+        )
         raise UsageError(
             f"{told} with {word[:40]!r}, and no token of the plan has that number",
             f"Late arrivals: {known}. See: token-console run show.",

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from backends.model import Token
+from backends.words import count
 from console.inventory.records import Sort
 from console.inventory.search import query as queries
 from console.inventory.search.inventory import Inventory
@@ -101,7 +102,7 @@ async def _list(tools_by_backend: Mapping[str, StepContext], paths: Paths) -> li
             return _Listed(name, f"the inventory failed with {type(error).__name__}")
         if report.result == "ok":
             return _Listed(name, "")
-        return _Listed(name, report.message or f"{report.result}, with {report.gaps} gaps")
+        return _Listed(name, report.message or f"{report.result}, with {count(report.gaps, 'gap')}")
 
     try:
         return await asyncio.gather(*(one(*each) for each in tools_by_backend.items()))

@@ -18,9 +18,12 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from backends.model import EvidenceLevel
 from backends.words import count
+from console.journal import proof
 from console.journal.format.entry import Kind
 from console.journal.format.sentence import Entry
+from console.journal.proof import Sums
 from console.response.plan.model import Plan
 from console.response.state import old_value
 from console.response.state.token import STATES as STATES
@@ -209,12 +212,24 @@ class Board:
         return len(self.rows) + len(self.late)
 
     def evidence(self) -> list[int]:
-        """How many tokens stand at each evidence level, 0 to 4, among those that were begun."""
+        """How many tokens stand at each evidence level, 0 to 4, among those that were begun.
+
+        For scripts; people are told ``proof``, where silence ranks over nothing.
+        """
         found = [0] * 5
-        for row in self.rows.values():
-            if row.steps or row.level:
-                found[row.level] += 1
+        for row in self._begun():
+            found[row.level] += 1
         return found
+
+    def proof(self) -> Sums:
+        """How many tokens are known how well, among those that were begun."""
+        rows = list(self._begun())
+        found = Counter(proof.known(row.level, refused=row.refused) for row in rows)
+        silent = sum(row.level >= EvidenceLevel.SILENT for row in rows)
+        return Sums(found["asked"], found["accepted"], found["recorded"], found["refused"], silent)
+
+    def _begun(self) -> Iterator[Row]:
+        return (row for row in self.rows.values() if row.steps or row.level)
 
     def lanes(self, now: float | None = None, *, working: bool = True) -> Iterator[LaneState]:
         """Each backend's part, in the plan's order. ``working``: a runner is at it."""
@@ -262,9 +277,8 @@ class Board:
         if self.closed:
             return "it is closed already"
         if self.late:
-            return (
-                f"{len(self.late):,} late arrivals are in no plan: extend the run, or except them"
-            )
+            late = count(len(self.late), "late arrival is", "late arrivals are")
+            return f"{late} in no plan: extend the run, or except what came late"
         if sums["left"]:
             return f"{count(sums['left'], 'token is', 'tokens are')} not known to be dealt with"
         if sums["failed"]:

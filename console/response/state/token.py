@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from backends.contract import Verb
 from backends.model import EvidenceLevel
+from backends.words import count
+from console.journal import proof
 from console.journal.format.entry import Kind
 from console.journal.format.sentence import Entry
 from console.response.plan.model import Mode, Plan, PlanItem
@@ -247,7 +249,7 @@ class TokenState:
         done = sum(self._made(step) for step in wanted)
         if done < len(wanted):
             if item.verb is Verb.ROTATE and done:
-                return "left", self.waits or f"{done} of {len(wanted)} steps done"
+                return "left", self.waits or f"{done} of {count(len(wanted), 'step')} done"
             return "left", self.taken or "waiting"
         return self._ended(by_hand=not wanted)
 
@@ -287,13 +289,13 @@ class TokenState:
             return "recorded", self._proof()
         return "done", self._proof()
 
+    @property
+    def proof(self) -> str:
+        """All that is known of its end, in words."""
+        return proof.whole(self.level, refused=self.refused)
+
     def _proof(self) -> str:
-        if self.refused:
-            return "refused" + (", then silent" if self.level >= EvidenceLevel.SILENT else "")
-        if self.accepted:
+        if self.accepted and not self.refused:
             return "recorded, not refused: the old value still works"
-        if self.level >= EvidenceLevel.SILENT:
-            return "recorded, silent, not refused"
-        if self.level >= EvidenceLevel.RECORDED:
-            return "recorded, not refused"
-        return "accepted"
+        # Every planned call is known to have been made, whatever was written of it since.
+        return proof.whole(max(self.level, EvidenceLevel.ACCEPTED), refused=self.refused)

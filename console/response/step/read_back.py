@@ -12,6 +12,7 @@ from typing import NamedTuple
 from backends.contract import NO_SESSIONS, Backend
 from backends.errors import BackendError, NotFound
 from backends.model import GapKind, Token, TokenRef, TokenState
+from backends.words import count
 from console.journal.format.words import system_words
 
 PATIENCE = (3.0, 60.0)
@@ -79,7 +80,7 @@ async def _sessions(backend: Backend, ref: TokenRef, token: Token | None) -> Rea
     open_ = sum(consumer.kind == SESSION for consumer in found.consumers)
     if not open_ and any(gap.kind is GapKind.REFUSED for gap in found.gaps):
         return ReadBack(None, "not every session may be seen", token)
-    told = f"{open_} open sessions" if open_ else "no open sessions"
+    told = count(open_, "open session") if open_ else "no open sessions"
     return ReadBack(not open_, f"the system tells of {told}", token)
 
 

@@ -115,7 +115,9 @@ def going(context: Context) -> str:
 
 
 def pause(context: Context) -> str:
-    if context.standing.startswith("through"):
+    from console.response.state.report import NOT_OVER, NOTHING_LEFT
+
+    if context.standing in (NOTHING_LEFT, NOT_OVER):
         return f"nothing is left to do; {spoken(CLOSE)} closes it"
     return going(context)
 

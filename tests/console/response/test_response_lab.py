@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 from lab_scene import ANSWERS, REASON, Desk, known, record
+from patience import HANG
 
 from backends.lab.lab import Lab
 
@@ -44,7 +45,7 @@ def test_contain_is_refused_by_the_system_and_undone_exactly(
     issued, row = desk.issue(real, "held")
     before = record(lab, issued)
     told = desk.must(*words("contain", row, *PROBE), text=issued.value)
-    assert "refused (level 3 of 4)" in told
+    assert ": refused" in told
     assert not real.accepts(issued)
     assert record(lab, issued) != before
     shown = desk.item()
@@ -117,7 +118,7 @@ def test_a_revoked_value_is_dead_when_the_system_has_refused_it(
     issued, row = desk.issue(real, "ended")
     assert real.accepts(issued)
     told = desk.must(*words("revoke", row, *PROBE), text=issued.value)
-    assert "refused (level 3 of 4)" in told
+    assert ": refused" in told
     assert not real.accepts(issued)
     shown = desk.item()
     assert shown["state"] == "dead"
@@ -181,11 +182,11 @@ def test_a_client_that_goes_on_trying_its_password_raises_no_alarm_and_the_run_c
         command = desk.command(*words("contain", row))
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as run:
             # By then refused attempts have come in from well after the containment.
-            assert enough.wait(60)
+            assert enough.wait(HANG)
             shown = desk.reaches(
                 lambda item: item["state"] == "failed" or item["says"].endswith("silent"), issued
             )
-            run.wait(60)
+            run.wait(HANG)
     finally:
         stop.set()
         trying.join()

@@ -14,7 +14,9 @@ from signing_people import Key, allow
 from backends.contract import BackendConfig, Verb
 from backends.model import TokenRef
 from console import settings
+from console.cli.parser import parse
 from console.errors import PlanRefused
+from console.fleet import Fleet
 from console.journal.format.entry import Kind
 from console.journal.format.scan import ReasonRefused
 from console.journal.format.sentence import Entry
@@ -25,7 +27,9 @@ from console.response.approve.requirements import Requirements
 from console.response.approve.signing import Desk
 from console.response.plan import file as planfile
 from console.response.plan.model import Plan, digest
+from console.settings import Settings
 from console.sshsig.wire import WireReader, string, u32
+from console.worker.acts import Acts
 
 WHY = "leaked in a public repository"
 ALICE, BOB = "alice@example.com", "bob@example.com"
@@ -302,7 +306,7 @@ def test_the_configuration_that_was_in_force_is_in_each_entry_and_its_change_is_
     assert {each.body.config for each in opened} == {before, after}
     told = [line for line in office.said() if "acts under the configuration" in line]
     assert ["needs NONE" in line for line in told] == [False, True, False]
-    assert all("1 allowed signers" in line for line in told)
+    assert all("1 allowed signer" in line for line in told)
 
 
 def test_a_plans_file_is_bound_from_the_moment_it_is_made(office: Office) -> None:
@@ -336,3 +340,65 @@ def test_a_plan_that_nobody_made_here_is_not_approved(office: Office) -> None:
     with pytest.raises(PlanRefused, match="does not say that this plan was made here"):
         office.first(plan, alice)
     assert office.journal.get(plan.id) is None
+
+
+WAYS = ("screen", "command line")
+TYPED = {
+    "the word": ("payments-deploy", ""),
+    "the word between blanks": (" payments-deploy ", ""),
+    "nothing": ("", "what was typed is not the token's name"),
+    "a yes": ("yes", "what was typed is not the token's name"),
+    "other letters": ("Payments-Deploy", "what was typed is not the token's name"),
+    "a part": ("payments", "what was typed is not the token's name"),
+    "the number of tokens": ("1", "what was typed is not the token's name"),
+}
+
+
+def by_either(office: Office, way: str, plan: Plan, typed: str, *, glass: bool) -> str:
+    """Have the second person act as the screen's worker or the command does; what is refused."""
+    office.journal.close()
+    try:
+        if way == "screen":
+            fleet = Fleet(Settings(office.paths.config, 30, 7, (), (), ()), office.paths, act=True)
+            do = Acts(fleet).glass if glass else Acts(fleet).second
+            asyncio.run(do({"plan": plan.id, "typed": typed, "reason": WHY}))
+        else:
+            how = ("--break-glass", WHY) if glass else ("--reason", WHY)
+            home = ("--home", str(office.paths.config.parent))
+            chosen = parse((*home, "approve", plan.id, "--confirm", typed, *how))
+            chosen.run(chosen)
+    except PlanRefused as error:
+        return str(error)
+    finally:
+        office.journal = Journal(office.paths.journal)
+    return ""
+
+
+@pytest.mark.parametrize("glass", [False, True], ids=["approve", "break glass"])
+@pytest.mark.parametrize("case", TYPED)
+def test_the_second_persons_word_is_judged_alike_by_screen_and_command(
+    office: Office, case: str, glass: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same word lets it go both ways or neither, and the journal says the same of it."""
+    monkeypatch.setattr("console.response.run.process.start", lambda *_, **__: None)
+    alice, bob = Key(), Key()
+    allow(office.signers, (ALICE, alice), (BOB, bob))
+    typed, refused = TYPED[case]
+    seen = []
+    for way in WAYS:
+        plan = office.kept()
+        office.first(plan, alice)
+        before = office.journal.entries()[0].seq
+        with bob.at_hand(monkeypatch):
+            told = by_either(office, way, plan, typed, glass=glass)
+        kinds = [entry.kind for entry in office.journal.entries() if entry.seq > before]
+        decisive = [kind for kind in kinds if kind in (Kind.APPROVAL, Kind.BREAKGLASS)]
+        goes = True
+        try:
+            office.check(plan)
+        except PlanRefused:
+            goes = False
+        seen.append((told, decisive, goes))
+    kind = Kind.BREAKGLASS if glass else Kind.APPROVAL
+    expected = (refused, [], False) if refused else ("", [kind], True)
+    assert dict(zip(WAYS, seen, strict=True)) == dict.fromkeys(WAYS, expected)

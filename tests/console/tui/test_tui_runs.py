@@ -10,6 +10,7 @@ from tui_world import HOSTILE, drive, fill, screen, settled, until
 
 from backends.contract import Verb
 from backends.model import EvidenceLevel
+from console.journal import proof
 from console.journal.format.entry import Kind, Out
 from console.response.plan import entry_parts
 from console.tui.views.run import page
@@ -187,7 +188,7 @@ DECISIONS = {
     "h": ({"what": "unhalt", "backend": "vault-prod"}, ()),
     "w": ({"what": "waive", "item": "1"}, ("waive",)),
     "y": ({"do": "second"}, ("2 tokens",)),
-    "exclamation_mark": ({"do": "glass"}, ("BREAK GLASS",)),
+    "exclamation_mark": ({"do": "glass"}, ("2 tokens",)),
 }
 
 
@@ -366,4 +367,4 @@ def test_the_bar_is_full_and_nothing_in_it_vanishes(amounts, cells) -> None:
 
 
 def test_evidence_levels_have_the_words_of_the_model() -> None:
-    assert len(page.LEVELS) == len(EvidenceLevel)
+    assert set(proof.WORDS) == set(proof.MEANT) == set(EvidenceLevel)

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from backends.contract import Capabilities, KindCapabilities, Readable, Support, Verb
 from backends.model import GapKind
-from console.contact import SILENT, Contact
+from console.contact import FAILED, SILENT, Contact
 from console.inventory.search.inventory import BackendState
+from console.journal import proof
 from console.text import age
 from console.tui.draw import readings
 from console.tui.draw.lines import Line, Part, Role, block, count, fit
@@ -181,6 +182,8 @@ def _answers(contact: Contact, now: float) -> list[Part]:
         said = (f"not asked now; answered {readings.ago(contact.answered_at, now)} ago", "dim")
     elif not contact.state:
         return [("not asked yet by this console", "dim")]
+    elif contact.state == FAILED and not contact.answered_at:
+        return [("no answer yet to this console", "bad")]
     else:
         ms = "" if contact.latency_ms is None else f" in {contact.latency_ms} ms"
         said = (f"answered{ms} {readings.ago(contact.answered_at, now)} ago", "")
@@ -273,7 +276,7 @@ def _matrix(capabilities: Capabilities | None, width: int) -> list[Line]:
         lag = "not known" if kind.propagation is None else readings.span_of(kind.propagation)
         text = (
             f"{kind.title}: rotation {kind.rotation.value}; the old value may live on for {lag}; "
-            f"evidence up to level {int(kind.ceiling)}. {' '.join(kind.notes)}"
+            f"proof goes as far as: {proof.reach(kind.ceiling)}. {' '.join(kind.notes)}"
         )
         lines += block("", [(text, "dim")], width, 0)
     for what in capabilities.unlistable:

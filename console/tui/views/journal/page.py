@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from backends.model import EvidenceLevel
+from console.journal import proof
 from console.journal.read.view import Entry
 from console.text import safe, stamp
 from console.tlog.merkle import leaf_hash
@@ -27,21 +27,6 @@ STORED = 40_000
 SIGNED = ("session.open", "plan", "intent")
 """Kinds for which a responder answers."""
 
-LEVELS = {
-    EvidenceLevel.ASKED: "asked",
-    EvidenceLevel.ACCEPTED: "accepted",
-    EvidenceLevel.RECORDED: "recorded by the issuer",
-    EvidenceLevel.REFUSED: "the old value is refused",
-    EvidenceLevel.SILENT: "silent for the whole window",
-}
-
-
-def evidence_words(level: int | None) -> str:
-    """An evidence level as people say it."""
-    if level is None or level not in set(EvidenceLevel):
-        return "not known"
-    return f"level {level}, {LEVELS[EvidenceLevel(level)]}"
-
 
 def state_words(state: str) -> str:
     """An outcome as people say it."""
@@ -53,7 +38,6 @@ def state_words(state: str) -> str:
     }.get(state, state)  # fmt: skip
 
 
-WORDS = dict(enumerate(("asked", "accepted", "recorded", "refused", "silent")))
 RESULTS = {
     "applied": "done", "already": "was so", "rejected": "DECLINED", "not_sent": "not sent",
     "unknown": "UNKNOWN", "not_applied": "not done", "seen": "seen so", "not_seen": "NOT SO",
@@ -67,7 +51,7 @@ def result(entry: Entry, *, open_intent: bool = False) -> str:
     if open_intent:
         return "OPEN"
     if entry.kind == "evidence" and entry.evidence is not None and entry.state == "seen":
-        return WORDS.get(entry.evidence, "seen so")
+        return proof.word(entry.evidence).partition(" ")[0]
     return RESULTS.get(entry.state or "", entry.state or entry.kind)
 
 
@@ -102,7 +86,7 @@ def detail(entry: Entry, width: int, *, raw: bool, size: int) -> list[Line]:
     if entry.state:
         fields.append(("STATE", state_words(entry.state)))
     if entry.evidence is not None:
-        fields.append(("EVIDENCE", evidence_words(entry.evidence)))
+        fields.append(("EVIDENCE", proof.meaning(entry.evidence)))
     fields.append(
         ("ENTRY", f"{entry.kind} {entry.id}" + (f", answers {entry.ref}" if entry.ref else ""))
     )
@@ -115,7 +99,7 @@ def detail(entry: Entry, width: int, *, raw: bool, size: int) -> list[Line]:
     if entry.config:
         lines += block("CONFIG", [(entry.config, "")], width, 10)
     if raw:
-        place = f"entry {entry.seq:,} of a tree of {size:,}, {len(entry.raw):,} bytes"
+        place = f"entry {entry.seq:,} of a tree of {size:,}, {count(len(entry.raw), 'byte')}"
         lines += block("IN TREE", [(place, "")], width, 10)
         lines += block("LEAF HASH", [(f"{leaf_hash(entry.raw).hex()} (SHA-256)", "")], width, 10)
         lines += [
@@ -170,8 +154,8 @@ def verification(standing: JournalState, now: float, width: int) -> list[Line]:
         fields.append(
             ("SIGNED", count(standing.checkpoints, "checkpoint") + f" by {standing.key}", "")
         )
-        signed = f"{standing.signatures:,} signatures hold, {standing.unsigned:,} are missing"
-        fields.append(("PEOPLE", signed, ""))
+        hold = count(standing.signatures, "signature holds", "signatures hold")
+        fields.append(("PEOPLE", f"{hold}, {standing.unsigned:,} missing", ""))
         fields.append(("ROOT", standing.root, "dim"))
     for label, text, shown in fields:
         lines += block(label, [(text, shown)], width, 10)

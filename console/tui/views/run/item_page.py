@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from console.journal.read.view import Entry
 from console.response.plan.model import PlanItem
 from console.tui.draw import readings
-from console.tui.draw.lines import Line, Part, block
+from console.tui.draw.lines import Line, block
 from console.tui.draw.roles import STATES, VERDICTS
-from console.tui.views.run.page import LEVELS
 from console.tui.views.run.reader import RunLine as Where
 
 EXACT = 8_000
@@ -24,8 +23,7 @@ def item_lines(
     lines: list[Line] = []
     known = where.verdict
     lines += block("OLD VALUE", [(known.labelled, VERDICTS[known.what])], width)
-    said: list[Part] = [(f"{LEVELS[where.level]} (level {where.level} of 4)", "")]
-    lines += block("PROOF", said, width)
+    lines += block("PROOF", [(where.known, "")], width)
     if item is not None:
         owner = item.token.owner.or_else("none known")
         lines += block("OWNER", [(owner, "")], width)
