@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from backends.words import count
+from console.journal import proof
 from console.journal.entry import Body, Kind, Out, RunMark, SchemaError, parse
 from console.journal.who import summary
 from console.text import safe, stamp
 
-LEVELS = ("asked", "accepted", "recorded", "refused", "silent")
-"""The evidence levels, 0 to 4, in a word each."""
 _NAME = 60
 SIGNED = frozenset({Kind.SESSION_OPEN, Kind.PLAN, Kind.APPROVAL, Kind.INTENT})
 """Kinds of entries for which a responder answers."""
@@ -211,9 +210,7 @@ def _sentence(body: Body) -> str:
             told = _OUTCOMES.get(out.state, safe(out.state))
             return f"{_capital(what(body))}: {told}{status}{took}{_said(out)}"
         case Kind.EVIDENCE, _, out if out:
-            level = out.evidence or 0
-            word = LEVELS[level] if 0 <= level < len(LEVELS) else "?"
-            return f"{_capital(what(body))}: {word} (level {level} of 4){_said(out)}"
+            return f"{_capital(what(body))}: {proof.word(out.evidence or 0)}{_said(out)}"
         case Kind.RECOVERY_CLAIM, _, _:
             return f"{who} asks what became of: {what(body)}"
         case Kind.RECOVERY, _, out if out:

@@ -18,9 +18,12 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from backends.model import EvidenceLevel
 from backends.words import count
+from console.journal import proof
 from console.journal.describe import Entry
 from console.journal.entry import Kind
+from console.journal.proof import Sums
 from console.response import verdict
 from console.response.plan import Plan
 from console.response.rows import STATES as STATES
@@ -209,12 +212,24 @@ class Board:
         return len(self.rows) + len(self.late)
 
     def evidence(self) -> list[int]:
-        """How many tokens stand at each evidence level, 0 to 4, among those that were begun."""
+        """How many tokens stand at each evidence level, 0 to 4, among those that were begun.
+
+        For scripts; people are told ``proof``, where silence ranks over nothing.
+        """
         found = [0] * 5
-        for row in self.rows.values():
-            if row.steps or row.level:
-                found[row.level] += 1
+        for row in self._begun():
+            found[row.level] += 1
         return found
+
+    def proof(self) -> Sums:
+        """How many tokens are known how well, among those that were begun."""
+        rows = list(self._begun())
+        found = Counter(proof.known(row.level, refused=row.refused) for row in rows)
+        silent = sum(row.level >= EvidenceLevel.SILENT for row in rows)
+        return Sums(found["asked"], found["accepted"], found["recorded"], found["refused"], silent)
+
+    def _begun(self) -> Iterator[Row]:
+        return (row for row in self.rows.values() if row.steps or row.level)
 
     def lanes(self, now: float | None = None, *, working: bool = True) -> Iterator[Lane]:
         """Each backend's part, in the plan's order. ``working``: a runner is at it."""

@@ -15,7 +15,10 @@ from console.response.plan import Item, Mode, Plan, Scope
 from console.response.rows import ENDING, STATES
 from console.text import age, safe, stamp
 
-LEVELS = ("asked", "accepted", "recorded", "refused", "silent")
+NOTHING_LEFT = "nothing left"
+"""Each token is dealt with; the run is still to be closed by somebody."""
+NOT_OVER = "not over yet"
+"""Each token is dealt with, and values may, as declared, still work."""
 _PROVED = ("dead", "recorded", "replaced", "done")
 _WORST = tuple(verdict.What)
 MOST_TOLD = 20
@@ -32,9 +35,10 @@ def equation(board: Board) -> str:
     return f"{board.total:,} = {' + '.join(parts)}"
 
 
-def standing(board: Board, *, working: bool, needed: str = "") -> str:
+def standing(board: Board, now: float, *, working: bool, needed: str = "") -> str:
     """Where the whole run stands, in a word or two, for everybody who shows it.
 
+    ``now`` is in unix seconds: whether a run is over is a question of time, too.
     ``working`` is whether its runner lives: what is not being done is not running.
     ``needed`` is why it takes a second person, by the rules of now (``Rules.second_person``).
     """
@@ -45,7 +49,7 @@ def standing(board: Board, *, working: bool, needed: str = "") -> str:
     if board.aborted:
         return "aborted"
     if not board.sums()["left"]:
-        return "through, not closed"
+        return NOT_OVER if verdict.waiting(board.rows.values(), now) else NOTHING_LEFT
     if board.paused:
         return "paused"
     if waits(board, needed):
@@ -68,7 +72,7 @@ def headline(board: Board, now: float, *, working: bool, needed: str = "") -> st
     eta = board.eta(now) if working else None
     until = f", about {age(eta)} left" if eta and not board.closed else ""
     about = f" · {safe(plan.incident, 40)}" if plan.incident else ""
-    word = standing(board, working=working, needed=needed)
+    word = standing(board, now, working=working, needed=needed)
     stopped = " (its runner is gone; run start goes on)" if word == "stopped" else ""
     return f"RUN {short(plan.id)} {plan.verb}{about} · {word}{stopped} · {ran}{until}"
 
@@ -100,9 +104,7 @@ def situation(
         eta = f", about {age(lane.eta)} left" if lane.eta and lane.state == "running" else ""
         why = f": {safe(lane.halted, 120)}" if lane.halted else ""
         lines.append(f"  {safe(lane.backend)}: {counts} of {lane.scope:,}; {lane.state}{why}{eta}")
-    reached = board.evidence()
-    told = ", ".join(f"{level} {word} {reached[level]:,}" for level, word in enumerate(LEVELS))
-    lines.append(f"evidence: {told}")
+    lines.append(f"proof: {board.proof().line}")
     if plan.verb in ENDING:
         shown = [row for row in board.rows.values() if row.state in _PROVED]
         refused = sum(row.refused for row in shown)

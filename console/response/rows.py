@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from backends.contract import Verb
 from backends.model import EvidenceLevel
+from console.journal import proof
 from console.journal.describe import Entry
 from console.journal.entry import Kind
 from console.response.plan import Item, Mode, Plan
@@ -287,13 +288,13 @@ class Row:
             return "recorded", self._proof()
         return "done", self._proof()
 
+    @property
+    def proof(self) -> str:
+        """All that is known of its end, in words."""
+        return proof.whole(self.level, refused=self.refused)
+
     def _proof(self) -> str:
-        if self.refused:
-            return "refused" + (", then silent" if self.level >= EvidenceLevel.SILENT else "")
-        if self.accepted:
+        if self.accepted and not self.refused:
             return "recorded, not refused: the old value still works"
-        if self.level >= EvidenceLevel.SILENT:
-            return "recorded, silent, not refused"
-        if self.level >= EvidenceLevel.RECORDED:
-            return "recorded, not refused"
-        return "accepted"
+        # Every planned call is known to have been made, whatever was written of it since.
+        return proof.whole(max(self.level, EvidenceLevel.ACCEPTED), refused=self.refused)

@@ -122,7 +122,9 @@ def going(context: Context) -> str:
 
 
 def pause(context: Context) -> str:
-    if context.standing.startswith("through"):
+    from console.response.report import NOT_OVER, NOTHING_LEFT
+
+    if context.standing in (NOTHING_LEFT, NOT_OVER):
         return f"nothing is left to do; {_key('close')} closes it"
     return going(context)
 

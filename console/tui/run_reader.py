@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from console.errors import ConsoleError
+from console.journal import proof
+from console.journal.proof import Sums
 from console.journal.read import JournalView
 from console.response import folding, listing, planfile, report, verdict
 from console.response.board import Board, Lane, Late
@@ -35,7 +37,10 @@ class Line(NamedTuple):
     backend: str
     state: str
     words: str
-    level: int
+    proof: str
+    """The best that is known of its end, in a word; empty for a late arrival."""
+    known: str
+    """All that is known of its end."""
     by_hand: bool
     verdict: Verdict
     """What is known of its old value now."""
@@ -57,7 +62,7 @@ class Shown(NamedTuple):
     sums: dict[str, int]
     total: int
     lanes: list[Lane]
-    evidence: list[int]
+    proof: Sums
     eta: float | None
     began: float
     last: float
@@ -100,8 +105,9 @@ def snapshot(board: Board, working: bool, now: float, rules: Rules) -> Shown:
     board.tick(now)
     needed = rules.second_person(board.plan)
     lines = [
-        Line("", 0, late.handle, late.name or late.handle, late.backend, "late", late.words, 0,
-             by_hand=False, verdict=Verdict(What.UNDONE, UNDONE[board.plan.verb], late.words))
+        Line("", 0, late.handle, late.name or late.handle, late.backend, "late", late.words, "",
+             "nothing was sent for it", by_hand=False,
+             verdict=Verdict(What.UNDONE, UNDONE[board.plan.verb], late.words))
         for late in board.late.values()
     ]  # fmt: skip
     for row in board.rows.values():
@@ -111,8 +117,9 @@ def snapshot(board: Board, working: bool, now: float, rules: Rules) -> Shown:
             "unknown" if row.state == "left" and row.words == "no trustworthy answer" else row.state
         )
         lines.append(Line(row.plan.id, item.number, item.token.ref.handle, name, item.backend,
-                          state, row.words, row.level, item.by_hand,
-                          verdict.of(row, now)))  # fmt: skip
+                          state, row.words,
+                          proof.known(row.level, refused=row.refused), row.proof,
+                          item.by_hand, verdict.of(row, now)))  # fmt: skip
     lines.sort(key=lambda line: URGENT.get(line.state, 9))
     excepted = [
         (report.name(row.item), row.owner, row.expires)
@@ -121,9 +128,10 @@ def snapshot(board: Board, working: bool, now: float, rules: Rules) -> Shown:
     ]
     waves = max((row.item.wave for row in board.rows.values()), default=0) + 1
     return Shown(
-        board.plan, report.standing(board, working=working, needed=needed), working,
+        board.plan, report.standing(board, now, working=working, needed=needed),
+        working,
         report.waits(board, needed),
-        board.sums(), board.total, list(board.lanes(now, working=working)), board.evidence(),
+        board.sums(), board.total, list(board.lanes(now, working=working)), board.proof(),
         board.eta(now), board.began, board.last,
         board.wave, waves, board.approved, board.second, board.broken_glass,
         list(board.alarms), list(board.late.values()), dict(board.halted),
@@ -238,6 +246,7 @@ class RunsReader(Background[bool]):
             sums["failed"],
             report.standing(
                 board,
+                self._now(),
                 working=alive(plan.id, self._where),
                 needed=rules.second_person(plan),
             ),

@@ -44,7 +44,7 @@ def test_contain_is_refused_by_the_system_and_undone_exactly(
     issued, row = desk.issue(real, "held")
     before = record(lab, issued)
     told = desk.must(*words("contain", row, *PROBE), text=issued.value)
-    assert "refused (level 3 of 4)" in told
+    assert ": refused" in told
     assert not real.accepts(issued)
     assert record(lab, issued) != before
     shown = desk.item()
@@ -117,7 +117,7 @@ def test_a_revoked_value_is_dead_when_the_system_has_refused_it(
     issued, row = desk.issue(real, "ended")
     assert real.accepts(issued)
     told = desk.must(*words("revoke", row, *PROBE), text=issued.value)
-    assert "refused (level 3 of 4)" in told
+    assert ": refused" in told
     assert not real.accepts(issued)
     shown = desk.item()
     assert shown["state"] == "dead"

@@ -130,13 +130,92 @@ def test_a_run_within_its_propagation_is_not_closed_by_either_way(paths: Paths) 
         await until(pilot, lambda: "NOT TRIED" in screen(app))
         await pilot.press("enter")
         await until(pilot, lambda: "NOT OVER" in screen(app))
-        assert "through, not over yet" in screen(app)
+        assert "not over yet" in screen(app)
         assert "(1h declared): 1 value may still work" in flat(app)
         await pilot.press("c")
         await settled(pilot)
         assert expected in screen(app)
 
     drive(app, steps)
+
+
+def test_silence_ranks_over_nothing_whoever_tells_of_it(paths: Paths) -> None:
+    """The board, its list, the reports, the command line and the journal say one and the same."""
+    tokens = (item(n, Verb.REVOKE, f"key-{n}", "vault-prod") for n in (1, 2, 3))
+    run = Run(paths, [replace(each, propagation=timedelta(0)) for each in tokens])
+    run.end([1], level=RECORDED)
+    run.end([2, 3])
+    for number in (1, 2):
+        # The log was silent for one that was refused, and for one that nobody tried.
+        token = run.plan.item(number).token
+        act = facts.act("revoke", token, run.plan.item(number).proposal.steps[0], run.plan.id)
+        out = Out(ref=run.plan.id, state="seen", how="log", detail="no use", evidence=4)
+        run.say(Kind.EVIDENCE, act=act, out=out)
+    short = run.plan.id[-8:]
+    silent, refused = "recorded, silent, not refused", "refused, then silent"
+    sums = "asked 0, accepted 0, recorded 1, refused 2; silent in the log: 2 of 3"
+    report = cli(paths, "run", "report", short).stdout
+    assert f"proof: {sums}" in " ".join(report.split())
+    shown = cli(paths, "run", "show", short).stdout
+    for number, state, proof in (
+        (1, "recorded", silent), (2, "dead", refused), (3, "dead", "refused")
+    ):  # fmt: skip
+        assert f"{number}. key-{number} on vault-prod: {state}; proof: {proof}\n" in shown
+    told = json.loads(cli(paths, "run", "show", short, "--json").stdout)
+    assert [each["says"] for each in told["items"]] == [silent, refused, "refused"]
+    assert told["evidence"] == [0, 0, 0, 1, 2], "the numbers of the entries are for scripts"
+    journal = cli(paths, "journal", "list").stdout
+    assert "Revoke key-2 (key) in vault-prod: refused\n" in journal
+    assert "Revoke key-2 (key) in vault-prod: silent in the log: no use\n" in journal
+    for text in (report, shown, journal):
+        assert "4 silent" not in text
+        assert "3 refused" not in text
+        assert "of 4" not in text
+    app = world.application(paths)
+
+    async def steps(pilot: Any) -> None:
+        await pilot.press("l")
+        await until(pilot, lambda: "revoke" in screen(app))
+        await pilot.press("enter")
+        words = sums.replace(",", "").replace(";", "")
+        await until(pilot, lambda: f"PROOF {words}" in flat(app))
+        for number, word in ((1, "recorded"), (2, "refused"), (3, "refused")):
+            (row,) = [line for line in screen(app).splitlines() if f" key-{number} " in line]
+            assert row.split(" vault-prod ")[1].split()[0] == word, row
+        await until(pilot, lambda: "nothing left: z closes it" in screen(app))
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: "CALLS DELETE" in flat(app))
+        assert "level" not in screen(app)
+        assert f"PROOF {silent}" in flat(app) or "PROOF refused" in flat(app)
+
+    drive(app, steps, (100, 40))
+
+
+@pytest.mark.parametrize("lasting", [timedelta(0), timedelta(hours=1)])
+def test_where_a_run_stands_has_the_same_words_everywhere(paths: Paths, lasting: Any) -> None:
+    run = Run(paths, [replace(of(Verb.REVOKE), propagation=lasting)])
+    run.end([1], level=RECORDED)
+    short = run.plan.id[-8:]
+    said, other = ("not over yet", "nothing left")[:: 1 if lasting else -1]
+    (listed,) = json.loads(cli(paths, "run", "list", "--json").stdout)
+    report = json.loads(cli(paths, "run", "report", short, "--json").stdout)
+    assert (listed["standing"], report["standing"]) == (said, said)
+    texts = [cli(paths, "run", "list").stdout, cli(paths, "run", "report", short).stdout]
+    app = world.application(paths)
+
+    async def steps(pilot: Any) -> None:
+        await pilot.press("l")
+        await until(pilot, lambda: said in screen(app))
+        texts.append(flat(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "in scope 1" in screen(app))
+        texts.append(flat(app))
+
+    drive(app, steps)
+    for text in texts:
+        assert said in text
+        assert other not in text.replace("nothing left to do", "")
+        assert "through" not in text
 
 
 def decide(paths: Paths, plan: str, what: str) -> dict[str, Any]:

@@ -81,7 +81,8 @@ def test_every_riddle_has_its_line_in_help_in_every_view() -> None:
     for view in VIEWS:
         text = " ".join(lines.plain(line) for line in help_lines(Context(view=view), 100))
         for word in (
-            "no witness", "untracked, n/a", "forbidden, deny", "not read, ?", "PROOF silent",
+            "no witness", "untracked, n/a", "forbidden, deny", "not read, ?", "silent in the log",
+            "not over yet",
             "2 of 5/s", "let be (except)", "skip proof (waive)", "nothing left", "why go on?",
             "2 OPEN", "witnessed up to 4", "DECLINED", "UNKNOWN",
         ):  # fmt: skip

@@ -10,6 +10,7 @@ from tui_world import HOSTILE, drive, fill, screen, settled, until
 
 from backends.contract import Verb
 from backends.model import EvidenceLevel
+from console.journal import proof
 from console.journal.entry import Kind, Out
 from console.response import facts
 from console.tui.pages import run as page
@@ -366,4 +367,4 @@ def test_the_bar_is_full_and_nothing_in_it_vanishes(amounts, cells) -> None:
 
 
 def test_evidence_levels_have_the_words_of_the_model() -> None:
-    assert len(page.LEVELS) == len(EvidenceLevel)
+    assert set(proof.WORDS) == set(proof.MEANT) == set(EvidenceLevel)

@@ -71,7 +71,7 @@ def list_(chosen: argparse.Namespace) -> int:
                 "approved": bool(board.approved),
                 "running": living,
                 "standing": report.standing(
-                    board, working=living, needed=rules.second_person(plan)
+                    board, now, working=living, needed=rules.second_person(plan)
                 ),
                 "old_values": _counts(board, now),
                 "cannot_close": board.may_close(now),
@@ -90,7 +90,7 @@ def list_(chosen: argparse.Namespace) -> int:
                 f"{board.total:,}",
                 f"{board.sums()['left']:,}",
                 f"{board.sums()['failed']:,}",
-                _state(board, living=living, needed=rules.second_person(plan)),
+                _state(board, now, living=living, needed=rules.second_person(plan)),
                 verdict.summary(plan, board.rows.values(), now) if board.approved else "",
                 plan.reason,
             ]
@@ -101,8 +101,8 @@ def list_(chosen: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _state(board: Board, *, living: bool, needed: str) -> str:
-    standing = report.standing(board, working=living, needed=needed)
+def _state(board: Board, now: float, *, living: bool, needed: str) -> str:
+    standing = report.standing(board, now, working=living, needed=needed)
     return {"stopped": "stopped: run start", "second person": "waits for a second"}.get(
         standing, standing
     )
@@ -163,8 +163,8 @@ def show(chosen: argparse.Namespace) -> int:
         else:
             output.line(report.equation(board))
             for row in board.rows.values():
-                level = f"{row.level} {report.LEVELS[row.level]}"
-                output.line(f"{row.item.number:>4}. {report.name(row.item)}: {row.state}, {level}")
+                named = f"{row.item.number:>4}. {report.name(row.item)}"
+                output.line(f"{named}: {row.state}; proof: {row.proof}")
                 watching.say(verdict.of(row, now).line, "      ")
     return Exit.OK
 

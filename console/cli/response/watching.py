@@ -123,7 +123,7 @@ def summary(board: Board, view: JournalView, where: Paths, now: float) -> dict[s
         "plan": board.plan.id,
         "verb": board.plan.verb.value,
         "incident": board.plan.incident,
-        "standing": report.standing(board, working=working, needed=needed),
+        "standing": report.standing(board, now, working=working, needed=needed),
         "approved_by": board.approved,
         "second_person": board.second,
         "old_values": {what.value: n for what, n in verdicts.counts(rows, now).items()},

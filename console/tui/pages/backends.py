@@ -9,6 +9,7 @@ from backends.contract import Capabilities, KindCapabilities, Readable, Support,
 from backends.model import GapKind
 from console.contact import SILENT, Contact
 from console.inventory.search import BackendState
+from console.journal import proof
 from console.text import age
 from console.tui import readings
 from console.tui.lines import Line, Part, Role, block, count, fit
@@ -273,7 +274,7 @@ def _matrix(capabilities: Capabilities | None, width: int) -> list[Line]:
         lag = "not known" if kind.propagation is None else readings.span_of(kind.propagation)
         text = (
             f"{kind.title}: rotation {kind.rotation.value}; the old value may live on for {lag}; "
-            f"evidence up to level {int(kind.ceiling)}. {' '.join(kind.notes)}"
+            f"proof goes as far as: {proof.reach(kind.ceiling)}. {' '.join(kind.notes)}"
         )
         lines += block("", [(text, "dim")], width, 0)
     for what in capabilities.unlistable:

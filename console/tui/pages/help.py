@@ -49,16 +49,17 @@ RUNS = (
     ("in scope 9 = dead 2 + ...", "every token of the plan is in one state, at any moment"),
     ("dead", "the system was seen to refuse the old value"),
     ("recorded", "the issuer's record says that it ended; its value was not seen refused"),
-    (
-        "PROOF silent",
-        "no use in the log for as long as a change may take; by itself that does not "
-        "show that the old value is refused, so that the token counts as recorded",
-    ),
     ("PROOF refused", "the old value was tried, and refused"),
+    (
+        "silent in the log: 2 of 9",
+        "PROOF: how many were not used for as long as a change may take; by itself that does "
+        "not show that the old value is refused, so that it is told beside the others",
+    ),
     ("RATE 2 of 5/s", "2 calls a second were made of late, of 5 that are allowed"),
     ("let be (except)", "nothing more is sent for a token; somebody answers for it, until a date"),
     ("skip proof (waive)", "the old value ends although not every consumer was seen to have moved"),
     ("nothing left", "each token is dealt with; the run is still to be closed by somebody"),
+    ("not over yet", "each token is dealt with, and values may still work, as declared"),
     ("hazard 1 of 2, why go on?", "the plan names 2 dangers; each wants your reason to go on"),
 )
 RESULTS = (

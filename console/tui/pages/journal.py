@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from backends.model import EvidenceLevel
+from console.journal import proof
 from console.journal.read import Entry
 from console.journal.tlog.merkle import leaf_hash
 from console.text import safe, stamp
@@ -26,24 +26,10 @@ STORED = 40_000
 SIGNED = ("session.open", "plan", "intent")
 """Kinds for which a responder answers."""
 
-LEVELS = {
-    EvidenceLevel.ASKED: "asked",
-    EvidenceLevel.ACCEPTED: "accepted",
-    EvidenceLevel.RECORDED: "recorded by the issuer",
-    EvidenceLevel.REFUSED: "the old value is refused",
-    EvidenceLevel.SILENT: "silent for the whole window",
-}
 STATES: dict[str, Role] = {
     "applied": "good", "already": "good", "rejected": "bad", "not_sent": "warn", "unknown": "bad",
     "not_applied": "warn", "seen": "good", "not_seen": "warn", "claimed": "dim", "closed": "dim",
 }  # fmt: skip
-
-
-def evidence_words(level: int | None) -> str:
-    """An evidence level as people say it."""
-    if level is None or level not in set(EvidenceLevel):
-        return "not known"
-    return f"level {level}, {LEVELS[EvidenceLevel(level)]}"
 
 
 def state_words(state: str) -> str:
@@ -56,7 +42,6 @@ def state_words(state: str) -> str:
     }.get(state, state)  # fmt: skip
 
 
-WORDS = dict(enumerate(("asked", "accepted", "recorded", "refused", "silent")))
 RESULTS = {
     "applied": "done", "already": "was so", "rejected": "DECLINED", "not_sent": "not sent",
     "unknown": "UNKNOWN", "not_applied": "not done", "seen": "seen so", "not_seen": "NOT SO",
@@ -70,7 +55,7 @@ def result(entry: Entry, *, open_intent: bool = False) -> str:
     if open_intent:
         return "OPEN"
     if entry.kind == "evidence" and entry.evidence is not None and entry.state == "seen":
-        return WORDS.get(entry.evidence, "seen so")
+        return proof.word(entry.evidence).partition(" ")[0]
     return RESULTS.get(entry.state or "", entry.state or entry.kind)
 
 
@@ -105,7 +90,7 @@ def detail(entry: Entry, width: int, *, raw: bool, size: int) -> list[Line]:
     if entry.state:
         fields.append(("STATE", state_words(entry.state)))
     if entry.evidence is not None:
-        fields.append(("EVIDENCE", evidence_words(entry.evidence)))
+        fields.append(("EVIDENCE", proof.meaning(entry.evidence)))
     fields.append(
         ("ENTRY", f"{entry.kind} {entry.id}" + (f", answers {entry.ref}" if entry.ref else ""))
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from console.response.report import NOT_OVER, NOTHING_LEFT
 from console.response.report import short as short_id
 from console.response.verdict import What
 from console.text import age
@@ -25,8 +26,6 @@ from console.tui.lines import (
 )
 from console.tui.run_reader import Line as Item
 from console.tui.run_reader import Shown, Told
-
-LEVELS = ("asked", "accepted", "recorded", "refused", "silent")
 
 
 class Look(NamedTuple):
@@ -52,12 +51,11 @@ ALWAYS = ("failed", "left")
 """States that are named even where nothing is in them: that is what everybody waits for."""
 STATES: dict[str, Role] = {
     "closed": "dim", "aborted": "bad", "stopped": "bad", "paused": "warn", "running": "",
+    NOT_OVER: "warn",
     "second person": "warn", "not approved": "dim", "unreadable": "bad",
 }  # fmt: skip
 SAID = {"stopped": f"STOPPED: {key('start')} starts it",
-        "through, not closed": f"nothing left: {key('close')} closes it",
         "second person": "waits for a second person"}  # fmt: skip
-SAID_SHORT = {"through, not closed": "nothing left"}
 VERDICTS: dict[What, Role] = {
     What.WORKS: "bad", What.UNDONE: "warn", What.UNKNOWN: "warn", What.RECORDED: "",
     What.REFUSED: "good",
@@ -78,10 +76,10 @@ def heading(run: Shown, now: float, width: int) -> Line:
     right: list[Part] = []
     if run.waves > 1:
         right.append((f"wave {min(run.wave + 1, run.waves)} of {run.waves} · ", "dim"))
-    if run.not_over and run.standing.startswith("through"):
-        right.append(("through, not over yet", "warn"))
-    else:
-        right.append((SAID.get(run.standing, run.standing), STATES.get(run.standing, "good")))
+    said = SAID.get(run.standing, run.standing)
+    if run.standing == NOTHING_LEFT and not run.closing:
+        said = f"{said}: {key('close')} closes it"
+    right.append((said, STATES.get(run.standing, "good")))
     if run.began:
         end = now if run.working else run.last
         right.append((f" · {readings.span(max(end - run.began, 0))}", ""))
@@ -202,10 +200,12 @@ def evidence(run: Shown, width: int) -> list[Line]:
     """How well each token's end is known, of those that were begun."""
     pieces: list[Part] = [(" PROOF ", "title")]
     lines = old_values(run, width)
-    for level, word in enumerate(LEVELS):
-        number = run.evidence[level]
-        role: Role = "dim" if not number else "good" if level >= 3 else ""
+    best = len(run.proof.ranked) - 1
+    for rank, (word, number) in enumerate(run.proof.ranked):
+        role: Role = "dim" if not number else "good" if rank == best else ""
         pieces.append((f"  {word} {number:,}", role))
+    # Beside the others and never as the best of them: nobody was turned away by it.
+    pieces.append((f"  {run.proof.beside}", "" if run.proof.silent else "dim"))
     return [*packed(pieces, width), *lines]
 
 
@@ -282,7 +282,7 @@ def brief(item: Item) -> str:
 
 
 def item_heads(width: int) -> Line:
-    """The titles above the list of tokens; the proof is the highest that was reached."""
+    """The titles above the list of tokens; the proof is the best that is known."""
     text = "   " + fit("STATE", 9) + fit("NO", 6, right=True) + " "
     text += fit("TOKEN", _named(width) + 1) + fit("BACKEND", 17 if width >= 100 else 12)
     return [(text + "PROOF", "head")]
@@ -300,7 +300,6 @@ def item_row(item: Item, width: int, *, plain: bool) -> Line:
     role: Role = "bad" if look is None else look.role
     named = _named(width)
     number = f"{item.number}" if item.number else "-"
-    proof = "" if item.state == "late" else LEVELS[item.level]
     return clip(
         [
             (f" {sign} ", role),
@@ -308,7 +307,7 @@ def item_row(item: Item, width: int, *, plain: bool) -> Line:
             (fit(number, 6, right=True) + " ", "dim"),
             (fit(middle(item.name, named), named) + " ", ""),
             (fit(item.backend, 11 if width < 100 else 16) + " ", "dim"),
-            (fit(proof, 9), "dim"),
+            (fit(item.proof, 9), "dim"),
             (brief(item), "" if item.state in ("failed", "unknown", "late") else "dim"),
         ],
         width,
@@ -329,7 +328,7 @@ def runs_row(told: Told, width: int) -> Line:
     """One run in the list."""
     wide = width >= 100
     made = readings.moment(told.made)[0 if wide else 5 : 16] if told.made else ""
-    word = "ALARM" if told.alarm else SAID_SHORT.get(told.standing, told.standing)
+    word = "ALARM" if told.alarm else told.standing
     role: Role = "bad" if told.alarm else STATES.get(told.standing, "good")
     numbers: list[Part] = []
     some: Role

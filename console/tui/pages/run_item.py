@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from console.journal.read import Entry
 from console.response.plan import Item
 from console.tui import readings
-from console.tui.lines import Line, Part, block
+from console.tui.lines import Line, block
 from console.tui.pages.journal import STATES
-from console.tui.pages.run import LEVELS, VERDICTS
+from console.tui.pages.run import VERDICTS
 from console.tui.run_reader import Line as Where
 
 EXACT = 8_000
@@ -24,8 +24,7 @@ def item_lines(
     lines: list[Line] = []
     known = where.verdict
     lines += block("OLD VALUE", [(known.labelled, VERDICTS[known.what])], width)
-    said: list[Part] = [(f"{LEVELS[where.level]} (level {where.level} of 4)", "")]
-    lines += block("PROOF", said, width)
+    lines += block("PROOF", [(where.known, "")], width)
     if item is not None:
         owner = item.token.owner.or_else("none known")
         lines += block("OWNER", [(owner, "")], width)
