@@ -115,6 +115,28 @@ def break_glass(
     )
 
 
+def go_without(
+    plan: Plan,
+    journal: Journal,
+    paths: Paths,
+    typed: str | None,
+    why: str,
+    desk: Desk | None = None,
+) -> Entry:
+    """Do without the second person of a plan that was approved before.
+
+    ``typed`` is what the responder typed, to be ``plan.typed_word``: nobody sets a rule
+    aside for another plan than they mean.
+
+    Raises:
+        PlanRefused: the plan is not approved, or no longer; or the word is another; and as
+            ``break_glass``, which the rest is like.
+    """
+    approval.approved(plan.id, journal, paths)
+    approval.typed(plan, typed)
+    return break_glass(plan, journal, paths, why, desk)
+
+
 def check(plan: Plan, journal: Journal, rules: Rules) -> None:
     """Whether the plan may be carried out as far as the second person goes.
 

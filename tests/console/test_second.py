@@ -14,7 +14,9 @@ from signing_people import Key, allow
 from backends.contract import BackendConfig, Verb
 from backends.model import TokenRef
 from console import settings
+from console.cli.parser import parse
 from console.errors import PlanRefused
+from console.fleet import Fleet
 from console.journal.describe import Entry
 from console.journal.entry import Kind
 from console.journal.log import Journal
@@ -24,6 +26,8 @@ from console.response import approval, planfile, second
 from console.response.plan import Plan, digest
 from console.response.rules import Rules
 from console.response.signing import Desk
+from console.settings import Settings
+from console.worker.acts import Acts
 
 WHY = "leaked in a public repository"
 ALICE, BOB = "alice@example.com", "bob@example.com"
@@ -334,3 +338,65 @@ def test_a_plan_that_nobody_made_here_is_not_approved(office: Office) -> None:
     with pytest.raises(PlanRefused, match="does not say that this plan was made here"):
         office.first(plan, alice)
     assert office.journal.get(plan.id) is None
+
+
+WAYS = ("screen", "command line")
+TYPED = {
+    "the word": ("payments-deploy", ""),
+    "the word between blanks": (" payments-deploy ", ""),
+    "nothing": ("", "what was typed is not the token's name"),
+    "a yes": ("yes", "what was typed is not the token's name"),
+    "other letters": ("Payments-Deploy", "what was typed is not the token's name"),
+    "a part": ("payments", "what was typed is not the token's name"),
+    "the number of tokens": ("1", "what was typed is not the token's name"),
+}
+
+
+def by_either(office: Office, way: str, plan: Plan, typed: str, *, glass: bool) -> str:
+    """Have the second person act as the screen's worker or the command does; what is refused."""
+    office.journal.close()
+    try:
+        if way == "screen":
+            fleet = Fleet(Settings(office.paths.config, 30, 7, (), (), ()), office.paths, act=True)
+            do = Acts(fleet).glass if glass else Acts(fleet).second
+            asyncio.run(do({"plan": plan.id, "typed": typed, "reason": WHY}))
+        else:
+            how = ("--break-glass", WHY) if glass else ("--reason", WHY)
+            home = ("--home", str(office.paths.config.parent))
+            chosen = parse((*home, "approve", plan.id, "--confirm", typed, *how))
+            chosen.run(chosen)
+    except PlanRefused as error:
+        return str(error)
+    finally:
+        office.journal = Journal(office.paths.journal)
+    return ""
+
+
+@pytest.mark.parametrize("glass", [False, True], ids=["approve", "break glass"])
+@pytest.mark.parametrize("case", TYPED)
+def test_the_second_persons_word_is_judged_alike_by_screen_and_command(
+    office: Office, case: str, glass: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same word lets it go both ways or neither, and the journal says the same of it."""
+    monkeypatch.setattr("console.response.runner.start", lambda *_, **__: None)
+    alice, bob = Key(), Key()
+    allow(office.signers, (ALICE, alice), (BOB, bob))
+    typed, refused = TYPED[case]
+    seen = []
+    for way in WAYS:
+        plan = office.kept()
+        office.first(plan, alice)
+        before = office.journal.entries()[0].seq
+        with bob.at_hand(monkeypatch):
+            told = by_either(office, way, plan, typed, glass=glass)
+        kinds = [entry.kind for entry in office.journal.entries() if entry.seq > before]
+        decisive = [kind for kind in kinds if kind in (Kind.APPROVAL, Kind.BREAKGLASS)]
+        goes = True
+        try:
+            office.check(plan)
+        except PlanRefused:
+            goes = False
+        seen.append((told, decisive, goes))
+    kind = Kind.BREAKGLASS if glass else Kind.APPROVAL
+    expected = (refused, [], False) if refused else ("", [kind], True)
+    assert dict(zip(WAYS, seen, strict=True)) == dict.fromkeys(WAYS, expected)

@@ -189,8 +189,8 @@ def approve(chosen: argparse.Namespace) -> int:
             )
         elif chosen.break_glass:
             approval.approved(plan.id, journal, here.paths)
-            approval.typed(plan, ask_word(plan, chosen.confirm))
-            entry = second.break_glass(plan, journal, here.paths, chosen.break_glass, desk)
+            word = ask_word(plan, chosen.confirm)
+            entry = second.go_without(plan, journal, here.paths, word, chosen.break_glass, desk)
         else:
             word = ask_word(plan, chosen.confirm)
             entry = second.approve(plan, journal, here.paths, word, chosen.reason, desk)
