@@ -127,10 +127,14 @@ def except_(
 def which(plan: Plan, word: str) -> tuple[int, str]:
     """What a word means for ``except_``: a token's number in the plan, or a late one's handle.
 
-    A handle may be all digits, so a number that the plan does not have is none.
+    A whole handle may be of either. It may be all digits, so a number that the plan does
+    not have is none.
     """
     number = int(word) if word.isascii() and word.isdecimal() and len(word) < 12 else 0
-    return (number, "") if plan.item(number) is not None else (0, word)
+    if plan.item(number) is not None:
+        return number, ""
+    handles = {item.token.ref.handle: item.number for item in plan.items}
+    return (handles[word.lower()], "") if word.lower() in handles else (0, word)
 
 
 def _late(handles: list[str], word: str) -> str:

@@ -53,12 +53,17 @@ def list_(chosen: argparse.Namespace) -> int:
 
 
 def _handle(chosen: argparse.Namespace) -> str:
-    """The whole handle: as given, since a journal outlives the inventory, or of whom it names."""
+    """The handle of the token that is named; as given where the inventory has none so.
+
+    A journal outlives the inventory, so that a whole handle may be known to it alone.
+    """
     given = str(chosen.handle)
     where = paths(chosen.home)
-    if HANDLE.fullmatch(given) or not where.inventory.exists():
+    if not where.inventory.exists():
         return given
     with opened(where) as inventory:
+        if HANDLE.fullmatch(given.lower()) and not inventory.find(given):
+            return given.lower()
         return named(inventory, given).handle
 
 

@@ -189,7 +189,7 @@ def _running(made: Callable[..., argparse.ArgumentParser], positive: Callable[[s
         "except 5c1f02aa 3 --owner ana --until 2027-01-31 --reason 'frozen system'",
         True,
     )
-    except_.add_argument("item", help="the token's number in the plan, or a late one's handle")
+    except_.add_argument("item", help=f"the token's number in the plan, or its {ID}")
     except_.add_argument("--owner", required=True, help="who answers for it")
     except_.add_argument("--until", required=True, metavar="DATE", help="when it opens again")
     about("extend", "plan for the late arrivals of a run", "extend 5c1f02aa")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backends.model import Secret
 from console.cli import asking, output
+from console.cli.inventory import one, opened
 from console.cli.response import planning, watching
 from console.cli.response.place import Place, find, place, told_signature
 from console.cli.response.place import watching as watched
@@ -39,6 +40,7 @@ from console.response.locks import alive
 from console.response.plan import Plan
 from console.response.rules import Rules
 from console.response.signing import Desk
+from console.settings import paths
 
 MAX_SECRETS = 16 * 1024 * 1024
 
@@ -226,9 +228,26 @@ def except_(chosen: argparse.Namespace) -> int:
 
     def act(plan: Plan, journal: Journal) -> Entry:
         number, late = control.which(plan, chosen.item)
+        if not number:
+            number, late = control.which(plan, _named(chosen, late))
         return control.except_(plan, journal, chosen.reason, number, chosen.owner, until, late=late)
 
     return _decide(chosen, act)
+
+
+def _named(chosen: argparse.Namespace, word: str) -> str:
+    """The handle of the token that a word names; the word where the inventory has none so.
+
+    A late arrival may be newer than what the inventory has of it.
+
+    Raises:
+        UsageError: more than one is named so, and perhaps not the one of this run is meant.
+    """
+    where = paths(chosen.home)
+    if not where.inventory.exists():
+        return word
+    with opened(where) as inventory:
+        return one(inventory, word).handle if inventory.find(word) else word
 
 
 def close(chosen: argparse.Namespace) -> int:
