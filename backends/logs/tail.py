@@ -59,6 +59,8 @@ class Place(msgspec.Struct):
     """The digest of the bytes before ``offset``."""
     done: list[str] = []
     """The first lines of files that were read to their end, oldest first."""
+    sizes: dict[str, int] = {}
+    """How large these were, of those that a pattern matches, by their first lines."""
 
 
 class Piece(NamedTuple):
@@ -128,24 +130,28 @@ class Tail:
         files = self._generations()
         holes: list[Hole] = []
         done = list(place.done) if place else []
+        sizes = dict(place.sizes) if place else {}
         offset = 0
         if place is None:
             todo = files
         else:
             todo, offset, holes = self._resume(files, place)
+            holes += self._grown(files, place, sizes)
+            place = Place(place.first, place.offset, place.mark, done, sizes)
         with contextlib.suppress(_Moved):
             for number, generation in enumerate(todo):
                 holes += self._unread_before(generation.order)
                 if number:
                     holes += self._missing(todo[number - 1], generation)
                 last = number + 1 == len(todo)
-                reached = Place(generation.first, 0 if number else offset, "", done)
+                reached = Place(generation.first, 0 if number else offset, "", done, sizes)
                 mended: tuple[str, ...] = (_same(generation.path),)
                 for piece in self._read(generation, reached, last=last):
                     yield piece._replace(holes=[*holes, *piece.holes], mended=mended)
                     holes, mended, place = [], (), piece.place
                 if not last:
                     done = [*done, generation.first][-KEPT:]
+                    sizes = self._sized(generation, sizes, done)
             holes += self._unread_before(None)
         if holes and place is not None:
             # Nothing new stands behind them; they are told all the same.
@@ -187,6 +193,37 @@ class Tail:
             return rest, 0, []
         what = f"{found.path.name} was cut short or written anew"
         return [found, *rest], 0, [Hole("truncated", what, HINT)]
+
+    def _sized(
+        self, generation: Generation, sizes: dict[str, int], done: list[str]
+    ) -> dict[str, int]:
+        """The sizes of the files that were read to their end, with one more."""
+        kept = {first: size for first, size in sizes.items() if first in done}
+        if self._pattern and generation.path.suffix not in OPENERS:
+            with contextlib.suppress(OSError):
+                kept[generation.first] = generation.path.stat().st_size
+        return kept
+
+    def _grown(self, files: list[Generation], place: Place, sizes: dict[str, int]) -> list[Hole]:
+        """Files that were taken for ended, and were written to all the same.
+
+        What a pattern matches is read as one log whose files follow each other. Where they grow
+        side by side it is not known what the others tell, and that is said; ``sizes`` is
+        brought up to date, so that it is said once of what was written.
+        """
+        holes = []
+        for one in files:
+            before = sizes.get(one.first)
+            if before is None or one.first == place.first:
+                continue
+            with contextlib.suppress(OSError):
+                told = one.path.stat()
+                if told.st_size > before:
+                    what = f"{one.path.name} is written to beside a later one: {SIDE_BY_SIDE}"
+                    until = datetime.fromtimestamp(told.st_mtime, UTC)
+                    holes.append(Hole("missing", what, ONE_EACH, None, until))
+                    sizes[one.first] = told.st_size
+        return holes
 
     def _read(self, generation: Generation, place: Place, *, last: bool) -> Iterator[Piece]:
         try:
@@ -273,6 +310,8 @@ class Tail:
         return list(found.values())
 
 
+SIDE_BY_SIDE = "files that grow side by side are not read as one log"
+ONE_EACH = "Give each server's log a source of its own, with a pattern that has only its files."
 HINT = "Keep some generations of the log, and let the console look more often than it rotates."
 
 
@@ -312,7 +351,7 @@ def _unreadable(path: Path, error: BaseException) -> BackendError:
 
 
 def _placed(place: Place, offset: int, before: bytes) -> Place:
-    return Place(place.first, offset, _digest(before[-MARK:]), place.done)
+    return Place(place.first, offset, _digest(before[-MARK:]), place.done, place.sizes)
 
 
 def _ordered(path: Path, *, pattern: bool) -> list[tuple[Path, int | None]]:

@@ -10,7 +10,7 @@ log output.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,6 +33,9 @@ SETTINGS: Final = (
     " AS messages, current_setting('log_min_messages') AS least,"
     " current_setting('log_destination') AS destination"
 )
+SIDE_BY_SIDE: Final = timedelta(minutes=1)
+"""How far two files have to overlap to be two that grow side by side. The processes of one
+server may be some seconds out of order around a rotation."""
 MAX_STRETCHES: Final = 50
 """Stretches of unreadable lines that are told of one by one."""
 
@@ -71,7 +74,7 @@ def read(path: Path, now: datetime, since: datetime | None = None) -> LogTail:
         OSError: the file cannot be read.
     """
     taken = _Taken()
-    files = _files(path, since)
+    files, unread = _files(path, since)
     for number, (file, start) in enumerate(files):
         try:
             _take(taken, file, start)
@@ -80,6 +83,10 @@ def read(path: Path, now: datetime, since: datetime | None = None) -> LogTail:
                 raise error if isinstance(error, OSError) else OSError(5, "it is damaged") from None
             # What was rotated away is told of as far back as it can be read without a gap.
             taken = _Taken()
+            if _pattern(path):
+                unread += [each for each, _ in files[: number + 1]]
+    # What is not read may be another server's: nothing is known before it was left alone.
+    taken.not_before(max(filter(None, map(_written, unread)), default=None))
     return taken.all(now)
 
 
@@ -123,6 +130,27 @@ class _Taken:
         self.lines: list[Line] = []
         self.odd = _Odd()
         self.begins: datetime | None = None
+        self._last: datetime | None = None
+        """The newest time in the files before the one that is read."""
+
+    def file(self, first: datetime | None, last: datetime | None) -> None:
+        """Note from when to when one more file tells, and so from when on all of them do.
+
+        One that goes on where the last one ended adds to it. One that was written to side by
+        side with it is another server's, and only where both tell is the whole known.
+        """
+        if first is None or last is None:
+            return
+        if self._last is None:
+            self.begins = first
+        elif first < self._last - SIDE_BY_SIDE:
+            self.not_before(first)
+        self._last = last if self._last is None else max(self._last, last)
+
+    def not_before(self, at: datetime | None) -> None:
+        """Claim nothing of the time before a moment."""
+        if self.begins is not None and at is not None:
+            self.begins = max(self.begins, at)
 
     def all(self, now: datetime) -> LogTail:
         self.odd.end(None)
@@ -133,6 +161,8 @@ class _Taken:
 
 
 def _take(taken: _Taken, file: Path, start: int) -> None:
+    first: datetime | None = None
+    last: datetime | None = None
     with tail.opened(file) as handle:
         handle.seek(start)
         if start:
@@ -146,8 +176,9 @@ def _take(taken: _Taken, file: Path, start: int) -> None:
                 continue
             at, entry = parsed
             taken.odd.end(at)
-            taken.begins = taken.begins or at
+            first, last = first or at, at if last is None else max(last, at)
             taken.lines += taken.sessions.take(at, entry)
+    taken.file(first, last)
 
 
 def logins(told: LogTail) -> Mapping[bytes, Login]:
@@ -160,16 +191,23 @@ def logins(told: LogTail) -> Mapping[bytes, Login]:
     return last
 
 
-def _files(path: Path, since: datetime | None) -> list[tuple[Path, int]]:
-    """The files to read, oldest first, each with the byte to begin at."""
+def _files(path: Path, since: datetime | None) -> tuple[list[tuple[Path, int]], list[Path]]:
+    """The files to read, oldest first, each with the byte to begin at; and those not to read.
+
+    What a pattern matches need not be files that follow each other: two servers may write side
+    by side. So an older one is read as well if it was written to within the time in question.
+    """
     try:
         every = tail.generations(path) or [(path, None)]
     except BackendError:
         # Its folder may be closed to us, and the file itself not.
         every = [(path, None)]
     chosen: list[tuple[Path, int]] = []
+    unread: list[Path] = []
     left = MAX_READ
     newer: int | None = None
+    reached: datetime | None = None
+    """From when on the files that follow each other tell all that is asked for."""
     for file, number in reversed(every):
         if number is not None and newer is not None and number - newer > 1:
             break
@@ -177,20 +215,39 @@ def _files(path: Path, since: datetime | None) -> list[tuple[Path, int]]:
         packed = file.suffix in tail.OPENERS
         try:
             size = file.stat().st_size * (PACKED if packed else 1)
-            begins = _begins(file) if since is not None else None
+            begins = _begins(file)
         except tail.BROKEN:
             if not chosen:
                 raise
-            break
+            unread.append(file)
+            if not _pattern(path):
+                break
+            continue
+        written = _written(file)
+        if left <= 0 or (reached is not None and written is not None and written < reached):
+            unread.append(file)
+            continue
         chosen.append((file, 0 if packed else max(0, size - left)))
         left -= size
-        if (
-            (since is None and size)
-            or left <= 0
-            or (begins is not None and since is not None and begins <= since)
+        if (since is None and size) or (
+            begins is not None and since is not None and begins <= since
         ):
+            reached = reached or since or begins
+        if not _pattern(path) and (left <= 0 or reached is not None):
             break
-    return chosen[::-1]
+    return chosen[::-1], unread if _pattern(path) else []
+
+
+def _pattern(path: Path) -> bool:
+    return any(sign in path.name for sign in "*?[")
+
+
+def _written(path: Path) -> datetime | None:
+    """When a file was last written to; None for one that is not there any more."""
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return None
 
 
 def _begins(path: Path) -> datetime | None:
