@@ -21,6 +21,7 @@ from backends.aws_iam.trail import Trail
 from backends.contract import Hazard, Phase, Proposal, Retry, Step, Value, Verb
 from backends.errors import BackendError
 from backends.model import How, Token, TokenState
+from backends.words import count
 
 SLACK = timedelta(seconds=3)
 """CreateDate is in whole seconds, and so is the Date by which the clocks are compared: a
@@ -99,8 +100,9 @@ def _hazards(
     if len(taken) >= SLOTS:
         others = [slot for slot in taken if slot.key["AccessKeyId"] != token.ref.id]
         told = " and ".join(_told(slot, now) for slot in others)
+        keys = count(len(taken), "key")
         text = (
-            f"The user {user} has {len(taken)} keys, and AWS allows {SLOTS}: no new one can be "
+            f"The user {user} has {keys}, and AWS allows {SLOTS}: no new one can be "
             f"made. The other is {told}. If nothing needs it, revoke it first; if it is the "
             "successor already, move the consumers to it and revoke this one instead."
         )

@@ -33,6 +33,7 @@ from backends.model import (
     not_read,
     not_tracked,
 )
+from backends.words import count
 
 KEPT = timedelta(days=90)
 PAUSE = 0.5
@@ -75,6 +76,8 @@ class Creators:
     def of(self, key_id: str, created: datetime | None) -> Reading[str]:
         if key_id in self._made_by:
             who, at = self._made_by[key_id]
+            if not who:
+                return not_tracked("CloudTrail's CreateAccessKey event names nobody")
             return known(who, "CloudTrail CreateAccessKey", at)
         if self._since and created and created < self._since:
             return not_tracked("CloudTrail's history keeps 90 days, and the key is older")
@@ -181,7 +184,7 @@ class Trail:
                             oldest,
                         )
                 if undated:
-                    what = f"{undated} events without a time that there can be"
+                    what = f"{count(undated, 'event')} without a time that there can be"
                     yield Gap(f"CloudTrail {region}", GapKind.FAILED, what, "", start, end)
             except AuthFailed:
                 raise
@@ -321,17 +324,19 @@ def _record(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _resources(event: Mapping[str, Any]) -> list[str]:
-    names = (cloudtrail.text(item.get("ResourceName")) for item in event.get("Resources") or ())
+    told = [item for item in event.get("Resources") or () if isinstance(item, dict)]
+    names = (cloudtrail.text(item.get("ResourceName")) for item in told)
     return [name for name in names if name][:5]
 
 
 def _consumer(source: str, agent: str, events: list[AuditEvent]) -> Consumer:
     newest = max(event.at for event in events)
     services = sorted({event.action.partition(":")[0] for event in events})
+    uses = f"{count(len(events), 'event')} with {', '.join(services)}"
     return Consumer(
         name=source or "an address that CloudTrail does not name",
         kind="address",
-        detail=f"{agent}; {len(events)} events with {', '.join(services)}",
+        detail=f"{agent}; {uses}" if agent else uses,
         source="CloudTrail LookupEvents",
         last_seen=known(newest, "CloudTrail LookupEvents"),
     )

@@ -27,6 +27,7 @@ from backends.conformance.fixture import (
 from backends.contract import Backend, KindCapabilities, OutcomeState, Retry, Step, Verb
 from backends.errors import NotFound
 from backends.model import Token
+from backends.words import count
 
 LATE = 1.5
 """Seconds by which an answer is held back: longer than an impatient client waits."""
@@ -235,8 +236,9 @@ async def a_late_answer_is_waited_for(fixture: Fixture) -> None:
             made_calls = 1 if before is None else (fixture.calls(made) or 0) - before
             need(
                 made_calls == 1,
-                f"a call whose answer came {LATE:g} s late was made {made_calls} times; a change "
-                "is sent once, however long its answer takes",
+                f"a call whose answer came {LATE:g} s late was made "
+                f"{count(made_calls, 'time')}; a change is sent once, "
+                "however long its answer takes",
             )
 
 

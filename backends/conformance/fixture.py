@@ -35,6 +35,7 @@ from backends.model import (
     TokenRef,
 )
 from backends.permit import Permit
+from backends.words import count as counted
 
 NO_SUCH = ("conformance-no-such-token", "../../sys\x1b[31m'; DROP TABLE x; --\x00")
 """Ids that no system has issued: one that is plain, and one that wants to break out."""
@@ -190,9 +191,10 @@ async def listing(backend: Backend) -> Listing:
         if isinstance(found, Token):
             named[found.ref] = named.get(found.ref, 0) + 1
         endless = isinstance(found, Token) and named[found.ref] > REPEATS
+        tokens = counted(len(named), "token")
         need(
             not endless and count <= MOST,
-            f"inventory() goes on and on, after {count:,} items and {len(named):,} tokens. A page "
+            f"inventory() goes on and on, after {count:,} items and {tokens}. A page "
             "that repeats itself, or has no end, is a Gap of the kind LIMITED",
         )
         if not isinstance(found, Progress):

@@ -24,6 +24,7 @@ from backends.contract import Ability, Backend, Call, OutcomeState, Phase, Propo
 from backends.errors import NoIntent, NotFound, Unsupported
 from backends.model import Token
 from backends.permit import Permit
+from backends.words import count
 
 
 @check
@@ -174,8 +175,8 @@ async def one_step_is_one_call(fixture: Fixture) -> None:
             made_calls = (fixture.calls(made) or 0) - before
             need(
                 made_calls == len(steps),
-                f"{len(steps)} steps made {made_calls} changing calls; perform() sends one, "
-                "and leaves repeating to the runner",
+                f"{count(len(steps), 'step')} made {count(made_calls, 'changing call')}; "
+                "perform() sends one, and leaves repeating to the runner",
             )
 
 

@@ -25,6 +25,7 @@ from backends.conformance.traces import Records, shown
 from backends.contract import Backend, Readable, Support, Verb
 from backends.errors import BentPath, NotFound, Unsupported
 from backends.model import Gap, GapKind, How, Token, TokenRef
+from backends.words import count
 
 READINGS = {
     Readable.OWNER: "owner",
@@ -74,7 +75,7 @@ async def refs_are_unique(fixture: Fixture) -> None:
         listed_tokens = len(found.order) - len(found.gaps) - len(found.done)
         need(
             listed_tokens == len(found.tokens),
-            f"{listed_tokens - len(found.tokens)} refs are listed more than once; use an id "
+            f"{count(listed_tokens - len(found.tokens), 'ref')} listed more than once; use an id "
             "that is unique within its kind, such as the system's own accessor",
         )
 
@@ -91,7 +92,7 @@ async def refs_are_stable(fixture: Fixture) -> None:
     lost = first - second
     need(
         not lost,
-        f"{len(lost)} of {len(first)} refs were not there in a second listing, such as "
+        f"{len(lost)} of {count(len(first), 'ref')} not there in a second listing, such as "
         f"{min(lost).id if lost else ''!r}; do not number tokens by their place in a list",
     )
 
@@ -112,8 +113,9 @@ async def every_page_is_read(fixture: Fixture) -> None:
             lost = [one for one in made if one.ref not in tokens]
             need(
                 not lost,
-                f"{len(lost)} of {len(made)} new tokens of the kind {kind.kind} are not listed, "
-                f"such as {lost[0].name if lost else ''!r}; follow the list to its last page",
+                f"{len(lost)} of {count(len(made), 'new token')} of the kind {kind.kind} "
+                f"not listed, such as {lost[0].name if lost else ''!r}; follow the list to its "
+                "last page",
             )
 
 
@@ -192,7 +194,7 @@ async def scopes_are_finished_honestly(fixture: Fixture) -> None:
         finished.add(item.scope)
         need(
             item.seen == seen.get(item.scope, 0),
-            f"ScopeDone of {item.scope!r} says {item.seen} tokens; "
+            f"ScopeDone of {item.scope!r} says {count(item.seen, 'token')}; "
             f"{seen.get(item.scope, 0)} were listed. Count what was yielded",
         )
     broken = {
@@ -286,8 +288,8 @@ async def reading_changes_nothing(fixture: Fixture) -> None:
         after = {ref: steady(token) for ref, token in (await listing(backend)).tokens.items()}
         need(
             before.keys() == after.keys(),
-            f"after reading, {len(before.keys() - after.keys())} tokens are gone and "
-            f"{len(after.keys() - before.keys())} are new; a reading method made or ended them",
+            f"after reading, {count(len(before.keys() - after.keys()), 'token')} gone and "
+            f"{len(after.keys() - before.keys())} new; a reading method made or ended them",
         )
         changed = [ref.id for ref in before if before[ref] != after[ref]]
         need(not changed, f"reading changed {changed[:3]}")

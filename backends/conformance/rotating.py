@@ -40,6 +40,7 @@ from backends.contract import (
 from backends.errors import NoIntent, NotFound
 from backends.model import Secret, TokenRef
 from backends.permit import Permit
+from backends.words import count
 
 AT_ONCE = (Rotation.IN_PLACE, Rotation.REPLACE)
 """The classes in which minting ends the old value."""
@@ -73,8 +74,8 @@ class Minted(NamedTuple):
         found = self.permit.minted
         need(
             len(found) == 1,
-            f"a minting step delivered {len(found)} values; call permit.deliver(ref, value) "
-            "once, as soon as the answer is there",
+            f"a minting step delivered {count(len(found), 'value')}; call "
+            "permit.deliver(ref, value) once, as soon as the answer is there",
         )
         return found[0]
 

@@ -22,6 +22,7 @@ from backends.conformance.traces import shown
 from backends.contract import Readable, Support
 from backends.errors import AuthFailed, BackendError, Unreachable
 from backends.model import AuditEvent, Dependents, How, Secret
+from backends.words import count
 
 SAMPLE = 10
 """How many more tokens of a kind are asked for their consumers."""
@@ -189,7 +190,7 @@ async def stopping_half_way_is_safe(fixture: Fixture) -> None:
     await asyncio.wait({task})
     need(task.cancelled(), "inventory() swallowed the cancellation: let CancelledError pass")
     again = len((await listing(backend)).tokens)
-    need(again == whole, f"after a cancelled listing there are {again} tokens, not {whole}")
+    need(again == whole, f"after a cancelled listing {count(again, 'token')} listed, not {whole}")
     await backend.close()
     await backend.close()
 

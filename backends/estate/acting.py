@@ -22,6 +22,7 @@ from backends.estate.engine import World
 from backends.estate.proposals import RETIRING, planned_call
 from backends.estate.systems import System
 from backends.model import Secret, TokenRef
+from backends.words import count
 
 WORDS: Final = {
     "vault": ("204", "200", "No token found with this accessor"),
@@ -138,7 +139,7 @@ def _answer(spec: System, verb: Verb, done: ends.Done, turn: int) -> Outcome:
     fine, already, why = WORDS[spec.name]
     id_ = f"est-{turn:06d}"
     if done.changed:
-        told = f"{done.rows} sessions ended" if verb is Verb.DISCONNECT else ""
+        told = f"{count(done.rows, 'session')} ended" if verb is Verb.DISCONNECT else ""
         return Outcome(state=OutcomeState.APPLIED, status=fine, request_id=id_, detail=told)
     if verb is not Verb.REVOKE:
         return Outcome(state=OutcomeState.ALREADY, status=fine, request_id=id_)

@@ -56,6 +56,7 @@ from backends.model import (
     known,
     never,
 )
+from backends.words import count
 
 PAGE: Final = 100
 """Tokens on one page of a list, as the estate's systems serve it."""
@@ -246,7 +247,7 @@ class Estate(Backend):
                     continue
                 for row in page:
                     if day.die_after is not None and done >= day.die_after:
-                        raise ServerFault(f"the list broke off after {done} tokens")
+                        raise ServerFault(f"the list broke off after {count(done, 'token')}")
                     yield self._token(row, now)
                     done += 1
                     seen += 1

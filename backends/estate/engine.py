@@ -20,6 +20,7 @@ from backends.estate.ends import Done
 from backends.estate.issue import digest, event, identity, insert_token, value
 from backends.estate.systems import SYSTEMS
 from backends.model import Secret
+from backends.words import count
 
 
 class World:
@@ -200,7 +201,7 @@ class World:
                     (system, who, kind or spec.kind, now),
                 ).fetchone()[0]
                 if taken >= slots:
-                    raise Refused(f"LimitExceeded: {taken} of {slots} slots are taken")
+                    raise Refused(f"LimitExceeded: {taken} of {count(slots, 'slot')} taken")
             n = insert_token(
                 self.db,
                 self.seed,

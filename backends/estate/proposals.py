@@ -27,6 +27,7 @@ from backends.estate.engine import World
 from backends.estate.rotation import successors
 from backends.estate.systems import OVERLAP_SECONDS, System
 from backends.model import Token, TokenRef
+from backends.words import count
 
 TITLES: Final = {
     Verb.CONTAIN: "Disable it",
@@ -179,7 +180,8 @@ def _slots(world: World, kind: KindCapabilities, row: sqlite3.Row, now: int) -> 
     if kind.rotation is Rotation.CREATE_RETIRE and kind.slots is not None:
         held = taken(world.db, row, now)
         if held >= kind.slots:
-            text = f"{row['principal']} has {held} of {kind.slots} keys: no slot for a new one."
+            full = f"{held} of {count(kind.slots, 'key')}"
+            text = f"{row['principal']} has {full}: no slot for a new one."
             return (Hazard(code="slot-full", text=text, fatal=True),)
     if kind.reuse_detection and successors(world.db, row["n"]):
         text = "It was replaced before: to rotate it once more ends its successor too."
@@ -197,4 +199,5 @@ def _takes_effect(world: World, kind: KindCapabilities, verb: Verb, row: sqlite3
     sessions = world.db.execute(
         "SELECT count(*) FROM session WHERE token = ? AND ended_at IS NULL", (row["n"],)
     ).fetchone()[0]
-    return f"{told}; {sessions} open sessions live on until they are ended" if sessions else told
+    live = count(sessions, "open session lives", "open sessions live")
+    return f"{told}; {live} on until ended" if sessions else told

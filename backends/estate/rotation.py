@@ -20,6 +20,7 @@ from backends.estate.issue import ACTING, INSERT_VALUE, digest, identity, insert
 from backends.estate.names import share
 from backends.estate.systems import OVERLAP_SECONDS, System
 from backends.model import Secret
+from backends.words import count
 
 MOVING: Final = 300
 """Within how many seconds the estate's consumers take up a new value."""
@@ -66,7 +67,7 @@ def rotate(
     if kind.slots is not None and kind.rotation is Rotation.CREATE_RETIRE:
         held = bots.taken(db, row, now)
         if held >= kind.slots:
-            raise Refused(f"LimitExceeded: {held} of {kind.slots} slots are taken")
+            raise Refused(f"LimitExceeded: {held} of {count(kind.slots, 'slot')} taken")
     if day.no_effect:
         note(db, row, "rotate", now, intent)
         return _pretended(seed, key, spec, row, now, chosen)

@@ -33,6 +33,7 @@ from backends.logs.lanes import Lanes
 from backends.logs.shelf import MAX_FILE, UNREAD, Folder, Item, Shelf
 from backends.logs.source import COVERS, Batch, Clock, Hole, Source, SourceConfig
 from backends.model import AuditEvent
+from backends.words import count
 
 IN_A_ROW = 100
 """So many faults, one after the other, and it is the place that is in trouble and not a file."""
@@ -129,7 +130,7 @@ class CloudTrailShelf(Source):
             # Where they belong is not known; in this file, at least.
             since = min(filter(None, (since, batch.first)), default=since)
             until = max(filter(None, (until, batch.last)), default=until)
-            what = f"{batch.bad} records of {_short(name)} that are none, or of no possible time"
+            what = f"{count(batch.bad, 'record')} of {_short(name)}: none, or of no possible time"
             batch.holes.append(Hole("unreadable", what, CHECK, since, until))
         if batch.last is not None:
             batch.state += f" {batch.last.timestamp():.0f}".encode()

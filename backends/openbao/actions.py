@@ -24,6 +24,7 @@ from backends.openbao.body import filled
 from backends.openbao.client import at, role_path
 from backends.openbao.mapping import APPROLE, SERVICE
 from backends.openbao.reader import NO_AUDIT_FILE, Reader, concurrently
+from backends.words import count
 
 MAX_CHILDREN = 200
 """Children that are looked up one by one before a plan, and named in it."""
@@ -233,7 +234,7 @@ async def dependents(reader: Reader, ref: TokenRef) -> Dependents:
             Gap(
                 ref.id,
                 GapKind.LIMITED,
-                f"{unnamed} tokens that it asked for, which may have ended",
+                f"{count(unnamed, 'token')} that it asked for, which may have ended",
                 "The audit log has them under names that match no token read so far; those that "
                 "live end with it.",
             )

@@ -12,6 +12,7 @@ from backends.model import AuditEvent, Gap, GapKind
 from backends.openbao.audit import AuditLog
 from backends.openbao.entry import Entry, entry_of, is_request
 from backends.openbao.logfile import lines_from, previous
+from backends.words import count
 
 BATCH = 2000
 """Lines that a thread reads at a time."""
@@ -57,7 +58,7 @@ async def stream(
         yield Gap(
             str(log.path),
             GapKind.FAILED,
-            f"{torn.count} lines of the audit file are not whole entries",
+            f"{count(torn.count, 'line')} of the audit file: no whole entries",
             "A crash of the server or a full disk may have torn them; look at the file.",
             torn.since,
             torn.until,

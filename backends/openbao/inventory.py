@@ -11,6 +11,7 @@ from backends.openbao import mapping
 from backends.openbao.client import Record, role_path, roles_path
 from backends.openbao.mapping import APPROLE, SERVICE, Place, policy, scope_of
 from backends.openbao.reader import Book, Reader, concurrently
+from backends.words import count
 
 Item = TypeVar("Item")
 
@@ -190,7 +191,9 @@ class Survey:
         if not others:
             wrong = await self._certain(Forbidden("secret-ids"))
             missing = policy(f"{ns}{roles_path(mount)}/+/secret-id/", "list")
-            return [self._failed(scope, f"secret-ids of {len(roles)} roles", wrong, missing)]
+            return [
+                self._failed(scope, f"secret-ids of {count(len(roles), 'role')}", wrong, missing)
+            ]
         gaps = [
             Gap(
                 scope,
@@ -201,7 +204,7 @@ class Survey:
             for role in roles[:NAMED]
         ]
         if more := len(roles) - len(gaps):
-            gaps.append(Gap(scope, GapKind.REFUSED, f"secret-ids of {more} more roles"))
+            gaps.append(Gap(scope, GapKind.REFUSED, f"secret-ids of {count(more, 'more role')}"))
         return gaps
 
     async def _look_up(

@@ -36,6 +36,7 @@ from backends.openbao import mapping
 from backends.openbao.audit import AuditLog
 from backends.openbao.client import Client, Record, elsewhere, entity_path
 from backends.openbao.mapping import APPROLE, SERVICE, Entity, Place
+from backends.words import count
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -198,7 +199,7 @@ class Reader:
         if not left:
             return None
         kind = gap.kind if gap is not None else GapKind.FAILED
-        what = f"uses of {left} tokens: their names in the audit log are not known"
+        what = f"uses of {count(left, 'token')}, whose names in the audit log are not known"
         return Gap("audit log", kind, what, gap.hint if gap is not None else "")
 
     async def hashed(self, device: str, ref: TokenRef) -> str:
@@ -236,12 +237,12 @@ class Reader:
         exact = [name for name, where in written.items() if where in wanted]
         return exact or list(files)
 
-    def _no_join(self, count: int, path: str, rights: Sequence[str], error: BackendError) -> Gap:
+    def _no_join(self, number: int, path: str, rights: Sequence[str], error: BackendError) -> Gap:
         refused = isinstance(error, Forbidden)
         return Gap(
             "audit log",
             GapKind.REFUSED if refused else GapKind.FAILED,
-            f"last use of {count} tokens: their names in the audit log are not known",
+            f"last use of {count(number, 'token')}, whose names in the audit log are not known",
             mapping.policy(path, *rights) if refused else str(error),
         )
 

@@ -55,6 +55,7 @@ from backends.model import (
 )
 from backends.postgres import actions, consumers, identify, log, names, roles, scram, wire
 from backends.postgres.declared import OPTIONS, SSL_MODES, capabilities
+from backends.words import count
 
 ALPHABET: Final = string.ascii_letters + string.digits
 LENGTH: Final = 43
@@ -356,7 +357,7 @@ class Postgres(Backend):
         lost = sum(stretch.lines for stretch in told.odd)
         gaps: tuple[Gap, ...] = ()
         if lost:
-            what = f"log-ins: {lost:,} lines of {self._log_file} cannot be understood"
+            what = f"log-ins: {count(lost, 'line')} of {self._log_file} not understood"
             gaps = (Gap(scope, GapKind.FAILED, what, log.HINT),)
         return await roles.surroundings(self._reader, log.logins(told), told.begins), gaps
 

@@ -44,7 +44,7 @@ def run(chosen: argparse.Namespace) -> int:
         output.line(f"  {ready.hint}")
     if found:
         return Exit.USAGE
-    output.line(f"{where.config} is in order; {len(loaded.backends)} backends")
+    output.line(f"{where.config} is in order; {count(len(loaded.backends), 'backend')}")
     return Exit.OK
 
 

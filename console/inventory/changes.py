@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from backends.model import Grant, How, Principal, Reading, Token, decode, encode
+from backends.words import count
 from console.inventory.shape import grant_words, words
 
 TEXT_LIMIT = 2_000
@@ -87,7 +88,7 @@ def _grants(
 
 
 def _count(reading: Reading[tuple[Grant, ...]]) -> str:
-    return words(reading) if reading.value is None else f"{len(reading.value)} grants"
+    return words(reading) if reading.value is None else count(len(reading.value), "grant")
 
 
 def _unread(reading: Reading[Any]) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from backends.contract import Backend, Capabilities
 from backends.errors import Forbidden, RateLimited
 from backends.model import Gap, GapKind, ScopeDone, encode
+from backends.words import count
 from console import faults
 from console.faults import FAULT_HINT as FAULT_HINT
 from console.inventory.folding import encodable
@@ -74,7 +75,7 @@ class Gaps:
         """The gaps, and one that counts those for which there was no room."""
         if not self._more:
             return list(self._found)
-        return [*self._found, Gap(backend, GapKind.LIMITED, f"{self._more} more gaps")]
+        return [*self._found, Gap(backend, GapKind.LIMITED, count(self._more, "more gap"))]
 
 
 def begin(connection: Connection, backend: Backend, caps: Capabilities | None, at: int) -> None:

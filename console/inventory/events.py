@@ -17,6 +17,7 @@ from backends.contract import Backend
 from backends.hiding import has_form, hidden, keyed
 from backends.logs import source
 from backends.model import AuditEvent, EventClass, Gap, GapKind, TokenRef
+from backends.words import count
 from console.inventory import coverage, rollups
 from console.inventory.coverage import Gaps, clean, trouble
 from console.inventory.folding import encodable
@@ -107,7 +108,7 @@ async def take_in(
                 await close()
     taken += await syncer.write(write, name, rows)
     for what, times in garbage.items():
-        gaps.add(name, GapKind.FAILED, f"{what} ({times} times)", coverage.FAULT_HINT)
+        gaps.add(name, GapKind.FAILED, f"{what} ({count(times, 'time')})", coverage.FAULT_HINT)
         # What cannot be placed in time may have been at any.
         holes.append(Gap(name, GapKind.FAILED, what, coverage.FAULT_HINT))
     if why is not None:

@@ -60,7 +60,9 @@ async def take_in(
                 taken += 1
                 if taken > limit:
                     gaps.add(
-                        backend.name, GapKind.LIMITED, f"the listing did not end at {limit} tokens"
+                        backend.name,
+                        GapKind.LIMITED,
+                        f"the listing did not end at {count(limit, 'token')}",
                     )
                     listed.scopes.clear()
                     break
@@ -86,7 +88,9 @@ async def take_in(
         await syncer.write(writing.write, look, batch)
     report(Progress(taken, total))
     for what, times in look.garbage.items():
-        gaps.add(backend.name, GapKind.FAILED, f"{what} ({times} times)", coverage.FAULT_HINT)
+        gaps.add(
+            backend.name, GapKind.FAILED, f"{what} ({count(times, 'time')})", coverage.FAULT_HINT
+        )
     for scope, times in look.repeated.items():
         hint = "Pages overlap, or two tokens have one id."
         what = f"{count(times, 'token was', 'tokens were')} listed twice"

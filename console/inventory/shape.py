@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from backends.model import Grant, How, Reading, Token, encode
+from backends.words import count
 from console.inventory.folding import KEY, encodable, fold, grant_text, hay, name_key
 from console.store.tables import NEVER_EXPIRES, NEVER_USED
 
@@ -54,7 +55,7 @@ def shape(found: Token, backend: str) -> Shaped:
         # A third party's object can fail in any way when it is looked at.
         raise Garbage(f"a token cannot be written down ({type(error).__name__})") from None
     if len(doc) > SIZE_LIMIT:
-        raise Garbage(f"a token's record takes {len(doc)} bytes")
+        raise Garbage(f"a token's record takes {count(len(doc), 'byte')}")
     ref = found.ref
     # The types are a promise that a third party's backend may not keep.
     parts: list[Any] = [getattr(ref, name, None) for name in ("backend", "kind", "id")]

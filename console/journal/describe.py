@@ -138,7 +138,7 @@ def _planned(body: Body) -> str:
     calls = mark.steps if mark else 0
     many = mark.tokens if mark else 1
     if many > 1 and body.act is not None:
-        told = f"{safe(body.act.verb)} {many:,} tokens, {_token(body)} among them"
+        told = f"{safe(body.act.verb)} {count(many, 'token')}, {_token(body)} among them"
     else:
         told = what(body)
     done = {Kind.PLAN_MADE: "planned", Kind.APPROVAL: "approved as second person"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from backends.words import count
 from console.errors import JournalError
 from console.journal.advice import next_step
 from console.journal.doctor import Check
@@ -51,7 +52,7 @@ def _server(store: PostgresStore) -> Iterator[Check]:
         "SELECT current_setting('server_version'), current_setting('server_version_num')::int"
     )[0]
     entries = store.rows("SELECT coalesce(max(seq), 0) FROM entry")[0][0]
-    text = f"PostgreSQL {version} answers; {entries:,} entries"
+    text = f"PostgreSQL {version} answers; {count(entries, 'entry', 'entries')}"
     if number // 10_000 < SUPPORTED:
         hint = f"Move to version {SUPPORTED} or newer."
         yield Check("database", "note", f"{text}; nobody mends this version any more", hint)

@@ -17,6 +17,7 @@ from enum import StrEnum
 import msgspec
 import rfc8785
 
+from backends.words import count
 from console.errors import JournalError
 from console.journal.parts import Act as Act
 from console.journal.parts import CallMark as CallMark
@@ -254,7 +255,7 @@ def leaf_of(body: Body) -> bytes:
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, TypeError) as error:
         raise SchemaError(f"cannot be written as RFC 8785 JSON: {type(error).__name__}") from None
     if len(leaf) > MAX_LEAF:
-        raise SchemaError(f"an entry of {len(leaf)} bytes; the format ends at {MAX_LEAF}")
+        raise SchemaError(f"an entry of {count(len(leaf), 'byte')}; the format ends at {MAX_LEAF}")
     # Structs do not check types when they are made, so the bytes are read back once.
     parse(leaf)
     return leaf

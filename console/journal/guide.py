@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backends.words import count
 from console.journal.tlog.checkpoint import Checkpoint
 from console.journal.tlog.note import Verifier
 
@@ -11,7 +12,7 @@ SUMS = "SHA256SUMS"
 _TEXT = """\
 # Check this export
 
-A journal of {size:,} entries, named `{origin}`. Its log key has the fingerprint
+A journal of {entries}, named `{origin}`. Its log key has the fingerprint
 
     {fingerprint}
 
@@ -279,7 +280,7 @@ def text(
     """
     checkpoint, sums = namespaces
     return _TEXT.format(
-        size=point.size,
+        entries=count(point.size, "entry", "entries"),
         origin=point.origin,
         fingerprint=key.fingerprint,
         sums=_SUMS.format(space=sums) if signed else _NO_SUMS,

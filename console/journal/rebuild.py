@@ -87,12 +87,12 @@ def _compare(store: Store, genuine: dict[int, bytes]) -> int:
         grown.push(leaf)
         if genuine.pop(grown.size, root := grown.root()) != root:
             raise JournalError(
-                f"the first {grown.size:,} entries are not those that were signed",
+                f"up to entry {grown.size:,} this is not what was signed",
                 "They are not signed over. Keep the file as evidence and use a backup.",
             )
     if genuine:
         raise JournalError(
-            f"{max(genuine):,} entries were signed and {grown.size:,} are there",
+            f"signed up to entry {max(genuine):,}, and there up to entry {grown.size:,} only",
             "They are not signed over. Keep the file as evidence and use a backup.",
         )
     return grown.size

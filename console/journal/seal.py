@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from backends.words import count
 from console.journal.parts import Seal
 from console.journal.tree import Frontier
 
@@ -32,7 +33,7 @@ def broken(kept: Seal, events: Iterable[tuple[str, bytes]]) -> str:
     """What is wrong with the events that a seal covers, as they are stored today; or empty."""
     events = list(events)
     if len(events) != kept.count:
-        return f"{kept.count:,} events were sealed and {len(events):,} are there"
+        return f"{count(kept.count, 'event was', 'events were')} sealed and {len(events):,} found"
     if seal(kept.backend, events) != kept:
         return f"the events {kept.first} to {kept.last} are not those that were sealed"
     return ""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from backends.words import count
 from console.errors import JournalError, UsageError
 from console.journal.entry import parse
 from console.journal.keys import verifier
@@ -121,7 +122,7 @@ class Trust:
             try:
                 open_note(signed, self._log)
             except NoteError as error:
-                yield size, f"the checkpoint of {size:,} entries: {error}"
+                yield size, f"the checkpoint at entry {size:,}: {error}"
 
     def missed(self, origin: str, entries: int, nodes: Nodes) -> Iterator[tuple[str, str, int]]:
         """Where the journal does not continue what others have seen: a word, a text, an entry."""
@@ -133,10 +134,11 @@ class Trust:
                 if pin.given:
                     yield "not-signed", "a checkpoint kept elsewhere was not signed by this log", 0
             elif point.size > entries:
-                text = f"{point.size:,} entries were seen elsewhere, {entries:,} are here"
+                seen = count(point.size, "entry was", "entries were")
+                text = f"{seen} seen elsewhere, {entries:,} found here"
                 yield "rolled-back", text, entries
             elif self._root(point.size, nodes) != point.root:
-                text = f"somebody saw another history of the first {point.size:,} entries"
+                text = f"somebody saw another history up to entry {point.size:,}"
                 yield "forked", text, point.size
 
     def witnessed(self, entries: int) -> int:

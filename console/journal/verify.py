@@ -12,6 +12,7 @@ from enum import IntEnum
 from itertools import chain as joined
 from typing import TYPE_CHECKING, NamedTuple
 
+from backends.words import count
 from console.errors import ConsoleError
 from console.journal import tree, trust
 from console.journal.advice import HARMLESS
@@ -35,6 +36,7 @@ from console.journal.tlog.note import NoteError
 if TYPE_CHECKING:
     from console.journal.signed import Checker
 
+UNBOUND = "answers to signed calls bear"
 MOST = 100
 """Findings that are told; a journal that was destroyed has one for every entry."""
 
@@ -173,10 +175,13 @@ def verify(
         report.add(Code.UNUSABLE, "unreadable", str(error))
     if require_signed and report.unsigned:
         report.add(
-            Code.INCOMPLETE, "unsigned", f"{report.unsigned:,} entries bear no responder's name"
+            Code.INCOMPLETE,
+            "unsigned",
+            f"{count(report.unsigned, 'entry bears', 'entries bear')} no responder's name",
         )
     if require_signed and report.unbound:
-        text = f"{report.unbound:,} answers to signed calls bear no signature"
+        bear = count(report.unbound, "answer to a signed call bears", UNBOUND)
+        text = f"{bear} no signature"
         report.add(Code.INCOMPLETE, "unsigned", text)
     return report
 
@@ -269,7 +274,7 @@ class _Pass:
         if last is None:
             text = f"entry {since.size:,}, which was verified before, is gone"
         elif grown is None or grown.root() != since.root:
-            text = f"the first {since.size:,} entries are not those that were verified before"
+            text = f"what is there up to entry {since.size:,} is not what was verified before"
         else:
             self._tree = grown
             self._walk = Walk(since.size, link(last), since.origin)
@@ -295,7 +300,7 @@ class _Pass:
         self._report.checkpoints += 1
         body = tree.body_of(self._walk.origin, self._tree)
         if not note.startswith(f"{body}\n".encode()):
-            raise Broken(f"the checkpoint of {size:,} entries is not that of these entries")
+            raise Broken(f"the checkpoint at entry {size:,} is not that of these entries")
         self._report.newest, self._covered = note, size
         if rotated:
             self._rotations[size] = note
@@ -306,7 +311,8 @@ class _Pass:
         report.open_intents, report.unsigned = len(self._tally.open), self._tally.unsigned
         self._responders()
         if signed > entries:
-            text = f"a signed checkpoint tells of {signed:,} entries, and {entries:,} are there"
+            told = count(signed, "entry", "entries")
+            text = f"a signed checkpoint tells of {told}, and {entries:,} found"
             report.add(Code.TAMPERED, "cut", text, entries)
         self._keys()
         if self._trust.sizes:
@@ -318,7 +324,7 @@ class _Pass:
             text = f"entries {report.witnessed + 1:,} to {entries:,} are not witnessed"
             report.add(Code.INCOMPLETE, "unwitnessed", text, report.witnessed + 1)
         if report.open_intents:
-            text = f"of {report.open_intents:,} calls it is not known what became"
+            text = f"of {count(report.open_intents, 'call')} it is not known what became"
             report.add(Code.INCOMPLETE, "open", text)
 
     def _responders(self) -> None:
@@ -328,9 +334,11 @@ class _Pass:
         report = self._report
         report.signatures, report.unbound = checker.good, checker.unbound + checker.later
         if checker.unbound:
+            one, many = "outcome of a signed call bears", "outcomes of signed calls bear"
+            bear = count(checker.unbound, one, many)
             text = (
-                f"{checker.unbound:,} outcomes of signed calls bear no signature, which the "
-                f"console never leaves out; the first is entry {checker.first_unbound:,}"
+                f"{bear} no signature, which the console"
+                f" never leaves out; the first is entry {checker.first_unbound:,}"
             )
             report.add(Code.INCOMPLETE, "unbound", text, checker.first_unbound)
 

@@ -277,9 +277,8 @@ class Board:
         if self.closed:
             return "it is closed already"
         if self.late:
-            return (
-                f"{len(self.late):,} late arrivals are in no plan: extend the run, or except them"
-            )
+            late = count(len(self.late), "late arrival is", "late arrivals are")
+            return f"{late} in no plan: extend the run, or except what came late"
         if sums["left"]:
             return f"{count(sums['left'], 'token is', 'tokens are')} not known to be dealt with"
         if sums["failed"]:

@@ -79,8 +79,12 @@ def joined(proposal: Proposal, cascade: Cascade) -> Proposal:
     words = list(proposal.not_known)
     if cascade.unread:
         seen = min(each.seen for each in cascade.unread)
+        number = len(cascade.unread)
+        live = (
+            "1 descendant still lives" if number == 1 else f"of {number:,} descendants still live"
+        )
         words.append(
-            f"which of {len(cascade.unread):,} descendants still live; they are known from the"
+            f"{'whether ' if number == 1 else 'which '}{live}; known from the"
             f" look of {stamp(datetime.fromtimestamp(seen, UTC))}: {cascade.trouble}"
         )
     lines = tuple(f"child token {ref.id}, known from an earlier look" for ref in more)

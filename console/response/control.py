@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from backends.words import count
 from console.errors import PlanRefused, UsageError
 from console.inventory.naming import DIGITS
 from console.journal import scan
@@ -143,7 +144,11 @@ def _late(handles: list[str], word: str) -> str:
         found = [handle for handle in handles if handle.startswith(word.lower())]
     if len(found) != 1:
         known = ", ".join((found or handles)[:5]) or "none"
-        told = f"{len(found)} late arrivals begin" if found else "no late arrival begins"
+        told = (
+            count(len(found), "late arrival begins", "late arrivals begin")
+            if found
+            else "no late arrival begins"
+        )
         raise UsageError(
             f"{told} with {word[:40]!r}, and no token of the plan has that number",
             f"Late arrivals: {known}. See: token-console run show.",

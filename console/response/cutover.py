@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 from backends.errors import BackendError
 from backends.model import AuditEvent, Consumer, EventClass, Gap, TokenRef
+from backends.words import count
 from console.journal.describe import Entry
 from console.journal.entry import Kind
 from console.journal.parts import RunMark
@@ -77,7 +78,7 @@ class Cutover(NamedTuple):
     def words(self) -> str:
         """How far it is, on one line. Raw text."""
         moved = sum(each.moved for each in self.consumers)
-        told = f"{moved} of {len(self.consumers)} consumers seen with the new value"
+        told = f"{moved} of {count(len(self.consumers), 'consumer')} seen with the new value"
         if self.staying:
             told += "; not: " + ", ".join(f"{e.name} ({e.words})" for e in self.staying[:5])
         if len(self.staying) > 5:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from backends.model import Token
+from backends.words import count
 from console.inventory import query as queries
 from console.inventory.query import Query
 from console.inventory.records import Sort
@@ -100,7 +101,7 @@ async def _list(tools_by_backend: Mapping[str, Tools], paths: Paths) -> list[_Li
             return _Listed(name, f"the inventory failed with {type(error).__name__}")
         if report.result == "ok":
             return _Listed(name, "")
-        return _Listed(name, report.message or f"{report.result}, with {report.gaps} gaps")
+        return _Listed(name, report.message or f"{report.result}, with {count(report.gaps, 'gap')}")
 
     try:
         return await asyncio.gather(*(one(*each) for each in tools_by_backend.items()))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from backends.contract import NO_SESSIONS, Backend
 from backends.errors import BackendError, NotFound
 from backends.model import GapKind, Token, TokenRef, TokenState
+from backends.words import count
 from console.response.facts import words
 
 PATIENCE = (3.0, 60.0)
@@ -79,7 +80,7 @@ async def _sessions(backend: Backend, ref: TokenRef, token: Token | None) -> See
     open_ = sum(consumer.kind == SESSION for consumer in found.consumers)
     if not open_ and any(gap.kind is GapKind.REFUSED for gap in found.gaps):
         return Seen(None, "not every session may be seen", token)
-    told = f"{open_} open sessions" if open_ else "no open sessions"
+    told = count(open_, "open session") if open_ else "no open sessions"
     return Seen(not open_, f"the system tells of {told}", token)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from backends.contract import Verb
 from backends.model import EvidenceLevel
+from backends.words import count
 from console.journal import proof
 from console.journal.describe import Entry
 from console.journal.entry import Kind
@@ -248,7 +249,7 @@ class Row:
         done = sum(self._made(step) for step in wanted)
         if done < len(wanted):
             if item.verb is Verb.ROTATE and done:
-                return "left", self.waits or f"{done} of {len(wanted)} steps done"
+                return "left", self.waits or f"{done} of {count(len(wanted), 'step')} done"
             return "left", self.taken or "waiting"
         return self._ended(by_hand=not wanted)
 

@@ -104,7 +104,7 @@ class Rules:
         if self.signers is None:
             signers = "no list of allowed signers"
         else:
-            signers = f"{len(self.signers.lines)} allowed signers"
+            signers = count(len(self.signers.lines), "allowed signer")
         return facts.words(
             f"{over}; production ({names}) {asks}; signatures {self.journal.signatures}; {signers}"
         )

@@ -19,6 +19,7 @@ from statistics import median
 from typing import NamedTuple
 
 from backends.model import Token
+from backends.words import count
 from console.inventory.records import Event
 from console.text import age, safe
 
@@ -109,7 +110,7 @@ def heartbeat(events: Iterable[Event], now: float) -> str:
         if steady >= len(pauses) * (1 - STEADY):
             return (
                 f"It is used every {age(usual)} like a heartbeat, by {safe(agent, 40) or '?'}"
-                f" from {safe(source, 45) or '?'} ({len(times):,} times): a watchdog may act"
+                f" from {safe(source, 45) or '?'} ({count(len(times), 'time')}): a watchdog may act"
                 " when it stops. Isolate that host first."
             )
     return ""

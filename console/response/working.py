@@ -10,6 +10,7 @@ from typing import Protocol
 
 from backends.contract import Verb
 from backends.model import EvidenceLevel
+from backends.words import count
 from console.errors import JournalError, PlanRefused
 from console.journal.entry import SchemaError
 from console.journal.log import AlreadyRecorded
@@ -224,8 +225,9 @@ class Work:
         if done.end is End.UNKNOWN and item.propagation is not None:
             self._again(item, max(SETTLE, item.propagation.total_seconds()) + 1, 3)
         if self.lane.failed(done.words) and not self.run.held(self.backend):
-            count = self.lane.failures
-            await self.run.halt(self.backend, f"{count} failures; the last: {done.words}")
+            await self.run.halt(
+                self.backend, f"{count(self.lane.failures, 'failure')}; the last: {done.words}"
+            )
 
     def _again(self, item: Item, pause: float, most: int = 1_000_000) -> None:
         tries = self._tries[item.number] = self._tries.get(item.number, 0) + 1

@@ -14,6 +14,7 @@ from backends.contract import Backend
 from backends.errors import BackendError
 from backends.logs import registry
 from backends.logs.source import BEGINNING, Batch, Hole, Source
+from backends.words import count
 from console.errors import UsageError
 from console.inventory import coverage, events
 from console.inventory.coverage import clean, trouble
@@ -255,7 +256,7 @@ def _keep_holes(
         put(hole, since, until)
     end = None if batch.last is None else seconds(batch.last)
     for what, times in garbage.items():
-        put(Hole("unreadable", f"{what} ({times} times)"), first, end)
+        put(Hole("unreadable", f"{what} ({count(times, 'time')})"), first, end)
 
 
 def _told_before(connection: Connection, source: Source, hole: Hole, last_at: int | None) -> bool:

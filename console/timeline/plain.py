@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from backends.words import count as counted
 from console.text import ascii_only, safe
 from console.timeline.axis import Window
 from console.timeline.coverage import moment, words
@@ -52,7 +53,7 @@ def draw(
         yield f"{label} {_bar(lane.counts, frame, shades, gap)}".rstrip() + denied + late
     hidden = len(timeline.lanes) - len(frame.lanes)
     if hidden > 0:
-        yield f"and {hidden} more lanes ({OTHERS} put together where there are many)"
+        yield f"and {counted(hidden, 'more lane')} ({OTHERS} put together where there are many)"
     yield from _unknown(timeline, frame, clean, gap)
 
 
@@ -122,7 +123,7 @@ def _marked(frame: Frame, clean: Clean) -> Iterator[str]:
         told = f"{mark.kind}: {clean(mark.text)[:160]} ({mark.source})"
         yield f"  {mark.sign} {moment(mark.at)} {told}"
     if len(frame.marks) > len(shown):
-        yield f"  and {len(frame.marks) - len(shown)} markers before these"
+        yield f"  and {counted(len(frame.marks) - len(shown), 'marker')} before these"
 
 
 def _unknown(timeline: Timeline, frame: Frame, clean: Clean, gap: str) -> Iterator[str]:

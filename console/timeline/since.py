@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from backends.words import count
 from console.store.classes import OTHER, SHOWN, SLOT, USE
 from console.text import age
 from console.timeline.axis import Window
@@ -241,7 +242,9 @@ def _facts(
         new = ", new" if address in strangers else ""
         found.append(("from", f"{address} ({_times(times)}{new})"))
     if len(seen.addresses) > FEW:
-        found.append(("from", f"and {len(seen.addresses) - FEW} more addresses"))
+        found.append(
+            ("from", f"and {count(len(seen.addresses) - FEW, 'more address', 'more addresses')}")
+        )
     for log in timeline.coverage.logs:
         begin = "nothing" if log.since is None else f"from {moment(log.since)}"
         end = "" if log.until is None else f" to {moment(log.until)}"

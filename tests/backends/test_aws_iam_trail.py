@@ -157,7 +157,7 @@ def test_consumers_are_the_addresses_and_programs_of_the_newest_events() -> None
     first, second = dependents.consumers
     assert (first.name, second.name) == ("198.51.100.7", "203.0.113.9")
     assert "3 events with iam" in first.detail
-    assert "Boto3/1.34; 1 events with s3" in second.detail
+    assert "Boto3/1.34; 1 event with s3" in second.detail
     assert first.last_seen.value == pytest.approx(
         NOW - timedelta(hours=1), abs=timedelta(seconds=1)
     )
@@ -223,7 +223,7 @@ def test_an_event_without_a_readable_record_is_still_an_event() -> None:
     body = json.dumps(page).encode()
     with aws(LookupEvents=answer(200, body)) as server:
         gap, event = run(server.url, "events", NOW - timedelta(days=1))
-    assert (gap.kind, gap.what) == (GapKind.FAILED, "1 events without a time that there can be")
+    assert (gap.kind, gap.what) == (GapKind.FAILED, "1 event without a time that there can be")
     assert (event.id, event.action, event.token) == ("e", "s3:X", None)
 
 

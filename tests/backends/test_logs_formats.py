@@ -100,7 +100,7 @@ def test_cloudtrail_files_of_a_folder(tmp_path: Path) -> None:
     holes = [hole for batch in told for hole in batch.holes]
     assert [hole.kind for hole in holes] == ["unreadable", "unreadable"]
     assert "b.json.gz is no whole log file" in holes[0].what
-    assert "2 records of a.json.gz that are none" in holes[1].what
+    assert "2 records of a.json.gz: none" in holes[1].what
 
 
 def test_cloudtrail_files_are_taken_once_and_again_when_they_change(tmp_path: Path) -> None:

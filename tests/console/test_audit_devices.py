@@ -145,7 +145,7 @@ def test_without_the_right_to_ask_for_names_there_is_no_silence(
     told = said(place, "timeline", token.accessor, "--leak", "1h", "--ascii")
     assert "Not used since the leak" not in told
     assert "this is no proof" in told, told
-    why = "what it calls the token is not known" if shipped else "their names in the audit log are"
+    why = "what it calls the token is not known" if shipped else "whose names in the audit log are"
     assert why in told, told
 
 

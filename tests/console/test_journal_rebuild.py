@@ -70,7 +70,7 @@ DAMAGE: dict[str, tuple[Callable[[Paths], None], int, str]] = {
     "checkpoint": (
         lambda paths: change(paths, "UPDATE checkpoint SET note = 'x' WHERE size = 7"),
         1,
-        "the checkpoint of 7 entries is not that",
+        "the checkpoint at entry 7 is not that",
     ),
     "no trigger": (
         lambda paths: change(paths, "DROP TRIGGER entry_no_update"),

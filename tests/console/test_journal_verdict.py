@@ -275,7 +275,7 @@ def test_an_outcome_without_its_signature_is_said_and_counted(
     main(["--home", str(made.paths.config.parent), "journal", "verify"])
     text = capsys.readouterr().out
     assert "6 responders' signatures hold; whose keys they are is not told here" in text
-    assert "1 answers to signed calls bear none" in text
+    assert "1 answer to a signed call bears none" in text
 
 
 def test_what_is_missing_is_counted_without_being_asked_for(
@@ -287,7 +287,7 @@ def test_what_is_missing_is_counted_without_being_asked_for(
     code, findings, standing = equal(made.paths, capsys)
     assert (code, findings, standing.signatures, standing.unsigned) == (0, [], 7, 1)
     assert main(["--home", str(made.paths.config.parent), "journal", "verify"]) == 0
-    assert "1 plans and calls bear no responder's signature" in capsys.readouterr().out
+    assert "1 plan or call bears no responder's signature" in capsys.readouterr().out
 
 
 def test_an_unknown_signer_stays_said_when_more_is_written(

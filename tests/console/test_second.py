@@ -304,7 +304,7 @@ def test_the_configuration_that_was_in_force_is_in_each_entry_and_its_change_is_
     assert {each.body.config for each in opened} == {before, after}
     told = [line for line in office.said() if "acts under the configuration" in line]
     assert ["needs NONE" in line for line in told] == [False, True, False]
-    assert all("1 allowed signers" in line for line in told)
+    assert all("1 allowed signer" in line for line in told)
 
 
 def test_a_plans_file_is_bound_from_the_moment_it_is_made(office: Office) -> None:

@@ -88,7 +88,7 @@ def test_a_journal_that_was_changed_is_said_on_every_view_and_nothing_can_be_rev
             await settled(pilot)
             text = screen(app).splitlines()
             assert "journal NOT WHOLE" in text[0]
-            assert "JOURNAL NOT WHOLE: the checkpoint of 2 entries is not that" in text[1]
+            assert "JOURNAL NOT WHOLE: the checkpoint at entry 2 is not that" in text[1]
         await pilot.press("escape", "i")
         await pilot.press("slash", *"ci-deploy", "enter", "K")
         await settled(pilot)
@@ -151,7 +151,7 @@ def test_a_check_that_was_asked_for_says_what_it_found(paths) -> None:
         await until(pilot, lambda: "VERIFICATION" in screen(app))
         text = " ".join(screen(app).split())
         assert "STATE whole" in text
-        assert "1 calls it is not known what became" in text
+        assert "1 call it is not known what became" in text
         assert "DO NEXT Find out what became of them: token-console journal recover." in text
         await pilot.press("escape")
         await settled(pilot)

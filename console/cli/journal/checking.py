@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from backends.words import count
 from console import ownership
 from console.cli import output
 from console.cli.journal import place
@@ -16,7 +17,7 @@ from console.journal.doctor import Check
 from console.journal.own import Own
 from console.journal.own import own as own_journal
 from console.journal.read import JournalView
-from console.journal.verify import Code, Finding, Report
+from console.journal.verify import UNBOUND, Code, Finding, Report
 from console.settings import paths
 from console.text import safe
 
@@ -87,7 +88,7 @@ def _verified(chosen: argparse.Namespace) -> tuple[Report, Known]:
 def _print(report: Report, known_: Known) -> None:
     output.line(f"journal    {report.origin or '(none)'}")
     output.line(
-        f"entries    {report.entries:,} in order, {report.checkpoints:,} signed checkpoints"
+        f"entries    {report.entries:,} in order, {count(report.checkpoints, 'signed checkpoint')}"
     )
     if report.root:
         output.line(f"root       {report.root.hex()}")
@@ -95,12 +96,15 @@ def _print(report: Report, known_: Known) -> None:
         output.line(f"key        {_fingerprint(report.key)} ({known_.source})")
     witnessed = f"up to entry {report.witnessed:,}" if report.witnessed else "no"
     output.line(f"witnessed  {witnessed}")
-    output.line(f"open       {report.open_intents:,} calls")
+    output.line(f"open       {count(report.open_intents, 'call')}")
     whose = "" if known_.allowed_signers is not None else "; whose keys they are is not told here"
-    output.line(f"signed     {report.signatures:,} responders' signatures hold{whose}")
-    output.line(f"unsigned   {report.unsigned:,} plans and calls bear no responder's signature")
+    hold = count(report.signatures, "responder's signature holds", "responders' signatures hold")
+    output.line(f"signed     {hold}{whose}")
+    bear = count(report.unsigned, "plan or call bears", "plans and calls bear")
+    output.line(f"unsigned   {bear} no responder's signature")
     if report.unbound:
-        output.line(f"           {report.unbound:,} answers to signed calls bear none")
+        bear = count(report.unbound, "answer to a signed call bears", UNBOUND)
+        output.line(f"           {bear} none")
     for finding in report.findings:
         output.line(f"  ! {finding.what}: {safe(finding.text, 400)}")
     output.line(WORDS[report.code])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from backends.words import count
 from console.cli import output
 from console.cli.journal import founding, place
 from console.errors import ConsoleError, Exit, JournalError
@@ -47,7 +48,7 @@ def rebuild(chosen: argparse.Namespace) -> int:
     if chosen.json:
         print(json.dumps({"entries": done.entries, "dropped": done.dropped, "mended": mended}))
         return Exit.OK
-    output.line(f"tree and indexes of {done.entries:,} entries: made anew")
+    output.line(f"tree and indexes of {count(done.entries, 'entry', 'entries')}: made anew")
     output.line(f"checkpoints that were none of this journal: {done.dropped:,} dropped")
     for each in mended:
         output.line(f"put right: {safe(each, 300)}")

@@ -167,7 +167,7 @@ class SshAgent:
                 connection.sendall(string(request))
                 size = int.from_bytes(_receive(connection, 4, deadline), "big")
                 if not 1 <= size <= MAX_FRAME:
-                    raise _broken(f"an answer of {size} bytes")
+                    raise _broken(f"an answer of size {size}")
                 answer = _receive(connection, size, deadline)
         except TimeoutError:
             raise AgentBroken(

@@ -81,7 +81,7 @@ def inclusion(index: int, size: int, get: Nodes) -> list[bytes]:
         ProofError: there is no such leaf in a tree of that size.
     """
     if not 0 <= index < size:
-        raise ProofError(f"a tree of {size} entries has no entry {index}")
+        raise ProofError(f"a tree of size {size} has no entry {index}")
     proof: list[bytes] = []
     start, end = 0, size
     while end - start > 1:
@@ -104,7 +104,7 @@ def consistency(old: int, new: int, get: Nodes) -> list[bytes]:
         ProofError: the sizes are not in that order.
     """
     if not 0 <= old <= new:
-        raise ProofError(f"a tree of {new} entries cannot follow from one of {old}")
+        raise ProofError(f"a tree of size {new} cannot follow from one of {old}")
     if old in (0, new):
         return []
     proof: list[bytes] = []
@@ -133,7 +133,7 @@ def verify_inclusion(
         ProofError: it is not, or the proof has another form.
     """
     if not 0 <= index < size <= MAX_SIZE:
-        raise ProofError(f"a tree of {size} entries has no entry {index}")
+        raise ProofError(f"a tree of size {size} has no entry {index}")
     _must_be_hashes(leaf, root, *proof)
     position, last, top = index, size - 1, leaf
     for each in proof:
@@ -149,7 +149,7 @@ def verify_inclusion(
     if last != 0:
         raise ProofError("the inclusion proof is too short")
     if top != root:
-        raise ProofError(f"entry {index} is not in the tree of {size} entries with this root")
+        raise ProofError(f"entry {index} is not in the tree of size {size} with this root")
 
 
 def verify_consistency(
@@ -164,10 +164,10 @@ def verify_consistency(
         ProofError: it does not, or the proof has another form.
     """
     if not 0 <= old <= new <= MAX_SIZE:
-        raise ProofError(f"a tree of {new} entries cannot follow from one of {old}")
+        raise ProofError(f"a tree of size {new} cannot follow from one of {old}")
     _must_be_hashes(old_root, new_root, *proof)
     if old == new and old_root != new_root:
-        raise ProofError(f"two trees of {old} entries have different roots: the log was forked")
+        raise ProofError(f"two trees of size {old} have different roots: the log was forked")
     if (old == 0 and old_root != EMPTY) or (new == 0 and new_root != EMPTY):
         raise ProofError("the root given for an empty tree is not that of an empty tree")
     if old in (0, new):
@@ -195,7 +195,7 @@ def verify_consistency(
     if last != 0:
         raise ProofError("the consistency proof is too short")
     if was != old_root or now != new_root:
-        raise ProofError(f"the tree of {new} entries does not begin with the tree of {old}")
+        raise ProofError(f"the tree of size {new} does not begin with the tree of {old}")
 
 
 def _split(width: int) -> int:

@@ -66,7 +66,7 @@ class Conflict(WitnessError):
     """The witness's newest checkpoint has another size than was assumed (409)."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"the witness has seen {size} entries of this log")
+        super().__init__(f"the witness has seen this log up to size {size}")
         self.size = size
 
 
@@ -79,7 +79,7 @@ class Ahead(WitnessError):
 
     def __init__(self, seen: int, size: int) -> None:
         super().__init__(
-            f"the witness has seen {seen} entries of this log, and the checkpoint has {size}",
+            f"the witness has seen this log up to size {seen}, the checkpoint is of size {size}",
             "If the journal has no more, it was cut or an older copy was restored.",
         )
         self.seen = seen
@@ -94,7 +94,7 @@ class Forgot(WitnessError):
 
     def __init__(self, seen: int, known: int) -> None:
         super().__init__(
-            f"the witness cosigned {known} entries of this log and now knows of {seen}",
+            f"the witness cosigned this log up to size {known} and now knows it up to {seen}",
             "It was restored from an older copy, or begun anew with the same key.",
         )
         self.seen = seen

@@ -124,11 +124,11 @@ def nodes(directory: Path, size: int) -> Nodes:
     def tile(level: int, number: int) -> bytes:
         width = min(WIDTH, (size >> (_HEIGHT * level)) - number * WIDTH)
         if width <= 0:
-            raise TilesError(f"a tree of {size} entries has no tile {level}/{number}")
+            raise TilesError(f"a tree of size {size} has no tile {level}/{number}")
         name = path_of(level, number, width)
         data = _read(directory / name, WIDTH * HASH)
         if len(data) != width * HASH:
-            raise TilesError(f"{name} does not have {width} hashes")
+            raise TilesError(f"{name} is not of width {width}")
         return data
 
     def get(level: int, index: int) -> bytes:
@@ -137,7 +137,7 @@ def nodes(directory: Path, size: int) -> Nodes:
         data = tile(level // _HEIGHT, number)
         part = data[place * HASH : (place + (1 << above)) * HASH]
         if len(part) != HASH << above:
-            raise TilesError(f"a tree of {size} entries has no full node {level}/{index}")
+            raise TilesError(f"a tree of size {size} has no full node {level}/{index}")
         return merkle.root(_hashes(part))
 
     return get
@@ -201,7 +201,9 @@ def _root(size: int, levels: list[list[bytes]]) -> bytes:
 
 def _must_match(size: int, root: bytes, checkpoint: Checkpoint) -> None:
     if size != checkpoint.size:
-        raise TilesError(f"there are {size} entries, and the checkpoint says {checkpoint.size}")
+        raise TilesError(
+            f"the entries make a tree of size {size}, and the checkpoint says {checkpoint.size}"
+        )
     if root != checkpoint.root:
         raise TilesError("the entries do not have the root that the checkpoint says")
 

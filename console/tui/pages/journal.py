@@ -103,7 +103,7 @@ def detail(entry: Entry, width: int, *, raw: bool, size: int) -> list[Line]:
     if entry.config:
         lines += block("CONFIG", [(entry.config, "")], width, 10)
     if raw:
-        place = f"entry {entry.seq:,} of a tree of {size:,}, {len(entry.raw):,} bytes"
+        place = f"entry {entry.seq:,} of a tree of {size:,}, {count(len(entry.raw), 'byte')}"
         lines += block("IN TREE", [(place, "")], width, 10)
         lines += block("LEAF HASH", [(f"{leaf_hash(entry.raw).hex()} (SHA-256)", "")], width, 10)
         lines += [
@@ -158,8 +158,8 @@ def verification(standing: Standing, now: float, width: int) -> list[Line]:
         fields.append(
             ("SIGNED", count(standing.checkpoints, "checkpoint") + f" by {standing.key}", "")
         )
-        signed = f"{standing.signatures:,} signatures hold, {standing.unsigned:,} are missing"
-        fields.append(("PEOPLE", signed, ""))
+        hold = count(standing.signatures, "signature holds", "signatures hold")
+        fields.append(("PEOPLE", f"{hold}, {standing.unsigned:,} missing", ""))
         fields.append(("ROOT", standing.root, "dim"))
     for label, text, shown in fields:
         lines += block(label, [(text, shown)], width, 10)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from backends.words import count
 from console.errors import ConsoleError, UsageError
 from console.graph import graph as graphs
 from console.graph import owners
@@ -143,7 +144,7 @@ class GraphView(Acting, inherit_bindings=False):
         if not why and picture is not None:
             longest = max(len(rows) for rows in picture.view.rows.values())
             if longest > self._map.rows - 4:
-                why = f"{longest:,} rows are more than can be seen at once"
+                why = f"{count(longest, 'row')}: more than can be seen at once"
         side = node.side if node is not None else ""
         if picture is not None and not side and picture.item is not None:
             side = "group"

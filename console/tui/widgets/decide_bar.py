@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from backends.words import count
 from console.errors import UsageError
 from console.journal import scan
 from console.tui.lines import Line, block
@@ -80,7 +81,7 @@ class DecideBar(Bar):
         if self._over:
             return
         if self._page.more:
-            self.hint(f"{self._page.more} more lines: pgdn. {self.question.hint}")
+            self.hint(f"{count(self._page.more, 'more line')}: pgdn. {self.question.hint}")
         else:
             self.hint(self.question.hint)
         self._telling = True
