@@ -125,6 +125,8 @@ class Http:
         self._send_id = send_id
         self._redact = redact
         self._gate = asyncio.Semaphore(parallel)
+        self._gone = False
+        """The last read found nobody there, each time it tried."""
         trust = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify)
 
         def lane() -> httpx.AsyncClient:
@@ -298,14 +300,27 @@ class Http:
         waited = 0.0
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._once(method, path, body, params)
+                answer = await self._once(method, path, body, params)
             except (RateLimited, Unreachable, TimedOut, ServerFault) as error:
+                gone = isinstance(error, Unreachable | TimedOut)
+                if gone and (self._gone or attempt == ATTEMPTS):
+                    # One read was patient for all: were each of a thousand so, that nobody
+                    # is there would be said after an hour. The next answer ends it.
+                    self._gone = True
+                    raise
+                self._gone = self._gone and gone
                 asked = getattr(error, "retry_after", None)
                 pause = asked if asked is not None else 0.2 * 2**attempt * (0.5 + random.random())  # noqa: S311
                 if attempt == ATTEMPTS or waited + pause > PATIENCE:
                     raise
                 waited += pause
                 await asyncio.sleep(pause)
+            except BackendError:
+                self._gone = False
+                raise
+            else:
+                self._gone = False
+                return answer
         raise AssertionError("unreachable")
 
     async def _once(

@@ -91,16 +91,24 @@ async def ask(
     except Exception as error:  # noqa: BLE001
         # A third party's backend, and whatever it hands over, can fail in any way.
         message, hint = faults.words(error, type_)
-        return Contact(state=FAILED, answered_at=time.time(), error=message, hint=hint)
+        answered = 0 if isinstance(error, Unreachable) else time.time()
+        return Contact(state=FAILED, answered_at=answered, error=message, hint=hint)
 
 
 async def _answers(
     backend: Backend, type_: object
 ) -> tuple[Health | None, WhoAmI | None, Exception | None]:
     """Health and own credential, asked side by side; a system may forbid one of them."""
-    health, who = await asyncio.gather(
-        _one(backend, "health", type_), _one(backend, "whoami", type_)
-    )
+    asked = [asyncio.ensure_future(_one(backend, what, type_)) for what in ("health", "whoami")]
+    try:
+        for first in asyncio.as_completed(asked):
+            # Where one finds nobody there, so does the other, after as many attempts.
+            if isinstance(nobody := await first, Unreachable):
+                raise nobody
+        health, who = [await each for each in asked]
+    finally:
+        for each in asked:
+            each.cancel()
     wrong = [each for each in (health, who) if isinstance(each, Exception)]
     grave = [each for each in wrong if isinstance(each, TimedOut | Unreachable)]
     if grave or len(wrong) == 2:

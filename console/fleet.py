@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backends import registry
 from backends.contract import Backend, Match
-from backends.errors import BackendError, BrokenBackend, TimedOut, Unsupported
+from backends.errors import BackendError, BrokenBackend, TimedOut, Unreachable, Unsupported
 from backends.model import Dependents, Progress, Secret, TokenRef
 from console import contact, faults
 from console.errors import ConsoleError, UsageError
@@ -178,7 +178,8 @@ class Fleet:
         """Write down that a backend could not be looked at at all."""
         known = self._fault(name, error)
         await self.syncer.record_failure(name, self.type_of(name), known)
-        return SyncReport(name, "failed", message=str(known), hint=known.hint)
+        lost = isinstance(known, Unreachable)
+        return SyncReport(name, "failed", message=str(known), hint=known.hint, unreachable=lost)
 
     async def _link(self) -> None:
         """Bring owners and links up to date. They are a cache: no trouble ends a sync."""

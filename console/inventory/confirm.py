@@ -98,7 +98,7 @@ async def confirm(
             except Exception as error:  # noqa: BLE001
                 # A third party's backend may fail in any way; the token stays present.
                 why = trouble(error, backend)
-                troubles[why] += 1
+                troubles[why.message, why.hint, why.kind] += 1
                 if isinstance(error, AuthFailed | RateLimited | Unreachable):
                     stopped = why.message
             else:

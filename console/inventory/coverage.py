@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, insert, select, update
 
 from backends.contract import Backend, Capabilities
-from backends.errors import Forbidden, RateLimited
+from backends.errors import Forbidden, RateLimited, Unreachable
 from backends.model import Gap, GapKind, ScopeDone, encode
 from backends.words import count
 from console import faults
@@ -39,6 +39,8 @@ class Trouble(NamedTuple):
     message: str
     hint: str
     kind: GapKind
+    unreachable: bool = False
+    """No connection could be had, so that nothing of the system answers."""
 
 
 def trouble(error: BaseException, backend: Backend | None = None) -> Trouble:
@@ -49,7 +51,7 @@ def trouble(error: BaseException, backend: Backend | None = None) -> Trouble:
     elif isinstance(error, RateLimited):
         kind = GapKind.LIMITED
     message, hint = faults.words(error, getattr(getattr(backend, "config", None), "type", ""))
-    return Trouble(clean(message), clean(hint), kind)
+    return Trouble(clean(message), clean(hint), kind, isinstance(error, Unreachable))
 
 
 def clean(text: object) -> str:

@@ -47,6 +47,8 @@ class SyncReport(NamedTuple):
     gaps: int = 0
     message: str = ""
     hint: str = ""
+    unreachable: bool = False
+    """It failed since no connection could be had."""
 
 
 class Syncer:
@@ -189,7 +191,7 @@ class Syncer:
     async def _fail(self, backend: Backend, why: Trouble, look: Look | None = None) -> SyncReport:
         await self.write(self._failed, backend, why)
         report = self._report(backend.name, "failed", look or Look(backend.name, 0, first=True))
-        return report._replace(message=why.message, hint=why.hint)
+        return report._replace(message=why.message, hint=why.hint, unreachable=why.unreachable)
 
     async def _greet(self, backend: Backend, gaps: Gaps) -> Trouble | None:
         """Health and own credential. Returns a trouble that makes going on pointless.

@@ -41,6 +41,8 @@ class Pulse:
         self._back = back
         self._nudged = asyncio.Event()
         self._known = contact.UNKNOWN
+        self._used: Backend | None = None
+        """What the question under way is put to."""
         self._may_open = False
         """It was open before. The first time is left to the look: opening may run a command
         that asks a person for the credential, and nobody is to be asked twice."""
@@ -59,19 +61,18 @@ class Pulse:
         while True:
             await self._openable()
             started = time.monotonic()
-            used = self._fleet.opened(self._name)
-            told = await self._watched()
-            if told.state == FAILED and used is not self._fleet.opened(self._name):
-                # It was closed under the question, by a look that failed: that says nothing
-                # of the system. Where it cannot even be opened, the look tells why.
-                self._may_open = told.error == "" or self._fleet.opened(self._name) is not None
-            else:
-                self._learn(told)
+            self._used = None
+            self._judge(await self._watched())
             rest = PERIOD - (time.monotonic() - started)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._nudged.wait(), max(rest, SOONEST))
             self._nudged.clear()
             await asyncio.sleep(max(SOONEST - (time.monotonic() - started), 0))
+
+    def lost(self, error: str, hint: str) -> None:
+        """A look found nobody there: that is known now, and nothing is waited for."""
+        if self._known.state != SILENT:
+            self._learn(Contact(state=FAILED, error=error, hint=hint))
 
     async def _openable(self) -> None:
         while not self._may_open:
@@ -80,8 +81,9 @@ class Pulse:
             else:
                 self._may_open = True
 
-    def _open(self) -> asyncio.Future[Backend]:
-        return asyncio.ensure_future(self._fleet.backend(self._name))
+    async def _open(self) -> Backend:
+        self._used = await self._fleet.backend(self._name)
+        return self._used
 
     async def _watched(self) -> Contact:
         """The answer. When it takes its time, that it is waited for is told meanwhile."""
@@ -90,7 +92,9 @@ class Pulse:
         nudged = asyncio.ensure_future(self._nudged.wait())
         try:
             await asyncio.wait({asking}, timeout=contact.NOTICED)
-            if not asking.done() and not self._known.waiting_since:
+            # What has failed stays so until it is known better, however long that takes.
+            quiet = self._known.waiting_since or self._known.state == FAILED
+            if not asking.done() and not quiet:
                 self._known = msgspec.structs.replace(self._known, waiting_since=began)
                 self._tell(self._name, self._known)
             await asyncio.wait({asking, nudged}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,6 +105,24 @@ class Pulse:
         finally:
             nudged.cancel()
             asking.cancel()
+
+    def _judge(self, told: Contact) -> None:
+        """Learn what came of a question, unless it came of something else."""
+        if told.state == FAILED and self._used is None:
+            # It cannot even be opened. A look tries that again, and tells why.
+            self._may_open = False
+        elif told.state == FAILED and self._used is not self._fleet.opened(self._name):
+            # It was closed under the question, by a look that failed: that says nothing
+            # of the system, and the look tells what does.
+            self._withdraw()
+            return
+        self._learn(told)
+
+    def _withdraw(self) -> None:
+        """Nothing is waited for any more; a system that was silent still is."""
+        if self._known.state != SILENT and self._known.waiting_since:
+            self._known = msgspec.structs.replace(self._known, waiting_since=0)
+            self._tell(self._name, self._known)
 
     def _learn(self, told: Contact) -> None:
         before = self._known
@@ -113,6 +135,8 @@ class Pulse:
                 hint=told.hint,
                 waiting_since=before.waiting_since or told.waiting_since,
             )
+        elif told.state == FAILED and not told.answered_at:
+            told = msgspec.structs.replace(told, answered_at=before.answered_at)
         self._known = told
         if told != msgspec.structs.replace(before, answered_at=told.answered_at):
             self._tell(self._name, told)

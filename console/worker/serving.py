@@ -105,6 +105,8 @@ class Worker:
         except ConsoleError as error:
             # The store cannot be written. That may pass, and the other backends go on.
             report = SyncReport(name, "failed", message=str(error), hint=error.hint)
+        if report.unreachable:
+            self._pulses[name].lost(report.message, report.hint)
         self._news(name, report.result, report.tokens, None, report.message, report.hint)
         return report.result != "failed"
 

@@ -7,6 +7,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+from patience import HANG
+
 Script = Callable[[int, bytes], bytes | None]
 """Takes the number of the request (from 0) and its bytes; None closes without an answer."""
 
@@ -42,7 +44,7 @@ class RawServer:
             except OSError:
                 return
             with connection, contextlib.suppress(OSError):
-                connection.settimeout(10)
+                connection.settimeout(HANG)
                 request = _read(connection)
                 number = len(self.requests)
                 self.requests.append(request)

@@ -6,7 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 import pytest
+from patience import HANG
 from raw_server import RawServer, answer, serving
 
 from backends import http
@@ -40,7 +42,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def talk(
-    server: RawServer, use: Callable[[Http], Awaitable[Any]], timeout: float = 5.0, **options: Any
+    server: RawServer, use: Callable[[Http], Awaitable[Any]], timeout: float = HANG, **options: Any
 ) -> Any:
     async def run() -> Any:
         headers = {"X-Vault-Token": "canary-3141592653"}
@@ -241,3 +243,37 @@ def test_a_secret_travels_on_the_permit_and_nowhere_else() -> None:
         assert b"canary-chosen" in server.requests[0]
     assert given.minted == [(STEP.token, minted)]
     assert "canary" not in repr(given) + repr(given.__dict__)
+
+
+def test_that_nobody_is_there_is_found_out_once_and_not_by_each_read() -> None:
+    tried: list[str] = []
+    there = False
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        tried.append(request.url.path)
+        if not there:
+            raise httpx.ConnectError("Connection refused")
+        return httpx.Response(200, json={})
+
+    async def run() -> None:
+        nonlocal there
+        transport = httpx.MockTransport(answers)
+        async with Http("http://127.0.0.1:1", dict, transport=transport) as client:
+
+            async def read(number: int) -> None:
+                with pytest.raises(Unreachable):
+                    await client.get(f"/{number}")
+
+            await read(0)
+            assert len(tried) == http.ATTEMPTS, "the first is patient: it may only be a hiccup"
+            for number in range(1, 50):
+                await read(number)
+            assert len(tried) == http.ATTEMPTS + 49, "the others only look whether it is back"
+            there = True
+            await client.get("/back")
+            there = False
+            tried.clear()
+            await read(0)
+            assert len(tried) == http.ATTEMPTS, "since it answered, it may be a hiccup again"
+
+    asyncio.run(run())

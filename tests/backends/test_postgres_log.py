@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from patience import HANG
 from postgres_lab import backend, make, server
 
 from backends.errors import BackendError
@@ -60,7 +61,7 @@ def quiet(server: PostgresServer) -> None:
 
 def until(true: Callable[[], bool]) -> None:
     """Wait for something that will come. The time only bounds a failure."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + HANG
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)

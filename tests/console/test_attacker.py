@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ from backends import registry
 from backends.contract import Verb
 from backends.estate import World, create
 from backends.model import Token, TokenState
-from console import settings
+from console import __version__, settings
 
 COMMAND = str(Path(sys.executable).with_name("token-console"))
 REASON = "INC-7 the attacker wants it gone"
@@ -113,6 +114,12 @@ class Attacker:
         done = self.does("journal", "list", "--limit", "1000")
         return done.stdout.splitlines()
 
+    def entries(self) -> list[dict[str, object]]:
+        """The journal's entries as they are, oldest first."""
+        done = self.does("journal", "list", "--json", "--limit", "1000")
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        return sorted(found, key=lambda entry: entry["seq"])
+
     @property
     def dead(self) -> int:
         """How many tokens the attacker got rid of."""
@@ -142,17 +149,35 @@ def says(attacker: Attacker, *words: str) -> None:
 
 
 def test_34_a_folder_of_modules_runs_nothing(attacker: Attacker) -> None:
+    """The attempt leaves no entry of its own: for the console there was none, since it never
+    looks there. What stands in the journal was all written by the installed program."""
     hostile = HostileFolder(attacker.tmp / "hostile")
+    before = len(attacker.entries())
     here = os.getcwd()
     os.chdir(hostile.folder)
     try:
         plan = attacker.plans()
         done = attacker.does("approve", plan[0], "--confirm", "no", **hostile.environ)
+        approved = attacker.approves(plan, attacker.alice, **hostile.environ)
+        started = attacker.starts(plan, attacker.alice, **hostile.environ)
     finally:
         os.chdir(here)
     refused("34: console.py and sitecustomize.py where the command is started", done, "typed")
+    assert approved.returncode == 0, approved.stderr
+    refused("34: the run is started there", started, "second person")
     assert hostile.executed == []
     assert attacker.dead == 0
+    written = attacker.entries()[before:]
+    assert {"plan", "session.open"} <= {entry["type"] for entry in written}, "it is ours that ran"
+    hosts = [entry["host"] for entry in written if "host" in entry]
+    assert hosts, "every session names its program"
+    for each in hosts:
+        assert each["console"] == __version__
+        assert each["python"] == platform.python_version()
+    told = json.dumps(written)
+    assert str(hostile.folder) not in told
+    assert "hostile" not in told
+    says(attacker, REASON)
 
 
 def test_35_two_files_that_name_two_keys_are_one_person(attacker: Attacker) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import HANG
 from real_systems import console
 
 from console.cli.parser import parse
@@ -113,7 +114,7 @@ def test_a_reader_that_has_enough_ends_a_command_without_a_word(home: Path, word
     run = f"{sys.executable} -m console --home {home} {words}"
     done = subprocess.run(
         ["bash", "-c", f"{run} 2> >(cat >&2) | head -c 1; exit ${{PIPESTATUS[0]}}"],
-        capture_output=True, text=True, timeout=600, check=False,
+        capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     assert "Error" not in done.stderr
@@ -124,7 +125,7 @@ def test_a_closed_pipe_is_no_success(home: Path) -> None:
     """An act whose plan nobody could read was not carried out, and must not exit with 0."""
     run = f"{sys.executable} -m console --home {home} list"
     done = subprocess.run(
-        ["bash", "-c", f"{run} | true; exit ${{PIPESTATUS[0]}}"], timeout=600, check=False
+        ["bash", "-c", f"{run} | true; exit ${{PIPESTATUS[0]}}"], timeout=HANG, check=False
     )
     assert done.returncode == 141
 

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from patience import HANG
 from scripted import Scripted, listing, token
 from test_owner import Desk, owned
 
@@ -34,7 +35,7 @@ def ends() -> Iterator[None]:
         raise AssertionError("it does not end")
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(60)
+    signal.alarm(int(HANG))
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from holding_proxy import Hold, HoldingProxy
+from patience import HANG
 from real_systems import console
 from tui_world import screen, until
 
@@ -28,9 +31,6 @@ from console.settings import Paths
 from console.store import reading
 from console.tui.application import ConsoleApp
 from console.tui.worker_link import command
-
-LONG = 120.0
-"""Seconds after which a test has failed; none of them depends on how many it takes."""
 
 
 @pytest.fixture
@@ -84,15 +84,15 @@ def test_a_sync_without_the_credential_to_act_disarms_nobody(home: Path) -> None
     async def run() -> None:
         app = application(paths)
         async with app.run_test(size=(100, 30)) as pilot:
-            await until(pilot, lambda: app.world.worker_up, LONG)
+            await until(pilot, lambda: app.world.worker_up)
             await pilot.press("b")
-            await until(pilot, lambda: "can act" in screen(app), LONG)
+            await until(pilot, lambda: "can act" in screen(app))
             before = tried(paths)
             while tried(paths) <= before:
                 # The command's process has no --act, as a timer's would not have.
                 done = await asyncio.to_thread(console, home, "sync")
                 assert done.returncode in (0, 3), done.stderr
-            await until(pilot, lambda: tried(paths) > before, LONG)
+            await until(pilot, lambda: tried(paths) > before)
             for _ in range(3):
                 app._look()
                 await pilot.pause()
@@ -125,25 +125,120 @@ def test_a_stopped_server_is_silent_and_its_return_is_noticed_at_a_key(
 ) -> None:
     paths = settings.paths(_home(tmp_path / "home", {"vault": dict(bao.table())}))
 
-    def row(app: ConsoleApp) -> str:
-        return next((line for line in screen(app).splitlines() if " vault " in line), "")
-
     async def run() -> None:
         app = application(paths)
         async with app.run_test(size=(100, 30)) as pilot:
             await pilot.press("b")
-            await until(pilot, lambda: " ms " in row(app) and "can act" in row(app), LONG)
+            await until(pilot, lambda: " ms " in row(app) and "can act" in row(app))
             os.kill(bao.pid, signal.SIGSTOP)
-            await until(pilot, lambda: "SILENT" in row(app), LONG)
+            await until(pilot, lambda: "SILENT" in row(app))
             assert " ms " not in row(app), "how fast it was says nothing of it now"
             assert "no answer for" in screen(app)
             assert "it last answered" in screen(app)
             os.kill(bao.pid, signal.SIGCONT)
             await pilot.press("down")
-            await until(pilot, lambda: " ms " in row(app) and "SILENT" not in row(app), LONG)
+            await until(pilot, lambda: " ms " in row(app) and "SILENT" not in row(app))
             assert "no answer for" not in screen(app)
 
     asyncio.run(run())
+
+
+class Door:
+    """The address of a server, at which nobody listens before it is opened."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._taken: list[socket.socket] = []
+        # Bound and not listened at: whoever comes is refused, and nobody else gets the port.
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def open(self) -> None:
+        self._listener.listen()
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+        for one in self._taken:
+            one.close()
+
+    def _take(self) -> None:
+        with suppress(OSError):
+            while True:
+                client = self._listener.accept()[0]
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._taken += [client, server]
+                for way in ((client, server), (server, client)):
+                    threading.Thread(target=self._pass_on, args=way, daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+
+def row(app: ConsoleApp) -> str:
+    """The vault's line on the page of the backends."""
+    return next((line for line in screen(app).splitlines() if " vault " in line), "")
+
+
+def strip(app: ConsoleApp) -> str:
+    """The line above the keys: how each backend is, in every view."""
+    return screen(app).splitlines()[-2]
+
+
+def test_nobody_there_is_said_in_the_first_look_and_the_return_is_seen_without_a_key(
+    bao: OpenBaoServer, tmp_path: Path
+) -> None:
+    door = Door(bao.port)
+    paths = settings.paths(_home(tmp_path / "home", {"vault": {**bao.table(), "url": door.url}}))
+    # A day between two looks: one that begins sooner began since the system came back.
+    paths.config.write_text("[console]\nrefresh = 86400\n" + paths.config.read_text())
+
+    async def run() -> None:
+        app = application(paths)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await pilot.press("b")
+            await until(pilot, lambda: bool(app.world.looked))
+            await until(pilot, lambda: "FAILED" in row(app))
+            assert "vault FAILED" in strip(app)
+            assert "ERROR" in screen(app)
+            assert "no connection for GET" in screen(app)
+            assert "no answer yet to this console" in screen(app)
+            door.open()
+            await until(pilot, lambda: " ok " in row(app) and " ms " in row(app))
+            assert "can act" in row(app)
+            assert "FAILED" not in strip(app)
+            # The new look reads its tokens, and none but that could have read any.
+            await until(pilot, lambda: app.world.total > 0)
+            assert "no connection for" not in screen(app)
+
+    try:
+        asyncio.run(run())
+    finally:
+        door.close()
+
+
+def test_a_look_that_goes_on_says_for_how_long(bao: OpenBaoServer, tmp_path: Path) -> None:
+    def seconds(app: ConsoleApp) -> int:
+        said = re.search(r" look (\d+)s ", row(app))
+        return int(said[1]) if said else 0
+
+    async def run(paths: Paths) -> None:
+        app = application(paths)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await pilot.press("b")
+            await until(pilot, lambda: seconds(app) > 0)
+            first = seconds(app)
+            await until(pilot, lambda: seconds(app) > first)
+            assert " ms " in row(app), "it answers, and is not called silent for a long list"
+            assert re.search(r"under way for \d+s, 0 tokens read so far", screen(app))
+
+    with HoldingProxy(bao.port, b"/auth/token/accessors", Hold.REQUEST) as proxy:
+        table = {**bao.table(), "url": f"http://127.0.0.1:{proxy.port}"}
+        asyncio.run(run(settings.paths(_home(tmp_path / "home", {"vault": table}))))
 
 
 class Hung:
@@ -204,7 +299,7 @@ def test_backends_prints_each_as_it_answers(both: Path) -> None:
         last = lines(process.stdout, lambda line: line.startswith("a-hung"))
         assert last == "a-hung: NO ANSWER: no answer for 4s\n"
         assert process.stdout.readline().startswith("  next: ")
-        assert process.wait(LONG) == 3
+        assert process.wait(HANG) == 3
     finally:
         process.kill()
         process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from rotation_scene import Scene
 
 from backends.estate import World, create
 from console.journal.entry import Kind
-from console.response import rotation
+from console.response import cutover, rotation
 from console.response.plan import Mode, Plan
 from console.response.steps import End
 
@@ -102,6 +103,26 @@ def test_a_leak_does_not_wait_and_says_who_had_not_moved(
     (note,) = [entry.why for entry in scene.told(plan) if entry.kind == Kind.NOTE]
     assert "api" in note
     assert "batch" in note
+    scene.travel(61)
+    assert not scene.accepts(scene.old)
+
+
+def test_in_a_leak_a_log_that_never_answers_keeps_nothing_alive(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    # A system that does not tell at all reaches the bound, whatever its length.
+    monkeypatch.setattr(cutover, "survey", never)
+    monkeypatch.setattr(rotation, "LEAK_PATIENCE", 0.0)
+    scene = scene_with(tmp_path, made, "cloud", "access_key", "api")
+    plan = scene.approve("file", mode=Mode.LEAK)
+    done = scene.run(plan)
+    assert done.end is End.DONE
+    assert "who uses it was not told" in done.words
+    (note,) = [entry.why for entry in scene.told(plan) if entry.kind == Kind.NOTE]
+    assert "The old one is retired although not all have moved" in note
     scene.travel(61)
     assert not scene.accepts(scene.old)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from hostile_folder import HostileFolder
+from patience import HANG
 from planned import planned
 
 from backends import registry
@@ -145,7 +146,7 @@ def test_the_runner_runs_nothing_of_the_folder(
 ) -> None:
     paths = settings.paths(home)
     runner.start(plan_id, paths, climb=0)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANG
     while runner.alive(plan_id, paths):
         assert time.monotonic() < deadline
         time.sleep(0.02)

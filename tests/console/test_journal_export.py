@@ -194,6 +194,39 @@ def test_one_byte_changed_in_any_file_is_found(copy: Path, pattern: str) -> None
         assert accepts(copy, each)
 
 
+TILED = ("tile/0/000", "tile/0/001.p/*", "tile/entries/000", "tile/entries/001.p/*", "checkpoint")
+"""What the checker in Go reads. It keeps the level above in mind, and does not fetch it."""
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="needs go, and the module's source")
+@pytest.mark.parametrize("pattern", TILED)
+def test_one_byte_changed_is_found_by_somebody_elses_checker(copy: Path, pattern: str) -> None:
+    assert accepts(copy, "go run"), "or nothing is shown by its refusal"
+    path = min(path for path in copy.glob(pattern) if path.is_file())
+    good = path.read_bytes()
+    place = len(good) // 2
+    path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+    assert not accepts(copy, "go run")
+
+
+def test_where_there_is_no_go_its_block_says_that_it_checks_nothing(
+    copy: Path, tmp_path: Path
+) -> None:
+    """Neither accepted nor refused: the reader is told, and what else covers it."""
+    (block,) = [block for block in blocks(copy) if "go run" in block]
+    (tmp_path / "bin").mkdir()
+    done = subprocess.run(
+        [shutil.which("bash") or "bash"], input=block, cwd=copy, capture_output=True, text=True,
+        env={"PATH": str(tmp_path / "bin")},
+    )  # fmt: skip
+    assert done.returncode == 127
+    assert done.stdout == "nothing was checked: there is no go here\n"
+    assert done.stderr == ""
+    said = (copy / "VERIFY.md").read_text().split("## 7.")[1].split("## 8.")[0]
+    assert "Where there is no `go`, this block checks nothing" in said
+    assert "4 and 6 check the" in said
+
+
 def test_a_file_that_was_added_or_taken_away_is_found(copy: Path) -> None:
     (copy / "tile" / "0" / "more").write_bytes(b"")
     assert not accepts(copy, "-c SHA256SUMS")

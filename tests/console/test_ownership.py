@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 from journal_scene import grown
+from patience import HANG
 
 from console import ownership, settings
 from console.cli import main
@@ -143,7 +144,7 @@ def test_the_screen_says_whose_file_it_is_too(home: Path) -> None:
             keeper = Keeper(lambda: JournalView(paths.journal), own(paths), time.time, told.append)
             keeper.ask(True)
             keeper.start()
-            deadline = time.monotonic() + 120  # Tells a hang, and nothing else.
+            deadline = time.monotonic() + HANG
             while not told[-1].found and time.monotonic() < deadline:
                 time.sleep(0.01)
             problem = told[-1].problem

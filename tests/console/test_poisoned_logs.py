@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from scripted import NOW, token
 from timeline_world import T0, World, append, line
 
+from backends.lab.moto import MotoServer
 from backends.logs import bucket, registry
 from backends.logs.shelf import Item, Shelf
 from backends.logs.source import Source
@@ -237,6 +238,67 @@ def test_an_object_that_may_not_be_got_does_not_stop_the_bucket(tmp_path: Path) 
     client.refused.clear()
     assert read().taken == 1
     assert world.holes() == []
+
+
+@pytest.fixture
+def moto(tmp_path: Path) -> Iterator[MotoServer]:
+    server = MotoServer(tmp_path / "aws")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.mark.lab
+def test_poison_in_a_real_bucket_is_a_hole_and_the_rest_is_read(
+    moto: MotoServer, tmp_path: Path
+) -> None:
+    """S3's own protocol: what was archived, what is cut short, and dates that are none."""
+    moto.iam.create_user(UserName="trail")
+    moto.allow("trail", "s3:ListBucket", "s3:GetObject")
+    moto.keep("trail", moto.key("trail").text)
+    s3 = moto.client("s3")
+    s3.create_bucket(Bucket="the-trail")
+    world = Shell(tmp_path / "home", key())
+
+    def put(name: str, *records: Any, cut: int | None = None, **more: Any) -> None:
+        body = gzip.compress(json.dumps({"Records": records}).encode())[:cut]
+        s3.put_object(Bucket="the-trail", Key=f"AWSLogs/{name}.json.gz", Body=body, **more)
+
+    def read() -> IngestReport:
+        table = {
+            "type": "cloudtrail_s3", "backend": "vault", "bucket": "the-trail",
+            "prefix": "AWSLogs/", "endpoint_url": moto.endpoint, "covers": "uses",
+            "read": {"file": str(moto.home / "trail")},
+        }  # fmt: skip
+        return world.ingest(registry.configure("trail", table))
+
+    put("1", record(T0 + 1))
+    put("2", record(T0 + 2), StorageClass="GLACIER")
+    put("3", record(T0 + 3), cut=40)
+    put("4", *(record(date, f"poison-{date}") for date in FOREVER), record(T0 + 4))
+    put("5", record(T0 + 5))
+    s3.put_object(Bucket="the-trail", Key="AWSLogs/6.json", Body=b"not json")
+    for turn in range(2):
+        report = read()
+        assert report.message == "", "one bad object is not the source's trouble"
+        assert report.taken == (0 if turn else 3)
+        at = {row[0] for row in world.rows("SELECT at FROM event")}
+        assert at == {T0 + 1, T0 + 4, T0 + 5}
+        told = " ".join(hole[3] for hole in world.holes())
+        for number in ("2.json.gz", "3.json.gz", "4.json.gz", "6.json"):
+            assert number in told, told
+        assert "there may be more" in sentence(world, 0)
+    # What is mended is read at the next look, and its hole goes; the dates stay poison.
+    put("2", record(T0 + 2))
+    put("3", record(T0 + 3))
+    s3.delete_object(Bucket="the-trail", Key="AWSLogs/6.json")
+    assert read().taken == 2
+    told = " ".join(hole[3] for hole in world.holes())
+    assert "2.json.gz" not in told
+    assert "3.json.gz" not in told
+    assert "4.json.gz" in told
 
 
 def test_a_bucket_that_is_down_is_no_heap_of_holes(tmp_path: Path) -> None:

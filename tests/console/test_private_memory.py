@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import HANG
 
 ASKED = (
     "import ctypes, json, resource, sys\n"
@@ -31,7 +32,9 @@ ENTRIES = {
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_core_dumps_are_off_in_every_process(entry: str) -> None:
     code = f"{ASKED}try:\n    {ENTRIES[entry]}\nexcept BaseException:\n    pass\ntold()\n"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
+    )
     said = next(line for line in done.stderr.splitlines() if line.startswith("core "))
     soft, hard, dumpable = json.loads(said.removeprefix("core "))
     assert (soft, hard) == (0, 0)
@@ -41,7 +44,9 @@ def test_core_dumps_are_off_in_every_process(entry: str) -> None:
 def test_what_a_process_starts_inherits_the_limit() -> None:
     code = "from backends.memory import keep_private; keep_private(); import subprocess\n"
     code += "subprocess.run(['sh', '-c', 'ulimit -c'])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
+    )
     assert done.stdout.strip() == "0"
 
 

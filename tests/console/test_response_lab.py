@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 from lab_scene import ANSWERS, REASON, Desk, known, record
+from patience import HANG
 
 from backends.lab.lab import Lab
 
@@ -181,11 +182,11 @@ def test_a_client_that_goes_on_trying_its_password_raises_no_alarm_and_the_run_c
         command = desk.command(*words("contain", row))
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as run:
             # By then refused attempts have come in from well after the containment.
-            assert enough.wait(60)
+            assert enough.wait(HANG)
             shown = desk.reaches(
                 lambda item: item["state"] == "failed" or item["says"].endswith("silent"), issued
             )
-            run.wait(60)
+            run.wait(HANG)
     finally:
         stop.set()
         trying.join()

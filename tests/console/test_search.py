@@ -324,7 +324,7 @@ def test_a_count_can_be_interrupted(inventory: Inventory) -> None:
     thread.start()
     started.wait(HANG)
     inventory.interrupt()
-    thread.join(10)
+    thread.join(HANG)
     assert len(stopped) == 1
     assert isinstance(stopped[0], Interrupted)
     # It can be asked again.

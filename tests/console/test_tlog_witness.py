@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from patience import HANG
 from tlog_tree import LOG, ORIGIN, Tree, key, leaves
 
 from console.journal.tlog import checkpoint as checkpoints
@@ -65,7 +66,7 @@ def seen(witness: Witness) -> int:
 
 def raw(url: str, body: bytes) -> tuple[int, str, bytes]:
     host = url.removeprefix("http://")
-    connection = http.client.HTTPConnection(host, timeout=10)
+    connection = http.client.HTTPConnection(host, timeout=HANG)
     connection.request("POST", "/add-checkpoint", body)
     answer = connection.getresponse()
     got = answer.status, answer.headers["Content-Type"], answer.read()
@@ -179,7 +180,7 @@ def test_hostile_http_is_bounded(url: str, witness: Witness) -> None:
     host, port = url.removeprefix("http://").split(":")
 
     def talk(data: bytes) -> bytes:
-        with socket.create_connection((host, int(port)), timeout=10) as raw_socket:
+        with socket.create_connection((host, int(port)), timeout=HANG) as raw_socket:
             raw_socket.sendall(data)
             return raw_socket.makefile("rb").read()
 
@@ -199,7 +200,7 @@ def test_hostile_http_is_bounded(url: str, witness: Witness) -> None:
 
 
 def test_a_connection_serves_several_requests(url: str) -> None:
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=HANG)
     for old, new in ((0, 3), (3, 9)):
         connection.request("POST", "/add-checkpoint", request(old, new))
         answer = connection.getresponse()

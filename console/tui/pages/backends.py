@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from backends.contract import Capabilities, KindCapabilities, Readable, Support, Verb
 from backends.model import GapKind
-from console.contact import SILENT, Contact
+from console.contact import FAILED, SILENT, Contact
 from console.inventory.search import BackendState
 from console.journal import proof
 from console.text import age
@@ -182,6 +182,8 @@ def _answers(contact: Contact, now: float) -> list[Part]:
         said = (f"not asked now; answered {readings.ago(contact.answered_at, now)} ago", "dim")
     elif not contact.state:
         return [("not asked yet by this console", "dim")]
+    elif contact.state == FAILED and not contact.answered_at:
+        return [("no answer yet to this console", "bad")]
     else:
         ms = "" if contact.latency_ms is None else f" in {contact.latency_ms} ms"
         said = (f"answered{ms} {readings.ago(contact.answered_at, now)} ago", "")
