@@ -80,16 +80,18 @@ def sentence(world: World, leak: float) -> str:
 
 
 def test_a_damaged_files_hole_lies_where_its_region_stops(tmp_path: Path) -> None:
-    """Two regions: the last file of one is cut short, and the other's are read after it."""
+    """Three regions: the last file of one is cut short, the others' are read before and after."""
     world = Shell(tmp_path / "home", key())
     trail = tmp_path / "trail"
+    # Later than what is read of the damaged one: its hole does not begin there.
+    delivered(trail, "ap-south-1", T0 + 14 * 3600 + 1200, record(T0 + 14 * 3600 + 1080))
     delivered(trail, "eu-west-1", T0 + 14 * 3600, record(T0 + 14 * 3600 - 120))
     cut = delivered(trail, "eu-west-1", T0 + 15 * 3600, record(T0 + 15 * 3600 - 120))
     cut.write_bytes(cut.read_bytes()[:60])
     delivered(trail, "us-east-1", T0 + 10 * 3600, record(T0 + 10 * 3600 - 120))
     delivered(trail, "us-east-1", T0 + 15 * 3600 + 1200, record(T0 + 15 * 3600 + 1080))
     report = world.read(trail)
-    assert (report.taken, report.holes, report.message) == (3, 1, "")
+    assert (report.taken, report.holes, report.message) == (4, 1, "")
     wanted = (T0 + 14 * 3600 - 120, T0 + 15 * 3600 + 60)
     ((since_, until, kind, what),) = world.holes()
     assert (since_, until, kind) == (*wanted, "unreadable")
