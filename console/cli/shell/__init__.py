@@ -1,1 +1,1 @@
-"""What every command has in common: words in any order, questions, tables, and where output goes."""
+"""What commands have in common: words in any order, questions, tables, and where output goes."""
