@@ -15,8 +15,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "scenes"))
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: many tests wait for a system's own pace."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are processors: many tests wait for a system's own pace.
+
+    None at all for a single file, which then starts at once and can be stopped in.
+    """
+    files = {argument.partition("::")[0] for argument in config.args}
+    if len(files) == 1 and next(iter(files)).endswith(".py"):
+        config.option.dist = "no"
+        return 0
     return (os.cpu_count() or 1) + 1
 
 

@@ -1,0 +1,1 @@
+"""What can be typed after each command, with an example to copy. Loads nothing else."""

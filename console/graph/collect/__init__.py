@@ -1,0 +1,1 @@
+"""Links and owners read from everywhere and written to the store."""

@@ -1,0 +1,1 @@
+"""The journal as a directory that other people's programs check."""

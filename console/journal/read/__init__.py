@@ -1,0 +1,1 @@
+"""Reading the journal, and checking the links between entries, with no key."""

@@ -1,0 +1,1 @@
+"""Who lets a plan be carried out: what the configuration asks for, signatures, a second person."""

@@ -1,0 +1,1 @@
+"""How older stores become the present one; run by Alembic."""

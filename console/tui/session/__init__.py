@@ -1,0 +1,1 @@
+"""What all views share while the screen is open: store, journal, the worker, and what they told."""

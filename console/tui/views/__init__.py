@@ -1,0 +1,1 @@
+"""The views: each with its page (text, without Textual) and its reader (files, off the loop)."""

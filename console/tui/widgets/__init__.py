@@ -1,0 +1,1 @@
+"""What views are made of: pages, bars, pickers, one line to type into."""

@@ -1,0 +1,1 @@
+"""The way from a key to an approved plan."""

@@ -1,0 +1,1 @@
+"""Owners, tokens, grants and what uses them, as a picture and as trees."""

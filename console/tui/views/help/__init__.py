@@ -1,0 +1,1 @@
+"""Help for the view that it was asked in."""

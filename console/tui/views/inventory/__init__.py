@@ -1,0 +1,1 @@
+"""The list of tokens: the first thing one sees."""

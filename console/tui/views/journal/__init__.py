@@ -1,0 +1,1 @@
+"""Every action with its intent, outcome and evidence."""

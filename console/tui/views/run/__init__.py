@@ -1,0 +1,1 @@
+"""Runs: the list, one run's board, one token of it, the report, and decisions."""

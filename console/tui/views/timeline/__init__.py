@@ -1,0 +1,1 @@
+"""What tokens did and when: bins, lanes and single events."""

@@ -1,0 +1,1 @@
+"""How each backend is, what was seen of it, and what can be done there."""
