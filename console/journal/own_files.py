@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from console import settings
-from console.settings import JournalSettings, Paths, Settings
+from console.settings import ConsoleSettings, JournalSettings, Paths, Settings
 
 
 class Own(NamedTuple):
@@ -29,7 +29,7 @@ def own(paths: Paths, loaded: Settings | None = None) -> Own:
     if loaded is None and paths.config.exists():
         loaded = settings.load(paths.config)
     if loaded is None:
-        days = settings.DEFAULTS["events"]
+        days = ConsoleSettings().events
         return Own(paths.journal, JournalSettings(), paths.inventory, days)
     remote = loaded.journal.url is not None
     base = paths.state / "journal-postgres.db" if remote else paths.journal

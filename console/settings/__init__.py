@@ -1,28 +1,29 @@
 """Where things are, and what the configuration file says: one schema, told line by line.
 
-``file`` reads the file as a whole; ``response`` and ``graph`` are two of its sections.
+``file`` reads the file as a whole; ``journal``, ``response`` and ``graph`` are the schemas of
+its sections, and ``section`` turns a section into the value of its schema.
 """
 
 from console.settings.file import (
-    DEFAULTS,
     EXAMPLE,
     BackendTable,
-    GraphSettings,
-    JournalSettings,
+    ConsoleSettings,
     Paths,
     Problem,
-    ResponseSettings,
     Settings,
     SinkTable,
     SourceTable,
     load,
     paths,
 )
+from console.settings.graph import GraphSettings
+from console.settings.journal import JournalSettings
+from console.settings.response import ResponseSettings
 
 __all__ = [
-    "DEFAULTS",
     "EXAMPLE",
     "BackendTable",
+    "ConsoleSettings",
     "GraphSettings",
     "JournalSettings",
     "Paths",

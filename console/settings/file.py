@@ -10,28 +10,71 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from backends import credentials
-from backends.errors import ConfigError
+from msgspec import Meta
+
 from console import ownership
 from console.errors import SettingsError, UsageError
-from console.settings import graph as graph_settings
-from console.settings import response as response_settings
-from console.settings.graph import GraphSettings as GraphSettings
-from console.settings.response import ResponseSettings as ResponseSettings
+from console.settings import journal, section
+from console.settings.graph import GraphSettings
+from console.settings.journal import JournalSettings
+from console.settings.response import ResponseSettings
+from console.settings.section import Reference, S, Section, Wrong
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 """What a backend may be called: it stands in file names, queries and narrow columns."""
 
-WITNESS = re.compile(r"https?://\S+ +[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+")
-"""A witness: where to ask it, and its C2SP verifier key."""
+Natural = Annotated[int, Meta(ge=1, description="a whole number of at least 1", examples=["30"])]
+Switch = Annotated[bool, Meta(description="true or false", examples=["true"])]
+Credential = Annotated[Reference | None, Meta(description="a reference", extra={"secret": True})]
+"""Where a credential is. A value of its own is refused, and never repeated."""
 
-DEFAULTS: Mapping[str, int] = {"refresh": 30, "events": 7}
-"""The options of [console] and what they are when the file does not say."""
+
+class ConsoleSettings(Section, frozen=True):
+    """The section ``[console]``."""
+
+    refresh: Natural = 30
+    """Seconds between two looks at a backend."""
+    events: Natural = 7
+    """Days of audit events to read at first sight of a backend."""
+
+
+class BackendOptions(Section, frozen=True, forbid_unknown_fields=False):
+    """What every ``[backend.NAME]`` may have; its type knows the rest."""
+
+    enabled: Switch = True
+    read: Credential = None
+    act: Credential = None
+
+
+class SinkOptions(Section, frozen=True, forbid_unknown_fields=False):
+    """What every ``[sink.NAME]`` may have; its type knows the rest."""
+
+    enabled: Switch = True
+    write: Credential = None
+
+
+class SourceOptions(Section, frozen=True, forbid_unknown_fields=False):
+    """What every ``[source.NAME]`` may have; its type knows the rest."""
+
+    enabled: Switch = True
+    read: Credential = None
+
+
+NamedOptions = BackendOptions | SinkOptions | SourceOptions
+NAMED: Mapping[str, type[NamedOptions]] = {
+    "backend": BackendOptions,
+    "sink": SinkOptions,
+    "source": SourceOptions,
+}
+"""The sections that have a name each."""
+
+SECTIONS = ("console", "journal", "response", "graph")
+"""The sections that are there once."""
 
 
 class Paths(NamedTuple):
@@ -100,33 +143,6 @@ class BackendTable(NamedTuple):
     name: str
     table: Mapping[str, Any]
     line: int
-
-
-class JournalSettings(NamedTuple):
-    """The section ``[journal]``: where the journal is, and who has to stand behind an entry."""
-
-    url: Any = None
-    """A reference to the connection string of the journal's PostgreSQL; None for a file."""
-    signatures: str = "prefer"
-    """prefer, require or off: whether the responder's ssh-agent signs plans and intents."""
-    signing_key: str = ""
-    """Which key of the agent: a fingerprint or a comment. Empty takes the first usable."""
-    allowed_signers: Path | None = None
-    """OpenSSH's file of the keys that may sign."""
-    policy: Path | None = None
-    """A C2SP tlog-policy file: the log's keys, and which witnesses are enough."""
-    witnesses: tuple[str, ...] = ()
-    """``URL VKEY``, one for each witness."""
-    witnessing: str = "off"
-    """require: no cosignature, no call; prefer: it is written down; off. Where witnesses are
-    named and this is not, it is require."""
-
-
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "signatures": ("prefer", "require", "off"),
-    "witnessing": ("require", "prefer", "off"),
-}
-"""The options of [journal] that are one of a few words."""
 
 
 class SinkTable(NamedTuple):
@@ -218,153 +234,82 @@ def load(path: Path) -> Settings:
 def _settings(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> Settings:
     problems: list[Problem] = []
     for key in data:
-        if key not in ("console", "backend", "journal", "response", "graph", "sink", "source"):
-            line = _line_of(lines, key) or _line_of(lines, "", key)
-            problems.append(
-                Problem(
-                    line,
-                    f"there is no section {key!r}",
-                    "Known are [console], [journal], [response], [graph], [backend.NAME], "
-                    "[sink.NAME] and [source.NAME].",
-                )
-            )
-    console = data.get("console", {})
-    values = dict(DEFAULTS)
-    for key, value in console.items() if isinstance(console, dict) else ():
-        if key not in DEFAULTS:
-            known = ", ".join(DEFAULTS)
-            problem = f"there is no option {key!r} in [console]"
-            problems.append(Problem(_line_of(lines, "console", key), problem, f"Known: {known}."))
-        elif type(value) is not int or value < 1:
-            problem = f"{key} must be a whole number of at least 1, not {value!r}"
-            problems.append(Problem(_line_of(lines, "console", key), problem, f"{key} = 30"))
-        else:
-            values[key] = value
+        if key not in SECTIONS and key not in NAMED:
+            known = [f"[{one}]" for one in SECTIONS] + [f"[{one}.NAME]" for one in NAMED]
+            hint = f"Known are {', '.join(known[:-1])} and {known[-1]}."
+            problems.append(Problem(_line(lines, key), f"there is no section {key!r}", hint))
+
+    def once(schema: type[S], name: str, wrong: Wrong) -> S:
+        return section.read(schema, name, data.get(name, {}), path.parent, wrong)
+
+    console = once(ConsoleSettings, "console", _noting(problems, lines, "console"))
     tables = {
-        section: _named(data, section, credential, lines, problems)
-        for section, credential in (
-            ("backend", ("read", "act")),
-            ("sink", ("write",)),
-            ("source", ("read",)),
-        )
+        kind: _named(kind, data.get(kind, {}), path.parent, lines, problems) for kind in NAMED
     }
-
-    def wrong_graph(option: str, told: str, hint: str) -> None:
-        problems.append(Problem(_line_of(lines, "graph", option), told, hint))
-
-    graph = graph_settings.parse(data.get("graph", {}), path.parent, wrong_graph)
+    graph = once(GraphSettings, "graph", _noting(problems, lines, "graph"))
     return Settings(
         path,
-        values["refresh"],
-        values["events"],
+        console.refresh,
+        console.events,
         tuple(BackendTable(*found) for found in tables["backend"]),
         tuple(problems),
         lines,
-        _journal(path, data, lines),
-        response_settings.parse(
-            data.get("response", {}),
-            path.parent,
-            lambda option, told, hint: _wrong(path, lines, "response", option, told, hint),
-        ),
+        journal.parse(data.get("journal", {}), path.parent, _stopping(path, lines, "journal")),
+        once(ResponseSettings, "response", _stopping(path, lines, "response")),
         {found[0]: SinkTable(*found) for found in tables["sink"]},
         {found[0]: SourceTable(*found) for found in tables["source"]},
         graph,
     )
 
 
+def _noting(problems: list[Problem], lines: tuple[str, ...], name: str, prefix: str = "") -> Wrong:
+    """For a section that is used as far as it is right: its mistakes become problems."""
+
+    def wrong(option: str, told: str, hint: str) -> None:
+        problems.append(Problem(_line(lines, name, option), prefix + told, hint))
+
+    return wrong
+
+
+def _stopping(path: Path, lines: tuple[str, ...], name: str) -> Wrong:
+    """For a section that is used as it stands or not at all: its first mistake is an error."""
+
+    def wrong(option: str, told: str, hint: str) -> None:
+        raise SettingsError(f"{path}, line {_line(lines, name, option)}: {told}", hint)
+
+    return wrong
+
+
 def _named(
-    data: Mapping[str, Any],
-    section: str,
-    credential: Iterable[str],
-    lines: tuple[str, ...],
-    problems: list[Problem],
+    kind: str, tables: object, folder: Path, lines: tuple[str, ...], problems: list[Problem]
 ) -> list[tuple[str, Mapping[str, Any], int]]:
-    """The tables ``[SECTION.NAME]`` that can be used; what is wrong goes to ``problems``."""
+    """The tables ``[KIND.NAME]`` that are not switched off; mistakes go to ``problems``."""
     found: list[tuple[str, Mapping[str, Any], int]] = []
-    tables = data.get(section, {})
     if not isinstance(tables, dict):
-        line = _line_of(lines, "", section)
-        problems.append(Problem(line, f"{section} must be a section", f"[{section}.NAME]"))
+        told = f"{kind} must be a section"
+        problems.append(Problem(_line(lines, kind), told, f"[{kind}.NAME]"))
         return found
     for name, table in tables.items():
-        line = _line_of(lines, f"{section}.{name}")
+        here = f"{kind}.{name}"
+        line = _line_of(lines, here)
         if not NAME.fullmatch(name):
             hint = "Use up to 32 of a-z, 0-9, dot, dash and underscore."
-            problems.append(Problem(line, f"a {section} cannot be called {name!r}", hint))
+            problems.append(Problem(line, f"a {kind} cannot be called {name!r}", hint))
         elif not isinstance(table, dict):
-            told = f"{section}.{name} is not a section"
-            problems.append(Problem(line, told, f"[{section}.{name}]"))
-        elif table.get("enabled", True):
-            found.append((name, table, line))
-            for option in credential:
-                if option not in table:
-                    continue
-                try:
-                    credentials.check(table[option], option)
-                except ConfigError as error:
-                    line = _line_of(lines, f"{section}.{name}", option)
-                    problems.append(Problem(line, f"{name}: {error}", error.hint))
-    return found
-
-
-def _journal(path: Path, data: Mapping[str, Any], lines: tuple[str, ...]) -> JournalSettings:
-    """The section ``[journal]``.
-
-    A mistake here is no ``Problem`` to go on with: entries would go to another journal, or
-    without the signatures that they were to have.
-    """
-
-    def wrong(option: str, problem: str, hint: str) -> SettingsError:
-        return _wrong(path, lines, "journal", option, problem, hint)
-
-    section = data.get("journal", {})
-    if not isinstance(section, dict):
-        raise SettingsError(f"{path}: journal must be a section", "[journal]")
-    values: dict[str, Any] = {}
-    for option, value in section.items():
-        if option not in JournalSettings._fields:
-            known = ", ".join(JournalSettings._fields)
-            raise wrong(option, f"there is no option {option!r} in [journal]", f"Known: {known}.")
-        if option == "url":
-            try:
-                values[option] = None if value == "sqlite" else credentials.check(value, "url")
-            except ConfigError as error:
-                raise wrong(option, str(error), error.hint) from None
-        elif option == "witnesses":
-            values[option] = _witnesses(value, lambda told, hint: wrong("witnesses", told, hint))
-        elif not isinstance(value, str) or not value.strip():
-            raise wrong(option, f"{option} must be text", f'{option} = "..."')
-        elif option in CHOICES and value not in CHOICES[option]:
-            known = " or ".join(f'"{choice}"' for choice in CHOICES[option])
-            raise wrong(option, f"{option} cannot be {value!r}", f"Write {known}.")
-        elif option in ("allowed_signers", "policy"):
-            values[option] = path.parent / Path(value).expanduser()
+            problems.append(Problem(line, f"{here} is not a section", f"[{here}]"))
         else:
-            values[option] = value
-    found = JournalSettings(**values)
-    if found.witnesses and "witnessing" not in values:
-        found = found._replace(witnessing="require")
-    if found.witnessing != "off" and not found.witnesses:
-        raise wrong(
-            "witnessing", "witnessing without a witness", 'witnesses = ["https://HOST NAME+ID+KEY"]'
-        )
+            mistakes: list[Problem] = []
+            wrong = _noting(mistakes, lines, here, f"{name}: ")
+            options: NamedOptions = section.read(NAMED[kind], here, table, folder, wrong)
+            if options.enabled:
+                found.append((name, table, line))
+                problems += mistakes
     return found
 
 
-def _witnesses(value: Any, wrong: Callable[[str, str], SettingsError]) -> tuple[str, ...]:
-    for one in value if isinstance(value, list) else (None,):
-        if not isinstance(one, str) or not WITNESS.fullmatch(one):
-            raise wrong(
-                "witnesses must be a list of a URL and a key each",
-                'witnesses = ["https://HOST NAME+ID+KEY"]; the key is what the witness shows.',
-            )
-    return tuple(value)
-
-
-def _wrong(
-    path: Path, lines: tuple[str, ...], section: str, option: str, problem: str, hint: str
-) -> SettingsError:
-    return SettingsError(f"{path}, line {_line_of(lines, section, option)}: {problem}", hint)
+def _line(lines: tuple[str, ...], name: str, option: str = "") -> int:
+    """The line of an option, else of its section, else of the key that stands in its place."""
+    return _line_of(lines, name, option) or _line_of(lines, "", name)
 
 
 def _line_of(lines: tuple[str, ...], section: str, option: str = "") -> int:

@@ -12,8 +12,10 @@ from urllib.parse import quote
 
 from console.errors import StoreError
 
-SCHEMA = 5
+SCHEMA = 6
 """The number of the schema that this code reads and writes (``PRAGMA user_version``)."""
+FIRST_SCHEMA = 6
+"""The oldest that can be brought up to date. Those before it were never released."""
 
 CACHE_HINT = (
     "It is a cache: remove it and the next sync fills it again. "
@@ -57,7 +59,9 @@ def check_schema(connection: sqlite3.Connection, path: Path, *, empty_is_fine: b
     """The schema number of an open store.
 
     Raises:
-        StoreError: it is newer than this code, or no store at all.
+        StoreError: it is newer than this code, or from before the first release.
+        OldStore: it has to be made or brought up to date first, and nothing said that this
+            is fine.
         sqlite3.Error: it cannot be read.
     """
     number = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -65,6 +69,10 @@ def check_schema(connection: sqlite3.Connection, path: Path, *, empty_is_fine: b
         raise StoreError(
             f"{path} was written by a newer token-console (schema {number}, known here: {SCHEMA})",
             "Upgrade token-console, or point TOKEN_CONSOLE_HOME to another directory.",
+        )
+    if 0 < number < FIRST_SCHEMA:
+        raise StoreError(
+            f"{path} was written by a token-console from before the first release", CACHE_HINT
         )
     if number < SCHEMA and not empty_is_fine:
         raise OldStore(f"{path} is not ready to be read", "Run: token-console sync.")

@@ -17,7 +17,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Self
 
 import msgspec
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from console.errors import JournalError, PlanRefused
+from console.settings.journal import Signatures
 from console.sshsig import keys, sshsig
 from console.sshsig.agent import Identity, SshAgent
 from console.sshsig.allowed import AllowedSigners
@@ -40,15 +40,6 @@ it waits for its turn in the journal."""
 MAX_HAND_OVER = 32 * 1024
 """Bytes. A pipe takes more at once, so handing over never waits for the reader."""
 _OFF = "signatures are turned off"
-
-
-class Signatures(StrEnum):
-    """The setting ``signatures``: what happens when no signature is to be had."""
-
-    PREFER = "prefer"
-    """Go on, and say "unsigned" wherever the entry is shown."""
-    REQUIRE = "require"
-    OFF = "off"
 
 
 class SignatureRequired(PlanRefused):

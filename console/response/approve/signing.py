@@ -13,11 +13,11 @@ from console.journal.format import scan
 from console.journal.format.entry import Kind, SchemaError, uuid7
 from console.journal.format.parts import Session as SessionPart
 from console.journal.format.parts import Sig
-from console.journal.format.signing_session import SignatureRequired, Signatures, SigningSession
+from console.journal.format.signing_session import SignatureRequired, SigningSession
 from console.journal.verify import signatures
 from console.journal.write.journal import Journal
 from console.response.approve.requirements import Requirements
-from console.settings import JournalSettings
+from console.settings.journal import JournalSettings, Signatures
 from console.sshsig.allowed import AllowedSigners
 from console.sshsig.errors import AllowedSignersError, SignatureRefused
 

@@ -3,77 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from scripted import Scripted
+from seal_scene import DAYS, SealScene, event
 
-from backends.model import AuditEvent, TokenRef
-from console import settings
-from console.audit import intake
-from console.audit.check_seals import SealProblem, check_seals
 from console.audit.seal import Sealer
 from console.errors import JournalError
-from console.inventory.sync.sync import Syncer
-from console.journal.format.entry import Kind
-from console.journal.format.parts import Seal
 from console.journal.write.journal import Journal
-from console.settings import Paths
-from console.store.database import open_for_writing
-
-DAYS = 7
-REF = TokenRef("vault", "service", "a")
-
-
-def event(id_: str, age: timedelta = timedelta(hours=1), **more: str) -> AuditEvent:
-    return AuditEvent(
-        id=id_, at=datetime.now(UTC) - age, action="read", outcome="ok", token=REF, **more
-    )
-
-
-class Desk:
-    """An inventory and a journal in one home."""
-
-    def __init__(self, tmp: Path) -> None:
-        self.paths: Paths = settings.paths(tmp / "home")
-        self.paths.make()
-        self.engine = open_for_writing(self.paths.inventory)
-        self.syncer = Syncer(self.engine)
-
-    def take_in(self, *events: AuditEvent) -> None:
-        backend = Scripted()
-        backend.log = list(events)
-        asyncio.run(intake.take_in(self.syncer, backend, days=DAYS))
-
-    def seal(self, *, act: bool = True, every: float = 0.0) -> Seal | None:
-        sealer = Sealer(self.syncer, self.paths, act=act, every=every)
-        return asyncio.run(sealer.seal("vault"))
-
-    def check(self, later: timedelta = timedelta(0)) -> list[SealProblem]:
-        now = (datetime.now(UTC) + later).timestamp()
-        with Journal(self.paths.journal) as journal:
-            return check_seals(self.paths.inventory, journal, DAYS, now)
-
-    def change(self, statement: str) -> None:
-        connection = sqlite3.connect(self.paths.inventory)
-        with connection:
-            assert connection.execute(statement).rowcount
-        connection.close()
-
-    def seals(self) -> list[Seal]:
-        with Journal(self.paths.journal) as journal:
-            found = [entry.body.seal for entry in journal.entries(kind=Kind.AUDIT_SEAL)]
-        return [each for each in reversed(found) if each is not None]
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path) -> SealScene:
+    return SealScene(tmp_path)
 
 
-def test_new_events_are_sealed_once_and_later_ones_by_themselves(desk: Desk) -> None:
+def test_new_events_are_sealed_once_and_later_ones_by_themselves(desk: SealScene) -> None:
     desk.take_in(event("1"), event("2"))
     desk.seal()
     assert desk.seal() is None
@@ -96,7 +42,7 @@ def test_new_events_are_sealed_once_and_later_ones_by_themselves(desk: Desk) -> 
         "UPDATE sealed SET seal = 'another'",
     ],
 )
-def test_a_change_to_stored_events_is_found(desk: Desk, statement: str) -> None:
+def test_a_change_to_stored_events_is_found(desk: SealScene, statement: str) -> None:
     desk.take_in(event("1"), event("2"), event("3"))
     desk.seal()
     assert desk.check() == []
@@ -106,7 +52,7 @@ def test_a_change_to_stored_events_is_found(desk: Desk, statement: str) -> None:
     assert problem.text
 
 
-def test_an_event_slipped_under_a_seal_is_found(desk: Desk) -> None:
+def test_an_event_slipped_under_a_seal_is_found(desk: SealScene) -> None:
     desk.take_in(event("1"))
     desk.seal()
     desk.take_in(event("2"))
@@ -114,14 +60,14 @@ def test_an_event_slipped_under_a_seal_is_found(desk: Desk) -> None:
     assert len(desk.check()) == 1
 
 
-def test_frequent_syncs_do_not_fill_the_journal(desk: Desk) -> None:
+def test_frequent_syncs_do_not_fill_the_journal(desk: SealScene) -> None:
     for number in range(5):
         desk.take_in(event(str(number)))
         desk.seal(every=600.0)
     assert [each.count for each in desk.seals()] == [1]
 
 
-def test_to_look_is_no_reason_to_begin_a_journal(desk: Desk) -> None:
+def test_to_look_is_no_reason_to_begin_a_journal(desk: SealScene) -> None:
     desk.take_in(event("1"))
     assert desk.seal(act=False) is None
     assert not desk.paths.journal.exists()
@@ -131,12 +77,12 @@ def test_to_look_is_no_reason_to_begin_a_journal(desk: Desk) -> None:
     assert made.count == 1
 
 
-def test_no_events_no_seal_and_no_journal(desk: Desk) -> None:
+def test_no_events_no_seal_and_no_journal(desk: SealScene) -> None:
     assert desk.seal() is None
     assert not desk.paths.journal.exists()
 
 
-def test_events_that_were_dropped_for_their_age_are_no_alarm(desk: Desk) -> None:
+def test_events_that_were_dropped_for_their_age_are_no_alarm(desk: SealScene) -> None:
     desk.take_in(event("old", timedelta(days=DAYS - 1)), event("new"))
     desk.seal()
     desk.change("DELETE FROM event WHERE event_id = 'old'")
@@ -145,7 +91,7 @@ def test_events_that_were_dropped_for_their_age_are_no_alarm(desk: Desk) -> None
 
 
 def test_a_journal_that_cannot_be_written_leaves_the_events_for_the_next_seal(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: SealScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.take_in(event("1"))
 

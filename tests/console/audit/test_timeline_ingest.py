@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from patience import HANG
 from scripted import NOW, token
@@ -17,7 +16,6 @@ from timeline_world import T0, World, append, line
 from backends.model import AuditEvent, EventClass, Gap, GapKind
 from console.audit.seal import Sealer
 from console.journal.write.journal import Journal
-from console.store.database import open_for_writing
 
 COUNT = "SELECT handle, outcome, count(*) FROM event GROUP BY 1, 2 ORDER BY 1, 2"
 ROLLED = (
@@ -51,28 +49,6 @@ def test_a_name_that_nobody_knew_is_found_later(tmp_path: Path) -> None:
         timeline.load()
         assert len(timeline.whole.all) == 1
         assert [lane.key for lane in timeline.lanes] == [token("late").ref.handle]
-
-
-def test_an_old_store_reads_its_logs_again(tmp_path: Path) -> None:
-    world = World(tmp_path, token("a"))
-    append(world.log, *(line(at) for at in range(0, 3000, 10)))
-    world.ingest()
-    before = world.rows("SELECT * FROM rollup ORDER BY 1, 2, 3, 4, 5")
-
-    def forget(connection: Any) -> None:
-        for name in ("rollup", "log_source", "log_position", "log_hole", "log_name", "log_learned"):
-            connection.exec_driver_sql(f"DROP TABLE {name}")
-        for name in ("class", "effect"):
-            connection.exec_driver_sql(f"ALTER TABLE event DROP COLUMN {name}")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'graph_links'")
-        connection.exec_driver_sql("PRAGMA user_version = 2")
-
-    asyncio.run(world.syncer.write(forget))
-    open_for_writing(world.paths.inventory).dispose()
-    # What an older version took in does not say whether it was a use, so nothing is claimed.
-    assert world.rows("SELECT * FROM rollup") == []
-    world.ingest()
-    assert world.rows("SELECT * FROM rollup ORDER BY 1, 2, 3, 4, 5") == before
 
 
 def test_lines_that_are_none_are_a_hole_between_their_neighbours(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import rfc8785
 from journal_scene import WHY, Signer, intent, outcome
+from seal_scene import SealScene, event
 from test_journal_attacks import CASES, Crime, Scene
 from tui_world import application as app_of
 from tui_world import drive, fill, screen, until
@@ -331,9 +332,7 @@ def test_a_session_that_ended_while_a_call_waited_is_no_tampering(tmp_path: Path
 def test_audit_events_that_were_altered_are_said_by_both(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from test_journal_wiring_seals import Desk, event
-
-    desk = Desk(tmp_path)
+    desk = SealScene(tmp_path)
     desk.paths.config.write_text("")
     desk.take_in(event("1"), event("2"))
     assert isinstance(desk.seal(), Seal)

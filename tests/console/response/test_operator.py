@@ -29,8 +29,9 @@ from ssh_tools import (
 
 from console.errors import JournalError, PlanRefused
 from console.journal.format import signing_session
-from console.journal.format.signing_session import SignatureRequired, Signatures, SigningSession
+from console.journal.format.signing_session import SignatureRequired, SigningSession
 from console.journal.format.who import sshd
+from console.settings.journal import Signatures
 from console.sshsig.allowed import AllowedSigners, line_for
 from console.sshsig.errors import SignatureRefused
 from console.sshsig.mark import INTENT, SessionMark, SignatureMark, Sshd
@@ -225,8 +226,8 @@ def test_a_runner_takes_the_session_over_and_no_file_ever_holds_its_key() -> Non
     descriptor = session.hand_over()
     code = (
         "import sys, msgspec\n"
-        "from console.journal.format.signing_session import Session\n"
-        "session = Session.take_over(int(sys.argv[1]))\n"
+        "from console.journal.format.signing_session import SigningSession\n"
+        "session = SigningSession.take_over(int(sys.argv[1]))\n"
         "assert session.signed\n"
         "mark = session.sign_intent(sys.stdin.buffer.read())\n"
         "sys.stdout.buffer.write(msgspec.json.encode(mark))\n"

@@ -51,7 +51,7 @@ def test_each_wrong_entry_has_its_line_and_the_others_go_on(tmp_path: Path) -> N
     assert all(problem.hint for problem in loaded.problems)
     assert "hvs.canary" not in repr(loaded.problems)
     assert [table.name for table in loaded.backends] == ["good", "leaky"]
-    assert loaded.refresh == settings.DEFAULTS["refresh"]
+    assert loaded.refresh == settings.ConsoleSettings().refresh
 
 
 def test_a_backend_can_be_switched_off(tmp_path: Path) -> None:
@@ -149,8 +149,13 @@ def test_the_response_section_and_the_sinks(tmp_path: Path) -> None:
     )
     loaded = load(write(tmp_path, text))
     assert loaded.problems == ()
+    assert loaded.response.escrow == (
+        "ssh-ed25519 AAAAC3Nz me@here",
+        tmp_path / "keys" / "a.pub",
+        "age1qqqq",
+    )
     assert loaded.response == settings.ResponseSettings(
-        escrow=("ssh-ed25519 AAAAC3Nz me@here", tmp_path / "keys" / "a.pub", "age1qqqq"),
+        keys=loaded.response.keys,
         second_person_over=0,
         second_person_production=False,
         budget=1,
@@ -218,3 +223,49 @@ def test_a_wrong_sink_has_its_line_and_the_others_go_on(tmp_path: Path) -> None:
     assert {problem.line for problem in loaded.problems} == {3, 7}
     assert "hvs.canary" not in repr(loaded.problems)
     assert list(loaded.sinks) == ["good", "leaky"]
+
+
+@pytest.mark.parametrize("section", ["console", "graph"])
+def test_each_mistake_of_a_section_is_told_and_the_rest_of_it_holds(
+    tmp_path: Path, section: str
+) -> None:
+    lines = {
+        "console": ("refresh = true", "events = 'x'", "surprise = 1"),
+        "graph": ("owners = 'x'", "configs = ['']", "surprise = 1"),
+    }[section]
+    path = write(tmp_path, "\n".join((f"[{section}]", *lines)))
+    told = load(path).problems
+    assert [problem.line for problem in told if "surprise" not in problem.message] == [2, 3]
+    (unknown,) = [problem for problem in told if "surprise" in problem.message]
+    assert unknown.line == 4
+    assert unknown.hint.startswith("Known: ")
+
+
+@pytest.mark.parametrize("section", ["console", "graph", "backend", "sink", "source"])
+def test_what_is_no_section_at_all_has_its_line(tmp_path: Path, section: str) -> None:
+    (problem,) = load(write(tmp_path, f"\n{section} = 3\n")).problems
+    assert problem.line == 2
+    assert problem.message == f"{section} must be a section"
+
+
+@pytest.mark.parametrize("section", ["journal", "response"])
+def test_a_section_that_must_be_right_stops_when_it_is_none(tmp_path: Path, section: str) -> None:
+    with pytest.raises(SettingsError, match=f"line 2: {section} must be a section"):
+        load(write(tmp_path, f"\n{section} = 3\n"))
+
+
+def test_a_switch_is_true_or_false_and_a_typing_error_does_not_switch_off(tmp_path: Path) -> None:
+    loaded = load(write(tmp_path, "[backend.a]\ntype = 'estate'\nenabled = 'no'\n"))
+    (problem,) = loaded.problems
+    assert (problem.line, problem.message) == (3, "a: enabled must be true or false, not 'no'")
+    assert problem.hint == "enabled = true"
+    assert [table.name for table in loaded.backends] == ["a"]
+
+
+def test_what_is_switched_off_has_no_mistakes(tmp_path: Path) -> None:
+    text = "[backend.a]\ntype = 'estate'\nread = 'literal'\nenabled = false\n"
+    assert load(write(tmp_path, text)).problems == ()
+
+
+def test_sqlite_is_the_name_of_a_journal_in_a_file(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "[journal]\nurl = 'sqlite'\n")).journal.url is None

@@ -17,6 +17,7 @@ from console.inventory.search import terms
 from console.inventory.search.inventory import Inventory
 from console.store import reading, tables
 from console.store.database import open_for_writing
+from console.store.upkeep import bring_up_to_date
 
 
 def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
@@ -59,6 +60,21 @@ def test_a_newer_store_is_refused_by_both_sides(tmp_path: Path) -> None:
     assert "Upgrade" in caught.value.hint
     with pytest.raises(StoreError, match="newer token-console"):
         Inventory(path)
+
+
+def test_a_store_from_before_the_first_release_says_that_it_is_a_cache(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.db"
+    open_for_writing(path).dispose()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'own_view'")
+        connection.execute("PRAGMA user_version = 5")
+    for open_ in (open_for_writing, Inventory, bring_up_to_date):
+        with pytest.raises(StoreError, match="before the first release") as caught:
+            open_(path)
+        assert "remove it and the next sync fills it again" in caught.value.hint
+    path.unlink()
+    bring_up_to_date(path)
+    Inventory(path)
 
 
 @pytest.mark.parametrize(
