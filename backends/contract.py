@@ -202,7 +202,7 @@ class ProbeResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Option(msgspec.Struct, frozen=True):
-    """One entry that a backend takes from the configuration file.
+    """One entry that a backend, a sink or a log source takes from the configuration file.
 
     ``kind`` is str, int, float, bool or list (of strings).
     """

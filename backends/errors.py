@@ -47,8 +47,8 @@ class MissingLibrary(BackendError):
     hint = "Install the backend's extra, for example: pip install 'token-console[aws]'."
 
 
-class BrokenBackend(BackendError):
-    """A backend that somebody wrote does not keep the contract, or cannot be loaded.
+class BrokenPlugin(BackendError):
+    """A backend, sink or log source does not keep its contract, or cannot be loaded.
 
     The message names the distribution that brought it, the hint whom to tell.
     """

@@ -1,12 +1,10 @@
-"""Where a backend comes from: its distribution, and whom to tell about its faults."""
+"""Where a backend, a sink or a log source comes from, and whom to tell about its faults."""
 
 from __future__ import annotations
 
 from email.utils import getaddresses
 from importlib.metadata import EntryPoint
 from typing import NamedTuple
-
-from backends.errors import BrokenBackend
 
 OURS = "token-console"
 """The distribution that this file is of."""
@@ -15,11 +13,15 @@ _HOMES = ("repository", "source", "home", "homepage", "code")
 
 
 class Origin(NamedTuple):
-    """The distribution behind an entry point. ``tell`` is an address of its authors."""
+    """The distribution behind an entry point.
+
+    ``tell`` is an address of its authors, ``noun`` what it offers: a backend, a sink, ...
+    """
 
     distribution: str
     version: str
     tell: str
+    noun: str = "backend"
 
     @property
     def name(self) -> str:
@@ -29,11 +31,9 @@ class Origin(NamedTuple):
     @property
     def hint(self) -> str:
         """Whom to tell of a fault, and how to be rid of it."""
-        if not self.distribution:
-            return BrokenBackend.hint
-        whom = f"{self.tell} ({self.name})" if self.tell else f"who wrote {self.name}"
-        told = f"This is a fault of the backend, not of the system: tell {whom}."
-        if self.distribution == OURS:
+        whom = f"{self.tell} ({self.name})" if self.tell else f"who wrote {self.name or 'it'}"
+        told = f"This is a fault of the {self.noun}, not of the system: tell {whom}."
+        if self.distribution in ("", OURS):
             return told
         return f"{told} To be rid of it: pip uninstall {self.distribution}."
 

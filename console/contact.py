@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from backends.contract import Backend, Health, WhoAmI
-from backends.errors import BrokenBackend, Forbidden, TimedOut, Unreachable
+from backends.errors import BrokenPlugin, Forbidden, TimedOut, Unreachable
 from console import faults
 from console.text import age
 
@@ -131,7 +131,7 @@ async def _one(backend: Backend, name: str, type_: object) -> Any:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise
-        return BrokenBackend(*faults.words(error, type_))
+        return BrokenPlugin(*faults.words(error, type_))
 
 
 def _told(
@@ -163,7 +163,7 @@ def _clash(type_: object) -> str:
     """That another distribution claims the backend's name; looked for once a process."""
     from backends import registry
 
-    return registry.clash(type_) if isinstance(type_, str) else ""
+    return registry.TYPES.clash(type_) if isinstance(type_, str) else ""
 
 
 async def within(question: Awaitable[T], seconds: float) -> T:
@@ -184,7 +184,7 @@ async def within(question: Awaitable[T], seconds: float) -> T:
     if not task.done():
         raise TimedOut(silence(seconds))
     if task.cancelled():
-        raise BrokenBackend("the backend gave the question up by itself")
+        raise BrokenPlugin("the backend gave the question up by itself")
     return task.result()
 
 

@@ -21,7 +21,7 @@ def words(error: BaseException, type_: object = "") -> tuple[str, str]:
     # Looks through all that is installed: only where there is something to tell of it.
     from backends import registry
 
-    whose = registry.origin_of(type_)
+    whose = registry.TYPES.origin_of(type_)
     if not whose.distribution:
         return told, FAULT_HINT
     return f"{told} (it comes from {whose.name})", whose.hint

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backends import registry
 from backends.contract import Backend, Match
-from backends.errors import BackendError, BrokenBackend, TimedOut, Unreachable, Unsupported
+from backends.errors import BackendError, BrokenPlugin, TimedOut, Unreachable, Unsupported
 from backends.model import Dependents, Progress, Secret, TokenRef
 from console import contact, faults
 from console.audit import intake
@@ -98,7 +98,7 @@ class Fleet:
 
         Raises:
             BackendError: it cannot be configured or opened; the next call tries again.
-                ``BrokenBackend`` where that is the fault of who wrote it.
+                ``BrokenPlugin`` where that is the fault of who wrote it.
             UsageError: it is not in the configuration.
         """
         (name,) = self.chosen([name])
@@ -134,7 +134,7 @@ class Fleet:
         """An error of any kind as one that may be shown, and says whom to tell."""
         if isinstance(error, BackendError):
             return error
-        return BrokenBackend(*faults.words(error, self.type_of(name)))
+        return BrokenPlugin(*faults.words(error, self.type_of(name)))
 
     async def sync(
         self, name: str, on_progress: ProgressCallback | None = None, *, wait: bool = False

@@ -149,9 +149,9 @@ def _wrong(name: str, answer: object) -> str:
 
 def _wrong_made(made: object) -> str:
     if not isinstance(made, ThrowAway):
-        return f"a {type(made).__name__}; it must be Made(ref, secret, name, owner)"
+        return f"a {type(made).__name__}; it must be ThrowAway(ref, secret, name, owner)"
     ref: object = made.ref
     secret: object = made.secret
     if not isinstance(ref, TokenRef) or not isinstance(secret, Secret):
-        return "a Made without a TokenRef and a Secret"
-    return "" if secret else "a Made with an empty secret: nobody could tell where it is shown"
+        return "a ThrowAway without a TokenRef and a Secret"
+    return "" if secret else "a ThrowAway with an empty secret: nobody could tell where it is shown"

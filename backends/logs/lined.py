@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,6 +19,7 @@ from backends.model import AuditEvent
 
 PATH = Option("path", "The log file; rotated siblings and a pattern (*) are found.", required=True)
 _places = msgspec.json.Decoder(tail.Place)
+_objects = msgspec.json.Decoder()
 
 
 class LineEvents(NamedTuple):
@@ -135,6 +137,19 @@ class _Lost:
 NO_ENTRY = "lines that are not whole entries"
 MAX_HOLES = 50
 MAX_WHATS = 3
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """The JSON object on a line, or None. Raises nothing."""
+    try:
+        entry = _objects.decode(line)
+    except (ValueError, RecursionError):
+        try:
+            # Slower, and less strict about what is no UTF-8.
+            entry = json.loads(line.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            return None
+    return entry if isinstance(entry, dict) else None
 
 
 def _line_id(first: str, offset: int, line: bytes) -> str:

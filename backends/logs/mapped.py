@@ -22,8 +22,7 @@ from typing import Any, ClassVar
 from backends.contract import Option
 from backends.errors import ConfigError
 from backends.hiding import keyed
-from backends.logs.lined import PATH, Lined, LineEvents
-from backends.logs.servers import parsed
+from backends.logs.lined import PATH, Lined, LineEvents, parsed
 from backends.logs.source import COVERS, SourceConfig, instant
 from backends.model import AuditEvent, EventClass, TokenRef, use
 

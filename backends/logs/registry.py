@@ -1,50 +1,36 @@
-"""From ``[source.NAME]`` tables to configured sources."""
+"""From ``[source.NAME]`` tables to configured log sources, ours and those of others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from backends import credentials
-from backends.errors import ConfigError, MissingLibrary
+from backends.errors import ConfigError
 from backends.logs.source import Source, SourceConfig
 from backends.model import Secret
-from backends.registry import check_options
+from backends.options import check_options, type_in
+from backends.plugins import Registry
 
-KINDS: Mapping[str, str] = {
-    "openbao_file": "backends.logs.openbao:OpenBaoFile",
-    "cloudtrail_files": "backends.logs.objects:CloudTrailFiles",
-    "cloudtrail_s3": "backends.logs.objects:CloudTrailS3",
-    "postgres_log": "backends.logs.servers:PostgresLog",
-    "kubernetes_audit": "backends.logs.servers:KubernetesAudit",
-    "json_lines": "backends.logs.mapped:JsonLines",
-}
-"""The kinds by the ``type`` in the configuration file. Imported when they are needed."""
+TYPES: Final = Registry[Source](
+    "token_console.log_sources",
+    {
+        "openbao_file": "backends.logs.openbao:OpenBaoFile",
+        "cloudtrail_files": "backends.logs.objects:CloudTrailFiles",
+        "cloudtrail_s3": "backends.logs.objects:CloudTrailS3",
+        "postgres_log": "backends.logs.servers:PostgresLog",
+        "kubernetes_audit": "backends.logs.servers:KubernetesAudit",
+        "json_lines": "backends.logs.mapped:JsonLines",
+    },
+    Source,
+    "log source",
+    states=("options", "title", "type_name"),
+    extras={"cloudtrail_s3": "aws"},
+)
+"""The types of log source, by the ``type`` in the configuration file."""
 
-COMMON = frozenset({"type", "backend", "read", "enabled"})
-
-
-def load(type_: str) -> type[Source]:
-    """Import one kind of source.
-
-    Raises:
-        ConfigError: there is no such kind.
-        MissingLibrary: it needs a library that is not installed.
-    """
-    if type_ not in KINDS:
-        raise ConfigError(
-            f"no kind of source is called {type_!r}", f"Known are: {', '.join(KINDS)}.", "type"
-        )
-    module, _, name = KINDS[type_].partition(":")
-    try:
-        found: type[Source] = getattr(import_module(module), name)
-    except ModuleNotFoundError as error:
-        raise MissingLibrary(
-            f"the source {type_!r} needs the library {error.name!r}",
-            "Install it: pip install 'token-console[aws]'.",
-        ) from None
-    return found
+COMMON: Final = frozenset({"type", "backend", "read", "enabled"})
+"""Entries that every source's table may have; the console itself reads these."""
 
 
 def configure(name: str, table: Mapping[str, Any], *, resolve: bool = True) -> Source:
@@ -53,19 +39,24 @@ def configure(name: str, table: Mapping[str, Any], *, resolve: bool = True) -> S
     With ``resolve`` false a credential is not looked up; such a source is only checked.
 
     Raises:
-        ConfigError, MissingLibrary: see above.
+        ConfigError: an entry is wrong, or no such type is installed; ``option`` names it.
+        MissingLibrary: a library that the source needs is not installed.
+        BrokenPlugin: the source cannot be loaded, or does not keep the contract.
     """
-    type_, backend = table.get("type"), table.get("backend")
-    if not isinstance(type_, str):
-        raise ConfigError("the option 'type' is missing", f"One of: {', '.join(KINDS)}.", "type")
+    type_, backend = type_in(table, TYPES.names()), table.get("backend")
     if not isinstance(backend, str) or not backend:
         raise ConfigError(
             "the option 'backend' is missing", "The backend whose log it is.", "backend"
         )
-    source = load(type_)
+    source = TYPES.load(type_)
     read = None
     if "read" in table:
         credentials.check(table["read"], "read")
         read = credentials.resolve(table["read"], "read") if resolve else Secret("-:-")
-    own = {key: value for key, value in table.items() if key not in COMMON}
-    return source(SourceConfig(name, backend, check_options(source.options, own, COMMON), read))
+    options = check_options(
+        TYPES.guarded(type_, "say its options", lambda: tuple(source.options)),
+        {key: value for key, value in table.items() if key not in COMMON},
+        COMMON,
+    )
+    config = SourceConfig(name, backend, options, read)
+    return TYPES.guarded(type_, "be made from its table", lambda: source(config))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -12,7 +11,7 @@ import msgspec
 from backends.contract import Option
 from backends.errors import BackendError, ConfigError
 from backends.logs import postgres, tail
-from backends.logs.lined import PATH, Lined, LineEvents
+from backends.logs.lined import PATH, Lined, LineEvents, parsed
 from backends.logs.source import COVERS, Batch, SourceConfig, instant
 from backends.model import AuditEvent, Covers, TokenRef, use
 
@@ -22,7 +21,6 @@ HELD = "held"
 """What the log-ins that are not decided yet are kept under."""
 NO_NAME = " (these bytes are no UTF-8 text, and no role is looked for by this picture of them)"
 """Longer than any name, so that no role can be called that."""
-_decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 _held = msgspec.json.Decoder(tuple[postgres.Held, ...])
 CREDENTIAL = "authentication.kubernetes.io/credential-id"
@@ -191,19 +189,6 @@ class KubernetesAudit(Lined):
 def _named(line: postgres.ServerLine) -> str:
     """The name by which the role is looked for. A picture of bytes may be another's name."""
     return line.role if line.role.encode() == line.raw else line.role + NO_NAME
-
-
-def parsed(line: bytes) -> dict[str, Any] | None:
-    """The JSON object on a line, or None."""
-    try:
-        entry = _decoder.decode(line)
-    except (ValueError, RecursionError):
-        try:
-            # Slower, and less strict about what is no UTF-8.
-            entry = json.loads(line.decode("utf-8", "replace"))
-        except (ValueError, RecursionError):
-            return None
-    return entry if isinstance(entry, dict) else None
 
 
 def _table(entry: dict[str, Any], name: str) -> dict[str, Any]:

@@ -88,9 +88,13 @@ class Source(ABC):
         ConfigError: ``covers`` is none of its words.
     """
 
+    contract: ClassVar[int] = 1
+    """The ``backends.contract.VERSION`` that the class was written for."""
     type_name: ClassVar[str]
+    """The name of its entry point, and the ``type`` in the configuration file."""
     title: ClassVar[str]
     options: ClassVar[tuple[Option, ...]]
+    """The entries of its table; with :data:`COVERS`, so that a person can say what it covers."""
     by_name: ClassVar[bool] = False
     """Whether its events name tokens in the log's own way, which has to be looked up."""
     kind: ClassVar[str] = ""

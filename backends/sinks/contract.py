@@ -21,7 +21,7 @@ import msgspec
 
 from backends import permit
 from backends.contract import Call, Option, Outcome, OutcomeState, Retry, Step, Verb
-from backends.errors import ConfigError, NoIntent, Unsupported
+from backends.errors import BackendError, ConfigError, NoIntent, Unsupported
 from backends.model import Secret, Token
 
 NEW_VALUE = "<new value>"
@@ -56,9 +56,12 @@ class Sink(ABC):
     contacts nobody. The other methods may raise the errors in ``backends.errors``.
     """
 
+    contract: ClassVar[int] = 1
+    """The ``backends.contract.VERSION`` that the class was written for."""
     type_name: ClassVar[str]
-    """The ``type`` in the configuration file."""
+    """The name of its entry point, and the ``type`` in the configuration file."""
     title: ClassVar[str]
+    """What such a place is called in a plan."""
     options: ClassVar[tuple[Option, ...]] = ()
     takes_credential: ClassVar[bool] = False
     needs_credential: ClassVar[bool] = False
@@ -119,14 +122,25 @@ class Sink(ABC):
         """The delivery of the new value of ``token`` (the old one, whose consumers read here).
 
         Raises:
-            ConfigError: the token's name or id cannot stand where the options want it.
+            ConfigError: the token's name or id cannot stand where the options want it, or
+                whoever wrote the sink made a mistake in ``call``.
         """
+        try:
+            call = self.call(token)
+        except BackendError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            # One token that a third party's sink stumbles over must not keep a whole plan back.
+            raise ConfigError(
+                f"the sink {self.name} failed with {type(error).__name__}",
+                "This is a fault of the sink: tell who wrote it.",
+            ) from None
         return Step(
             id=f"deliver-{self.name}",
             verb=Verb.ROTATE,
             token=token.ref,
             title=f"Deliver the new value to {self.name} ({self.title})",
-            call=self.call(token),
+            call=call,
             retry=self.retry,
             reversible=self.keeps_prior,
         )

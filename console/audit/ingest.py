@@ -109,9 +109,9 @@ class Ingester:
         while True:
             try:
                 batch = await off_loop(lambda: next(stream, None))
-            except Exception as error:  # noqa: BLE001
+            except (Exception, SystemExit) as error:  # noqa: BLE001
                 # A log may hold anything; what was read so far counts.
-                why = trouble(error)
+                why = trouble(registry.TYPES.fault(source.type_name, error))
                 message, hint = why.message, why.hint
                 break
             if batch is None:

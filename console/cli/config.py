@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from collections.abc import Mapping
+from typing import Any
 
-from backends import registry
+from backends import plugins, registry
 from backends.errors import BackendError, ConfigError
 from backends.logs import registry as logs
 from backends.origin import OURS
@@ -35,9 +37,9 @@ def run(chosen: argparse.Namespace) -> int:
         place = f"{where.config}:{problem.line}" if problem.line else str(where.config)
         output.error(f"{place}: {problem.message}", problem.hint)
     for name, sink in loaded.sinks.items():
-        output.line(f"sink {name}: {sink.table.get('type', '?')}{_told(fits.get(name))}")
+        output.line(f"sink {name}: {_type(sink.table, sinks.TYPES)}{_told(fits.get(name))}")
     for name, source in loaded.sources.items():
-        output.line(f"source {name}: {source.table.get('type', '?')}")
+        output.line(f"source {name}: {_type(source.table, logs.TYPES)}")
     for table in loaded.backends:
         output.line(f"{table.name}: {_row(table, found)}")
     output.line(ready.words)
@@ -100,14 +102,18 @@ def _unkept(loaded: Settings, ready: escrow.Readiness) -> list[Problem]:
 
 def _row(table: BackendTable, found: list[Problem]) -> str:
     """What a backend's table is, and what is wrong with it."""
-    type_ = str(table.table.get("type", "?"))
-    whose = registry.origin_of(type_)
-    if whose.distribution not in ("", OURS):
-        type_ += f" of {whose.name}"
+    type_ = _type(table.table, registry.TYPES)
     wrong = [problem for problem in found if problem.message.startswith(f"{table.name}: ")]
     if wrong:
         return f"{type_}, CANNOT BE USED: {wrong[0].message.removeprefix(f'{table.name}: ')}"
     return f"{type_}, with a credential to act" if "act" in table.table else type_
+
+
+def _type(table: Mapping[str, Any], types: plugins.Registry[Any]) -> str:
+    """A table's type, with the distribution that it comes from where that is not ours."""
+    type_ = str(table.get("type", "?"))
+    whose = types.origin_of(type_)
+    return type_ if whose.distribution in ("", OURS) else f"{type_} of {whose.name}"
 
 
 def problems(loaded: Settings) -> list[Problem]:
@@ -140,9 +146,9 @@ def problems(loaded: Settings) -> list[Problem]:
             found.append(Problem(line, f"source {name}: {error}", error.hint))
         except BackendError as error:
             found.append(Problem(source.line, f"source {name}: {error}", error.hint))
-    for type_ in registry.names():
-        if told := registry.clash(type_):
-            found.append(Problem(0, told, registry.CLASH_HINT))
+    for types in (registry.TYPES, sinks.TYPES, logs.TYPES):
+        clashes = filter(None, map(types.clash, types.names()))
+        found += [Problem(0, told, plugins.CLASH_HINT) for told in clashes]
     if not loaded.backends and not found:
         found.append(Problem(0, "no backend is configured", settings.EXAMPLE))
     return found

@@ -78,7 +78,7 @@ def one(inventory: Inventory, wanted: str) -> Row:
 
 def sync(chosen: argparse.Namespace) -> int:
     """Read the backends; exit 3 where one was not read whole, 1 where none was read."""
-    from backends import registry
+    from backends import plugins, registry
     from console.fleet import Fleet
 
     where = paths(chosen.home)
@@ -107,8 +107,9 @@ def sync(chosen: argparse.Namespace) -> int:
 
     reports = asyncio.run(read())
     for table in loaded.backends:
-        if table.name in dict(reports) and (told := registry.clash(str(table.table.get("type")))):
-            output.error(f"{table.name}: {told}", registry.CLASH_HINT)
+        told = registry.TYPES.clash(str(table.table.get("type")))
+        if told and table.name in dict(reports):
+            output.error(f"{table.name}: {told}", plugins.CLASH_HINT)
     if chosen.json:
         print(export.dumps(dict(reports)))
     results = {str(report["result"]) for _, report in reports}

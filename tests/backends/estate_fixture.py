@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from backends.conformance import Fixture, Made
+from backends.conformance import Fixture, ThrowAway
 from backends.contract import (
     Backend,
     BackendConfig,
@@ -38,14 +38,14 @@ class OnEstate(Fixture):
         options = {"path": str(self.path), "system": self.system, "act_allowed": act}
         return self.type(BackendConfig(name="here", type="estate", options=options))
 
-    def make(self, kind: str) -> Made:
+    def make(self, kind: str) -> ThrowAway:
         return self.make_many(kind, 1)[0]
 
-    def make_many(self, kind: str, count: int) -> list[Made]:
+    def make_many(self, kind: str, count: int) -> list[ThrowAway]:
         with EstateWorld(self.path) as world:
             return [self._make(world, kind) for _ in range(count)]
 
-    def _make(self, world: EstateWorld, kind: str) -> Made:
+    def _make(self, world: EstateWorld, kind: str) -> ThrowAway:
         self.made += 1
         name = f"throw_away_{self.made}"
         # The code host takes the token's user for its owner.
@@ -54,16 +54,16 @@ class OnEstate(Fixture):
         id_, secret = world.mint(
             self.system, name, owner="ops", principal=who, grants=grants, kind=kind
         )
-        return Made(TokenRef("here", kind, id_), secret, name, "ops")
+        return ThrowAway(TokenRef("here", kind, id_), secret, name, "ops")
 
-    def accepts(self, made: Made) -> bool:
+    def accepts(self, made: ThrowAway) -> bool:
         with EstateWorld(self.path) as world:
             declared = SYSTEMS[self.system].capabilities.of(made.ref.kind)
             if declared.reuse_detection and not world.accepts(made.secret):
                 return False  # To try a replaced value would end its successor.
             return world.attempt(made.secret)
 
-    def crowded(self, kind: str) -> Made | None:
+    def crowded(self, kind: str) -> ThrowAway | None:
         if self.system != "cloud":
             return None
         self.made += 1
@@ -71,7 +71,7 @@ class OnEstate(Fixture):
         with EstateWorld(self.path) as world:
             id_, secret = world.mint("cloud", user, owner="ops", principal=user)
             world.mint("cloud", user, owner="ops", principal=user)
-        return Made(TokenRef("here", kind, id_), secret, user, "ops")
+        return ThrowAway(TokenRef("here", kind, id_), secret, user, "ops")
 
     def now(self) -> datetime:
         with EstateWorld(self.path) as world:
@@ -81,7 +81,7 @@ class OnEstate(Fixture):
         with EstateWorld(self.path) as world:
             world.travel(int(seconds) or 1)
 
-    def calls(self, made: Made) -> int | None:
+    def calls(self, made: ThrowAway) -> int | None:
         with EstateWorld(self.path) as world:
             return world.changes(self.system, made.ref.id)
 

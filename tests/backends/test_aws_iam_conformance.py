@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from backends.aws_iam import AwsIam, rotation
 from backends.conformance import Check, Relay, Relayed, checks
-from backends.conformance import Made as MadeToken
+from backends.conformance import ThrowAway as MadeToken
 from backends.conformance.relay import Request
 from backends.contract import Backend, BackendConfig, Verb
 from backends.lab.moto import LabKey, MotoServer

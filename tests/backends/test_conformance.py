@@ -13,7 +13,7 @@ import httpx
 import pytest
 from estate_fixture import OnEstate, estate, template
 
-from backends.conformance import Check, Fixture, Made, checks, run
+from backends.conformance import Check, Fixture, ThrowAway, checks, run
 from backends.contract import (
     Backend,
     BackendConfig,
@@ -123,11 +123,11 @@ class OnLatchkey(Fixture):
 
     page: ClassVar[int] = 2
 
-    def make(self, kind: str) -> Made:
+    def make(self, kind: str) -> ThrowAway:
         key = self.system.add("throw-away")
-        return Made(TokenRef("lk", kind, key["id"]), Secret(key["secret"]), key["name"], "ops")
+        return ThrowAway(TokenRef("lk", kind, key["id"]), Secret(key["secret"]), key["name"], "ops")
 
-    def accepts(self, made: Made) -> bool:
+    def accepts(self, made: ThrowAway) -> bool:
         if key := self.system.keys.get(made.ref.id):
             now = datetime.now(UTC)
             key["used"] = now.replace(minute=0, second=0, microsecond=0).isoformat()
@@ -144,7 +144,7 @@ class OnLatchkey(Fixture):
     def wait(self, seconds: float) -> None:
         pass
 
-    def calls(self, made: Made) -> int | None:
+    def calls(self, made: ThrowAway) -> int | None:
         return self.system.changes.count(made.ref.id)
 
     def wrong_credential(self) -> tuple[Backend, Secret] | None:

@@ -107,7 +107,7 @@ from wrong_tellings import (
     YesToEveryAnswer,
 )
 
-from backends.conformance import Failure, Fixture, FixtureFault, Made, checking, checks, run
+from backends.conformance import Failure, Fixture, FixtureFault, ThrowAway, checking, checks, run
 from backends.contract import Backend
 from backends.estate import Estate, set_trouble
 from backends.model import Secret
@@ -248,17 +248,17 @@ def test_a_backend_that_hangs_is_told_and_where(
 
 
 class RaisesInMake(OnEstate):
-    def make(self, kind: str) -> Made:
+    def make(self, kind: str) -> ThrowAway:
         raise KeyError("token")
 
 
 class MakesDeadOnes(OnEstate):
-    def accepts(self, made: Made) -> bool:
+    def accepts(self, made: ThrowAway) -> bool:
         return False
 
 
 class MakesNoSecret(OnEstate):
-    def make(self, kind: str) -> Made:
+    def make(self, kind: str) -> ThrowAway:
         return super().make(kind)._replace(secret=Secret(""))
 
 
@@ -268,7 +268,7 @@ class GivesNoBackend(OnEstate):
 
 
 class FillsNoPage(OnEstate):
-    def make_many(self, kind: str, count: int) -> list[Made]:
+    def make_many(self, kind: str, count: int) -> list[ThrowAway]:
         return super().make_many(kind, 1)
 
 
@@ -277,7 +277,7 @@ class FillsNoPage(OnEstate):
     [
         (RaisesInMake, "a_new_token_is_listed", "Fixture.make() raised KeyError: 'token'"),
         (MakesDeadOnes, "a_revoke_kills", "Mend Fixture.make() or Fixture.accepts()"),
-        (MakesNoSecret, "no_secret_is_shown", "Fixture.make() gave a Made with an empty secret"),
+        (MakesNoSecret, "no_secret_is_shown", "gave a ThrowAway with an empty secret"),
         (GivesNoBackend, "health_answers", "Fixture.backend() gave a NoneType"),
         (FillsNoPage, "every_page_is_read", "Fixture.make_many() made 1"),
     ],

@@ -21,7 +21,7 @@ from backends.errors import (
 from backends.estate import (
     Estate,
     EstateWorld,
-    Trouble,
+    SystemTrouble,
     clear_trouble,
     create,
     get_trouble,
@@ -289,11 +289,11 @@ def test_a_dead_value_is_not_identified_and_a_foreign_one_neither(
 
 def test_settings_are_kept_replaced_and_checked(path: Path) -> None:
     set_trouble(path, "vault", **settings_from(["latency_ms=40", "outage", "lose=mixed"]))
-    assert get_trouble(path, "vault") == Trouble(latency_ms=40, outage=True, lose="mixed")
+    assert get_trouble(path, "vault") == SystemTrouble(latency_ms=40, outage=True, lose="mixed")
     set_trouble(path, "vault", no_effect=True)
-    assert get_trouble(path, "vault") == Trouble(no_effect=True)
+    assert get_trouble(path, "vault") == SystemTrouble(no_effect=True)
     clear_trouble(path)
-    assert get_trouble(path, "vault") == Trouble()
+    assert get_trouble(path, "vault") == SystemTrouble()
     for system, settings in (
         ("vault", {"gremlins": True}),
         ("vault", {"lose": "all"}),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from openbao_fixture import backend, call, create, server, with_token
 
-from backends.conformance import Check, Made, Relay, Relayed, checks
+from backends.conformance import Check, Relay, Relayed, ThrowAway, checks
 from backends.conformance.relay import Request
 from backends.contract import Backend, Verb
 from backends.lab.openbao import OpenBaoServer
@@ -39,27 +39,27 @@ class OnOpenBao(Relayed):
     def backend(self, *, act: bool = False) -> Backend:
         return backend(self.server, acting=act, url=self.relay.url)
 
-    def make(self, kind: str) -> Made:
+    def make(self, kind: str) -> ThrowAway:
         name = f"throw-away-{next(NUMBERS)}"
         if kind == SERVICE:
             body: dict[str, Any] = {"display_name": name, "meta": {"owner": "qa"}, "ttl": "1h"}
             made = create(self.server, policies=["security-read"], **body)
-            return Made(made.ref, Secret(made.value), f"token-{name}", "qa")
+            return ThrowAway(made.ref, Secret(made.value), f"token-{name}", "qa")
         metadata = json.dumps({"name": name, "owner": "qa"})
         issued = call(self.server, "POST", f"{ROLE}/secret-id", {"metadata": metadata})[1]["data"]
         ref = TokenRef("bao", APPROLE, f"scanner/{issued['secret_id_accessor']}")
-        return Made(ref, Secret(issued["secret_id"]), f"scanner {name}", "qa")
+        return ThrowAway(ref, Secret(issued["secret_id"]), f"scanner {name}", "qa")
 
-    def make_for(self, verb: Verb, kind: str) -> Made:
+    def make_for(self, verb: Verb, kind: str) -> ThrowAway:
         """What can be contained has an entity; here it comes by a role of the token store."""
         if kind != SERVICE or verb not in (Verb.CONTAIN, Verb.RESTORE):
             return self.make(kind)
         name = f"throw-away-{next(NUMBERS)}"
         body = {"display_name": name, "entity_alias": "scanner", "ttl": "1h"}
         made = create(self.server, path="create/security", **body)
-        return Made(made.ref, Secret(made.value), f"token-{name}", "security-operations")
+        return ThrowAway(made.ref, Secret(made.value), f"token-{name}", "security-operations")
 
-    def accepts(self, made: Made) -> bool:
+    def accepts(self, made: ThrowAway) -> bool:
         if made.ref.kind == SERVICE:
             path = "auth/token/lookup-self"
             return call(self.server, "GET", path, token=made.secret.reveal())[0] == 200
@@ -67,7 +67,7 @@ class OnOpenBao(Relayed):
         login = {"role_id": role_id, "secret_id": made.secret.reveal()}
         return call(self.server, "POST", "auth/approle/login", login)[0] == 200
 
-    def calls(self, made: Made) -> int | None:
+    def calls(self, made: ThrowAway) -> int | None:
         body = {"input": made.ref.id.rpartition("/")[2]}
         name = call(self.server, "POST", "sys/audit-hash/file", body)[1]["data"]["hash"]
         changing = ("/revoke-accessor", "/destroy")

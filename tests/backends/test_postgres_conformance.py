@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from postgres_lab import Proxy, backend, make, server
 
-from backends.conformance import Check, Fixture, Made, checks
+from backends.conformance import Check, Fixture, ThrowAway, checks
 from backends.contract import Backend, BackendConfig
 from backends.lab.postgres import READER, PostgresServer
 from backends.model import Secret
@@ -38,19 +38,19 @@ class OnServer(Fixture):
             log_file=str(self.server.json_log),
         )
 
-    def make(self, kind: str) -> Made:
+    def make(self, kind: str) -> ThrowAway:
         name, password = f"throw_away_{next(numbers)}", f"pw-{next(numbers)}-canary"
         ref = make(self.server, name, password=password, comment="owner: ops")
-        return Made(ref, Secret(password), name, "ops")
+        return ThrowAway(ref, Secret(password), name, "ops")
 
-    def accepts(self, made: Made) -> bool:
+    def accepts(self, made: ThrowAway) -> bool:
         try:
             self.server.connect(made.name, password=made.secret.reveal()).close()
         except psycopg.OperationalError:
             return False
         return True
 
-    def calls(self, made: Made) -> int | None:
+    def calls(self, made: ThrowAway) -> int | None:
         lines = self.server.json_log.read_text(errors="replace").splitlines()
         entries = [json.loads(line) for line in lines if f'ROLE \\"{made.name}\\"' in line]
         return sum(

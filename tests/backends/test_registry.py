@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backends import registry
+from backends import plugins, registry
 from backends.contract import (
     Backend,
     Capabilities,
@@ -59,16 +59,16 @@ class Tiny(Backend):
 @pytest.fixture
 def points(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     offered = [
-        EntryPoint("tiny", f"{__name__}:Tiny", registry.GROUP),
-        EntryPoint("lost", "no_such_module_at_all:X", registry.GROUP),
-        EntryPoint("wrong", "json:dumps", registry.GROUP),
+        EntryPoint("tiny", f"{__name__}:Tiny", registry.TYPES.group),
+        EntryPoint("lost", "no_such_module_at_all:X", registry.TYPES.group),
+        EntryPoint("wrong", "json:dumps", registry.TYPES.group),
     ]
 
     def entry_points(group: str, name: str | None = None) -> list[EntryPoint]:
-        assert group == registry.GROUP
+        assert group == registry.TYPES.group
         return [point for point in offered if name in (None, point.name)]
 
-    monkeypatch.setattr(registry, "entry_points", entry_points)
+    monkeypatch.setattr(plugins, "entry_points", entry_points)
     return offered
 
 
@@ -131,11 +131,11 @@ def test_a_missing_credential_is_named(points: list[EntryPoint]) -> None:
 
 def test_a_broken_one_says_which_kind_of_broken(points: list[EntryPoint]) -> None:
     with pytest.raises(MissingLibrary):
-        registry.load("lost")
+        registry.TYPES.load("lost")
     with pytest.raises(BackendError):
-        registry.load("wrong")
-    assert registry.load("tiny") is Tiny
+        registry.TYPES.load("wrong")
+    assert registry.TYPES.load("tiny") is Tiny
 
 
 def test_our_own_backends_are_found_the_same_way() -> None:
-    assert {"openbao", "aws_iam", "postgres", "estate"} <= set(registry.names())
+    assert {"openbao", "aws_iam", "postgres", "estate"} <= set(registry.TYPES.names())

@@ -18,7 +18,7 @@ from backends.errors import BackendError, ConfigError, CredentialError, NoIntent
 from backends.model import Secret
 from backends.permit import Permit
 from backends.sinks import configure
-from backends.sinks.registry import KINDS, load
+from backends.sinks.registry import TYPES
 
 PYTHON = sys.executable
 LIMIT = "import sys; sys.stdin.read(); sys.exit({})"
@@ -310,8 +310,8 @@ def test_a_credential_is_a_reference_and_is_looked_up_to_act_only() -> None:
         asyncio.run(open_it())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TYPES.built_in)
 def test_every_kind_says_what_becomes_of_the_old_value(kind: str) -> None:
-    sink = load(kind)
+    sink = TYPES.load(kind)
     assert sink.type_name == kind
     assert sink.prior.endswith(".")
