@@ -187,7 +187,7 @@ DECISIONS = {
     "h": ({"what": "unhalt", "backend": "vault-prod"}, ()),
     "w": ({"what": "waive", "item": "1"}, ("waive",)),
     "y": ({"do": "second"}, ("2 tokens",)),
-    "exclamation_mark": ({"do": "glass"}, ("BREAK GLASS",)),
+    "exclamation_mark": ({"do": "glass"}, ("2 tokens",)),
 }
 
 

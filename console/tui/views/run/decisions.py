@@ -19,7 +19,6 @@ from console.tui.views.run.reader import RunLine, ShownRun
 from console.tui.widgets.decide_bar import REASON, DecideBar, Question, word
 from console.tui.widgets.picker import Choice
 
-GLASS = "BREAK GLASS"
 CALLS = 40
 """Tokens whose calls are shown to the second person; the file has all of them."""
 
@@ -219,5 +218,5 @@ class Deciding(ActView):
         says = [f"A second person is asked for: {self.shown.second}.",
                 "Without one: that goes into the journal first, and stands here in red.",
                 "Then the run starts at once."]  # fmt: skip
-        questions = [REASON, word(GLASS, "To do without")]
+        questions = [REASON, word(self.shown.plan.typed_word, "To do without")]
         await self._ask(f"BREAK GLASS for {self._which()}", says, questions, do="glass")
