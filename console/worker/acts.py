@@ -19,7 +19,7 @@ from console.graph.collect import assign as owning
 from console.inventory.search.inventory import Inventory
 from console.journal import opening
 from console.response import escrow
-from console.response.approve.signing import Desk
+from console.response.approve.signing import Responder
 from console.response.plan import file
 from console.response.plan.model import Mode, Plan
 from console.response.service import approving, closing, deciding, planning, starting
@@ -38,7 +38,7 @@ class Acts:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        self._desk = Desk(fleet.settings.journal)
+        self._responder = Responder(fleet.settings.journal)
         self.requests: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {
             "plan": self.plan,
             "approve": self.approve,
@@ -75,20 +75,20 @@ class Acts:
             approving.approve,
             plan,
             self.fleet.paths,
-            self._desk,
+            self._responder,
             str(request.get("typed") or ""),
             answers,
             break_glass=str(request.get("break_glass", "")),
             launch=Launch(),
         )
-        return {"run": plan.id, "signed": self._desk.standing, "waits": approved.waits}
+        return {"run": plan.id, "signed": self._responder.standing, "waits": approved.waits}
 
     async def second(self, request: Mapping[str, Any]) -> Answer:
         """A second person's approval of a plan that somebody else approved."""
         plan = self._plan(request)
         typed, reason = str(request.get("typed", "")), str(request.get("reason", ""))
         entry = await asyncio.to_thread(
-            approving.second, plan, self.fleet.paths, self._desk, typed, reason
+            approving.second, plan, self.fleet.paths, self._responder, typed, reason
         )
         return {"says": entry.sentence}
 
@@ -100,7 +100,7 @@ class Acts:
             approving.break_glass,
             plan,
             self.fleet.paths,
-            self._desk,
+            self._responder,
             typed,
             reason,
             launch=Launch(),
@@ -110,7 +110,7 @@ class Acts:
     async def start(self, request: Mapping[str, Any]) -> Answer:
         """Start a run, or go on with one whose runner is gone."""
         plan = self._plan(request)
-        await asyncio.to_thread(starting.start, plan, self.fleet.paths, self._desk)
+        await asyncio.to_thread(starting.start, plan, self.fleet.paths, self._responder)
         return {"run": plan.id}
 
     async def decide(self, request: Mapping[str, Any]) -> Answer:

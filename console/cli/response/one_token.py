@@ -22,7 +22,7 @@ from console.cli.response.access import (
 from console.cli.response.plan import as_json, make, request
 from console.cli.shell import output
 from console.errors import Exit
-from console.response.approve.signing import Desk
+from console.response.approve.signing import Responder
 from console.response.plan import not_done
 from console.response.plan.model import Plan
 from console.response.service import approving
@@ -52,19 +52,19 @@ def run(chosen: argparse.Namespace) -> int:
     not_done.refuse(plan)
     given = ask_answers(plan, chosen.answer)
     typed = ask_word(plan, chosen.confirm)
-    desk = Desk(here.settings.journal)
+    responder = Responder(here.settings.journal)
     shown = getattr(chosen, "show", False) and plan.verb is Verb.ROTATE
     secrets = {handle: old} if old is not None else {}
     approved = approving.approve(
         plan,
         here.paths,
-        desk,
+        responder,
         typed,
         given,
         break_glass=chosen.break_glass,
         launch=Launch(secrets, 1 if shown else None),
     )
-    told_signature(desk, here.settings)
+    told_signature(responder, here.settings)
     if approved.waits:
         return _wait_for_second(plan, approved.waits, as_json_=chosen.json)
     with watching(plan, here.paths) as (board, view):

@@ -23,7 +23,7 @@ from console.cli.shell import output
 from console.errors import Exit, UsageError
 from console.inventory import export
 from console.inventory.search import query as queries
-from console.response.approve.signing import Desk
+from console.response.approve.signing import Responder
 from console.response.plan import destinations, not_done
 from console.response.plan.model import Mode, Plan
 from console.response.service import approving, planning
@@ -123,7 +123,7 @@ def approve(chosen: argparse.Namespace) -> int:
     """The first approval of a plan, or a second person's."""
     here = place(chosen)
     found = approving.look_at(find(chosen.plan, here.paths).id, here.paths)
-    plan, desk = found.plan, Desk(here.settings.journal)
+    plan, responder = found.plan, Responder(here.settings.journal)
     if not chosen.json:
         for line in report.plan_lines(plan, second=found.second_person):
             output.line(line)
@@ -133,16 +133,16 @@ def approve(chosen: argparse.Namespace) -> int:
         given = ask_answers(plan, chosen.answer)
         word = ask_word(plan, chosen.confirm)
         approved = approving.approve(
-            plan, here.paths, desk, word, given, break_glass=chosen.break_glass
+            plan, here.paths, responder, word, given, break_glass=chosen.break_glass
         )
         entry, waits = approved.entry, approved.waits
     elif chosen.break_glass:
         word = ask_word(plan, chosen.confirm)
-        entry = approving.break_glass(plan, here.paths, desk, word, chosen.break_glass)
+        entry = approving.break_glass(plan, here.paths, responder, word, chosen.break_glass)
     else:
         word = ask_word(plan, chosen.confirm)
-        entry = approving.second(plan, here.paths, desk, word, chosen.reason)
-    told_signature(desk, here.settings)
+        entry = approving.second(plan, here.paths, responder, word, chosen.reason)
+    told_signature(responder, here.settings)
     if chosen.json:
         print(export.dumps({"plan": plan.id, "entry": entry.id, "says": entry.sentence}))
     else:

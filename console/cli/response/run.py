@@ -20,7 +20,7 @@ from console.inventory import export
 from console.journal import opening
 from console.response import escrow as sealed
 from console.response.approve.requirements import Requirements
-from console.response.approve.signing import Desk
+from console.response.approve.signing import Responder
 from console.response.plan import file, not_done
 from console.response.run import run_list
 from console.response.run.run_list import WhichPlans
@@ -111,9 +111,9 @@ def start(chosen: argparse.Namespace) -> int:
     here = place(chosen)
     plan = find(chosen.run_id, here.paths)
     secrets = _secrets(chosen)
-    desk = Desk(here.settings.journal)
-    starting.start(plan, here.paths, desk, Launch(secrets))
-    told_signature(desk, here.settings)
+    responder = Responder(here.settings.journal)
+    starting.start(plan, here.paths, responder, Launch(secrets))
+    told_signature(responder, here.settings)
     if chosen.no_watch:
         output.note(f"started; watch it: token-console run watch {report.short(plan.id)}")
         return Exit.OK

@@ -12,7 +12,7 @@ from console.journal import opening
 from console.journal.format.sentence import Entry
 from console.response.approve import approval, second_person
 from console.response.approve.requirements import Requirements
-from console.response.approve.signing import Desk
+from console.response.approve.signing import Responder
 from console.response.plan import file
 from console.response.plan.model import Plan
 from console.response.service.starting import Launch, begin
@@ -56,7 +56,7 @@ def look_at(plan_id: str, paths: Paths) -> PlanAtHand:
 def approve(
     plan: Plan,
     paths: Paths,
-    desk: Desk,
+    responder: Responder,
     typed: str,
     answers: Mapping[str, str],
     *,
@@ -79,15 +79,15 @@ def approve(
     """
     with opening.journal(paths) as journal:
         if break_glass:
-            second_person.break_glass(plan, journal, paths, break_glass, desk)
-        entry = approval.approve(plan, journal, paths, typed, answers, desk)
+            second_person.break_glass(plan, journal, paths, break_glass, responder)
+        entry = approval.approve(plan, journal, paths, typed, answers, responder)
     waits = "" if break_glass else Requirements.now(paths).second_person(plan)
     if launch is not None and not waits:
-        begin(plan, paths, desk, launch)
+        begin(plan, paths, responder, launch)
     return Approved(entry, waits)
 
 
-def second(plan: Plan, paths: Paths, desk: Desk, typed: str, reason: str = "") -> Entry:
+def second(plan: Plan, paths: Paths, responder: Responder, typed: str, reason: str = "") -> Entry:
     """Approve, as a second person, what somebody else has approved.
 
     Raises:
@@ -97,11 +97,17 @@ def second(plan: Plan, paths: Paths, desk: Desk, typed: str, reason: str = "") -
         JournalError: the journal cannot take it.
     """
     with opening.journal(paths) as journal:
-        return second_person.approve(plan, journal, paths, typed, reason, desk)
+        return second_person.approve(plan, journal, paths, typed, reason, responder)
 
 
 def break_glass(
-    plan: Plan, paths: Paths, desk: Desk, typed: str, reason: str, *, launch: Launch | None = None
+    plan: Plan,
+    paths: Paths,
+    responder: Responder,
+    typed: str,
+    reason: str,
+    *,
+    launch: Launch | None = None,
 ) -> Entry:
     """Do without the second person of a plan that was approved; with ``launch``, start it.
 
@@ -116,7 +122,7 @@ def break_glass(
     with opening.journal(paths) as journal:
         plan = approval.approved(plan.id, journal, paths)
         approval.typed(plan, typed)
-        entry = second_person.break_glass(plan, journal, paths, reason, desk)
+        entry = second_person.break_glass(plan, journal, paths, reason, responder)
     if launch is not None:
-        begin(plan, paths, desk, launch)
+        begin(plan, paths, responder, launch)
     return entry

@@ -90,7 +90,7 @@ async def make(
         StoreError: the inventory cannot be read.
         JournalError: the journal cannot take it.
     """
-    plan = await build.gather(
+    plan = await build.build_plan(
         open_backend,
         inventory,
         wanted.verb,
@@ -155,12 +155,14 @@ async def settle(
     Raises:
         JournalError: the journal cannot be read or written.
     """
+    # By reading first: to look is no reason to begin a journal.
+    with opening.view(paths) as view:
+        wanted = {entry.backend for entry in view.open_intents()}
+    if not wanted:
+        return ()
+    opened: list[Backend] = []
+    for name in sorted(wanted & set(names)):
+        with contextlib.suppress(BackendError, ConsoleError):
+            opened.append(await open_backend(name))
     with opening.journal(paths) as journal:
-        wanted = {entry.backend for entry in journal.open_intents()}
-        if not wanted:
-            return ()
-        opened: list[Backend] = []
-        for name in sorted(wanted & set(names)):
-            with contextlib.suppress(BackendError, ConsoleError):
-                opened.append(await open_backend(name))
         return tuple(await recover(opened, journal, paths))

@@ -9,7 +9,7 @@ from backends.model import Secret
 from console.journal import opening
 from console.response.approve import approval, second_person
 from console.response.approve.requirements import Requirements
-from console.response.approve.signing import Desk
+from console.response.approve.signing import Responder
 from console.response.plan.model import Plan
 from console.response.run import process
 from console.settings import Paths
@@ -24,7 +24,7 @@ class Launch(NamedTuple):
     """The descriptor of a terminal on which new values are shown once."""
 
 
-def start(plan: Plan, paths: Paths, desk: Desk, launch: Launch | None = None) -> None:
+def start(plan: Plan, paths: Paths, responder: Responder, launch: Launch | None = None) -> None:
     """Start a run, or go on with one whose runner is gone. The run outlives this process.
 
     The responder signs for the session in which it acts; that may wait for a touch.
@@ -39,14 +39,14 @@ def start(plan: Plan, paths: Paths, desk: Desk, launch: Launch | None = None) ->
         rules = Requirements.now(paths)
         plan = approval.approved(plan.id, journal, paths)
         second_person.check(plan, journal, rules)
-        desk.session(journal, rules, plan.reason, plan.incident)
-    begin(plan, paths, desk, launch or Launch())
+        responder.session(journal, rules, plan.reason, plan.incident)
+    begin(plan, paths, responder, launch or Launch())
 
 
-def begin(plan: Plan, paths: Paths, desk: Desk, launch: Launch) -> None:
+def begin(plan: Plan, paths: Paths, responder: Responder, launch: Launch) -> None:
     """Start the runner of a plan that this process has approved a moment ago.
 
     Its own checks are still made: the runner takes nobody's word. Raises ``PlanRefused``
     where a runner is at work on it, or no process can be started.
     """
-    process.start(plan.id, paths, desk.current, launch.secrets, show=launch.show)
+    process.start(plan.id, paths, responder.current, launch.secrets, show=launch.show)
