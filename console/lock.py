@@ -1,4 +1,8 @@
-"""An exclusive lock on a file, freed by the kernel when its process ends in any way."""
+"""An exclusive lock on a file, freed by the kernel when its process ends in any way.
+
+The one place of the console that locks a file: who needs only one process, or one thread,
+at a time uses what is here.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +23,40 @@ def open_lock(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-@contextlib.contextmanager
-def locked(descriptor: int, patience: float) -> Iterator[None]:
-    """Hold the lock during the block. Waits at most ``patience`` seconds.
+def try_once(descriptor: int) -> bool:
+    """Take the lock if nobody holds it; whether it was taken. Closing the descriptor frees it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def hold(path: Path, patience: float | None) -> int:
+    """A descriptor that holds the lock until its last copy, in any process, is closed.
+
+    ``patience`` is for how many seconds it is waited for; None: for as long as it takes.
 
     Raises:
-        Busy: it was not to be had in that time.
+        LockHeld: it was not to be had in that time.
     """
-    deadline = time.monotonic() + patience
-    pause = 0.0002
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise LockHeld from None
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.05, max(deadline - time.monotonic(), 0.0002))
+    descriptor = open_lock(path)
+    try:
+        _take(descriptor, patience)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextlib.contextmanager
+def locked(descriptor: int, patience: float | None) -> Iterator[None]:
+    """Hold the lock during the block. ``patience`` is in seconds, as for ``hold``.
+
+    Raises:
+        LockHeld: it was not to be had in that time.
+    """
+    _take(descriptor, patience)
     try:
         yield
     finally:
@@ -44,11 +64,31 @@ def locked(descriptor: int, patience: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def only_one(path: Path, patience: float = 0.0) -> Iterator[None]:
-    """Be the only process inside the block. Raises ``Busy``."""
+def only_one(path: Path, patience: float | None = 0.0) -> Iterator[None]:
+    """Be the only one inside the block, among processes and threads alike.
+
+    Each call opens the file by itself, so that the threads of one process wait for each
+    other too. ``patience`` is in seconds, as for ``hold``.
+
+    Raises:
+        LockHeld: it was not to be had in that time.
+    """
     descriptor = open_lock(path)
     try:
         with locked(descriptor, patience):
             yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, patience: float | None) -> None:
+    if patience is None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return
+    deadline = time.monotonic() + patience
+    pause = 0.0002
+    while not try_once(descriptor):
+        if time.monotonic() >= deadline:
+            raise LockHeld
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05, max(deadline - time.monotonic(), 0.0002))

@@ -8,19 +8,19 @@ is no authentication but the log's own signature, so anybody may ask.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import http.server
 import os
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from console.errors import ConsoleError
+from console.lock import only_one
 from console.tlog import merkle, note
 from console.tlog.checkpoint import Checkpoint, open_checkpoint
 from console.tlog.cosign import Cosigner
@@ -92,7 +92,8 @@ class WitnessService:
             return _refusal(403, str(error))
         if asked.old > checkpoint.size:
             return _refusal(400, "the old size is above the checkpoint's size")
-        with self._alone():
+        # One at a time: the last checkpoint is read, and then replaced.
+        with only_one(self.directory / "lock", patience=None):
             return self._check_and_store(asked, checkpoint, opened.verified)
 
     def checkpoint(self, origin_hash: str) -> bytes | None:
@@ -153,17 +154,6 @@ class WitnessService:
         write_durably(draft, signed)
         os.replace(draft, place)
         sync_directory(self.directory)
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One at a time. Each has its own description of the file, so threads wait too."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(self.directory / "lock", flags, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def open_witness(directory: Path, name: str, policy: Policy) -> WitnessService:

@@ -6,8 +6,8 @@ Nothing here makes a call that changes anything: an approved plan is handed to a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -18,16 +18,14 @@ from console.fleet import Fleet
 from console.graph.collect import assign as owning
 from console.inventory.search.inventory import Inventory
 from console.journal import opening
-from console.journal.format.sentence import Entry
-from console.journal.write.journal import Journal
-from console.response import escrow, service
-from console.response.approve import approval
-from console.response.approve import second_person as second
-from console.response.approve.requirements import Requirements
-from console.response.approve.signing import Desk
-from console.response.plan import build, file, not_done
+from console.response import escrow
+from console.response.approve.signing import Responder
+from console.response.plan import file
 from console.response.plan.model import Mode, Plan
-from console.response.run import decisions, process
+from console.response.service import approving, closing, deciding, planning, starting
+from console.response.service.deciding import Decision
+from console.response.service.planning import MadePlan, PlanRequest
+from console.response.service.starting import Launch
 from console.response.state import report
 
 Answer = dict[str, Any]
@@ -40,7 +38,7 @@ class Acts:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        self._desk = Desk(fleet.settings.journal)
+        self._responder = Responder(fleet.settings.journal)
         self.requests: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {
             "plan": self.plan,
             "approve": self.approve,
@@ -54,164 +52,77 @@ class Acts:
 
     async def plan(self, request: Mapping[str, Any]) -> Answer:
         """A plan for the handles, or for a query. It is kept, and waits for its approval."""
-        inventory = Inventory(self.fleet.paths.inventory)
-        try:
-            plan = await build.gather(
-                self.fleet.backend,
-                inventory,
-                Verb(str(request["verb"])),
-                query=str(request.get("query", "")),
-                handles=tuple(map(str, request.get("handles", ()))),
-                reason=str(request.get("reason", "")),
-                incident=str(request.get("incident", "")),
-                mode=Mode(str(request.get("mode", "routine"))),
-                sinks=tuple(map(str, request.get("sinks", ()))),
-                settings=self.fleet.settings,
-                extends=str(request.get("extends", "")),
-            )
-        finally:
-            inventory.close()
-        card = not_done.not_done(plan)
-        forbidden = all(item.fatal for item in plan.items)
-        needed = await asyncio.to_thread(self._kept, plan, keep=card is None and not forbidden)
-        told = {
-            "plan": plan.id,
-            "verb": plan.verb.value,
-            "tokens": len(plan.items),
-            "typed_word": plan.typed_word,
-            "hazards": [
-                {
-                    "code": raised.hazard.code,
-                    "text": raised.hazard.text,
-                    "fatal": raised.hazard.fatal,
-                    "tokens": len(raised.items),
-                }
-                for raised in plan.hazards
-            ],
-            "forbidden": forbidden,
-            # There is no call at all, and so nothing to approve.
-            "not_done": None
-            if card is None
-            else {"title": card.title, "why": card.why, "instead": list(card.instead)},
-            "second_person": needed,
-            "escrow": len(plan.escrow),
-            "lines": report.plan_lines(plan, SHOWN, needed),
-            # Without calls, and without the line that says so.
-            "head": len(report.plan_lines(plan, 0, needed)) - 1,
-        }
-        if len(plan.items) == 1:
-            told["item"] = msgspec.to_builtins(plan.only)
-            told["takes_effect"] = report.takes_effect(plan.only, plan.mode)
-        return told
+        wanted = PlanRequest(
+            verb=Verb(str(request["verb"])),
+            reason=str(request.get("reason", "")),
+            handles=tuple(map(str, request.get("handles", ()))),
+            query=str(request.get("query", "")),
+            incident=str(request.get("incident", "")),
+            mode=Mode(str(request.get("mode", "routine"))),
+            sinks=tuple(map(str, request.get("sinks", ()))),
+            extends=str(request.get("extends", "")),
+        )
+        paths, settings = self.fleet.paths, self.fleet.settings
+        with contextlib.closing(Inventory(paths.inventory)) as inventory:
+            made = await planning.make(wanted, self.fleet.backend, inventory, paths, settings)
+        return _told(made)
 
     async def approve(self, request: Mapping[str, Any]) -> Answer:
         """The responder's approval. The run starts at once where no second person is needed."""
-        plan, paths = self._plan(request), self.fleet.paths
-        given = {str(code): str(why) for code, why in dict(request.get("answers", {})).items()}
-        broken = str(request.get("break_glass", ""))
-
-        def approve() -> str:
-            with opening.journal(paths) as journal:
-                if broken:
-                    second.break_glass(plan, journal, paths, broken, self._desk)
-                typed = str(request.get("typed") or "")
-                approval.approve(plan, journal, paths, typed, given, self._desk)
-            if not broken and (needed := Requirements.now(paths).second_person(plan)):
-                return needed
-            process.start(plan.id, paths, self._desk.current)
-            return ""
-
-        # The agent may wait for a touch, and the runner's lock for a recovery.
-        waits = await asyncio.to_thread(approve)
-        return {"run": plan.id, "signed": self._desk.standing, "waits": waits}
-
-    def _kept(self, plan: Plan, *, keep: bool) -> str:
-        """Keep a plan for its approval; why that takes a second person too, if it does.
-
-        One that nobody can approve is not kept.
-        """
-        if keep:
-            with opening.journal(self.fleet.paths) as journal:
-                approval.keep(plan, journal, self.fleet.paths)
-        return Requirements.now(self.fleet.paths).second_person(plan)
+        plan = self._plan(request)
+        answers = {str(code): str(why) for code, why in dict(request.get("answers", {})).items()}
+        approved = await asyncio.to_thread(
+            approving.approve,
+            plan,
+            self.fleet.paths,
+            self._responder,
+            str(request.get("typed") or ""),
+            answers,
+            break_glass=str(request.get("break_glass", "")),
+            launch=Launch(),
+        )
+        return {"run": plan.id, "signed": self._responder.standing, "waits": approved.waits}
 
     async def second(self, request: Mapping[str, Any]) -> Answer:
         """A second person's approval of a plan that somebody else approved."""
-        plan, paths = self._plan(request), self.fleet.paths
+        plan = self._plan(request)
         typed, reason = str(request.get("typed", "")), str(request.get("reason", ""))
-
-        def approve() -> Entry:
-            with opening.journal(paths) as journal:
-                return second.approve(plan, journal, paths, typed, reason, self._desk)
-
-        return {"says": (await asyncio.to_thread(approve)).sentence}
+        entry = await asyncio.to_thread(
+            approving.second, plan, self.fleet.paths, self._responder, typed, reason
+        )
+        return {"says": entry.sentence}
 
     async def glass(self, request: Mapping[str, Any]) -> Answer:
         """Do without the second person of an approved plan, and start its run."""
-        plan, paths = self._plan(request), self.fleet.paths
-
-        def go_on() -> Entry:
-            with opening.journal(paths) as journal:
-                typed, why = str(request.get("typed", "")), str(request.get("reason", ""))
-                broken = second.go_without(plan, journal, paths, typed, why, self._desk)
-                self._desk.session(journal, Requirements.now(paths), plan.reason, plan.incident)
-            process.start(plan.id, paths, self._desk.current)
-            return broken
-
-        return {"says": (await asyncio.to_thread(go_on)).sentence}
+        plan = self._plan(request)
+        typed, reason = str(request.get("typed", "")), str(request.get("reason", ""))
+        entry = await asyncio.to_thread(
+            approving.break_glass,
+            plan,
+            self.fleet.paths,
+            self._responder,
+            typed,
+            reason,
+            launch=Launch(),
+        )
+        return {"says": entry.sentence}
 
     async def start(self, request: Mapping[str, Any]) -> Answer:
         """Start a run, or go on with one whose runner is gone."""
-        plan, paths = self._plan(request), self.fleet.paths
-
-        def start() -> None:
-            with opening.journal(paths) as journal:
-                rules = Requirements.now(paths)
-                approval.approved(plan.id, journal, paths)
-                second.check(plan, journal, rules)
-                self._desk.session(journal, rules, plan.reason, plan.incident)
-            process.start(plan.id, paths, self._desk.current)
-
-        await asyncio.to_thread(start)
+        plan = self._plan(request)
+        await asyncio.to_thread(starting.start, plan, self.fleet.paths, self._responder)
         return {"run": plan.id}
 
     async def decide(self, request: Mapping[str, Any]) -> Answer:
         """Pause, resume, abort, let a lane go on, waive, except or close, with a reason."""
-        plan = self._plan(request)
-
-        def decide() -> tuple[Entry, tuple[str, ...]]:
-            with opening.journal(self.fleet.paths) as journal:
-                if request.get("what") == "close":
-                    why = str(request.get("reason", ""))
-                    return service.close(plan, self.fleet.paths, journal, why)
-                return self._decided(plan, journal, request), ()
-
-        entry, also = await asyncio.to_thread(decide)
-        return {"says": entry.sentence, "also": list(also)}
-
-    def _decided(self, plan: Plan, journal: Journal, request: Mapping[str, Any]) -> Entry:
-        why, item = str(request.get("reason", "")), str(request.get("item", ""))
-        match request.get("what"):
-            case "pause":
-                return decisions.pause(plan, journal, why)
-            case "resume":
-                return decisions.resume(plan, journal, why)
-            case "abort":
-                return decisions.abort(plan, journal, why)
-            case "unhalt":
-                return decisions.unhalt(plan, journal, why, str(request.get("backend", "")))
-            case "waive":
-                return decisions.waive(
-                    plan, journal, why, int(item), str(request.get("consumer", ""))
-                )
-            case "except":
-                until = datetime.fromisoformat(str(request.get("until", "")))
-                until = until if until.tzinfo else until.replace(tzinfo=UTC)
-                owner = str(request.get("owner", ""))
-                number, late = decisions.which(plan, item)
-                return decisions.except_(plan, journal, why, number, owner, until, late=late)
-            case what:
-                raise UsageError(f"nothing that can be decided about a run: {what!r}")
+        plan, paths = self._plan(request), self.fleet.paths
+        if request.get("what") == "close":
+            reason = str(request.get("reason", ""))
+            closed = await asyncio.to_thread(closing.close, plan, paths, reason)
+            return {"says": closed.entry.sentence, "also": list(closed.also)}
+        given = {name: str(request.get(name, "")) for name in Decision._fields}
+        entry = await asyncio.to_thread(deciding.decide, plan, paths, Decision(**given))
+        return {"says": entry.sentence, "also": []}
 
     async def owner(self, request: Mapping[str, Any]) -> Answer:
         """Make somebody answer for a token, with a reason and on the record."""
@@ -240,3 +151,37 @@ class Acts:
         if not self.fleet.act:
             raise UsageError("this console is read-only", "Start it with --act.")
         return file.load(str(request["plan"]), self.fleet.paths)
+
+
+def _told(made: MadePlan) -> Answer:
+    """A plan as the screen shows it."""
+    plan, card = made.plan, made.card
+    told = {
+        "plan": plan.id,
+        "verb": plan.verb.value,
+        "tokens": len(plan.items),
+        "typed_word": plan.typed_word,
+        "hazards": [
+            {
+                "code": raised.hazard.code,
+                "text": raised.hazard.text,
+                "fatal": raised.hazard.fatal,
+                "tokens": len(raised.items),
+            }
+            for raised in plan.hazards
+        ],
+        "forbidden": made.forbidden,
+        # There is no call at all, and so nothing to approve.
+        "not_done": None
+        if card is None
+        else {"title": card.title, "why": card.why, "instead": list(card.instead)},
+        "second_person": made.second_person,
+        "escrow": len(plan.escrow),
+        "lines": report.plan_lines(plan, SHOWN, made.second_person),
+        # Without calls, and without the line that says so.
+        "head": len(report.plan_lines(plan, 0, made.second_person)) - 1,
+    }
+    if len(plan.items) == 1:
+        told["item"] = msgspec.to_builtins(plan.only)
+        told["takes_effect"] = report.takes_effect(plan.only, plan.mode)
+    return told

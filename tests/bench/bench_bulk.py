@@ -48,7 +48,7 @@ from console.journal.format.entry import Kind
 from console.journal.read.view import JournalView
 from console.journal.verify.verify import verify
 from console.response.approve import approval
-from console.response.plan.build import gather
+from console.response.plan.build import build_plan
 from console.response.plan.model import Plan
 from console.response.run import process
 from console.response.state.run import Board
@@ -127,7 +127,7 @@ async def planned(name: str, paths: Paths) -> tuple[Plan, Cost]:
         print(f"  sync: {report.tokens:,} tokens in {time.perf_counter() - begun:.1f} s")
         inventory = Inventory(paths.inventory)
         wall, cpu = time.perf_counter(), time.process_time()
-        plan = await gather(
+        plan = await build_plan(
             fleet.backend,
             inventory,
             Verb.REVOKE,

@@ -41,7 +41,7 @@ from console.journal.format.entry import leaf_of, uuid7
 from console.journal.format.sentence import Entry, entry_of
 from console.journal.write.journal import Journal
 from console.journal.write.writer import Draft
-from console.response.plan.build import gather
+from console.response.plan.build import build_plan
 from console.response.plan.model import Plan
 from console.response.run.run import Run
 from console.response.step.attempt import End
@@ -128,7 +128,7 @@ async def compare(tmp: Path, tokens: int, pairs: int) -> None:
     configured = settings.load(drill.paths.config)
     async with Fleet(configured, drill.paths, act=True) as fleet:
         inventory = Inventory(drill.paths.inventory)
-        plan = await gather(
+        plan = await build_plan(
             fleet.backend, inventory, Verb.REVOKE, query=QUERY, reason=WHY, settings=configured
         )
         inventory.close()

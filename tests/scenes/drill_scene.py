@@ -30,7 +30,7 @@ from console.inventory.search.inventory import Inventory
 from console.journal import opening
 from console.response.approve.approval import approve
 from console.response.plan import priority
-from console.response.plan.build import gather
+from console.response.plan.build import build_plan
 from console.response.plan.model import Plan
 from console.response.run import process
 from console.response.state import load
@@ -115,7 +115,7 @@ class Drill:
             set_trouble(self.files[number], system, rate_limit=limit)
 
     def plan(self, **more: Any) -> Plan:
-        """An approved plan for what the query finds, or for what ``gather`` is told."""
+        """An approved plan for what the query finds, or for what ``build_plan`` is told."""
         given: dict[str, Any] = {"query": QUERY, **more}
 
         async def go() -> Plan:
@@ -123,7 +123,7 @@ class Drill:
             async with Fleet(configured, self.paths, act=True) as fleet:
                 inventory = Inventory(self.paths.inventory)
                 try:
-                    return await gather(
+                    return await build_plan(
                         fleet.backend, inventory, Verb.REVOKE, reason=WHY, settings=configured,
                         **given,
                     )  # fmt: skip

@@ -69,7 +69,7 @@ class Scene:
     async def gather(self, verb: Verb, **given: Any) -> Plan:
         inventory = Inventory(self.paths.inventory)
         try:
-            return await build.gather(
+            return await build.build_plan(
                 self.backend, inventory, verb, reason=WHY, **{"incident": "INC-7", **given}
             )
         finally:

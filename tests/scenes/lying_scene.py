@@ -15,7 +15,7 @@ from backends.estate import SYSTEMS, Estate, EstateWorld, create, database
 from console import settings
 from console.journal.write.journal import Journal
 from console.response.approve import approval
-from console.response.approve.signing import Desk
+from console.response.approve.signing import Responder
 from console.response.plan.model import Plan
 from console.settings import JournalSettings, Paths
 
@@ -96,5 +96,5 @@ def recipient() -> str:
 
 def approve(plan: Plan, journal: Journal, paths: Paths) -> None:
     given = {raised.hazard.code: "looked at, and meant" for raised in plan.questions}
-    desk = Desk(JournalSettings(signatures="off"))
-    approval.approve(plan, journal, paths, plan.typed_word, given, desk)
+    responder = Responder(JournalSettings(signatures="off"))
+    approval.approve(plan, journal, paths, plan.typed_word, given, responder)

@@ -42,7 +42,7 @@ class Known:
 async def planned(
     backend: Backend, verb: Verb, token: Token, reason: str, incident: str = "", **more: Any
 ) -> Plan:
-    """The product's plan for one token. What else ``gather`` takes is handed on.
+    """The product's plan for one token. What else ``build_plan`` takes is handed on.
 
     ``among`` are the other tokens that the inventory knows.
     """
@@ -64,7 +64,7 @@ async def planned_all(
     async def opened(name: str) -> Backend:
         return backends[name]
 
-    return await build.gather(
+    return await build.build_plan(
         opened,
         cast(Inventory, Known([*among, *tokens])),
         verb,

@@ -84,3 +84,11 @@ def vkey_of(given: str) -> str:
         if path.is_file():
             return text_of(path).strip()
     return given.strip()
+
+
+def size_of(signed: bytes) -> int:
+    """How many entries a signed checkpoint is about. Raises ``NoteError`` for anything else."""
+    from console.tlog import note
+    from console.tlog.checkpoint import Checkpoint
+
+    return Checkpoint.parse(note.parse(signed)[0]).size

@@ -20,7 +20,7 @@ def acknowledge(chosen: argparse.Namespace) -> int:
     from console.journal.write.acknowledge import acknowledge as settled
     from console.lock import LockHeld, only_one
     from console.response.approve.requirements import Requirements
-    from console.response.approve.signing import Desk
+    from console.response.approve.signing import Responder
     from console.response.state.runner_lock import lock_of
 
     where = paths(chosen.home)
@@ -39,7 +39,7 @@ def acknowledge(chosen: argparse.Namespace) -> int:
         journal = held.enter_context(opening.journal(where))
         found = PersonFound(chosen.found)
         rules = Requirements.now(where)
-        session = Desk(rules.journal).session(journal, rules, chosen.reason, entry.incident)
+        session = Responder(rules.journal).session(journal, rules, chosen.reason, entry.incident)
         written = settled(journal, entry, chosen.reason, found, session.sign_statement)
         waiting = len(journal.open_intents())
     if chosen.json:

@@ -1,4 +1,4 @@
-"""``journal verify`` and ``doctor``."""
+"""``journal verify``: the verdict on a journal, this console's own or a copy."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from backends.words import count
 from console import ownership
 from console.cli.journal import access
 from console.cli.shell import output
-from console.errors import ConsoleError, Exit
+from console.errors import ConsoleError
 from console.journal.format.advice import WORDS, next_step
 from console.journal.own_files import Own
 from console.journal.own_files import own as own_journal
 from console.journal.read import pins
-from console.journal.read.view import JournalView
-from console.journal.verify.doctor import Check
 from console.journal.verify.verify import UNBOUND, Code, Finding, Report
 from console.settings import paths
 from console.text import safe
@@ -40,19 +38,6 @@ def verify(chosen: argparse.Namespace) -> int:
     else:
         _print(report, known)
     return int(report.code)
-
-
-def doctor(chosen: argparse.Namespace) -> int:
-    """Look over the surroundings; exit 1 where something is bad."""
-    checks = _checks(chosen)
-    for check in checks:
-        if chosen.json:
-            print(json.dumps(check._asdict()))
-            continue
-        output.line(f"{check.state:<5} {check.what:<8} {check.text}")
-        if check.hint and (check.state != "ok" or check.what == "key"):
-            output.line(f"{'':<15}{check.hint}")
-    return Exit.FAILED if any(check.state == "bad" for check in checks) else Exit.OK
 
 
 def _verified(chosen: argparse.Namespace) -> tuple[Report, TrustedFacts]:
@@ -141,36 +126,3 @@ def _fingerprint(vkey: str) -> str:
     from console.journal.keys import verifier
 
     return verifier(vkey).fingerprint
-
-
-def _base(chosen: argparse.Namespace) -> Any:
-    from console.journal import opening
-
-    return opening.base(paths(chosen.home))
-
-
-def _checks(chosen: argparse.Namespace) -> list[Check]:
-    from console.journal.verify.doctor import doctor as looked_over
-
-    where = paths(chosen.home)
-    checks = looked_over(_base(chosen))
-    if access.configured(where).url is None:
-        return checks
-    # The file that a database takes the place of is not missed.
-    checks = [check for check in checks if check.what not in ("sqlite", "journal")]
-    try:
-        view = access.view(chosen)
-        try:
-            return [*_server(view), *checks]
-        finally:
-            view.close()
-    except ConsoleError as error:
-        return [Check("database", "bad", str(error), error.hint), *checks]
-
-
-def _server(view: JournalView) -> list[Check]:
-    from console.journal.store.postgres import PostgresStore
-    from console.journal.verify.doctor_postgres import doctor as looked_over
-
-    store = view.store
-    return looked_over(store) if isinstance(store, PostgresStore) else []

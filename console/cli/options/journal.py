@@ -120,7 +120,7 @@ def _checking(command: Command) -> None:
         "doctor",
         "look over what the journal rests on: database, key, disk, lock, session; exit 1 if bad",
         "token-console journal doctor",
-        "journal.verify:doctor",
+        "journal.doctor:doctor",
     )
     _json(doctor)
 
@@ -128,7 +128,7 @@ def _checking(command: Command) -> None:
         "recover",
         "ask the systems what became of calls that a crash left open; sends nothing else",
         "token-console journal recover",
-        "journal.export:recover",
+        "journal.recover:recover",
     )
     _json(recover)
 
@@ -166,7 +166,7 @@ def _giving(command: Command) -> None:
         "prove",
         "write a proof that an entry is in the journal, and the entry beside it",
         "token-console journal prove 42 -o revoked.tlog-proof",
-        "journal.export:prove",
+        "journal.prove:prove",
     )
     prove.add_argument("id", metavar="ID", help="an entry's id or number")
     prove.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: ID.tlog-proof")
@@ -178,7 +178,7 @@ def _giving(command: Command) -> None:
         "pin",
         "write the newest signed checkpoint into a file, to be kept where nobody here can write",
         "token-console journal pin /mnt/usb/journal.pin",
-        "journal.export:pin",
+        "journal.pin:pin",
     )
     pin.add_argument("file", type=Path, metavar="FILE")
     _json(pin)
@@ -198,7 +198,7 @@ def _giving(command: Command) -> None:
         "key",
         "show the journal's public key and its fingerprint, or replace the key",
         "token-console journal key rotate --reason 'the old key was on a lost backup'",
-        "journal.export:key",
+        "journal.key:key",
     )
     key.add_argument("what", nargs="?", choices=["show", "rotate"], default="show")
     key.add_argument("--reason", default="", help="why; needed to rotate")

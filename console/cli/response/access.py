@@ -14,7 +14,7 @@ from console.cli.shell import asking, output
 from console.errors import UsageError
 from console.journal import opening
 from console.journal.read.view import JournalView
-from console.response.approve.signing import Desk
+from console.response.approve.signing import Responder
 from console.response.plan.model import Plan
 from console.response.state.load import find as find
 from console.response.state.load import fold as fold
@@ -115,7 +115,7 @@ def secret_from_stdin() -> Secret:
     return Secret(text.decode("utf-8", "surrogateescape").rstrip("\r\n"))
 
 
-def told_signature(desk: Desk, settings_: Settings) -> None:
+def told_signature(responder: Responder, settings_: Settings) -> None:
     """Say by which key the plan was signed, or why by none."""
-    if desk.standing and settings_.journal.signatures != "off":
-        output.note(desk.standing)
+    if responder.standing and settings_.journal.signatures != "off":
+        output.note(responder.standing)

@@ -9,28 +9,24 @@ from __future__ import annotations
 import argparse
 
 from backends.contract import Verb
-from backends.model import Secret
 from console.cli.inventory import one, opened
 from console.cli.response import watch
 from console.cli.response.access import (
-    Workplace,
     ask_answers,
     ask_word,
-    fold,
     place,
     secret_from_stdin,
     told_signature,
+    watching,
 )
-from console.cli.response.plan import PlanRequest, as_json, make
+from console.cli.response.plan import as_json, make, request
 from console.cli.shell import output
 from console.errors import Exit
-from console.journal import opening
-from console.response.approve import approval, second_person
-from console.response.approve.requirements import Requirements
-from console.response.approve.signing import Desk
+from console.response.approve.signing import Responder
 from console.response.plan import not_done
 from console.response.plan.model import Plan
-from console.response.run import process
+from console.response.service import approving
+from console.response.service.starting import Launch
 from console.response.state import report
 
 
@@ -40,12 +36,12 @@ def run(chosen: argparse.Namespace) -> int:
     with opened(here.paths) as inventory:
         handle = one(inventory, chosen.token).handle
     old = secret_from_stdin() if chosen.secret_stdin else None
-    plan = make(PlanRequest.of(chosen, (handle,)), here, old, settle=not chosen.dry_run)
-    card = not_done.not_done(plan)
+    made = make(request(chosen, (handle,)), here, old, dry_run=chosen.dry_run)
+    plan, card = made.plan, made.card
     if chosen.json and (chosen.dry_run or card is not None):
         print(as_json(plan))
     elif not chosen.json:
-        told = report.plan_lines(plan, second=Requirements(here.settings).second_person(plan))
+        told = report.plan_lines(plan, second=made.second_person)
         for line in told if card is None else card.lines():
             output.line(line)
     if chosen.dry_run:
@@ -56,30 +52,22 @@ def run(chosen: argparse.Namespace) -> int:
     not_done.refuse(plan)
     given = ask_answers(plan, chosen.answer)
     typed = ask_word(plan, chosen.confirm)
-    desk = Desk(here.settings.journal)
-    with opening.journal(here.paths) as journal:
-        if chosen.break_glass:
-            second_person.break_glass(plan, journal, here.paths, chosen.break_glass, desk)
-        approval.approve(plan, journal, here.paths, typed, given, desk)
-        told_signature(desk, here.settings)
-        needed = Requirements.now(here.paths).second_person(plan)
-        if needed and not chosen.break_glass:
-            return _wait_for_second(plan, needed, as_json_=chosen.json)
-    secrets = {handle: old} if old is not None else {}
-    return _start(plan, here, desk, secrets, chosen)
-
-
-def _start(
-    plan: Plan,
-    here: Workplace,
-    desk: Desk,
-    secrets: dict[str, Secret],
-    chosen: argparse.Namespace,
-) -> int:
+    responder = Responder(here.settings.journal)
     shown = getattr(chosen, "show", False) and plan.verb is Verb.ROTATE
-    process.start(plan.id, here.paths, desk.current, secrets, show=1 if shown else None)
-    with opening.view(here.paths) as view:
-        board = fold(plan, here.paths, view)
+    secrets = {handle: old} if old is not None else {}
+    approved = approving.approve(
+        plan,
+        here.paths,
+        responder,
+        typed,
+        given,
+        break_glass=chosen.break_glass,
+        launch=Launch(secrets, 1 if shown else None),
+    )
+    told_signature(responder, here.settings)
+    if approved.waits:
+        return _wait_for_second(plan, approved.waits, as_json_=chosen.json)
+    with watching(plan, here.paths) as (board, view):
         return watch.follow(board, view, here.paths, as_json=chosen.json)
 
 

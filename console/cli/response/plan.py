@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
 
@@ -24,47 +23,29 @@ from console.cli.shell import output
 from console.errors import Exit, UsageError
 from console.inventory import export
 from console.inventory.search import query as queries
-from console.journal import opening
-from console.response.approve import approval, second_person
-from console.response.approve.requirements import Requirements
-from console.response.approve.signing import Desk
-from console.response.plan import build, destinations, not_done
+from console.response.approve.signing import Responder
+from console.response.plan import destinations, not_done
 from console.response.plan.model import Mode, Plan
-from console.response.run.recovery import recover
+from console.response.service import approving, planning
+from console.response.service.planning import MadePlan, PlanRequest
 from console.response.state import report
 
-if TYPE_CHECKING:
-    from console.fleet import Fleet
 
-
-class PlanRequest(NamedTuple):
-    """What a person asked for on the command line."""
-
-    verb: Verb
-    handles: tuple[str, ...]
-    query: str
-    reason: str
-    incident: str
-    mode: Mode
-    sinks: tuple[str, ...]
-    probe: bool
-    extends: str = ""
-
-    @classmethod
-    def of(cls, chosen: argparse.Namespace, handles: tuple[str, ...], query: str = "") -> Self:
-        sinks = tuple(getattr(chosen, "to", ()))
-        if getattr(chosen, "show", False):
-            sinks = (*sinks, destinations.SHOW)
-        return cls(
-            verb=Verb(chosen.verb),
-            handles=handles,
-            query=query,
-            reason=chosen.reason,
-            incident=chosen.incident,
-            mode=Mode.LEAK if chosen.leak else Mode.ROUTINE,
-            sinks=sinks,
-            probe=chosen.probe,
-        )
+def request(chosen: argparse.Namespace, handles: tuple[str, ...], query: str = "") -> PlanRequest:
+    """What a person asked for on the command line. Refuses nothing; the service does."""
+    sinks = tuple(getattr(chosen, "to", ()))
+    if getattr(chosen, "show", False):
+        sinks = (*sinks, destinations.SHOW)
+    return PlanRequest(
+        verb=Verb(chosen.verb),
+        reason=chosen.reason,
+        handles=handles,
+        query=query,
+        incident=chosen.incident,
+        mode=Mode.LEAK if chosen.leak else Mode.ROUTINE,
+        sinks=sinks,
+        probe=chosen.probe,
+    )
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -78,49 +59,40 @@ def run(chosen: argparse.Namespace) -> int:
     with opened(here.paths) as inventory:
         handles = tuple(one(inventory, wanted).handle for wanted in chosen.token)
     old = secret_from_stdin() if chosen.secret_stdin else None
-    plan = make(PlanRequest.of(chosen, handles, query), here, old, settle=not chosen.dry_run)
-    card = not_done.not_done(plan)
-    refused = card is not None or all(item.fatal for item in plan.items)
-    if not chosen.dry_run and not refused:
-        keep(plan, here)
+    made = make(request(chosen, handles, query), here, old, dry_run=chosen.dry_run)
+    plan, card = made.plan, made.card
     if chosen.json:
         print(as_json(plan))
-        return Exit.FAILED if refused and not chosen.dry_run else Exit.OK
-    needed = Requirements(here.settings).second_person(plan)
-    told = report.plan_lines(plan, second=needed)
+        return Exit.OK if made.approvable or chosen.dry_run else Exit.FAILED
+    told = report.plan_lines(plan, second=made.second_person)
     lines = report.call_lines(plan) if chosen.calls else told
     for line in lines if card is None else card.lines():
         output.line(line)
-    if card is not None and not chosen.dry_run:
+    if chosen.dry_run:
+        return Exit.OK
+    if card is not None:
         return Exit.FAILED
-    if not chosen.dry_run:
-        # A plan of which nothing may be done is not kept: nobody can approve it.
-        not_done.refuse(plan)
-        name = report.short(plan.id)
-        output.note(f"kept as {plan.id}; nothing was sent")
-        output.note(f"to go on: token-console approve {name} --confirm '{plan.typed_word}'")
+    # A plan of which nothing may be done is not kept: nobody can approve it.
+    not_done.refuse(plan)
+    name = report.short(plan.id)
+    output.note(f"kept as {plan.id}; nothing was sent")
+    output.note(f"to go on: token-console approve {name} --confirm '{plan.typed_word}'")
     return Exit.OK
 
 
-def keep(plan: Plan, here: Workplace) -> None:
-    """Keep the plan for its approval, bound by the journal from now on."""
-    with opening.journal(here.paths) as journal:
-        approval.keep(plan, journal, here.paths)
-
-
 def make(
-    wanted: PlanRequest, here: Workplace, old: Secret | None = None, *, settle: bool = True
-) -> Plan:
-    """The plan. With ``settle`` what earlier runners left open is asked about first.
+    wanted: PlanRequest, here: Workplace, old: Secret | None = None, *, dry_run: bool = False
+) -> MadePlan:
+    """The plan, kept for its approval unless it is for show (``dry_run``).
 
-    Raises:
-        UsageError: no token matches, or a sink is not in the configuration.
-        BackendError: a backend cannot be asked at all.
+    What earlier runners left open is asked about first, and told. Raises as the service.
     """
-    return asyncio.run(_make(wanted, here, old, settle=settle))
+    return asyncio.run(_make(wanted, here, old, dry_run=dry_run))
 
 
-async def _make(wanted: PlanRequest, here: Workplace, old: Secret | None, *, settle: bool) -> Plan:
+async def _make(
+    wanted: PlanRequest, here: Workplace, old: Secret | None, *, dry_run: bool
+) -> MadePlan:
     # Reading the backends brings the store's machinery, which other commands do not need.
     from console.fleet import Fleet
 
@@ -129,77 +101,54 @@ async def _make(wanted: PlanRequest, here: Workplace, old: Secret | None, *, set
 
     with opened(here.paths) as inventory:
         async with Fleet(here.settings, here.paths, act=True) as fleet:
-            if settle:
-                await _settle(fleet, here)
+            if not dry_run:
+                for settled in await planning.settle(fleet.backend, fleet.names, here.paths):
+                    output.note(settled.sentence)
             try:
-                return await build.gather(
+                return await planning.make(
+                    wanted,
                     fleet.backend,
                     inventory,
-                    wanted.verb,
-                    query=wanted.query,
-                    handles=wanted.handles,
-                    reason=wanted.reason,
-                    incident=wanted.incident,
-                    mode=wanted.mode,
-                    sinks=wanted.sinks,
-                    settings=here.settings,
-                    probe=wanted.probe,
+                    here.paths,
+                    here.settings,
+                    dry_run=dry_run,
                     secret=old,
-                    extends=wanted.extends,
                     progress=progress,
                 )
             finally:
                 output.progress_done()
 
 
-async def _settle(fleet: Fleet, here: Workplace) -> None:
-    """Ask about what a killed runner left open, at the backends that it is about."""
-    with opening.journal(here.paths) as journal:
-        names = {entry.backend for entry in journal.open_intents()}
-        backends = [await fleet.backend(name) for name in sorted(names & set(fleet.names))]
-        if backends:
-            for settled in await recover(backends, journal, here.paths):
-                output.note(settled.sentence)
-
-
 def approve(chosen: argparse.Namespace) -> int:
     """The first approval of a plan, or a second person's."""
     here = place(chosen)
-    plan = find(chosen.plan, here.paths)
-    desk = Desk(here.settings.journal)
-    needed = Requirements(here.settings).second_person(plan)
-    with opening.journal(here.paths) as journal:
-        # What is shown is what was made: a file that was changed since is not read out.
-        with approval.noted(plan, journal, "an approval"):
-            plan = approval.made(plan.id, journal, here.paths)
-        first = journal.get(plan.id) is None
-        if not chosen.json:
-            for line in report.plan_lines(plan, second=needed):
-                output.line(line)
-        if first:
-            not_done.refuse(plan)
-            if chosen.break_glass:
-                second_person.break_glass(plan, journal, here.paths, chosen.break_glass, desk)
-            given = ask_answers(plan, chosen.answer)
-            entry = approval.approve(
-                plan, journal, here.paths, ask_word(plan, chosen.confirm), given, desk
-            )
-        elif chosen.break_glass:
-            approval.approved(plan.id, journal, here.paths)
-            word = ask_word(plan, chosen.confirm)
-            entry = second_person.go_without(
-                plan, journal, here.paths, word, chosen.break_glass, desk
-            )
-        else:
-            word = ask_word(plan, chosen.confirm)
-            entry = second_person.approve(plan, journal, here.paths, word, chosen.reason, desk)
-        told_signature(desk, here.settings)
+    found = approving.look_at(find(chosen.plan, here.paths).id, here.paths)
+    plan, responder = found.plan, Responder(here.settings.journal)
+    if not chosen.json:
+        for line in report.plan_lines(plan, second=found.second_person):
+            output.line(line)
+    waits = ""
+    if found.first:
+        not_done.refuse(plan)
+        given = ask_answers(plan, chosen.answer)
+        word = ask_word(plan, chosen.confirm)
+        approved = approving.approve(
+            plan, here.paths, responder, word, given, break_glass=chosen.break_glass
+        )
+        entry, waits = approved.entry, approved.waits
+    elif chosen.break_glass:
+        word = ask_word(plan, chosen.confirm)
+        entry = approving.break_glass(plan, here.paths, responder, word, chosen.break_glass)
+    else:
+        word = ask_word(plan, chosen.confirm)
+        entry = approving.second(plan, here.paths, responder, word, chosen.reason)
+    told_signature(responder, here.settings)
     if chosen.json:
         print(export.dumps({"plan": plan.id, "entry": entry.id, "says": entry.sentence}))
     else:
         output.line(entry.sentence)
-    if first and needed and not chosen.break_glass:
-        output.note(f"a second person is needed before it starts: {needed}")
+    if waits:
+        output.note(f"a second person is needed before it starts: {waits}")
     else:
         output.note(f"to start it: token-console run start {report.short(plan.id)}")
     return Exit.OK

@@ -7,31 +7,27 @@ import getpass
 import json
 import sys
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from backends.model import Secret
 from console.cli.inventory import one, opened
-from console.cli.response import plan as planning
+from console.cli.response import plan as cli_plan
 from console.cli.response import watch as watching
-from console.cli.response.access import Workplace, find, place, told_signature
+from console.cli.response.access import find, place, told_signature
 from console.cli.response.access import watching as watched
 from console.cli.shell import asking, output
 from console.errors import Exit, UsageError
 from console.inventory import export
 from console.journal import opening
-from console.journal.format.sentence import Entry
-from console.journal.write.journal import Journal
 from console.response import escrow as sealed
-from console.response import service
-from console.response.approve import approval, second_person
 from console.response.approve.requirements import Requirements
-from console.response.approve.signing import Desk
-from console.response.plan import file
-from console.response.plan.model import Plan
-from console.response.run import decisions, process, run_list
+from console.response.approve.signing import Responder
+from console.response.plan import file, not_done
+from console.response.run import decisions, run_list
 from console.response.run.run_list import WhichPlans
+from console.response.service import closing, deciding, planning, starting
+from console.response.service.deciding import Decide, Decision
+from console.response.service.starting import Launch
 from console.response.state import old_value, report
 from console.response.state.run import Board
 from console.response.state.runner_lock import alive
@@ -117,14 +113,9 @@ def start(chosen: argparse.Namespace) -> int:
     here = place(chosen)
     plan = find(chosen.run_id, here.paths)
     secrets = _secrets(chosen)
-    desk = Desk(here.settings.journal)
-    with opening.journal(here.paths) as journal:
-        approval.approved(plan.id, journal, here.paths)
-        rules = Requirements.now(here.paths)
-        second_person.check(plan, journal, rules)
-        desk.session(journal, rules, plan.reason, plan.incident)
-        told_signature(desk, here.settings)
-    process.start(plan.id, here.paths, desk.current, secrets)
+    responder = Responder(here.settings.journal)
+    starting.start(plan, here.paths, responder, Launch(secrets))
+    told_signature(responder, here.settings)
     if chosen.no_watch:
         output.note(f"started; watch it: token-console run watch {report.short(plan.id)}")
         return Exit.OK
@@ -185,53 +176,42 @@ def report_(chosen: argparse.Namespace) -> int:
 
 def pause(chosen: argparse.Namespace) -> int:
     """Begin no further call."""
-    return _decide(chosen, lambda plan, journal: decisions.pause(plan, journal, chosen.reason))
+    return _decide(chosen, Decision(Decide.PAUSE, chosen.reason))
 
 
 def resume(chosen: argparse.Namespace) -> int:
     """Go on after a pause."""
-    return _decide(chosen, lambda plan, journal: decisions.resume(plan, journal, chosen.reason))
+    return _decide(chosen, Decision(Decide.RESUME, chosen.reason))
 
 
 def abort(chosen: argparse.Namespace) -> int:
     """End the run where it is."""
-    return _decide(chosen, lambda plan, journal: decisions.abort(plan, journal, chosen.reason))
+    return _decide(chosen, Decision(Decide.ABORT, chosen.reason))
 
 
 def unhalt(chosen: argparse.Namespace) -> int:
     """Let a halted lane go on."""
-    return _decide(
-        chosen, lambda plan, journal: decisions.unhalt(plan, journal, chosen.reason, chosen.backend)
-    )
+    return _decide(chosen, Decision(Decide.UNHALT, chosen.reason, backend=chosen.backend))
 
 
 def waive(chosen: argparse.Namespace) -> int:
     """Retire the old value although a consumer has not moved."""
-    return _decide(
-        chosen,
-        lambda plan, journal: decisions.waive(
-            plan, journal, chosen.reason, chosen.item, chosen.consumer
-        ),
-    )
+    item, consumer = str(chosen.item), chosen.consumer
+    return _decide(chosen, Decision(Decide.WAIVE, chosen.reason, item, consumer=consumer))
 
 
 def except_(chosen: argparse.Namespace) -> int:
     """Leave a token out of the run's completeness, until a date."""
-    try:
-        until = datetime.fromisoformat(chosen.until)
-    except ValueError:
-        raise UsageError(f"{chosen.until!r} is no date", "Write it as 2027-01-31.") from None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    owner, until = chosen.owner, chosen.until
+    decision = Decision(Decide.EXCEPT, chosen.reason, _item(chosen), owner=owner, until=until)
+    return _decide(chosen, decision)
 
-    def act(plan: Plan, journal: Journal) -> Entry:
-        number, late = decisions.which(plan, chosen.item)
-        if not number:
-            number, late = decisions.which(plan, _named(chosen, late))
-        return decisions.except_(
-            plan, journal, chosen.reason, number, chosen.owner, until, late=late
-        )
 
-    return _decide(chosen, act)
+def _item(chosen: argparse.Namespace) -> str:
+    """What was typed where it is a number of the plan; else the handle that it names."""
+    plan = find(chosen.run_id, paths(chosen.home))
+    number, word = decisions.which(plan, chosen.item)
+    return str(chosen.item) if number else _named(chosen, word)
 
 
 def _named(chosen: argparse.Namespace, word: str) -> str:
@@ -253,8 +233,7 @@ def close(chosen: argparse.Namespace) -> int:
     """Close a run of which nothing is left."""
     here = place(chosen)
     plan = find(chosen.run_id, here.paths)
-    with opening.journal(here.paths) as journal:
-        closed = service.close(plan, here.paths, journal, chosen.reason)
+    closed = closing.close(plan, here.paths, chosen.reason)
     if chosen.json:
         entry = closed.entry
         told = {"plan": plan.id, "entry": entry.id, "says": entry.sentence, "also": closed.also}
@@ -270,28 +249,14 @@ def extend(chosen: argparse.Namespace) -> int:
     """Make a plan for the late arrivals of a run; it is approved like any other."""
     here = place(chosen)
     plan = find(chosen.run_id, here.paths)
-    with watched(plan, here.paths) as (board, _):
-        handles = tuple(board.late)
-    if not handles:
-        raise UsageError("the run has no late arrivals", "Nothing has to be planned.")
-    wanted = planning.PlanRequest(
-        verb=plan.verb,
-        handles=handles,
-        query="",
-        reason=plan.reason,
-        incident=plan.incident,
-        mode=plan.mode,
-        sinks=plan.sinks,
-        probe=plan.probe,
-        extends=plan.id,
-    )
-    more = planning.make(wanted, here)
-    planning.keep(more, here)
+    made = cli_plan.make(planning.for_late_arrivals(plan, here.paths), here)
+    more = made.plan
     if chosen.json:
-        print(planning.as_json(more))
-        return Exit.OK
-    for line in report.plan_lines(more, second=Requirements(here.settings).second_person(more)):
+        print(cli_plan.as_json(more))
+        return Exit.OK if made.kept else Exit.FAILED
+    for line in report.plan_lines(more, second=made.second_person):
         output.line(line)
+    not_done.refuse(more)
     output.note(f"kept as {more.id}; to go on: token-console approve {report.short(more.id)}")
     return Exit.OK
 
@@ -317,11 +282,10 @@ def escrow(chosen: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _decide(chosen: argparse.Namespace, act: Callable[[Plan, Journal], Entry]) -> int:
-    here: Workplace = place(chosen)
+def _decide(chosen: argparse.Namespace, decision: Decision) -> int:
+    here = place(chosen)
     plan = find(chosen.run_id, here.paths)
-    with opening.journal(here.paths) as journal:
-        entry = act(plan, journal)
+    entry = deciding.decide(plan, here.paths, decision)
     if chosen.json:
         print(export.dumps({"plan": plan.id, "entry": entry.id, "says": entry.sentence}))
     else:

@@ -35,6 +35,7 @@ def progress(text: str) -> None:
 
 
 def progress_done() -> None:
+    """Take the line of ``progress`` away again."""
     if sys.stderr.isatty():
         print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+
+from console.lock import open_lock, try_once
 
 POLL = 0.2
 """Seconds between two tries for a lock that somebody else holds."""
@@ -24,20 +25,15 @@ async def only_one(store: Path, backend: str, *, wait: bool) -> AsyncIterator[No
     """Hold the lock of a backend. The kernel frees it with its process, however that ends.
 
     Raises:
-        Busy: it is held, and ``wait`` is false.
+        SyncUnderWay: it is held, and ``wait`` is false.
     """
     name = backend if re.fullmatch(r"[a-z0-9._-]{1,32}", backend) else _digest(backend)
-    handle = os.open(
-        store.with_name(f"{store.name}-sync-{name}.lock"), os.O_CREAT | os.O_RDWR, 0o600
-    )
+    handle = open_lock(store.with_name(f"{store.name}-sync-{name}.lock"))
     try:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not wait:
-                    raise SyncUnderWay(backend) from None
+        while not try_once(handle):
+            if not wait:
+                raise SyncUnderWay(backend)
+            # Asked again and again, since the event loop has others to serve meanwhile.
             await asyncio.sleep(POLL)
         yield
     finally:

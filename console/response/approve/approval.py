@@ -19,7 +19,7 @@ from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.journal.write.journal import AlreadyRecorded, Journal
 from console.response.approve.requirements import Requirements
-from console.response.approve.signing import Desk
+from console.response.approve.signing import Responder
 from console.response.plan import entry_parts, file
 from console.response.plan.model import Plan, digest
 from console.response.plan.not_done import refuse
@@ -109,12 +109,12 @@ def approve(
     paths: Paths,
     word: str | None,
     answers: Mapping[str, str] | None = None,
-    desk: Desk | None = None,
+    responder: Responder | None = None,
 ) -> Entry:
     """Let a plan be carried out: its file is made durable, its digest journaled.
 
     ``word`` is what the responder typed, to be ``plan.typed_word``; ``answers`` has, by
-    its code, the reason with which each hazard was answered that is not fatal. ``desk`` is
+    its code, the reason with which each hazard was answered that is not fatal. ``responder`` is
     where the responder signs; without one, that is as the configuration says. Signing may
     wait for a touch: keep this off the event loop.
 
@@ -142,9 +142,9 @@ def approve(
             made(plan.id, journal, paths)
             _unchanged(plan.id, digest(plan), journal)
         rules = Requirements.now(paths)
-        desk = desk or Desk(rules.journal)
+        responder = responder or Responder(rules.journal)
         rules.tell(journal)
-        session = desk.session(journal, rules, plan.reason, plan.incident)
+        session = responder.session(journal, rules, plan.reason, plan.incident)
         file.save(plan, paths)
         asked = {raised.hazard.code for raised in plan.questions}
         answered = {entry_parts.name(code, 64): given[code] for code in sorted(asked)}

@@ -21,7 +21,7 @@ from console.journal.verify import signatures
 from console.journal.write.journal import Journal
 from console.response.approve import approval
 from console.response.approve.requirements import NO_LIST, Requirements
-from console.response.approve.signing import Desk
+from console.response.approve.signing import Responder
 from console.response.plan import entry_parts
 from console.response.plan.model import Plan, digest
 from console.settings import Paths
@@ -37,7 +37,7 @@ def approve(
     paths: Paths,
     typed: str | None,
     reason: str = "",
-    desk: Desk | None = None,
+    responder: Responder | None = None,
 ) -> Entry:
     """Approve somebody else's approved plan, over its file's SHA-256. May wait for a touch.
 
@@ -63,9 +63,9 @@ def approve(
                 f"Start it: token-console run start {plan.id[-8:]}",
             )
         why = scan.reason(reason) if reason else ""
-        desk = desk or Desk(rules.journal)
+        responder = responder or Responder(rules.journal)
         rules.tell(journal)
-        session = desk.session(journal, rules, why or plan.reason, plan.incident)
+        session = responder.session(journal, rules, why or plan.reason, plan.incident)
         body = _body(first)
 
         def sign(statement: bytes) -> Sig | None:
@@ -87,7 +87,7 @@ def approve(
 
 
 def break_glass(
-    plan: Plan, journal: Journal, paths: Paths, why: str, desk: Desk | None = None
+    plan: Plan, journal: Journal, paths: Paths, why: str, responder: Responder | None = None
 ) -> Entry:
     """Do without the second person. What is set aside, and why, is in the journal first.
 
@@ -100,8 +100,8 @@ def break_glass(
     why, rules = scan.reason(why), Requirements.now(paths)
     rules.tell(journal)
     sign = None
-    if desk is not None:
-        sign = desk.session(journal, rules, why, plan.incident).sign_statement
+    if responder is not None:
+        sign = responder.session(journal, rules, why, plan.incident).sign_statement
     told = rules.second_person(plan)
     return journal.append(
         Kind.BREAKGLASS,
@@ -124,7 +124,7 @@ def go_without(
     paths: Paths,
     typed: str | None,
     why: str,
-    desk: Desk | None = None,
+    responder: Responder | None = None,
 ) -> Entry:
     """Do without the second person of a plan that was approved before.
 
@@ -137,7 +137,7 @@ def go_without(
     """
     approval.approved(plan.id, journal, paths)
     approval.typed(plan, typed)
-    return break_glass(plan, journal, paths, why, desk)
+    return break_glass(plan, journal, paths, why, responder)
 
 
 def check(plan: Plan, journal: Journal, rules: Requirements) -> None:

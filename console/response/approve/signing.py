@@ -22,8 +22,8 @@ from console.sshsig.allowed import AllowedSigners
 from console.sshsig.errors import AllowedSignersError, SignatureRefused
 
 
-class Desk:
-    """Where one process's responder signs. Safe between threads.
+class Responder:
+    """The person at this process, who signs what they approve. Safe between threads.
 
     A session is opened with the first approval and serves the later ones of the same
     incident for as long as it lives. One that was not to be had is asked for again.

@@ -1,5 +1,8 @@
 """From a query and a list to a plan: the scope is frozen, each token is asked about anew.
 
+``build_plan`` is the one planner: nothing else in the console makes a ``Plan``, and tests
+that carry one out plan with it too.
+
 Changes nothing anywhere. A token that could not be asked about stays in the plan, as one
 that is not dealt with: none is dropped in silence.
 """
@@ -26,7 +29,7 @@ from console.journal.format import scan
 from console.journal.format.entry import uuid7
 from console.response.escrow import recipients
 from console.response.plan import cascade, destinations, priority, scope, tripwires
-from console.response.plan import items as making
+from console.response.plan import items as plan_items
 from console.response.plan.hazards import ALIVE, TokenSurroundings, not_planned, rules
 from console.response.plan.model import GONE_ALREADY, Mode, Plan, PlanItem, Scope
 from console.response.plan.not_done import OTHERS
@@ -38,7 +41,6 @@ PATIENCE = 4
 """How often a system that asks for patience while planning is asked again."""
 LONGEST_PAUSE = 30.0
 """Seconds."""
-UNASKED = GONE_ALREADY
 
 T = TypeVar("T")
 OpenBackend = Callable[[str], Awaitable[Backend]]
@@ -46,7 +48,7 @@ Progress = Callable[[int, int], None]
 """Called with how many tokens were asked about, and of how many."""
 
 
-class _Asked(NamedTuple):
+class _AskedToken(NamedTuple):
     """One token's item as its backend would have it, and what the kind declares."""
 
     item: PlanItem
@@ -54,7 +56,7 @@ class _Asked(NamedTuple):
     living: bool = True
 
 
-class _Lane(NamedTuple):
+class _OpenedBackend(NamedTuple):
     """What is known of one backend while its tokens are asked about."""
 
     backend: Backend | None
@@ -62,8 +64,8 @@ class _Lane(NamedTuple):
     trouble: str = ""
 
 
-async def gather(
-    fleet_backend: OpenBackend,
+async def build_plan(
+    open_backend: OpenBackend,
     inventory: Inventory,
     verb: Verb,
     *,
@@ -106,32 +108,33 @@ async def gather(
     frozen_at = datetime.now(UTC)
     to = destinations.opened(settings, sinks if verb is Verb.ROTATE else ())
     wanted = scope.find(inventory, query, handles)
-    lanes = await _open(fleet_backend, dict.fromkeys(token.ref.backend for token in wanted.tokens))
-    own = {ref for lane in lanes.values() for ref in lane.me.own}
+    systems = await _open(open_backend, dict.fromkeys(token.ref.backend for token in wanted.tokens))
+    own = {ref for system in systems.values() for ref in system.me.own}
     wanted, left_out = scope.without_own(wanted, own)
     tokens = wanted.tokens
     done = 0
 
-    async def ask(token: Token, gate: asyncio.Semaphore) -> _Asked:
+    async def ask(token: Token, gate: asyncio.Semaphore) -> _AskedToken:
         nonlocal done
         async with gate:
             below = inventory.below(token.ref.handle) if verb in cascade.VERBS else ()
-            found = await _ask(lanes[token.ref.backend], verb, token, mode, below)
+            found = await _ask(systems[token.ref.backend], verb, token, mode, below)
         done += 1
         if progress is not None:
             progress(done, len(tokens))
         return found
 
-    gates = {name: asyncio.Semaphore(AT_ONCE) for name in lanes}
+    gates = {name: asyncio.Semaphore(AT_ONCE) for name in systems}
     asked = await asyncio.gather(*(ask(token, gates[token.ref.backend]) for token in tokens))
     placed = destinations.checked([each.item for each in asked], to)
     asked = [each._replace(item=item) for each, item in zip(asked, placed, strict=True)]
     values = dict(secrets or {})
     if secret is not None and len(tokens) == 1:
         values[tokens[0].ref.handle] = secret
-    shared = await _shares(lanes, tokens, values)
+    shared = await _shares(systems, tokens, values)
     items = tuple(
-        scope.explained(item, wanted) for item in await _gate(inventory, lanes, asked, shared, ours)
+        scope.explained(item, wanted)
+        for item in await _gate(inventory, systems, asked, shared, ours)
     )
     return Plan(
         id=uuid7(),
@@ -148,14 +151,14 @@ async def gather(
             listed=tuple(handles),
             left_out=left_out,
             beside=wanted.beside,
-            gaps=_gaps(inventory, None if wanted.query.terms else set(lanes)),
+            gaps=_gaps(inventory, None if wanted.query.terms else set(systems)),
             principals=_principals(items),
         ),
         sinks=tuple(sinks),
         escrow=tuple(escrow),
         rates={
-            name: making.rate(lane.backend, ours) if lane.backend else ours.default_rate
-            for name, lane in lanes.items()
+            name: plan_items.rate(system.backend, ours) if system.backend else ours.default_rate
+            for name, system in systems.items()
         },
         budget=ours.budget,
         extends=extends,
@@ -163,26 +166,32 @@ async def gather(
     )
 
 
-async def _open(fleet_backend: OpenBackend, names: Iterable[str]) -> dict[str, _Lane]:
-    async def one(name: str) -> _Lane:
+async def _open(open_backend: OpenBackend, names: Iterable[str]) -> dict[str, _OpenedBackend]:
+    async def one(name: str) -> _OpenedBackend:
         try:
-            backend = await fleet_backend(name)
-            return _Lane(backend, await backend.whoami())
+            backend = await open_backend(name)
+            return _OpenedBackend(backend, await backend.whoami())
         except (BackendError, ConsoleError) as error:
-            return _Lane(None, WhoAmI(name=name), str(error))
+            return _OpenedBackend(None, WhoAmI(name=name), str(error))
         except Exception as error:  # noqa: BLE001
             # One backend's defect must not keep the others' tokens from being planned.
-            return _Lane(None, WhoAmI(name=name), f"its backend failed with {type(error).__name__}")
+            return _OpenedBackend(
+                None, WhoAmI(name=name), f"its backend failed with {type(error).__name__}"
+            )
 
     names = list(names)
-    lanes = await asyncio.gather(*map(one, names))
-    return dict(zip(names, lanes, strict=True))
+    systems = await asyncio.gather(*map(one, names))
+    return dict(zip(names, systems, strict=True))
 
 
-async def _ask(lane: _Lane, verb: Verb, token: Token, mode: Mode, below: Sequence[Below]) -> _Asked:
-    if lane.backend is None:
-        return _unplanned(token, verb, None, f"{token.ref.backend} cannot be asked: {lane.trouble}")
-    backend = lane.backend
+async def _ask(
+    system: _OpenedBackend, verb: Verb, token: Token, mode: Mode, below: Sequence[Below]
+) -> _AskedToken:
+    if system.backend is None:
+        return _unplanned(
+            token, verb, None, f"{token.ref.backend} cannot be asked: {system.trouble}"
+        )
+    backend = system.backend
     try:
         declared = backend.capabilities().of(token.ref.kind)
         try:
@@ -191,7 +200,7 @@ async def _ask(lane: _Lane, verb: Verb, token: Token, mode: Mode, below: Sequenc
             living = False
         # Before the plan: a backend's own log may know them by other names until then.
         ends = await cascade.known(backend, verb, declared, below if living else ())
-        return await _propose(lane, backend, verb, token, mode, declared, ends, living=living)
+        return await _propose(system, backend, verb, token, mode, declared, ends, living=living)
     except BackendError as error:
         return _unplanned(token, verb, backend, error.message)
     except Exception as error:  # noqa: BLE001
@@ -200,7 +209,7 @@ async def _ask(lane: _Lane, verb: Verb, token: Token, mode: Mode, below: Sequenc
 
 
 async def _propose(
-    lane: _Lane,
+    system: _OpenedBackend,
     backend: Backend,
     verb: Verb,
     token: Token,
@@ -209,25 +218,25 @@ async def _propose(
     ends: cascade.Cascade,
     *,
     living: bool,
-) -> _Asked:
+) -> _AskedToken:
     try:
         proposal = await _patiently(lambda: backend.plan(verb, token))
         proposal = cascade.joined(proposal, ends)
     except NotFound:
-        proposal, living = Proposal(steps=(), manual=UNASKED), False
+        proposal, living = Proposal(steps=(), manual=GONE_ALREADY), False
     except Unsupported as error:
         # The gate says so by its own name, and the token is not lost from the scope.
         proposal = Proposal(steps=(), collateral=(error.message,))
     if not living and verb in (Verb.RESTORE, Verb.ROTATE):
         return _unplanned(token, verb, backend, f"nothing to {verb.value}: it is gone")
-    item = making.assembled(backend, verb, token, lane.me, proposal, mode, 1, declared)
+    item = plan_items.assembled(backend, verb, token, system.me, proposal, mode, 1, declared)
     if living and item.by_hand and not item.fatal:
-        item = replace(item, instead=await _instead(lane, backend, verb, token, mode, declared))
-    return _Asked(item, declared, living)
+        item = replace(item, instead=await _instead(system, backend, verb, token, mode, declared))
+    return _AskedToken(item, declared, living)
 
 
 async def _instead(
-    lane: _Lane,
+    system: _OpenedBackend,
     backend: Backend,
     verb: Verb,
     token: Token,
@@ -242,7 +251,9 @@ async def _instead(
             continue
         with contextlib.suppress(BackendError):
             proposal = await _patiently(partial(backend.plan, other, token))
-            item = making.assembled(backend, other, token, lane.me, proposal, mode, 1, declared)
+            item = plan_items.assembled(
+                backend, other, token, system.me, proposal, mode, 1, declared
+            )
             if item.proposal.steps and not item.fatal:
                 found.append(other)
     return tuple(found)
@@ -257,7 +268,7 @@ async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
     return await call()
 
 
-def _unplanned(token: Token, verb: Verb, backend: Backend | None, words: str) -> _Asked:
+def _unplanned(token: Token, verb: Verb, backend: Backend | None, words: str) -> _AskedToken:
     kind = token.ref.kind
     declared = KindCapabilities(kind=kind, title=kind, verbs={}, ceiling=EvidenceLevel.ASKED)
     if backend is not None:
@@ -273,11 +284,11 @@ def _unplanned(token: Token, verb: Verb, backend: Backend | None, words: str) ->
         ceiling=declared.reach,
         propagation=declared.propagation,
     )
-    return _Asked(making.written(item), declared)
+    return _AskedToken(plan_items.written(item), declared)
 
 
 async def _shares(
-    lanes: Mapping[str, _Lane], tokens: Sequence[Token], secrets: Mapping[str, Secret]
+    systems: Mapping[str, _OpenedBackend], tokens: Sequence[Token], secrets: Mapping[str, Secret]
 ) -> dict[str, tuple[TokenRef, ...]]:
     """Which further tokens each value in hand is the value of, in the plan's backends."""
     planned = {token.ref for token in tokens}
@@ -285,9 +296,9 @@ async def _shares(
     for handle, secret in secrets.items():
         answers = await asyncio.gather(
             *(
-                making.shares(lane.backend, secret, planned)
-                for lane in lanes.values()
-                if lane.backend is not None
+                plan_items.shares(system.backend, secret, planned)
+                for system in systems.values()
+                if system.backend is not None
             )
         )
         if more := tuple(ref for answer in answers for ref in answer):
@@ -297,13 +308,13 @@ async def _shares(
 
 async def _gate(
     inventory: Inventory,
-    lanes: Mapping[str, _Lane],
-    asked: Sequence[_Asked],
+    systems: Mapping[str, _OpenedBackend],
+    asked: Sequence[_AskedToken],
     shared: Mapping[str, tuple[TokenRef, ...]],
     settings: ResponseSettings,
 ) -> tuple[PlanItem, ...]:
     """The items with what only the whole plan and the store can tell, in their order."""
-    ending = frozenset(ref for found in asked for ref in making.ends(found.item))
+    ending = frozenset(ref for found in asked for ref in plan_items.ends(found.item))
     here, now = tripwires.here(), time.time()
     rulers: dict[tuple[str, str], frozenset[TokenRef]] = {}
     items, scores = [], {}
@@ -314,17 +325,19 @@ async def _gate(
         handle = item.token.ref.handle
         view = TokenSurroundings(ending=ending, shares=shared.get(handle, ()), here=here, now=now)
         if found.living:
-            view = view._replace(events=tuple(inventory.events(handle, making.EVENTS, uses=True)))
+            view = view._replace(
+                events=tuple(inventory.events(handle, plan_items.EVENTS, uses=True))
+            )
         if rules(item.token, declared) and item.token.state in ALIVE:
             key = item.backend, declared.kind
             if key not in rulers:
-                me = lanes[item.backend].me
-                rulers[key] = making.admins(inventory, item.backend, declared, me)
+                me = systems[item.backend].me
+                rulers[key] = plan_items.admins(inventory, item.backend, declared, me)
             view = view._replace(admins=rulers[key])
         if found.living and not any(each.code == "not-planned" for each in item.fatal):
-            item = making.guarded(item, declared, view)
+            item = plan_items.guarded(item, declared, view)
         items.append(item)
-        scores[handle] = making.scored(item, declared, view)
+        scores[handle] = plan_items.scored(item, declared, view)
     return priority.arrange(items, scores, settings.waves)
 
 
@@ -348,8 +361,3 @@ def _principals(items: Iterable[PlanItem]) -> tuple[tuple[str, str], ...]:
         if (principal := item.token.principal.value) is not None
     }
     return tuple(sorted(pairs))
-
-
-def estimate(plan: Plan) -> dict[str, float]:
-    """For each backend, the seconds that its calls take at the plan's rates, at the least."""
-    return priority.estimate(plan)

@@ -1,6 +1,6 @@
 """The items of a plan: what a backend proposes for a token, and our own doubts about it.
 
-Changes nothing anywhere. ``gathering`` makes the plan out of them, for one token or many.
+Changes nothing anywhere. ``build`` makes the plan out of them, for one token or many.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A plan: what will be done to one token or to thousands, call by call, and every reason not to.
 
-A plan is immutable. It is kept as a file (see ``planfile``) whose SHA-256 goes into the
+A plan is immutable. It is kept as a file (see ``plan/file``) whose SHA-256 goes into the
 journal when it is approved; the runner carries out that file or none. A run is the
 execution of a plan, and has its id.
 """
@@ -125,7 +125,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
     that each is sealed to first. ``rates`` is in changing calls a second for each backend;
     ``budget`` so many failures halt a backend's lane. ``extends`` is the plan whose late
     arrivals this one takes in. ``probe`` says that the responder agreed to have the old
-    values tried. Whether a second person is needed is not in here: see ``rules``.
+    values tried. Whether a second person is needed is not in here: see ``approve/requirements``.
     """
 
     id: str

@@ -76,7 +76,7 @@ async def recover(
 
 @contextlib.contextmanager
 def _no_runner(plan_id: str, paths: Paths) -> Iterator[None]:
-    """Keep runners of the plan away during the block. Raises ``Busy`` when one lives."""
+    """Keep runners of the plan away during the block. Raises ``LockHeld`` when one lives."""
     if not ID.fullmatch(plan_id):
         yield
         return

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
 from pathlib import Path
 
-from console.lock import LockHeld, only_one, open_lock
+from console.lock import LockHeld, hold, only_one
 from console.settings import Paths
 
 
@@ -35,17 +32,6 @@ def take(plan_id: str, paths: Paths, patience: float) -> int:
     looks abandoned.
 
     Raises:
-        Busy: a runner or a recovery holds it.
+        LockHeld: a runner or a recovery holds it.
     """
-    descriptor = open_lock(lock_of(plan_id, paths))
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                os.close(descriptor)
-                raise LockHeld from None
-            time.sleep(0.05)
-        else:
-            return descriptor
+    return hold(lock_of(plan_id, paths), patience)

@@ -35,7 +35,7 @@ from console.journal.witnessing import Witnesses
 from console.journal.write.journal import Journal
 from console.response.approve import approval
 from console.response.approve.requirements import Requirements
-from console.response.approve.signing import Desk, check_approval
+from console.response.approve.signing import Responder, check_approval
 from console.response.plan.model import Plan
 from console.response.run import process
 from console.response.run.process import Result
@@ -101,23 +101,25 @@ class Bastion:
 
         return asyncio.run(make())
 
-    def approve(self, plan: Plan, desk: Desk | None = None) -> Entry:
-        return approval.approve(plan, self.journal, self.paths, plan.typed_word, desk=desk)
+    def approve(self, plan: Plan, responder: Responder | None = None) -> Entry:
+        return approval.approve(
+            plan, self.journal, self.paths, plan.typed_word, responder=responder
+        )
 
-    def start(self, plan: Plan, desk: Desk) -> None:
+    def start(self, plan: Plan, responder: Responder) -> None:
         """Carry it out in a process of its own, and wait for its end."""
-        process.start(plan.id, self.paths, desk.current, climb=0)
+        process.start(plan.id, self.paths, responder.current, climb=0)
         deadline = time.monotonic() + HANG
         while process.alive(plan.id, self.paths):
             assert time.monotonic() < deadline, "the runner did not end"
             time.sleep(0.02)
 
-    def run(self, plan: Plan, desk: Desk | None = None) -> Result:
+    def run(self, plan: Plan, responder: Responder | None = None) -> Result:
         return asyncio.run(
             process.run(
                 plan.id,
                 self.paths,
-                session=desk.current if desk is not None else None,
+                session=responder.current if responder is not None else None,
                 climb=0,
             )
         )
@@ -165,9 +167,9 @@ def test_session_plan_and_intent_are_signed_and_the_signatures_hold(
 ) -> None:
     signers = allowed(bastion.tmp, agent)
     bastion.configure('signatures = "require"', f'allowed_signers = "{signers}"')
-    desk, plan = Desk(Requirements.now(bastion.paths).journal), bastion.plan()
-    approval = bastion.approve(plan, desk)
-    bastion.start(plan, desk)
+    responder, plan = Responder(Requirements.now(bastion.paths).journal), bastion.plan()
+    approval = bastion.approve(plan, responder)
+    bastion.start(plan, responder)
     before = ["log.open", "config", "session.open", "plan"]
     assert bastion.kinds() == [*before, "intent", "outcome", "evidence"]
     assert not bastion.works(plan)
@@ -178,7 +180,7 @@ def test_session_plan_and_intent_are_signed_and_the_signatures_hold(
     assert [checker.step(entry.body) for entry in entries] == [None] * 7
     assert {entry.signer for entry in entries if entry.signed} == {"alice@example.com"}
     assert all(entry.who.startswith("alice@example.com (") for entry in entries if entry.signed)
-    assert desk.standing.startswith("signed by alice@example.com, SHA256:")
+    assert responder.standing.startswith("signed by alice@example.com, SHA256:")
     stranger = Checker(AllowedSigners.parse(""))
     told = [stranger.step(entry.body) for entry in entries]
     assert [isinstance(each, NotAllowed) for each in told] == [0, 0, 1, 1, 1, 1, 1]
@@ -191,9 +193,9 @@ def test_session_plan_and_intent_are_signed_and_the_signatures_hold(
 def test_a_changed_word_in_a_signed_entry_breaks_its_signature(
     bastion: Bastion, agent: Path
 ) -> None:
-    desk, plan = Desk(Requirements.now(bastion.paths).journal), bastion.plan()
-    bastion.approve(plan, desk)
-    bastion.run(plan, desk)
+    responder, plan = Responder(Requirements.now(bastion.paths).journal), bastion.plan()
+    bastion.approve(plan, responder)
+    bastion.run(plan, responder)
     checker = Checker(None)
     for entry in reversed(bastion.journal.entries()):
         body = entry.body
@@ -207,9 +209,9 @@ def test_a_changed_word_in_a_signed_entry_breaks_its_signature(
 
 @needs_openssh
 def test_one_session_serves_several_plans_of_an_incident(bastion: Bastion, agent: Path) -> None:
-    desk = Desk(Requirements.now(bastion.paths).journal)
+    responder = Responder(Requirements.now(bastion.paths).journal)
     for nth in (0, 1):
-        bastion.approve(bastion.plan(nth), desk)
+        bastion.approve(bastion.plan(nth), responder)
     assert bastion.kinds() == ["log.open", "config", "session.open", "plan", "plan"]
 
 
@@ -227,15 +229,15 @@ def test_without_an_agent_a_required_signature_refuses_before_anything_is_approv
 
 
 def test_without_an_agent_what_is_done_is_visibly_unsigned(bastion: Bastion) -> None:
-    desk, plan = Desk(Requirements.now(bastion.paths).journal), bastion.plan()
-    approval = bastion.approve(plan, desk)
-    bastion.start(plan, desk)
+    responder, plan = Responder(Requirements.now(bastion.paths).journal), bastion.plan()
+    approval = bastion.approve(plan, responder)
+    bastion.start(plan, responder)
     assert bastion.told(plan) == [("intent", ""), ("outcome", "applied"), ("evidence", "seen")]
     intent = bastion.journal.entries(plan=plan.id, kind=Kind.INTENT)[0]
     assert not approval.signed
     assert "unsigned approved" in approval.sentence
     assert "unsigned" in intent.who
-    assert desk.standing.startswith("unsigned: ")
+    assert responder.standing.startswith("unsigned: ")
 
 
 @needs_openssh
@@ -243,9 +245,9 @@ def test_turned_off_nothing_is_signed_though_an_agent_is_there(
     bastion: Bastion, agent: Path
 ) -> None:
     bastion.configure('signatures = "off"')
-    desk, plan = Desk(Requirements.now(bastion.paths).journal), bastion.plan()
-    bastion.approve(plan, desk)
-    assert bastion.run(plan, desk).end is End.DONE
+    responder, plan = Responder(Requirements.now(bastion.paths).journal), bastion.plan()
+    bastion.approve(plan, responder)
+    assert bastion.run(plan, responder).end is End.DONE
     assert not any(entry.signed for entry in bastion.journal.entries())
 
 
@@ -277,16 +279,16 @@ def test_an_unsigned_approval_is_not_carried_out_once_signatures_are_required(
 def test_an_approval_by_somebody_who_may_not_is_not_carried_out(
     bastion: Bastion, agent: Path
 ) -> None:
-    desk, plan = Desk(Requirements.now(bastion.paths).journal), bastion.plan()
+    responder, plan = Responder(Requirements.now(bastion.paths).journal), bastion.plan()
     stranger = keygen(bastion.tmp / "mallory")
     signers = allowed(bastion.tmp, stranger)
-    bastion.approve(plan, desk)
+    bastion.approve(plan, responder)
     # The list says so only now; an approval under it is refused at once (test_second.py).
     bastion.configure(f'allowed_signers = "{signers}"')
     with pytest.raises(PlanRefused, match="not in allowed_signers"):
         check_approval(plan.id, bastion.journal, Requirements.now(bastion.paths).journal)
     with pytest.raises(PlanRefused):
-        bastion.run(plan, desk)
+        bastion.run(plan, responder)
     assert bastion.works(plan)
 
 

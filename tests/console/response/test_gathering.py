@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 from gate_scene import Scene, codes
 
+import console
 from backends.contract import Verb
 from backends.estate import EstateWorld
 from console.errors import PlanRefused
 from console.inventory.search.inventory import Inventory
 from console.response.approve.requirements import Requirements
-from console.response.plan import build, priority
-from console.response.plan.model import Plan
+from console.response.plan import priority
+from console.response.plan.model import GONE_ALREADY, Plan
 from console.settings import ResponseSettings
 
 ADMIN = "rules the system"
@@ -103,7 +105,7 @@ def test_a_token_that_ended_meanwhile_keeps_its_place(scene: Scene) -> None:
     plan: Plan = scene.run(work)
     assert plan.only.token.ref.handle == handle
     assert not plan.only.fatal
-    assert plan.only.proposal.steps or plan.only.proposal.manual == build.UNASKED
+    assert plan.only.proposal.steps or plan.only.proposal.manual == GONE_ALREADY
 
 
 def test_verbs_that_a_system_does_not_have_are_told_and_not_lost(scene: Scene) -> None:
@@ -118,7 +120,7 @@ def test_rates_waves_and_the_bound(scene: Scene) -> None:
     plan = scene.plan(Verb.REVOKE, query="backend:vault-1 -principal:=token-console")
     calls = sum(len(item.proposal.steps) for item in plan.items if not item.fatal)
     assert plan.rates == {"vault-1": ResponseSettings().default_rate}
-    assert build.estimate(plan) == {"vault-1": calls / plan.rates["vault-1"]}
+    assert priority.estimate(plan) == {"vault-1": calls / plan.rates["vault-1"]}
     assert priority.bound(plan) == pytest.approx(calls / plan.rates["vault-1"])
     hidden = priority.bound(plan, {"vault-1": 3.0})
     assert hidden == pytest.approx(calls / plan.rates["vault-1"] + 3.0), "the canary is waited for"
@@ -140,3 +142,16 @@ def test_planning_changes_nothing(scene: Scene) -> None:
     scene.plan(Verb.REVOKE, query="backend:vault-1,cloud-1")
     with EstateWorld(scene.file) as world:
         assert world.all_changes() == {}
+
+
+def test_nothing_else_in_the_console_makes_a_plan() -> None:
+    root = Path(console.__file__).parent
+    found = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name | ast.Attribute)
+        and (node.func.id if isinstance(node.func, ast.Name) else node.func.attr) == "Plan"
+    }
+    assert found == {"response/plan/build.py"}

@@ -24,7 +24,7 @@ from console.journal.write.journal import Journal
 from console.response.approve import approval
 from console.response.approve import second_person as second
 from console.response.approve.requirements import Requirements
-from console.response.approve.signing import Desk
+from console.response.approve.signing import Responder
 from console.response.plan import file as planfile
 from console.response.plan.model import Plan, digest
 from console.settings import Settings
@@ -275,9 +275,9 @@ def test_breaking_the_glass_is_journaled_with_its_reason_and_lets_it_go(office: 
     with pytest.raises(PlanRefused):
         office.check(plan)
     with alice.at_hand(office.monkeypatch):
-        desk = Desk(Requirements.now(office.paths).journal)
+        responder = Responder(Requirements.now(office.paths).journal)
         why = "the second responder cannot be reached"
-        entry = second.break_glass(plan, office.journal, office.paths, why, desk)
+        entry = second.break_glass(plan, office.journal, office.paths, why, responder)
     assert entry.kind == Kind.BREAKGLASS
     assert entry.run is not None
     assert entry.run.plan == plan.id

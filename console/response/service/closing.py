@@ -1,4 +1,4 @@
-"""The use cases that the command line and the screen share: each is one function here."""
+"""Close a run: say that it is done, and delete what was kept only until then."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import time
 from typing import NamedTuple
 
 from console.errors import ConsoleError
+from console.journal import opening
+from console.journal.format import scan
 from console.journal.format.sentence import Entry
-from console.journal.write.journal import Journal
 from console.response import escrow
 from console.response.plan.model import Plan
 from console.response.run import decisions
@@ -22,13 +23,14 @@ MOST_TOLD = 20
 
 
 class ClosedRun(NamedTuple):
-    """A run that was closed: the journal's entry, and what else has to be said of it (raw)."""
+    """A run that was closed, and what else has to be said of it."""
 
     entry: Entry
     also: tuple[str, ...]
+    """Raw text: which sealed copies were deleted, and what is not proved."""
 
 
-def close(plan: Plan, paths: Paths, journal: Journal, reason: str) -> ClosedRun:
+def close(plan: Plan, paths: Paths, reason: str) -> ClosedRun:
     """Declare a run done, and delete the sealed copies of what it delivered.
 
     What is not proved of an old value by then is said, and so is a sealed copy that could
@@ -36,12 +38,14 @@ def close(plan: Plan, paths: Paths, journal: Journal, reason: str) -> ClosedRun:
 
     Raises:
         PlanRefused: something is still left, failed, or may, as declared, still work.
-        ReasonRefused: the reason is too short, or holds what looks like a secret.
+        ReasonRefused: the reason is missing, too short, or holds what looks like a secret.
         JournalError: the journal cannot take it.
     """
-    board = fold(plan, paths, journal)
-    now = time.time()
-    entry = decisions.close(plan, journal, reason, board=board)
+    scan.reason(reason)
+    with opening.journal(paths) as journal:
+        board = fold(plan, paths, journal)
+        now = time.time()
+        entry = decisions.close(plan, journal, reason, board=board)
     return ClosedRun(entry, (*_discard(board, paths), *_unproved(board, now)))
 
 
