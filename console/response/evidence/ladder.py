@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
@@ -20,12 +19,14 @@ from backends.errors import BackendError, Unsupported
 from backends.model import EvidenceLevel, TokenRef
 from console.journal.format.entry import Act, Kind, Out, RunMark
 from console.journal.format.words import system_words
-from console.response.evidence.audit_log import NEAR, AuditLog, LoggedUse
+from console.response.evidence.audit_log import NEAR
 from console.response.evidence.audit_log import moment as _moment
+from console.response.evidence.context import EvidenceContext, LookMemory
+from console.response.evidence.logged_use import LoggedUse
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
 from console.response.state.token import TokenState
-from console.response.step.context import Stage, StepContext
+from console.response.step.context import Stage
 from console.response.step.read_back import GONE, HELD, look
 from console.text import safe, stamp
 
@@ -52,50 +53,24 @@ class Climb(NamedTuple):
     again: float | None
 
 
-class _Memory:
-    """What one runner remembers of an item between two looks; the journal has the rest."""
-
-    def __init__(self) -> None:
-        self.read_at = 0.0
-        self.probes: list[float] = []
-        self.unsettled = 0
-        self.no_probe = False
-        self.looks = 0
-
-
-class _Watch:
-    """One backend's part of a run, as it is watched: its log, and each item's memory."""
-
-    def __init__(self, tools: StepContext) -> None:
-        plan, name = tools.plan, tools.backend.name
-        handles = {item.token.ref.handle for item in plan.items if item.backend == name}
-        self.log = AuditLog(tools.backend, handles, plan.made_at.timestamp())
-        self.items: dict[int, _Memory] = {}
-
-
-_watches: WeakKeyDictionary[StepContext, _Watch] = WeakKeyDictionary()
-
-
-async def climb(tools: StepContext, item: PlanItem) -> Climb:
+async def climb(tools: EvidenceContext, item: PlanItem) -> Climb:
     """Look once how dead the item's token is, and write down what is new.
 
     Raises:
         JournalError: that could not be written down.
     """
-    watch = _watches.get(tools)
-    if watch is None:
-        watch = _watches[tools] = _Watch(tools)
     row = tools.board.row(tools.plan.id, item.number)
     if row is None or row.expires or tools.stopping():
         return Climb(0, False, False, None)
-    return await _Look(tools, item, row, watch).run()
+    return await _Look(tools, item, row).run()
 
 
 class _Look:
-    def __init__(self, tools: StepContext, item: PlanItem, row: TokenState, watch: _Watch) -> None:
-        self.tools, self.item, self.row, self.log = tools, item, row, watch.log
-        self.memory = watch.items.setdefault(item.number, _Memory())
+    def __init__(self, tools: EvidenceContext, item: PlanItem, row: TokenState) -> None:
+        self.tools, self.item, self.row, self.log = tools, item, row, tools.log
+        self.memory = tools.looks.setdefault(item.number, LookMemory())
         self.now = tools.now()
+        self.ref = item.token.ref
         self.handle = item.token.ref.handle
         self.declared = tools.backend.capabilities().of(item.token.ref.kind)
         self.expected = _expected(item, self.declared.rotation)
@@ -121,7 +96,7 @@ class _Look:
             wishes.append(self.over - self.now)
         if self.item.verb in _ENDING:
             wishes.append(await self._probe())
-            wishes.append(await self._heed(recorded=holds is True))
+            wishes.append(await self._read_log(recorded=holds is True))
         due = [wish for wish in wishes if wish is not None]
         return self._result(min(due) if due else None)
 
@@ -270,12 +245,12 @@ class _Look:
 
     # -- levels 3 and 4: the system's log
 
-    async def _heed(self, *, recorded: bool) -> float | None:
+    async def _read_log(self, *, recorded: bool) -> float | None:
         """Read the log: a use is an alarm, a refusal or silence is evidence."""
         if not self._log_speaks():
             return None
         await self.log.read(self.now)
-        uses = self.log.uses(self.handle, self._probes())
+        uses = self.log.uses(self.ref, self._probes())
         after = [use for use in uses if use.ok and use.at > self.acted + NEAR]
         if await self._used(after):
             return self._pause() if self.now < self.over + GIVE_UP else None
@@ -326,7 +301,7 @@ class _Look:
         """
         if self.row.refused or self.item.ceiling < EvidenceLevel.REFUSED:
             return
-        known = {use.caller for use in uses if use.ok and use.at < self.acted}
+        known = self.log.let_before(self.ref, self.acted)
         since = max((use.at for use in after), default=0.0)
         for use in uses:
             if use.ok or use.at <= max(self.acted + NEAR, since) or use.caller not in known:
@@ -347,7 +322,7 @@ class _Look:
         end = start + max(self.spread, LEAST_SILENCE)
         if self.now < end:
             return end - self.now + NEAR
-        if self.log.covers(self.handle, self.acted, end):
+        if self.log.covers(self.ref, self.acted, end):
             words = f"no use in the log for {end - start:.0f} s"
             await self._tell("seen", EvidenceLevel.SILENT, "log", words)
             return None

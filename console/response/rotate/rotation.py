@@ -21,6 +21,7 @@ from backends.model import EvidenceLevel, Secret, TokenState
 from console.journal.format.entry import Kind, Out
 from console.journal.format.words import system_words
 from console.response import escrow
+from console.response.evidence.context import EvidenceContext
 from console.response.plan import entry_parts
 from console.response.plan.model import Mode, PlanItem
 from console.response.rotate import cutover, deliver, successors
@@ -28,7 +29,7 @@ from console.response.rotate.mint import Minter
 from console.response.rotate.successors import Successor
 from console.response.state.token import OLD
 from console.response.step.attempt import Done, End
-from console.response.step.context import Stage, StepContext
+from console.response.step.context import Stage
 from console.response.step.read_back import GONE, look, window
 
 ROUNDS = 4
@@ -39,7 +40,7 @@ LEAK_PATIENCE = 5.0
 _DEAD = (TokenState.DISABLED, TokenState.REVOKED, TokenState.EXPIRED)
 
 
-async def rotate(tools: StepContext, item: PlanItem) -> Done:
+async def rotate(tools: EvidenceContext, item: PlanItem) -> Done:
     """Do what is left of an item's rotation, from wherever the journal says that it stands.
 
     ``WAITING`` asks to be called again: for consumers that have not moved, a sink that is
@@ -56,7 +57,7 @@ async def rotate(tools: StepContext, item: PlanItem) -> Done:
     return await _Rotation(tools, item).run()
 
 
-def complete(tools: StepContext, item: PlanItem) -> bool:
+def complete(tools: EvidenceContext, item: PlanItem) -> bool:
     """Whether the journal says that the rotation came to its end."""
     return any(
         entry.kind == Kind.EVIDENCE and entry.step == f"{item.number}.rotated"
@@ -67,7 +68,7 @@ def complete(tools: StepContext, item: PlanItem) -> bool:
 class _Rotation:
     """One item's rotation in one run."""
 
-    def __init__(self, tools: StepContext, item: PlanItem) -> None:
+    def __init__(self, tools: EvidenceContext, item: PlanItem) -> None:
         self.tools, self.item = tools, item
         self.minter = Minter(tools, item)
         leak = tools.plan.mode is Mode.LEAK
@@ -162,7 +163,7 @@ class _Rotation:
         if successors.never_again(tools.backend, item):
             return Done(End.WAITING, f"the new value is not in hand. {self._open(made)}")
         if made.ref != item.token.ref and successors.old_lives(tools.backend, item):
-            if await cutover.used(tools, made.ref):
+            if await cutover.used(tools, made.ref, made.intent.t_us / 1e6):
                 told = "the new value is in use already, and not in hand"
                 return Done(End.WAITING, f"{told}. {self._open(made)}")
             return await self._roll_back(made, "its value was lost")

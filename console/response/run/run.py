@@ -23,6 +23,7 @@ from console.journal.format.words import system_words
 from console.journal.witnessing import Witnesses
 from console.journal.write.group import GroupCommit
 from console.journal.write.journal import Journal
+from console.response.evidence.context import EvidenceContext
 from console.response.plan import entry_parts
 from console.response.plan.model import Plan
 from console.response.run import late_arrivals
@@ -31,7 +32,7 @@ from console.response.run.item import acted
 from console.response.run.lane import POLL, CannotOpen, Work
 from console.response.state.run import Board
 from console.response.step.attempt import Done, End
-from console.response.step.context import History, StepContext
+from console.response.step.context import History
 from console.response.step.pace import Pace
 from console.settings import Paths
 
@@ -84,7 +85,7 @@ class Run:
         self.history = History(plan.id)
         self.climber = Climber(climb)
         self.works: dict[str, Work] = {}
-        self.tools: dict[str, StepContext] = {}
+        self.tools: dict[str, EvidenceContext] = {}
         self._open_backend = open_backend
         self._given: dict[str, Any] = {
             "secrets": secrets, "sinks": sinks, "sign": sign, "answer": answer,
@@ -235,7 +236,7 @@ class Run:
         if before >= 0:
             await self._relist()
 
-    async def opened(self, backend: str, lane: Pace) -> StepContext:
+    async def opened(self, backend: str, lane: Pace) -> EvidenceContext:
         """The tools of one lane, its backend open.
 
         Raises:
@@ -249,7 +250,7 @@ class Run:
             hint = getattr(error, "hint", "")
             told = f"the backend {backend} cannot be opened: {error} {hint}"
             raise CannotOpen(system_words(told.strip())) from None
-        tools = StepContext(
+        tools = EvidenceContext(
             plan=self.plan,
             backend=open_,
             paths=self.paths,
