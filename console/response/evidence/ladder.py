@@ -25,6 +25,7 @@ from console.response.evidence.context import EvidenceContext, LookMemory
 from console.response.evidence.logged_use import LoggedUse
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
+from console.response.plan.step_id import Mark, mark_of
 from console.response.state.token import TokenState
 from console.response.step.context import Stage
 from console.response.step.read_back import GONE, HELD, look
@@ -113,7 +114,8 @@ class _Look:
         entries = self.tools.history.of(self.item.number)
         if self.item.verb is Verb.ROTATE and steps:
             # Its own steps may have been tried anew under other ids.
-            ended = [entry.t_us for entry in entries if entry.step.endswith(".rotated")]
+            end = mark_of(self.item.number, Mark.ROTATED)
+            ended = [entry.t_us for entry in entries if entry.step == end]
             return max(ended, default=0) / 1e6
         if any(self.tools.history.step(step.id).stage is not Stage.DONE for step in steps):
             return 0.0
@@ -221,7 +223,7 @@ class _Look:
             for entry in self.tools.history.of(self.item.number)
             if entry.kind == Kind.OBSERVE
             and entry.how == "probe"
-            and not entry.step.endswith(".new-value")
+            and entry.step != mark_of(self.item.number, Mark.NEW_VALUE)
         ]
         return [at for at in (*told, *self.memory.probes) if at >= self.acted]
 
@@ -337,7 +339,7 @@ class _Look:
     def _act(self) -> Act:
         step = self._step()
         act = entry_parts.act(self.item.verb.value, self.item.token, step, self.tools.plan.id)
-        return act if step is not None else replace(act, step=f"{self.item.number}.look")
+        return act if step is not None else replace(act, step=mark_of(self.item.number, Mark.LOOK))
 
     async def _tell(self, state: str, level: EvidenceLevel, how: str, words: str) -> None:
         step = self._step()

@@ -23,6 +23,7 @@ from console.response.evidence.context import EvidenceContext
 from console.response.evidence.logged_use import USERS, Newest, TokenUser
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
+from console.response.plan.step_id import Mark, mark_of
 
 QUIET = (60.0, 3600.0)
 """Seconds that the old value has to be silent, at least and at most: as long as the longest
@@ -257,7 +258,7 @@ def _tried(tools: EvidenceContext, item: PlanItem, changed: Entry, skew: float) 
     tries = [
         entry.t_us / 1e6
         for entry in tools.history.of(item.number)
-        if entry.step == f"{item.number}.new-value" and entry.ref == changed.id
+        if entry.step == mark_of(item.number, Mark.NEW_VALUE) and entry.ref == changed.id
     ]
     return max(tries) + skew + NEAR if tries else 0.0
 

@@ -23,6 +23,7 @@ from console.journal.format.words import system_words
 from console.response import escrow
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
+from console.response.plan.step_id import StepId
 from console.response.rotate import deliver, successors
 from console.response.rotate.successors import Successor
 from console.response.step.attempt import SETTLE, Done, End, carry_out
@@ -43,6 +44,7 @@ class Minter:
     def __init__(self, tools: StepContext, item: PlanItem) -> None:
         self.tools, self.item = tools, item
         self.base = next(s for s in item.proposal.steps if s.phase is Phase.MINT)
+        self._id = StepId.parse(self.base.id)
         self.unsealed = ""
         """Why the value in hand is not in escrow; empty where it is."""
         self._key = f"new:{item.token.ref.handle}"
@@ -71,7 +73,7 @@ class Minter:
 
     def anew(self) -> None:
         """Have ``mint`` make another value, because nobody has the last one."""
-        self._more = successors.attempts(self.tools.history, self.base.id) + 1
+        self._more = successors.attempts(self.tools.history, self._id) + 1
 
     async def mint(self) -> Successor | Done:
         """The token with the new value: made now, or found; or why there is none.
@@ -80,10 +82,10 @@ class Minter:
             JournalError, SignatureRequired: as ``carry_out``.
         """
         history = self.tools.history
-        number, tries = successors.attempts(history, self.base.id), 0
+        number, tries = successors.attempts(history, self._id), 0
         while number <= MOST:
             number = max(number, self._more)
-            id_ = successors.attempt(self.base.id, number)
+            id_ = str(self._id.again(number))
             state = history.step(id_)
             if state.stage is Stage.FAILED:
                 return Done(End.STOPPED, f"it was tried and did not happen: {state.words}")
@@ -261,7 +263,7 @@ class Minter:
     async def _overwritten(self, number: int) -> None:
         """Answer earlier changes in place of which nobody knows: another value is in force."""
         for earlier in range(1, number):
-            id_ = successors.attempt(self.base.id, earlier)
+            id_ = str(self._id.again(earlier))
             state = self.tools.history.step(id_)
             if state.stage is Stage.OPEN and state.intent is not None:
                 step = self._again(id_, state.intent)

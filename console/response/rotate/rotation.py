@@ -24,10 +24,10 @@ from console.response import escrow
 from console.response.evidence.context import EvidenceContext
 from console.response.plan import entry_parts
 from console.response.plan.model import Mode, PlanItem
+from console.response.plan.step_id import Mark, mark_of
 from console.response.rotate import cutover, deliver, successors
 from console.response.rotate.mint import Minter
 from console.response.rotate.successors import Successor
-from console.response.state.token import OLD
 from console.response.step.attempt import Done, End
 from console.response.step.context import Stage
 from console.response.step.read_back import GONE, look, window
@@ -60,7 +60,7 @@ async def rotate(tools: EvidenceContext, item: PlanItem) -> Done:
 def complete(tools: EvidenceContext, item: PlanItem) -> bool:
     """Whether the journal says that the rotation came to its end."""
     return any(
-        entry.kind == Kind.EVIDENCE and entry.step == f"{item.number}.rotated"
+        entry.kind == Kind.EVIDENCE and entry.step == mark_of(item.number, Mark.ROTATED)
         for entry in tools.history.of(item.number)
     )
 
@@ -196,7 +196,7 @@ class _Rotation:
         tools, item = self.tools, self.item
         if item.probe_effects is None:
             return None
-        id_ = f"{item.number}.new-value"
+        id_ = mark_of(item.number, Mark.NEW_VALUE)
         tried = [
             e
             for e in tools.history.of(item.number)
@@ -281,7 +281,7 @@ class _Rotation:
     async def _tell(self, told: str) -> None:
         """Have it in the journal for whom the old value is kept, or whom its end meets."""
         tools, item = self.tools, self.item
-        step, told = f"{item.number}.moving", system_words(told, 600)
+        step, told = mark_of(item.number, Mark.MOVING), system_words(told, 600)
         notes = [e.why for e in tools.history.of(item.number) if e.step == step]
         if notes and notes[-1] == told:
             return
@@ -320,11 +320,11 @@ class _Rotation:
                 Kind.NOTE,
                 why=system_words(lives, 600),
                 incident=tools.plan.incident,
-                act=replace(act, step=f"{item.number}.{OLD}"),
+                act=replace(act, step=mark_of(item.number, Mark.OLD)),
             )
         await tools.record(
             Kind.EVIDENCE,
-            act=replace(act, step=f"{item.number}.rotated"),
+            act=replace(act, step=mark_of(item.number, Mark.ROTATED)),
             out=Out(
                 ref=made.intent.id,
                 state="seen",
@@ -338,7 +338,7 @@ class _Rotation:
         return Done(End.DONE, f"replaced: {'; '.join(told)}", made.intent)
 
     def _accepted(self, made: Successor) -> bool:
-        id_ = f"{self.item.number}.new-value"
+        id_ = mark_of(self.item.number, Mark.NEW_VALUE)
         return any(
             e.kind == Kind.OBSERVE
             and e.step == id_

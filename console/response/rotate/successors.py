@@ -19,11 +19,10 @@ from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
+from console.response.plan.step_id import StepId
 from console.response.step.attempt import SETTLE, Done, End, carry_out, settle
 from console.response.step.context import History, Stage, StepContext
 
-AGAIN = "~"
-"""Stands before the number of a repeat in a step's id, and in no id of a plan."""
 ASK_TIMEOUT = 180.0
 
 
@@ -53,22 +52,10 @@ class Lost(NamedTuple):
     refs: tuple[TokenRef, ...] = ()
 
 
-def attempt(step_id: str, number: int) -> str:
-    """The id of a step's attempt; the first has the plan's own."""
-    return step_id if number == 1 else f"{step_id}{AGAIN}{number}"
-
-
-def planned(step_id: str) -> str:
-    """The id in the plan of whatever attempt this is."""
-    return step_id.partition(AGAIN)[0]
-
-
-def attempts(history: History, step_id: str) -> int:
+def attempts(history: History, step: StepId) -> int:
     """How many attempts of a step the journal has, at least one."""
     number = 1
-    while history.step(attempt(step_id, number + 1)).stage is not Stage.NEW or history.tries(
-        attempt(step_id, number + 1)
-    ):
+    while history.begun(str(step.again(number + 1))):
         number += 1
     return number
 
@@ -110,18 +97,22 @@ def fingerprint_of(intent: Entry) -> str:
     return act.target.fp if act is not None else ""
 
 
-def _rollback(item: PlanItem, ref: TokenRef) -> str:
-    return f"{item.number}.rollback.{ref.handle}."
+def _rollback(item: PlanItem, ref: TokenRef, call: str) -> str:
+    return str(StepId.of_rollback(item.number, ref.handle, call))
+
+
+_GONE = "gone"
+"""The last step of a roll-back: the system has the token no more."""
 
 
 def going(history: History, item: PlanItem, ref: TokenRef) -> bool:
     """Whether the end of a made token was begun."""
-    return any(e.step.startswith(_rollback(item, ref)) for e in history.of(item.number))
+    return any(StepId.parse(e.step).ends(ref.handle) for e in history.of(item.number))
 
 
 def ended(history: History, item: PlanItem, ref: TokenRef) -> bool:
     """Whether a made token was ended, by the last step of its end."""
-    return history.step(f"{_rollback(item, ref)}gone").stage is Stage.DONE
+    return history.step(_rollback(item, ref, _GONE)).stage is Stage.DONE
 
 
 async def end(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> Done:
@@ -148,9 +139,7 @@ async def end(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> Do
         if not proposal.steps:
             return Done(End.WAITING, f"{why}: {ref.id} has to be ended by hand")
         for step in proposal.steps:
-            mine = replace(
-                step, id=f"{_rollback(item, ref)}{step.id}", title=f"{step.title} ({why})"
-            )
+            mine = replace(step, id=_rollback(item, ref, step.id), title=f"{step.title} ({why})")
             done = await finish(tools, item, mine)
             if done.end is not End.DONE:
                 return done
@@ -166,7 +155,7 @@ async def end(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> Do
 async def _close(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> None:
     """Write that it is gone; and answer the steps that a dead runner left open on it."""
     for entry in tools.history.of(item.number):
-        if entry.kind == Kind.INTENT and entry.step.startswith(_rollback(item, ref)):
+        if entry.kind == Kind.INTENT and StepId.parse(entry.step).ends(ref.handle):
             state = tools.history.step(entry.step)
             if state.stage is Stage.OPEN and state.intent is not None:
                 body = state.intent.body
@@ -174,7 +163,7 @@ async def _close(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) ->
                 await tools.record(Kind.RECOVERY, act=body.act, out=out)
     act = replace(
         entry_parts.act(Verb.ROTATE.value, ref, plan=tools.plan.id),
-        step=f"{_rollback(item, ref)}gone",
+        step=_rollback(item, ref, _GONE),
     )
     out = Out(
         ref=tools.plan.id,

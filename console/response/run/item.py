@@ -11,6 +11,7 @@ from console.journal.format.words import system_words
 from console.response.evidence.context import EvidenceContext
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
+from console.response.plan.step_id import Mark, mark_of
 from console.response.rotate import rotation
 from console.response.step.attempt import Done, End, carry_out, settle
 from console.response.step.context import Stage
@@ -67,7 +68,7 @@ async def _by_hand(tools: EvidenceContext, item: PlanItem) -> Done:
     seen: ReadBack = await look(tools.backend, item.token.ref, expect)
     if not seen.holds:
         return Done(End.WAITING, f"to be done by hand; {seen.words}", seen=seen)
-    step = f"{item.number}.hand"
+    step = mark_of(item.number, Mark.BY_HAND)
     if not any(entry.step == step for entry in tools.history.of(item.number)):
         act = entry_parts.act(item.verb.value, item.token, plan=tools.plan.id)
         await tools.record(

@@ -28,6 +28,7 @@ from console.lock import LockHeld, only_one
 from console.response.approve import approval
 from console.response.plan import entry_parts
 from console.response.plan.model import Plan
+from console.response.plan.step_id import StepId
 from console.response.rotate import successors
 from console.response.state.runner_lock import lock_of
 from console.response.step.read_back import await_effect
@@ -130,7 +131,7 @@ class _Recovery:
             except PlanRefused:
                 self._plans[intent.plan] = None
         plan = self._plans[intent.plan]
-        found = plan.step(successors.planned(intent.step)) if plan is not None else None
+        found = plan.step(str(StepId.parse(intent.step).planned)) if plan is not None else None
         if found is None or found[1].phase is not Phase.MINT:
             return None
         ref = TokenRef(act.backend, act.target.kind, act.target.id)
@@ -207,7 +208,7 @@ class _Recovery:
 
 def _hint(intent: Entry) -> str:
     """What is left to do about an intent that this recovery cannot settle."""
-    if ".deliver." in intent.step:
+    if StepId.parse(intent.step).is_delivery:
         return f"a run that has the sinks finds out: token-console run start {intent.plan}"
     return f"look into the system's own log, then: token-console journal acknowledge {intent.id}"
 

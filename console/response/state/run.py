@@ -22,6 +22,7 @@ from backends.words import count
 from console.journal.format.entry import Kind
 from console.journal.format.sentence import Entry
 from console.response.plan.model import Plan
+from console.response.plan.step_id import StepId
 from console.response.state import old_value
 from console.response.state.token import STATES as STATES
 from console.response.state.token import TokenState as Row
@@ -128,7 +129,7 @@ class Board:
         elif entry.kind == Kind.RUN:
             return self._decision(entry)
         elif entry.kind in _TELLING:
-            row = self.rows.get((entry.plan, number_of(entry.step)))
+            row = self.rows.get((entry.plan, StepId.parse(entry.step).item))
             if row is None:
                 return False
             self.began = self.began or at
@@ -270,9 +271,3 @@ class Board:
         if sums["failed"]:
             return f"{count(sums['failed'], 'token')} failed: act on them again, or except them"
         return old_value.waiting(self.rows.values(), now)
-
-
-def number_of(step: str) -> int:
-    """The number of the item that a step belongs to; 0 where there is none."""
-    head = step.partition(".")[0]
-    return int(head) if head.isdigit() else 0

@@ -11,6 +11,7 @@ from backends.model import EvidenceLevel
 from console.journal.format.entry import Kind
 from console.journal.format.sentence import Entry
 from console.response.plan.model import Mode, Plan, PlanItem
+from console.response.plan.step_id import Mark, StepId, mark_of
 
 STATES = ("dead", "recorded", "replaced", "done", "excepted", "failed", "left")
 """In the order in which they are shown."""
@@ -18,8 +19,6 @@ ENDING = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
 """Verbs after which an old value is to work no more."""
 CLAIMED = frozenset({"dead", "recorded", "replaced", "done"})
 """States that say that a token is dealt with, and was not merely let be."""
-OLD = "old"
-"""The end of the step of a note on what is known of the old one after a rotation."""
 _DONE = frozenset({"applied", "already"})
 
 
@@ -130,13 +129,16 @@ class TokenState:
                 self._decision(entry)
             case Kind.OBSERVE if entry.how == "probe" and entry.state:
                 self._observed(entry)
-            case Kind.NOTE if entry.step.endswith(".moving"):
+            case Kind.NOTE if self._is(entry, Mark.MOVING):
                 self.waits = entry.why
-            case Kind.NOTE if entry.step.endswith(f".{OLD}"):
+            case Kind.NOTE if self._is(entry, Mark.OLD):
                 self.old = entry.why
             case _:
                 return
         self._judge(at)
+
+    def _is(self, entry: Entry, mark: Mark) -> bool:
+        return entry.step == mark_of(self.item.number, mark)
 
     def _outcome(self, entry: Entry) -> None:
         if entry.state == "unknown":
@@ -189,7 +191,7 @@ class TokenState:
 
     def _observed(self, entry: Entry) -> None:
         """The old value was tried. A try of the new one is told by its step."""
-        if entry.step.endswith(".new-value") or entry.handle != self.item.token.ref.handle:
+        if self._is(entry, Mark.NEW_VALUE) or entry.handle != self.item.token.ref.handle:
             return
         told = {"seen": "refused", "not_seen": "accepted"}
         self.tried = told.get(entry.state, "unclear")
@@ -255,15 +257,17 @@ class TokenState:
         """The steps that are to be done, the deliveries of a rotation among them."""
         wanted = [step.id for step in self.item.proposal.steps]
         if self.item.verb is Verb.ROTATE and wanted:
-            wanted += [f"{self.item.number}.deliver.{sink}" for sink in self.plan.sinks]
+            wanted += [str(StepId.of_delivery(self.item.number, sink)) for sink in self.plan.sinks]
         return wanted
 
     def _made(self, step: str) -> bool:
-        """Whether a step is done, or a later attempt of it, which has ``~`` in its id."""
+        """Whether a step is done, or a later attempt of it."""
         if self.steps.get(step) == "done":
             return True
-        later = f"{step}~"
-        return any(state == "done" and each.startswith(later) for each, state in self.steps.items())
+        return any(
+            state == "done" and str(StepId.parse(each).planned) == step
+            for each, state in self.steps.items()
+        )
 
     def _ended(self, *, by_hand: bool) -> tuple[str, str]:
         """The verdict once every planned call is known to have been made."""

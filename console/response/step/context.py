@@ -22,7 +22,8 @@ from console.journal.witnessing import Witnesses
 from console.journal.write.group import GroupCommit
 from console.journal.write.journal import Journal
 from console.response.plan.model import Plan
-from console.response.state.run import Board, number_of
+from console.response.plan.step_id import StepId
+from console.response.state.run import Board
 from console.response.step.pace import Pace
 from console.settings import Paths
 
@@ -75,7 +76,10 @@ class History:
         mark = entry.run
         if mark is not None and mark.what == "unhalt":
             self._lifted[mark.backend] = max(self._lifted.get(mark.backend, 0), entry.seq)
-        number = mark.item if mark is not None and mark.what != "wave" else number_of(entry.step)
+        if mark is not None and mark.what != "wave":
+            number = mark.item
+        else:
+            number = StepId.parse(entry.step).item
         if number:
             self._items.setdefault(number, []).append(entry)
         if entry.step and entry.kind in _STEPS:
@@ -115,6 +119,10 @@ class History:
     def tries(self, id_: str) -> int:
         """How many intents a step has had."""
         return sum(entry.kind == Kind.INTENT for entry in self._steps.get(id_, ()))
+
+    def begun(self, id_: str) -> bool:
+        """Whether the journal has a call of a step, whatever came of it."""
+        return self.step(id_).stage is not Stage.NEW or self.tries(id_) > 0
 
     def open_steps(self) -> list[str]:
         """The ids of the steps of which nobody knows what became."""
