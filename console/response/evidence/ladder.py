@@ -18,6 +18,7 @@ from backends.contract import Phase, ProbeResult, Readable, Rotation, Step, Supp
 from backends.errors import BackendError, Unsupported
 from backends.model import EvidenceLevel, TokenRef
 from console.journal.format.entry import Act, Kind, Out, RunMark
+from console.journal.format.parts import KnownBy, OutState, RunEvent
 from console.journal.format.words import system_words
 from console.response.evidence.audit_log import NEAR
 from console.response.evidence.audit_log import moment as _moment
@@ -26,8 +27,8 @@ from console.response.evidence.logged_use import LoggedUse
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
 from console.response.plan.step_id import Mark, mark_of
-from console.response.state.token import TokenState
-from console.response.step.context import Stage
+from console.response.state.token import RunToken
+from console.response.step.context import DONE, Stage
 from console.response.step.read_back import GONE, HELD, look
 from console.text import safe, stamp
 
@@ -42,6 +43,8 @@ GIVE_UP = 3600.0
 PROBE_TIMEOUT = 30.0
 UNSETTLED = 5
 """Tries without an answer after which the value is not tried again."""
+_SHOWN = {False: OutState.SEEN, True: OutState.NOT_SEEN, None: OutState.UNCLEAR}
+"""What a try of the old value shows of its end, by whether it was accepted."""
 _ENDING = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
 
 
@@ -67,7 +70,7 @@ async def climb(tools: EvidenceContext, item: PlanItem) -> Climb:
 
 
 class _Look:
-    def __init__(self, tools: EvidenceContext, item: PlanItem, row: TokenState) -> None:
+    def __init__(self, tools: EvidenceContext, item: PlanItem, row: RunToken) -> None:
         self.tools, self.item, self.row, self.log = tools, item, row, tools.log
         self.memory = tools.looks.setdefault(item.number, LookMemory())
         self.now = tools.now()
@@ -125,7 +128,7 @@ class _Look:
         made = [
             entry.t_us
             for entry in entries
-            if entry.kind in (Kind.OUTCOME, Kind.RECOVERY) and entry.state in ("applied", "already")
+            if entry.kind in (Kind.OUTCOME, Kind.RECOVERY) and entry.state in DONE
         ]
         return max(made, default=0) / 1e6
 
@@ -148,12 +151,14 @@ class _Look:
             if not seen.holds:
                 if self.row.level >= EvidenceLevel.RECORDED and self.now >= self.over:
                     await self._alarm(f"it is back: {seen.words}")
-                    await self._tell("not_seen", EvidenceLevel.ACCEPTED, "read", seen.words)
+                    await self._tell(
+                        OutState.NOT_SEEN, EvidenceLevel.ACCEPTED, KnownBy.READ, seen.words
+                    )
                 return False
             words = seen.words
         self.memory.read_at = self.now
         if self.row.level < EvidenceLevel.RECORDED:
-            await self._tell("seen", EvidenceLevel.RECORDED, "read", words)
+            await self._tell(OutState.SEEN, EvidenceLevel.RECORDED, KnownBy.READ, words)
         return True
 
     def _last_read(self) -> float:
@@ -161,7 +166,7 @@ class _Look:
             entry.t_us
             for entry in self.tools.history.of(self.item.number)
             if entry.kind in (Kind.EVIDENCE, Kind.RECOVERY)
-            and entry.how == "read"
+            and entry.how == KnownBy.READ
             and entry.handle == self.handle
         ]
         return max(read, default=0) / 1e6
@@ -202,8 +207,8 @@ class _Look:
         memory.probes.append(self.tools.now())
         out = Out(
             ref=before.id,
-            state={False: "seen", True: "not_seen", None: "unclear"}[result.accepted],
-            how="probe",
+            state=_SHOWN[result.accepted],
+            how=KnownBy.PROBE,
             detail=system_words(result.detail or "no answer that tells", 256),
         )
         await self.tools.record(Kind.OBSERVE, act=act, out=out)
@@ -222,7 +227,7 @@ class _Look:
             entry.t_us / 1e6
             for entry in self.tools.history.of(self.item.number)
             if entry.kind == Kind.OBSERVE
-            and entry.how == "probe"
+            and entry.how == KnownBy.PROBE
             and entry.step != mark_of(self.item.number, Mark.NEW_VALUE)
         ]
         return [at for at in (*told, *self.memory.probes) if at >= self.acted]
@@ -235,14 +240,14 @@ class _Look:
         if not result.accepted:
             if not self.row.refused:
                 words = result.detail or "the old value was refused"
-                await self._tell("seen", EvidenceLevel.REFUSED, "probe", words)
+                await self._tell(OutState.SEEN, EvidenceLevel.REFUSED, KnownBy.PROBE, words)
             return self.over - self.now if self.now < self.over else None
         if self.row.refused:
             await self._alarm("the old value was refused, and is accepted again")
         if self.row.refused or (self.now >= self.over and not self.row.works):
             level = min(self.row.level, EvidenceLevel.RECORDED)
             words = f"the old value is still accepted: {result.detail}"
-            await self._tell("not_seen", EvidenceLevel(level), "probe", words)
+            await self._tell(OutState.NOT_SEEN, EvidenceLevel(level), KnownBy.PROBE, words)
         return self._pause() if self.now < self.over + GIVE_UP else None
 
     # -- levels 3 and 4: the system's log
@@ -312,7 +317,7 @@ class _Look:
                 f"the log has it refused: {safe(use.action, 60)} from {safe(use.source, 60) or '?'}"
                 f" at {stamp(_moment(use.at))}, let before"
             )
-            await self._tell("seen", EvidenceLevel.REFUSED, "log", words)
+            await self._tell(OutState.SEEN, EvidenceLevel.REFUSED, KnownBy.LOG, words)
             return
 
     async def _silent(self, after: list[LoggedUse]) -> float | None:
@@ -326,7 +331,7 @@ class _Look:
             return end - self.now + NEAR
         if self.log.covers(self.ref, self.acted, end):
             words = f"no use in the log for {end - start:.0f} s"
-            await self._tell("seen", EvidenceLevel.SILENT, "log", words)
+            await self._tell(OutState.SEEN, EvidenceLevel.SILENT, KnownBy.LOG, words)
             return None
         return self._pause() if self.now < end + LATE and not self.log.broken else None
 
@@ -341,7 +346,7 @@ class _Look:
         act = entry_parts.act(self.item.verb.value, self.item.token, step, self.tools.plan.id)
         return act if step is not None else replace(act, step=mark_of(self.item.number, Mark.LOOK))
 
-    async def _tell(self, state: str, level: EvidenceLevel, how: str, words: str) -> None:
+    async def _tell(self, state: OutState, level: EvidenceLevel, how: KnownBy, words: str) -> None:
         step = self._step()
         intent = self.tools.history.step(step.id).intent if step is not None else None
         out = Out(
@@ -358,7 +363,7 @@ class _Look:
             return
         mark = RunMark(
             plan=self.tools.plan.id,
-            what="alarm",
+            what=RunEvent.ALARM,
             item=self.item.number,
             backend=self.item.backend,
             detail=system_words(words, 256),

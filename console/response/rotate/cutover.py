@@ -15,7 +15,7 @@ from typing import NamedTuple
 from backends.errors import BackendError
 from backends.model import Consumer, TokenRef
 from console.journal.format.entry import Kind
-from console.journal.format.parts import RunMark
+from console.journal.format.parts import RunEvent, RunMark
 from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.response.evidence.audit_log import NEAR
@@ -104,14 +104,14 @@ async def follow(
     except TimeoutError:
         return Cutover((), f"who uses it was not told within {limit:.0f} s")
     entries = tools.history.of(item.number)
-    known = {e.run.detail for e in entries if e.run is not None and e.run.what == "moved"}
+    known = {e.run.detail for e in entries if e.run is not None and e.run.what == RunEvent.MOVED}
     for each in seen.consumers:
         detail = entry_parts.name(each.name, 160)
         if each.moved and detail not in known:
             known.add(detail)
             mark = RunMark(
                 plan=tools.plan.id,
-                what="moved",
+                what=RunEvent.MOVED,
                 item=item.number,
                 backend=item.backend,
                 detail=detail,
@@ -224,7 +224,7 @@ def _by_record(
 
 def _waivers(entries: Iterable[Entry]) -> set[str | None]:
     """Whom a responder answers for, by name; None is everybody."""
-    waived = [e.run for e in entries if e.run is not None and e.run.what == "waive"]
+    waived = [e.run for e in entries if e.run is not None and e.run.what == RunEvent.WAIVE]
     return {mark.detail or None for mark in waived}
 
 

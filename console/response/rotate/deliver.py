@@ -15,6 +15,7 @@ from backends.contract import Retry, Step
 from backends.errors import BackendError, Unsupported
 from backends.model import Secret
 from console.journal.format.entry import Kind, Out, SchemaError
+from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.sentence import Entry
 from console.journal.format.who import host
 from console.journal.format.words import system_words
@@ -105,7 +106,7 @@ def _delivery(tools: StepContext, item: PlanItem, sink: str, fp: str) -> Entry |
 def _vouched(tools: StepContext, item: PlanItem, intent: Entry) -> bool:
     """Whether a person settled a delivery that no reading can settle, as one that arrived."""
     for entry in tools.history.of(item.number):
-        if entry.ref == intent.id and entry.state == "acknowledged":
+        if entry.ref == intent.id and entry.state == OutState.ACKNOWLEDGED:
             try:
                 out = entry.body.out
             except SchemaError:
@@ -231,8 +232,8 @@ async def _settle(tools: StepContext, item: PlanItem, name: str) -> Done | None:
             )
         out = Out(
             ref=intent.id,
-            state="applied" if seen.holds else "not_applied",
-            how="read",
+            state=OutState.APPLIED if seen.holds else OutState.NOT_APPLIED,
+            how=KnownBy.READ,
             detail=system_words(seen.words),
         )
         act = entry_parts.act(step.verb.value, item.token, step, tools.plan.id)
@@ -247,7 +248,7 @@ async def confirm(tools: StepContext, item: PlanItem, name: str, fp: str) -> Don
         return Done(End.WAITING, f"{name} does not have the value yet")
     id_ = str(StepId.of_check(item.number, name))
     if any(
-        e.kind == Kind.OBSERVE and e.step == id_ and e.ref == intent.id and e.state == "seen"
+        e.kind == Kind.OBSERVE and e.step == id_ and e.ref == intent.id and e.state == OutState.SEEN
         for e in tools.history.of(item.number)
     ):
         return Done(End.DONE)
@@ -267,8 +268,8 @@ async def confirm(tools: StepContext, item: PlanItem, name: str, fp: str) -> Don
         act=entry_parts.act(step.verb.value, item.token, step, tools.plan.id),
         out=Out(
             ref=intent.id,
-            state="seen" if seen.holds else "not_seen",
-            how="read",
+            state=OutState.SEEN if seen.holds else OutState.NOT_SEEN,
+            how=KnownBy.READ,
             detail=system_words(f"{name}: {seen.words}"),
         ),
     )

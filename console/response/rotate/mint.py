@@ -18,6 +18,7 @@ from backends.errors import BackendError
 from backends.model import Secret, Token, TokenRef
 from console.errors import ConsoleError
 from console.journal.format.entry import Kind, Out
+from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.response import escrow
@@ -216,21 +217,21 @@ class Minter:
         lost = await successors.ask(
             tools.backend, step, intent, successors.age(intent, tools.now()), wait
         )
-        if lost.state == "early":
+        if lost.state is successors.LostState.EARLY:
             rest = wait - successors.age(intent, tools.now())
             if rest > PATIENCE or tools.stopping():
                 return Done(End.WAITING, f"{step.title}: {lost.words}; too early to tell", intent)
             await tools.sleep(max(rest, 0.0))
             lost = await successors.ask(tools.backend, step, intent, wait, wait)
-        if lost.state == "down":
+        if lost.state is successors.LostState.DOWN:
             return Done(End.WAITING, f"what became of it cannot be asked: {lost.words}", intent)
-        if lost.state == "untold":
+        if lost.state is successors.LostState.UNTOLD:
             if not self.in_place:
                 told = f"no reading can tell what became of: {step.title} ({lost.words})"
                 return Done(End.UNKNOWN, f"{told}. {acknowledge(intent)}", intent)
             return await self._tried(step, intent)
         act = entry_parts.act(step.verb.value, _named(item, step.token), step, tools.plan.id)
-        out = successors.answer(step, intent, lost, "recovery")
+        out = successors.answer(step, intent, lost, KnownBy.RECOVERY)
         await tools.record(Kind.RECOVERY, act=act, out=out)
         if len(lost.refs) > 1:
             await self._name(step, intent, lost.refs[1:])
@@ -249,7 +250,9 @@ class Minter:
             fp = successors.fingerprint_of(intent)
             made = replace(entry_parts.target(step.token), fp=fp)
             told = "the new value is accepted"
-            out = Out(ref=intent.id, state="applied", how="probe", detail=told, made=made)
+            out = Out(
+                ref=intent.id, state=OutState.APPLIED, how=KnownBy.PROBE, detail=told, made=made
+            )
             act = entry_parts.act(step.verb.value, self.item.token, step, self.tools.plan.id)
             await self.tools.record(Kind.RECOVERY, act=act, out=out)
         return bool(accepted)
@@ -268,7 +271,12 @@ class Minter:
             if state.stage is Stage.OPEN and state.intent is not None:
                 step = self._again(id_, state.intent)
                 told = "whatever became of it, a later change has set another value since"
-                out = Out(ref=state.intent.id, state="not_applied", how="recovery", detail=told)
+                out = Out(
+                    ref=state.intent.id,
+                    state=OutState.NOT_APPLIED,
+                    how=KnownBy.RECOVERY,
+                    detail=told,
+                )
                 act = entry_parts.act(step.verb.value, self.item.token, step, self.tools.plan.id)
                 await self.tools.record(Kind.RECOVERY, act=act, out=out)
 

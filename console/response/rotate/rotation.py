@@ -19,6 +19,7 @@ from backends.contract import Phase, Step
 from backends.errors import BackendError
 from backends.model import EvidenceLevel, Secret, TokenState
 from console.journal.format.entry import Kind, Out
+from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.words import system_words
 from console.response import escrow
 from console.response.evidence.context import EvidenceContext
@@ -202,7 +203,7 @@ class _Rotation:
             for e in tools.history.of(item.number)
             if e.kind == Kind.OBSERVE and e.step == id_ and e.ref == made.intent.id
         ]
-        if tried and tried[-1].state == "not_seen":
+        if tried and tried[-1].state == OutState.NOT_SEEN:
             return True
         accepted, told = await self._try(made, value)
         if accepted is None:
@@ -212,8 +213,8 @@ class _Rotation:
         act = entry_parts.act(item.verb.value, made.ref, plan=tools.plan.id)
         out = Out(
             ref=made.intent.id,
-            state="not_seen" if accepted else "seen",
-            how="probe",
+            state=OutState.NOT_SEEN if accepted else OutState.SEEN,
+            how=KnownBy.PROBE,
             detail=system_words(f"the new value: {told}"),
         )
         await tools.record(Kind.OBSERVE, act=replace(act, target=target, step=id_), out=out)
@@ -300,16 +301,16 @@ class _Rotation:
             f"delivered to {sinks}" if tools.plan.sinks else sinks,
             moved.words,
         ]
-        level, how, lives = EvidenceLevel.ACCEPTED, "answer", ""
+        level, how, lives = EvidenceLevel.ACCEPTED, KnownBy.ANSWER, ""
         if made.ref == item.token.ref:
             if tried:
-                level, how = EvidenceLevel.RECORDED, "probe"
+                level, how = EvidenceLevel.RECORDED, KnownBy.PROBE
         else:
             expect = self._last(self.retire)
             seen = await look(tools.backend, item.token.ref, expect)
             told.append(f"the old one: {seen.words}")
             if seen.holds:
-                level, how = EvidenceLevel.RECORDED, "read"
+                level, how = EvidenceLevel.RECORDED, KnownBy.READ
             elif seen.holds is not None:
                 # A grace period, or an effect that does not show: no rotation is over by that.
                 ends = "" if self.retire else item.proposal.takes_effect
@@ -327,7 +328,7 @@ class _Rotation:
             act=replace(act, step=mark_of(item.number, Mark.ROTATED)),
             out=Out(
                 ref=made.intent.id,
-                state="seen",
+                state=OutState.SEEN,
                 how=how,
                 detail=system_words("; ".join(told)),
                 evidence=int(min(level, item.ceiling)),
@@ -343,7 +344,7 @@ class _Rotation:
             e.kind == Kind.OBSERVE
             and e.step == id_
             and e.ref == made.intent.id
-            and e.state == "not_seen"
+            and e.state == OutState.NOT_SEEN
             for e in self.tools.history.of(self.item.number)
         )
 

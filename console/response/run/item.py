@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from backends.contract import Phase, Verb
 from backends.model import EvidenceLevel
 from console.journal.format.entry import Kind, Out
+from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.words import system_words
 from console.response.evidence.context import EvidenceContext
 from console.response.plan import entry_parts
@@ -76,8 +77,8 @@ async def _by_hand(tools: EvidenceContext, item: PlanItem) -> Done:
             act=replace(act, step=step),
             out=Out(
                 ref=tools.plan.id,
-                state="seen",
-                how="read",
+                state=OutState.SEEN,
+                how=KnownBy.READ,
                 detail=system_words(seen.words),
                 evidence=int(min(EvidenceLevel.RECORDED, item.ceiling)),
             ),

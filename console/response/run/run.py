@@ -18,7 +18,7 @@ from backends.sinks.contract import Sink
 from backends.words import count
 from console.errors import ConsoleError, JournalError, PlanRefused
 from console.journal.format.entry import Kind, RunMark
-from console.journal.format.parts import Sig
+from console.journal.format.parts import RunEvent, Sig
 from console.journal.format.words import system_words
 from console.journal.witnessing import Witnesses
 from console.journal.write.group import GroupCommit
@@ -123,7 +123,7 @@ class Run:
         await self._follow_once()
         async with self._group:
             if not self.single:
-                await self._mark("start")
+                await self._mark(RunEvent.START)
             following = asyncio.create_task(self._follow())
             climbing = asyncio.create_task(self.climber.run())
             try:
@@ -224,7 +224,7 @@ class Run:
     async def halt(self, backend: str, why: str) -> None:
         """Halt a lane, for everybody to see. A lane that has halted stays as it is."""
         if backend not in self.board.halted:
-            await self._mark("halt", backend=backend, detail=system_words(why, 400))
+            await self._mark(RunEvent.HALT, backend=backend, detail=system_words(why, 400))
 
     async def wave(self, number: int) -> None:
         """A lane begins with a wave: the first one says so, and what came late is looked for."""
@@ -232,7 +232,7 @@ class Run:
             return
         before, self._wave = self._wave, number
         if number > self.board.wave or before < 0:
-            await self._mark("wave", item=number)
+            await self._mark(RunEvent.WAVE, item=number)
         if before >= 0:
             await self._relist()
 
@@ -279,7 +279,9 @@ class Run:
 
     # -- the journal
 
-    async def _mark(self, what: str, *, item: int = 0, backend: str = "", detail: str = "") -> None:
+    async def _mark(
+        self, what: RunEvent, *, item: int = 0, backend: str = "", detail: str = ""
+    ) -> None:
         mark = RunMark(plan=self.plan.id, what=what, item=item, backend=backend, detail=detail)
         entry = await self._group.append(Kind.RUN, run=mark)
         if self.history.add(entry):

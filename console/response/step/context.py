@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from backends.contract import Backend
 from backends.model import Secret
 from console.journal.format.entry import Kind
-from console.journal.format.parts import Sig
+from console.journal.format.parts import OutState, RunEvent, Sig
 from console.journal.format.sentence import Entry
 from console.journal.read import fingerprint
 from console.journal.read.view import SETTLED
@@ -27,7 +27,7 @@ from console.response.state.run import Board
 from console.response.step.pace import Pace
 from console.settings import Paths
 
-DONE = ("applied", "already")
+DONE = (OutState.APPLIED, OutState.ALREADY)
 _STEPS = frozenset({Kind.INTENT, Kind.OUTCOME, Kind.RECOVERY})
 _ANSWERS = frozenset({Kind.OUTCOME, Kind.RECOVERY, Kind.EVIDENCE, Kind.OBSERVE})
 """What the runner says about its calls, signed with the key that signed them."""
@@ -74,9 +74,9 @@ class History:
         self._seen.add(entry.seq)
         self.seq = max(self.seq, entry.seq)
         mark = entry.run
-        if mark is not None and mark.what == "unhalt":
+        if mark is not None and mark.what == RunEvent.UNHALT:
             self._lifted[mark.backend] = max(self._lifted.get(mark.backend, 0), entry.seq)
-        if mark is not None and mark.what != "wave":
+        if mark is not None and mark.what != RunEvent.WAVE:
             number = mark.item
         else:
             number = StepId.parse(entry.step).item
@@ -112,7 +112,7 @@ class History:
             return StepState(Stage.OPEN, unsettled[-1])
         answer = max(answers.values(), key=lambda entry: entry.seq)
         lifted = answer.seq < max(self._lifted.get(answer.backend, 0), self._lifted.get("", 0))
-        if answer.ref != self.plan_id and (answer.state == "not_applied" or lifted):
+        if answer.ref != self.plan_id and (answer.state == OutState.NOT_APPLIED or lifted):
             return StepState(Stage.NEW, last)
         return StepState(Stage.FAILED, last, answer.state, answer.sentence)
 
