@@ -33,12 +33,13 @@ from console.journal.write.group import GroupCommit
 from console.journal.write.journal import Journal
 from console.response import escrow
 from console.response.approve import approval
+from console.response.evidence.context import EvidenceContext
 from console.response.plan import file
 from console.response.plan.model import Mode, Plan, PlanItem
 from console.response.rotate import cutover, rotation, successors
 from console.response.state.run import Board
 from console.response.step.attempt import Done
-from console.response.step.context import History, StepContext
+from console.response.step.context import History
 from console.response.step.pace import Pace
 
 
@@ -116,10 +117,16 @@ class Scene:
         done: Done = asyncio.run(self._run(plan.id))
         return done
 
+    def run_with(
+        self, plan: Plan, do: Callable[[EvidenceContext, PlanItem], Awaitable[Any]]
+    ) -> Any:
+        """The same with another function over the item."""
+        return asyncio.run(self._run(plan.id, do))
+
     def follow(self, plan: Plan) -> cutover.Cutover:
         """Ask who has moved, after the rotation came to its end."""
 
-        async def follow(tools: StepContext, item: PlanItem) -> cutover.Cutover:
+        async def follow(tools: EvidenceContext, item: PlanItem) -> cutover.Cutover:
             (made,) = successors.made(tools.history, item)
             return await cutover.follow(tools, item, made.ref, made.intent)
 
@@ -127,7 +134,9 @@ class Scene:
         return seen
 
     async def _run(
-        self, plan_id: str, do: Callable[[StepContext, PlanItem], Awaitable[Any]] = rotation.rotate
+        self,
+        plan_id: str,
+        do: Callable[[EvidenceContext, PlanItem], Awaitable[Any]] = rotation.rotate,
     ) -> Any:
         plan = file.load(plan_id, self.paths)
 
@@ -140,7 +149,7 @@ class Scene:
             board = Board(plan)
             board.feed(entries)
             async with GroupCommit(journal) as group, self.backend() as backend:
-                tools = StepContext(
+                tools = EvidenceContext(
                     plan=plan,
                     backend=backend,
                     paths=self.paths,

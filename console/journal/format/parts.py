@@ -6,6 +6,7 @@ No part has a member for a header, a body or a query's value, so none can be rec
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 import msgspec
 
@@ -22,9 +23,12 @@ __all__ = [
     "Host",
     "Kernel",
     "KeyMark",
+    "KnownBy",
     "Out",
+    "OutState",
     "Part",
     "PlanMark",
+    "RunEvent",
     "RunMark",
     "Seal",
     "Session",
@@ -134,18 +138,46 @@ class PlanMark(Part, frozen=True, kw_only=True):
     answers: Mapping[str, str] = {}
 
 
+class RunEvent(StrEnum):
+    """What was decided about a run, or came about in it."""
+
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    ABORT = "abort"
+    """Ended for good, whatever is left."""
+    CLOSE = "close"
+    """Declared done."""
+    HALT = "halt"
+    """A backend's lane stopped, because too much failed there."""
+    UNHALT = "unhalt"
+    WAVE = "wave"
+    """A wave of the plan began; ``item`` is the wave's number."""
+    LATE = "late"
+    """A token appeared after the scope was frozen."""
+    EXCEPT = "except"
+    """Somebody answers for letting a token be."""
+    WAIVE = "waive"
+    """Somebody answers for consumers that were not seen to move."""
+    MOVED = "moved"
+    """A consumer was seen with the new value."""
+    TAKEN = "taken"
+    """Another plan is at the token, or changed it."""
+    ALARM = "alarm"
+    """What was taken for dead shows signs of life."""
+    BREAKGLASS = "breakglass"
+    """The second person was not waited for. In an entry of that kind only."""
+
+
 class RunMark(Part, frozen=True, kw_only=True):
     """What was decided about the run of ``plan``, by a responder or by the runner.
 
-    ``what`` is start, pause, resume, abort, halt, unhalt, waive, except, late, wave, close,
-    alarm, moved (a consumer) or taken (by another plan); in a break-glass entry it is
-    breakglass. It is about the plan's item ``item`` (from 1; 0: about no single one) or the
-    lane ``backend``. ``owner`` answers for
-    an exception until ``expires`` (UTC in µs; 0: never).
+    It is about the plan's item ``item`` (from 1; 0: about no single one) or the
+    lane ``backend``. ``owner`` answers for an exception until ``expires`` (UTC in µs; 0: never).
     """
 
     plan: str
-    what: str
+    what: RunEvent
     item: int = 0
     backend: str = ""
     owner: str = ""
@@ -153,20 +185,57 @@ class RunMark(Part, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class OutState(StrEnum):
+    """What came of an entry. Which of them an answer may say goes by its kind."""
+
+    APPLIED = "applied"
+    ALREADY = "already"
+    """It was so before anything was sent."""
+    REJECTED = "rejected"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+    """It may have happened."""
+    NOT_APPLIED = "not_applied"
+    """A recovery found that it did not happen."""
+    ACKNOWLEDGED = "acknowledged"
+    """A person's word settles it."""
+    CLAIMED = "claimed"
+    """A recovery is looking into it."""
+    SEEN = "seen"
+    """What was looked for is so: the end of a token. Of a value that was tried: it is refused."""
+    NOT_SEEN = "not_seen"
+    UNCLEAR = "unclear"
+    """A try of a value got no answer that tells."""
+    CLOSED = "closed"
+
+
+class KnownBy(StrEnum):
+    """How it is known what came of an entry."""
+
+    UNSAID = ""
+    ANSWER = "answer"
+    """The system's answer to the call."""
+    READ = "read"
+    """The system's record, read again."""
+    PROBE = "probe"
+    """The value was tried."""
+    LOG = "log"
+    """The system's own log."""
+    RECOVERY = "recovery"
+    """A look after the runner had died."""
+    PERSON = "person"
+
+
 class Out(Part, frozen=True, kw_only=True):
     """What came of the entry ``ref``.
 
-    ``state`` is, by type: outcome: applied, already, rejected, not_sent, unknown;
-    recovery: applied, not_applied, acknowledged; recovery.claim: claimed; evidence: seen,
-    not_seen; observe: seen, not_seen, and unclear where a try got no answer that tells;
-    session.close: closed. ``how`` tells how it is known: answer,
-    read, probe, recovery, person. ``made`` is the token that the call brought into being,
+    ``made`` is the token that the call brought into being,
     or whose value it replaced; its ``fp`` is that of the new value, where it was in hand.
     """
 
     ref: str
-    state: str
-    how: str = ""
+    state: OutState
+    how: KnownBy = KnownBy.UNSAID
     status: str = ""
     request_id: str = ""
     elapsed_ms: int = 0

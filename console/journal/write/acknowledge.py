@@ -14,7 +14,7 @@ from enum import StrEnum
 from console.errors import UsageError
 from console.journal.format import scan
 from console.journal.format.entry import Kind, SchemaError
-from console.journal.format.parts import Out, Sig
+from console.journal.format.parts import KnownBy, Out, OutState, Sig
 from console.journal.format.sentence import Entry
 from console.journal.format.who import host
 from console.journal.write.journal import Journal
@@ -80,8 +80,8 @@ def acknowledge(
         act=body.act,
         out=Out(
             ref=intent.id,
-            state="acknowledged",
-            how="person",
+            state=OutState.ACKNOWLEDGED,
+            how=KnownBy.PERSON,
             status=found.value,
             detail=_WORDS[found],
         ),

@@ -22,6 +22,7 @@ from console.journal.format.parts import (
     Export,
     KeyMark,
     Out,
+    OutState,
     PlanMark,
     RunMark,
     Seal,
@@ -190,7 +191,7 @@ class Journal:
     def closing(self, intent: Draft, detail: str) -> Draft:
         """The answer to an intent that is durable, and on which nothing was sent."""
         body = intent.body
-        out = Out(ref=body.id, state="not_sent", detail=detail)
+        out = Out(ref=body.id, state=OutState.NOT_SENT, detail=detail)
         return self.draft(Kind.OUTCOME, act=body.act, out=out, sign=intent.answer)
 
     def append_each(self, drafts: Sequence[Draft]) -> list[Entry | JournalError]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from console.errors import PlanRefused
 from console.journal.format import scan
 from console.journal.format.entry import Body, Kind, PlanMark, RunMark, SchemaError
-from console.journal.format.parts import Sig
+from console.journal.format.parts import RunEvent, Sig
 from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.journal.verify import signatures
@@ -111,7 +111,7 @@ def break_glass(
         config=rules.mark,
         run=RunMark(
             plan=plan.id,
-            what="breakglass",
+            what=RunEvent.BREAKGLASS,
             detail=system_words(f"no second person: {told}", 256) if told else "",
         ),
         sign=sign,

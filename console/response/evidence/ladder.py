@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
@@ -19,13 +18,17 @@ from backends.contract import Phase, ProbeResult, Readable, Rotation, Step, Supp
 from backends.errors import BackendError, Unsupported
 from backends.model import EvidenceLevel, TokenRef
 from console.journal.format.entry import Act, Kind, Out, RunMark
+from console.journal.format.parts import KnownBy, OutState, RunEvent
 from console.journal.format.words import system_words
-from console.response.evidence.audit_log import NEAR, AuditLog, LoggedUse
+from console.response.evidence.audit_log import NEAR
 from console.response.evidence.audit_log import moment as _moment
+from console.response.evidence.context import EvidenceContext, LookMemory
+from console.response.evidence.logged_use import LoggedUse
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
-from console.response.state.token import TokenState
-from console.response.step.context import Stage, StepContext
+from console.response.plan.step_id import Mark, mark_of
+from console.response.state.token import RunToken
+from console.response.step.context import DONE, Stage
 from console.response.step.read_back import GONE, HELD, look
 from console.text import safe, stamp
 
@@ -40,6 +43,8 @@ GIVE_UP = 3600.0
 PROBE_TIMEOUT = 30.0
 UNSETTLED = 5
 """Tries without an answer after which the value is not tried again."""
+_SHOWN = {False: OutState.SEEN, True: OutState.NOT_SEEN, None: OutState.UNCLEAR}
+"""What a try of the old value shows of its end, by whether it was accepted."""
 _ENDING = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
 
 
@@ -52,50 +57,24 @@ class Climb(NamedTuple):
     again: float | None
 
 
-class _Memory:
-    """What one runner remembers of an item between two looks; the journal has the rest."""
-
-    def __init__(self) -> None:
-        self.read_at = 0.0
-        self.probes: list[float] = []
-        self.unsettled = 0
-        self.no_probe = False
-        self.looks = 0
-
-
-class _Watch:
-    """One backend's part of a run, as it is watched: its log, and each item's memory."""
-
-    def __init__(self, tools: StepContext) -> None:
-        plan, name = tools.plan, tools.backend.name
-        handles = {item.token.ref.handle for item in plan.items if item.backend == name}
-        self.log = AuditLog(tools.backend, handles, plan.made_at.timestamp())
-        self.items: dict[int, _Memory] = {}
-
-
-_watches: WeakKeyDictionary[StepContext, _Watch] = WeakKeyDictionary()
-
-
-async def climb(tools: StepContext, item: PlanItem) -> Climb:
+async def climb(tools: EvidenceContext, item: PlanItem) -> Climb:
     """Look once how dead the item's token is, and write down what is new.
 
     Raises:
         JournalError: that could not be written down.
     """
-    watch = _watches.get(tools)
-    if watch is None:
-        watch = _watches[tools] = _Watch(tools)
     row = tools.board.row(tools.plan.id, item.number)
     if row is None or row.expires or tools.stopping():
         return Climb(0, False, False, None)
-    return await _Look(tools, item, row, watch).run()
+    return await _Look(tools, item, row).run()
 
 
 class _Look:
-    def __init__(self, tools: StepContext, item: PlanItem, row: TokenState, watch: _Watch) -> None:
-        self.tools, self.item, self.row, self.log = tools, item, row, watch.log
-        self.memory = watch.items.setdefault(item.number, _Memory())
+    def __init__(self, tools: EvidenceContext, item: PlanItem, row: RunToken) -> None:
+        self.tools, self.item, self.row, self.log = tools, item, row, tools.log
+        self.memory = tools.looks.setdefault(item.number, LookMemory())
         self.now = tools.now()
+        self.ref = item.token.ref
         self.handle = item.token.ref.handle
         self.declared = tools.backend.capabilities().of(item.token.ref.kind)
         self.expected = _expected(item, self.declared.rotation)
@@ -121,7 +100,7 @@ class _Look:
             wishes.append(self.over - self.now)
         if self.item.verb in _ENDING:
             wishes.append(await self._probe())
-            wishes.append(await self._heed(recorded=holds is True))
+            wishes.append(await self._read_log(recorded=holds is True))
         due = [wish for wish in wishes if wish is not None]
         return self._result(min(due) if due else None)
 
@@ -138,7 +117,8 @@ class _Look:
         entries = self.tools.history.of(self.item.number)
         if self.item.verb is Verb.ROTATE and steps:
             # Its own steps may have been tried anew under other ids.
-            ended = [entry.t_us for entry in entries if entry.step.endswith(".rotated")]
+            end = mark_of(self.item.number, Mark.ROTATED)
+            ended = [entry.t_us for entry in entries if entry.step == end]
             return max(ended, default=0) / 1e6
         if any(self.tools.history.step(step.id).stage is not Stage.DONE for step in steps):
             return 0.0
@@ -148,7 +128,7 @@ class _Look:
         made = [
             entry.t_us
             for entry in entries
-            if entry.kind in (Kind.OUTCOME, Kind.RECOVERY) and entry.state in ("applied", "already")
+            if entry.kind in (Kind.OUTCOME, Kind.RECOVERY) and entry.state in DONE
         ]
         return max(made, default=0) / 1e6
 
@@ -171,12 +151,14 @@ class _Look:
             if not seen.holds:
                 if self.row.level >= EvidenceLevel.RECORDED and self.now >= self.over:
                     await self._alarm(f"it is back: {seen.words}")
-                    await self._tell("not_seen", EvidenceLevel.ACCEPTED, "read", seen.words)
+                    await self._tell(
+                        OutState.NOT_SEEN, EvidenceLevel.ACCEPTED, KnownBy.READ, seen.words
+                    )
                 return False
             words = seen.words
         self.memory.read_at = self.now
         if self.row.level < EvidenceLevel.RECORDED:
-            await self._tell("seen", EvidenceLevel.RECORDED, "read", words)
+            await self._tell(OutState.SEEN, EvidenceLevel.RECORDED, KnownBy.READ, words)
         return True
 
     def _last_read(self) -> float:
@@ -184,7 +166,7 @@ class _Look:
             entry.t_us
             for entry in self.tools.history.of(self.item.number)
             if entry.kind in (Kind.EVIDENCE, Kind.RECOVERY)
-            and entry.how == "read"
+            and entry.how == KnownBy.READ
             and entry.handle == self.handle
         ]
         return max(read, default=0) / 1e6
@@ -225,8 +207,8 @@ class _Look:
         memory.probes.append(self.tools.now())
         out = Out(
             ref=before.id,
-            state={False: "seen", True: "not_seen", None: "unclear"}[result.accepted],
-            how="probe",
+            state=_SHOWN[result.accepted],
+            how=KnownBy.PROBE,
             detail=system_words(result.detail or "no answer that tells", 256),
         )
         await self.tools.record(Kind.OBSERVE, act=act, out=out)
@@ -245,8 +227,8 @@ class _Look:
             entry.t_us / 1e6
             for entry in self.tools.history.of(self.item.number)
             if entry.kind == Kind.OBSERVE
-            and entry.how == "probe"
-            and not entry.step.endswith(".new-value")
+            and entry.how == KnownBy.PROBE
+            and entry.step != mark_of(self.item.number, Mark.NEW_VALUE)
         ]
         return [at for at in (*told, *self.memory.probes) if at >= self.acted]
 
@@ -258,24 +240,24 @@ class _Look:
         if not result.accepted:
             if not self.row.refused:
                 words = result.detail or "the old value was refused"
-                await self._tell("seen", EvidenceLevel.REFUSED, "probe", words)
+                await self._tell(OutState.SEEN, EvidenceLevel.REFUSED, KnownBy.PROBE, words)
             return self.over - self.now if self.now < self.over else None
         if self.row.refused:
             await self._alarm("the old value was refused, and is accepted again")
         if self.row.refused or (self.now >= self.over and not self.row.works):
             level = min(self.row.level, EvidenceLevel.RECORDED)
             words = f"the old value is still accepted: {result.detail}"
-            await self._tell("not_seen", EvidenceLevel(level), "probe", words)
+            await self._tell(OutState.NOT_SEEN, EvidenceLevel(level), KnownBy.PROBE, words)
         return self._pause() if self.now < self.over + GIVE_UP else None
 
     # -- levels 3 and 4: the system's log
 
-    async def _heed(self, *, recorded: bool) -> float | None:
+    async def _read_log(self, *, recorded: bool) -> float | None:
         """Read the log: a use is an alarm, a refusal or silence is evidence."""
         if not self._log_speaks():
             return None
         await self.log.read(self.now)
-        uses = self.log.uses(self.handle, self._probes())
+        uses = self.log.uses(self.ref, self._probes())
         after = [use for use in uses if use.ok and use.at > self.acted + NEAR]
         if await self._used(after):
             return self._pause() if self.now < self.over + GIVE_UP else None
@@ -326,7 +308,7 @@ class _Look:
         """
         if self.row.refused or self.item.ceiling < EvidenceLevel.REFUSED:
             return
-        known = {use.caller for use in uses if use.ok and use.at < self.acted}
+        known = self.log.let_before(self.ref, self.acted)
         since = max((use.at for use in after), default=0.0)
         for use in uses:
             if use.ok or use.at <= max(self.acted + NEAR, since) or use.caller not in known:
@@ -335,7 +317,7 @@ class _Look:
                 f"the log has it refused: {safe(use.action, 60)} from {safe(use.source, 60) or '?'}"
                 f" at {stamp(_moment(use.at))}, let before"
             )
-            await self._tell("seen", EvidenceLevel.REFUSED, "log", words)
+            await self._tell(OutState.SEEN, EvidenceLevel.REFUSED, KnownBy.LOG, words)
             return
 
     async def _silent(self, after: list[LoggedUse]) -> float | None:
@@ -347,9 +329,9 @@ class _Look:
         end = start + max(self.spread, LEAST_SILENCE)
         if self.now < end:
             return end - self.now + NEAR
-        if self.log.covers(self.handle, self.acted, end):
+        if self.log.covers(self.ref, self.acted, end):
             words = f"no use in the log for {end - start:.0f} s"
-            await self._tell("seen", EvidenceLevel.SILENT, "log", words)
+            await self._tell(OutState.SEEN, EvidenceLevel.SILENT, KnownBy.LOG, words)
             return None
         return self._pause() if self.now < end + LATE and not self.log.broken else None
 
@@ -362,9 +344,9 @@ class _Look:
     def _act(self) -> Act:
         step = self._step()
         act = entry_parts.act(self.item.verb.value, self.item.token, step, self.tools.plan.id)
-        return act if step is not None else replace(act, step=f"{self.item.number}.look")
+        return act if step is not None else replace(act, step=mark_of(self.item.number, Mark.LOOK))
 
-    async def _tell(self, state: str, level: EvidenceLevel, how: str, words: str) -> None:
+    async def _tell(self, state: OutState, level: EvidenceLevel, how: KnownBy, words: str) -> None:
         step = self._step()
         intent = self.tools.history.step(step.id).intent if step is not None else None
         out = Out(
@@ -381,7 +363,7 @@ class _Look:
             return
         mark = RunMark(
             plan=self.tools.plan.id,
-            what="alarm",
+            what=RunEvent.ALARM,
             item=self.item.number,
             backend=self.item.backend,
             detail=system_words(words, 256),

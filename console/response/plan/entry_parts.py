@@ -11,6 +11,7 @@ import hashlib
 from backends.contract import Call, Outcome, Step
 from backends.model import Token, TokenRef, encode
 from console.journal.format.entry import Act, CallMark, Out, Target
+from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.scan import withhold
 from console.journal.format.words import representable, system_words
 
@@ -79,8 +80,8 @@ def out(intent: str, outcome: Outcome) -> Out:
     """What came of an intent, as the backend told it."""
     return Out(
         ref=intent,
-        state=outcome.state.value,
-        how="answer",
+        state=OutState(outcome.state.value),
+        how=KnownBy.ANSWER,
         status=system_words(outcome.status, 64),
         request_id=name(outcome.request_id, 128),
         elapsed_ms=max(0, outcome.elapsed_ms),

@@ -5,7 +5,7 @@ Changes nothing anywhere. ``build`` makes the plan out of them, for one token or
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +33,7 @@ from console.response.plan.hazards import (
     without_successor,
 )
 from console.response.plan.model import Mode, PlanItem
+from console.response.plan.step_id import StepId
 from console.settings import ResponseSettings
 
 EVENTS = 300
@@ -66,7 +67,7 @@ def assembled(
                 proposal,
                 hazards=hazards,
                 steps=numbered(steps, number),
-                undo_steps=numbered(proposal.undo_steps, number, "undo-"),
+                undo_steps=numbered(proposal.undo_steps, number, StepId.of_undo),
             ),
             ceiling=declared.reach,
             propagation=declared.propagation,
@@ -166,9 +167,11 @@ def written(item: PlanItem) -> PlanItem:
     return item
 
 
-def numbered(steps: Sequence[Step], number: int, before: str = "") -> tuple[Step, ...]:
+def numbered(
+    steps: Sequence[Step], number: int, form: Callable[[int, str], StepId] = StepId.of_call
+) -> tuple[Step, ...]:
     """The steps with ids that are unique in a plan: ``<item>.<id>``."""
-    return tuple(replace(step, id=f"{number}.{before}{step.id}") for step in steps)
+    return tuple(replace(step, id=str(form(number, step.id))) for step in steps)
 
 
 def _representable(value: Any) -> Any:

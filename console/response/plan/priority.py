@@ -20,6 +20,7 @@ from backends.contract import Step
 from backends.model import How, Token
 from backends.words import count
 from console.response.plan.model import Plan, PlanItem
+from console.response.plan.step_id import StepId
 from console.text import age, safe
 
 DAY = 86_400
@@ -155,7 +156,7 @@ def placed(item: PlanItem, number: int, wave: int) -> PlanItem:
 
 
 def _renumbered(step: Step, number: int) -> Step:
-    return replace(step, id=f"{number}.{step.id.partition('.')[2]}")
+    return replace(step, id=str(StepId.parse(step.id).of_item(number)))
 
 
 def estimate(plan: Plan) -> dict[str, float]:

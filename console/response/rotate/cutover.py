@@ -8,34 +8,30 @@ waiver, with a reason.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from backends.errors import BackendError
-from backends.model import AuditEvent, Consumer, EventClass, Gap, TokenRef
+from backends.model import Consumer, TokenRef
 from backends.words import count
 from console.journal.format.entry import Kind
-from console.journal.format.parts import RunMark
+from console.journal.format.parts import RunEvent, RunMark
 from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.response.evidence.audit_log import NEAR
+from console.response.evidence.context import EvidenceContext
+from console.response.evidence.logged_use import USERS, Newest, TokenUser
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
-from console.response.step.context import StepContext
+from console.response.plan.step_id import Mark, mark_of
 
-LOOKBACK = timedelta(days=7)
-"""How far back a use makes a consumer. Who comes more rarely is not known from the log."""
 QUIET = (60.0, 3600.0)
 """Seconds that the old value has to be silent, at least and at most: as long as the longest
 pause between two uses of that consumer."""
-FRESH = 5.0
-"""Seconds for which one reading of a log serves all tokens of a run."""
 READ_TIMEOUT = 120.0
-OWN = "token-console"
-"""In the agent of whatever the console itself does."""
+NO = -math.inf
+"""The time of what never was."""
 IN_SESSION = "in a session"
 """How the detail of an event begins that needed no value: the session was open before."""
 CARRIES = frozenset({"session", "address", "workload"})
@@ -87,24 +83,12 @@ class Cutover(NamedTuple):
         return f"{told}; {self.blind}" if self.blind else told
 
 
-class _Log:
-    """What one backend's log said of uses, read on from where the last reading ended."""
-
-    def __init__(self) -> None:
-        self.uses: dict[TokenRef, dict[str, AuditEvent]] = {}
-        self.read_at = float("-inf")
-        self.since: datetime | None = None
-        self.events = 0
-        self.trouble = ""
-        self.gap = ""
-        self.gate = asyncio.Lock()
-
-
-_logs: WeakKeyDictionary[StepContext, _Log] = WeakKeyDictionary()
-
-
 async def follow(
-    tools: StepContext, item: PlanItem, new: TokenRef, changed: Entry, limit: float | None = None
+    tools: EvidenceContext,
+    item: PlanItem,
+    new: TokenRef,
+    changed: Entry,
+    limit: float | None = None,
 ) -> Cutover:
     """Ask who has moved to the token ``new``, and journal each consumer's move once.
 
@@ -121,14 +105,14 @@ async def follow(
     except TimeoutError:
         return Cutover((), f"who uses it was not told within {limit:.0f} s")
     entries = tools.history.of(item.number)
-    known = {e.run.detail for e in entries if e.run is not None and e.run.what == "moved"}
+    known = {e.run.detail for e in entries if e.run is not None and e.run.what == RunEvent.MOVED}
     for each in seen.consumers:
         detail = entry_parts.name(each.name, 160)
         if each.moved and detail not in known:
             known.add(detail)
             mark = RunMark(
                 plan=tools.plan.id,
-                what="moved",
+                what=RunEvent.MOVED,
                 item=item.number,
                 backend=item.backend,
                 detail=detail,
@@ -137,42 +121,49 @@ async def follow(
     return seen
 
 
-async def survey(tools: StepContext, item: PlanItem, new: TokenRef, changed: Entry) -> Cutover:
+async def survey(tools: EvidenceContext, item: PlanItem, new: TokenRef, changed: Entry) -> Cutover:
     """Who has moved, as far as the system tells. Writes nothing. Raises nothing."""
-    old = item.token.ref
-    log = _logs.setdefault(tools, _Log())
-    now = await _read(tools, log)
+    old, log = item.token.ref, tools.log
+    log.watch(new, changed.t_us / 1e6)
+    skew, trouble = await _clock(tools)
+    if not trouble:
+        await log.read(tools.now(), skew=skew)
+    now = tools.now() + skew
     holders, gaps = await _dependents(tools, old)
     after = holders if new == old else (await _dependents(tools, new))[0]
     # Where the log keeps agents, our own tries are told by theirs, whatever a clock says.
-    told = any(event.agent for event in log.uses.get(new, {}).values())
-    tried = 0.0 if told else _tried(tools, item, changed, now - tools.now())
+    tried = 0.0 if log.of(new).names_programs else _tried(tools, item, changed, skew)
     if new != old:
         after = tuple(each for each in after if not _by(each, tried))
     # Who has moved is told of with the new token, and was called so with the old one.
     everybody = (*holders, *after)
-    uses = _by_user(log.uses.get(old, {}).values(), everybody)
-    fresh = [event for event in log.uses.get(new, {}).values() if event.agent or _at(event) > tried]
-    later = uses if new == old else _by_user(fresh, everybody)
-    began = _began(log.uses.get(old, {}).values(), changed, now - tools.now())
+    users = _by_name(log.of(old).users, everybody)
+    fresh = [user for user in log.of(new).users if user.agent or user.last > tried]
+    later = users if new == old else _by_name(fresh, everybody)
+    noted = log.of(old).naming(changed.id)
+    # When the value changed, by the system's clock: as its own log says, where it does.
+    began = min(noted) if noted else changed.t_us / 1e6 + skew
     found: list[tuple[str, bool, str]] = []
     if new == old:
-        before = {who for who, events in uses.items() if any(_at(e) <= began for e in events)}
+        before = {who for who, each in users.items() if min(one.first for one in each) <= began}
         for who in sorted(before):
-            found.append((who, *_in_place(uses[who], began)))
+            found.append((who, *_in_place(users[who], began)))
     else:
-        for who, events in sorted(uses.items()):
-            found.append((who, *_apart(events, later.get(who, []), now)))
+        for who, each in sorted(users.items()):
+            found.append((who, *_apart(each, later.get(who, []), tried, now)))
     named = {who for who, _, _ in found}
     for consumer in holders:
-        told = any(_names(event, consumer) for events in uses.values() for event in events[-1:])
+        newest = (max(each, key=lambda user: user.last) for each in users.values())
+        told = any(_names(user, consumer) for user in newest)
         if consumer.name not in named and not told:
             found.append((consumer.name, *_by_record(consumer, new == old, began, after, later)))
             named.add(consumer.name)
     waived = _waivers(tools.history.of(item.number))
-    blind = log.trouble
-    if not blind and not found and not log.events and (log.gap or gaps):
+    blind = trouble or log.trouble
+    if not blind and not found and not log.names_tokens and (log.gap or gaps):
         blind = f"who uses it cannot be seen ({log.gap or gaps})"
+    if not blind and log.of(old).rest is not None:
+        blind = f"more than {USERS} use it, and not all of them can be told apart"
     return Cutover(
         tuple(
             ConsumerState(who, moved, bool({who, None} & waived), words)
@@ -182,28 +173,32 @@ async def survey(tools: StepContext, item: PlanItem, new: TokenRef, changed: Ent
     )
 
 
-def _apart(old: list[AuditEvent], new: list[AuditEvent], now: float) -> tuple[bool, str]:
-    """Whether a consumer has gone over from one token to the other."""
-    worked = [_at(event) for event in old if event.outcome == "ok"]
-    fresh = [_at(event) for event in new if event.outcome == "ok"]
-    if not fresh:
+def _apart(
+    old: list[TokenUser], new: list[TokenUser], tried: float, now: float
+) -> tuple[bool, str]:
+    """Whether a consumer has gone over from one token to the other.
+
+    Until ``tried`` a use of the new one without a program's name was our own.
+    """
+    worked = max(user.let.last for user in old)
+    fresh = max((user.let.last for user in new if user.agent or user.let.last > tried), default=NO)
+    if fresh == NO:
         return False, "not seen with the new one yet"
-    if not worked:
+    if worked == NO:
         return True, "seen with the new one"
-    if max(worked) >= max(fresh):
+    if worked >= fresh:
         return False, "used the old one again"
-    pauses = [later - earlier for earlier, later in pairwise(worked)]
-    quiet = min(max([QUIET[0], *pauses]), QUIET[1])
-    if now - max(worked) < quiet:
-        return False, f"the old one is silent for {max(0.0, now - max(worked)):.0f} s only"
+    quiet = min(max(QUIET[0], Newest.longest_pause(user.let for user in old)), QUIET[1])
+    if now - worked < quiet:
+        return False, f"the old one is silent for {max(0.0, now - worked):.0f} s only"
     return True, "seen with the new one, the old one is silent since"
 
 
-def _in_place(events: list[AuditEvent], began: float) -> tuple[bool, str]:
+def _in_place(users: list[TokenUser], began: float) -> tuple[bool, str]:
     """Whether a consumer was let in after the value was changed."""
-    after = [event for event in events if _at(event) > began]
-    fresh = [_at(e) for e in after if e.outcome == "ok" and not e.detail.startswith(IN_SESSION)]
-    refused = [_at(event) for event in after if event.outcome == "denied"]
+    after = [use for user in users for use in user if use.at > began]
+    fresh = [use.at for use in after if use.ok and not use.detail.startswith(IN_SESSION)]
+    refused = [use.at for use in after if use.outcome == "denied"]
     if fresh and max(fresh) >= max(refused, default=0.0):
         return True, "let in since the change"
     return False, "refused since the change" if refused else "not seen since the change"
@@ -214,7 +209,7 @@ def _by_record(
     in_place: bool,
     began: float,
     after: tuple[Consumer, ...],
-    later: dict[str, list[AuditEvent]],
+    later: dict[str, list[TokenUser]],
 ) -> tuple[bool, str]:
     """The same for a consumer that only the system's record names."""
     if in_place:
@@ -230,40 +225,32 @@ def _by_record(
 
 def _waivers(entries: Iterable[Entry]) -> set[str | None]:
     """Whom a responder answers for, by name; None is everybody."""
-    waived = [e.run for e in entries if e.run is not None and e.run.what == "waive"]
+    waived = [e.run for e in entries if e.run is not None and e.run.what == RunEvent.WAIVE]
     return {mark.detail or None for mark in waived}
 
 
-def _by_user(
-    events: Iterable[AuditEvent], holders: Iterable[Consumer]
-) -> dict[str, list[AuditEvent]]:
-    """The uses by consumer, each oldest first. Ours, and what names nobody, are left out."""
-    found: dict[str, list[AuditEvent]] = {}
+def _by_name(users: Iterable[TokenUser], holders: Iterable[Consumer]) -> dict[str, list[TokenUser]]:
+    """The users by the consumer's name. We, and who is not named at all, are left out."""
+    found: dict[str, list[TokenUser]] = {}
     # A session's name is not the same the next time, so the use itself gives the name.
-    named = [each for each in holders if each.kind != "session"]
-    for event in sorted(events, key=_at):
-        if not event.settled.shown or OWN in event.agent or not (event.source or event.agent):
+    known = [each for each in holders if each.kind != "session"]
+    for user in users:
+        if user.ours or not user.named:
             continue
         who = next(
-            (each.name for each in named if _names(event, each)),
-            f"{event.agent or 'somebody'} from {event.source or 'an unknown address'}",
+            (each.name for each in known if _names(user, each)),
+            f"{user.agent or 'somebody'} from {user.source or 'an unknown address'}",
         )
-        found.setdefault(who, []).append(event)
+        found.setdefault(who, []).append(user)
     return found
 
 
-def _names(event: AuditEvent, consumer: Consumer) -> bool:
-    """Whether a use is that consumer's, by its address and its program."""
-    return all(word in consumer.detail for word in (event.source, event.agent) if word)
+def _names(user: TokenUser, consumer: Consumer) -> bool:
+    """Whether a user is that consumer, by its address and its program."""
+    return all(word in consumer.detail for word in (user.source, user.agent) if word)
 
 
-def _began(events: Iterable[AuditEvent], changed: Entry, skew: float) -> float:
-    """When the value changed, by the system's clock: as its own log says, where it does."""
-    noted = [_at(event) for event in events if changed.id in event.detail]
-    return min(noted) if noted else changed.t_us / 1e6 + skew
-
-
-def _tried(tools: StepContext, item: PlanItem, changed: Entry, skew: float) -> float:
+def _tried(tools: EvidenceContext, item: PlanItem, changed: Entry, skew: float) -> float:
     """Until when, by the system's clock, only the console can have used the new value.
 
     It tries the value before it delivers it. A log that keeps no agent has that as anybody's
@@ -272,7 +259,7 @@ def _tried(tools: StepContext, item: PlanItem, changed: Entry, skew: float) -> f
     tries = [
         entry.t_us / 1e6
         for entry in tools.history.of(item.number)
-        if entry.step == f"{item.number}.new-value" and entry.ref == changed.id
+        if entry.step == mark_of(item.number, Mark.NEW_VALUE) and entry.ref == changed.id
     ]
     return max(tries) + skew + NEAR if tries else 0.0
 
@@ -282,11 +269,7 @@ def _by(consumer: Consumer, moment: float) -> bool:
     return seen is not None and seen.timestamp() <= moment
 
 
-def _at(event: AuditEvent) -> float:
-    return event.at.timestamp()
-
-
-async def _dependents(tools: StepContext, ref: TokenRef) -> tuple[tuple[Consumer, ...], str]:
+async def _dependents(tools: EvidenceContext, ref: TokenRef) -> tuple[tuple[Consumer, ...], str]:
     try:
         async with asyncio.timeout(READ_TIMEOUT):
             told = await tools.backend.dependents(ref)
@@ -301,47 +284,28 @@ async def _dependents(tools: StepContext, ref: TokenRef) -> tuple[tuple[Consumer
     return carries, "; ".join(system_words(gap.what, 80) for gap in told.gaps[:2])
 
 
-async def _read(tools: StepContext, log: _Log) -> float:
-    """Read on in the log. Returns the time by the system's clock."""
-    skew = 0.0
+async def _clock(tools: EvidenceContext) -> tuple[float, str]:
+    """How many seconds the system's clock is ahead of ours, or why that cannot be asked."""
     try:
-        async with log.gate, asyncio.timeout(READ_TIMEOUT):
+        async with asyncio.timeout(READ_TIMEOUT):
             told = (await tools.backend.health()).skew
-            skew = told.total_seconds() if told is not None else 0.0
-            if tools.now() - log.read_at >= FRESH:
-                since = datetime.fromtimestamp(tools.now() + skew, UTC) - LOOKBACK
-                await _read_on(tools, log, log.since or since)
     except TimeoutError:
-        log.trouble = "the log gave no answer"
+        return 0.0, "the log gave no answer"
     except BackendError as error:
-        log.trouble = f"the log cannot be read: {system_words(error.message, 160)}"
+        return 0.0, f"the log cannot be read: {system_words(error.message, 160)}"
     except Exception as error:  # noqa: BLE001
         # A backend's defect must leave the old value alive, and the run going.
-        log.trouble = f"the backend failed with {type(error).__name__}"
-    return tools.now() + skew
+        return 0.0, f"the backend failed with {type(error).__name__}"
+    return (told.total_seconds() if told is not None else 0.0), ""
 
 
-async def _read_on(tools: StepContext, log: _Log, since: datetime) -> None:
-    log.gap = ""
-    async for event in tools.backend.events(since):
-        if isinstance(event, Gap):
-            log.gap = log.gap or system_words(event.what, 120)
-        elif event.token is not None:
-            log.uses.setdefault(event.token, {})[event.id] = event
-            log.events += 1
-            log.since = max(log.since or event.at, event.at)
-    log.trouble, log.read_at = "", tools.now()
+async def used(tools: EvidenceContext, ref: TokenRef, since: float) -> bool:
+    """Whether anybody but us was seen to use a token that was made at ``since``.
 
-
-async def used(tools: StepContext, ref: TokenRef) -> bool:
-    """Whether anybody but us was seen to use a token."""
-    log = _logs.setdefault(tools, _Log())
-    log.read_at = float("-inf")
-    await _read(tools, log)
-    return any(
-        event.settled is EventClass.USE
-        and event.outcome == "ok"
-        and OWN not in event.agent
-        and bool(event.source or event.agent)
-        for event in log.uses.get(ref, {}).values()
-    )
+    That is in unix seconds. Raises nothing.
+    """
+    tools.log.watch(ref, since)
+    skew, _ = await _clock(tools)
+    await tools.log.read(tools.now(), skew=skew, anew=True)
+    users = tools.log.of(ref).everybody
+    return any(user.named and not user.ours and len(user.let) for user in users)

@@ -15,11 +15,13 @@ from backends.contract import Retry, Step
 from backends.errors import BackendError, Unsupported
 from backends.model import Secret
 from console.journal.format.entry import Kind, Out, SchemaError
+from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.sentence import Entry
 from console.journal.format.who import host
 from console.journal.format.words import system_words
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
+from console.response.plan.step_id import StepId
 from console.response.rotate import successors
 from console.response.state import runner_lock
 from console.response.step.attempt import Done, End, carry_out
@@ -40,7 +42,7 @@ class _SinkLook(NamedTuple):
 def step_of(tools: StepContext, item: PlanItem, sink: str) -> Step:
     """The planned delivery to a sink. Raises ``BackendError`` where its place cannot be named."""
     planned: Step = _sink(tools, sink).plan(item.token)
-    return replace(planned, id=f"{item.number}.deliver.{sink}")
+    return replace(planned, id=str(StepId.of_delivery(item.number, sink)))
 
 
 def _sink(tools: StepContext, name: str) -> Any:
@@ -84,10 +86,9 @@ def given(tools: StepContext, item: PlanItem, fp: str) -> list[str]:
 
 
 def _tries(tools: StepContext, item: PlanItem, sink: str) -> list[tuple[str, Any]]:
-    base = f"{item.number}.deliver.{sink}"
+    base = StepId.of_delivery(item.number, sink)
     ids = (
-        successors.attempt(base, number)
-        for number in range(1, successors.attempts(tools.history, base) + 1)
+        str(base.again(number)) for number in range(1, successors.attempts(tools.history, base) + 1)
     )
     return [(id_, tools.history.step(id_)) for id_ in ids]
 
@@ -105,7 +106,7 @@ def _delivery(tools: StepContext, item: PlanItem, sink: str, fp: str) -> Entry |
 def _vouched(tools: StepContext, item: PlanItem, intent: Entry) -> bool:
     """Whether a person settled a delivery that no reading can settle, as one that arrived."""
     for entry in tools.history.of(item.number):
-        if entry.ref == intent.id and entry.state == "acknowledged":
+        if entry.ref == intent.id and entry.state == OutState.ACKNOWLEDGED:
             try:
                 out = entry.body.out
             except SchemaError:
@@ -141,12 +142,10 @@ async def _give(tools: StepContext, item: PlanItem, name: str, value: Secret, fp
     if settled is not None:
         return settled
     if _delivery(tools, item, name, fp) is None:
-        base = step_of(tools, item, name)
-        step = next(
-            replace(base, id=id_)
-            for number in range(1, 1000)
-            if tools.history.step(id_ := successors.attempt(base.id, number)).stage is Stage.NEW
-        )
+        base = StepId.of_delivery(item.number, name)
+        ids = (str(base.again(number)) for number in range(1, 1000))
+        free = next(id_ for id_ in ids if tools.history.step(id_).stage is Stage.NEW)
+        step = replace(step_of(tools, item, name), id=free)
         done = await carry_out(
             tools,
             item,
@@ -233,8 +232,8 @@ async def _settle(tools: StepContext, item: PlanItem, name: str) -> Done | None:
             )
         out = Out(
             ref=intent.id,
-            state="applied" if seen.holds else "not_applied",
-            how="read",
+            state=OutState.APPLIED if seen.holds else OutState.NOT_APPLIED,
+            how=KnownBy.READ,
             detail=system_words(seen.words),
         )
         act = entry_parts.act(step.verb.value, item.token, step, tools.plan.id)
@@ -247,9 +246,9 @@ async def confirm(tools: StepContext, item: PlanItem, name: str, fp: str) -> Don
     intent = _delivery(tools, item, name, fp)
     if intent is None:
         return Done(End.WAITING, f"{name} does not have the value yet")
-    id_ = f"{item.number}.check.{name}"
+    id_ = str(StepId.of_check(item.number, name))
     if any(
-        e.kind == Kind.OBSERVE and e.step == id_ and e.ref == intent.id and e.state == "seen"
+        e.kind == Kind.OBSERVE and e.step == id_ and e.ref == intent.id and e.state == OutState.SEEN
         for e in tools.history.of(item.number)
     ):
         return Done(End.DONE)
@@ -269,8 +268,8 @@ async def confirm(tools: StepContext, item: PlanItem, name: str, fp: str) -> Don
         act=entry_parts.act(step.verb.value, item.token, step, tools.plan.id),
         out=Out(
             ref=intent.id,
-            state="seen" if seen.holds else "not_seen",
-            how="read",
+            state=OutState.SEEN if seen.holds else OutState.NOT_SEEN,
+            how=KnownBy.READ,
             detail=system_words(f"{name}: {seen.words}"),
         ),
     )

@@ -18,11 +18,13 @@ from backends.errors import BackendError
 from backends.model import Secret, Token, TokenRef
 from console.errors import ConsoleError
 from console.journal.format.entry import Kind, Out
+from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.response import escrow
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
+from console.response.plan.step_id import StepId
 from console.response.rotate import deliver, successors
 from console.response.rotate.successors import Successor
 from console.response.step.attempt import SETTLE, Done, End, carry_out
@@ -43,6 +45,7 @@ class Minter:
     def __init__(self, tools: StepContext, item: PlanItem) -> None:
         self.tools, self.item = tools, item
         self.base = next(s for s in item.proposal.steps if s.phase is Phase.MINT)
+        self._id = StepId.parse(self.base.id)
         self.unsealed = ""
         """Why the value in hand is not in escrow; empty where it is."""
         self._key = f"new:{item.token.ref.handle}"
@@ -71,7 +74,7 @@ class Minter:
 
     def anew(self) -> None:
         """Have ``mint`` make another value, because nobody has the last one."""
-        self._more = successors.attempts(self.tools.history, self.base.id) + 1
+        self._more = successors.attempts(self.tools.history, self._id) + 1
 
     async def mint(self) -> Successor | Done:
         """The token with the new value: made now, or found; or why there is none.
@@ -80,10 +83,10 @@ class Minter:
             JournalError, SignatureRequired: as ``carry_out``.
         """
         history = self.tools.history
-        number, tries = successors.attempts(history, self.base.id), 0
+        number, tries = successors.attempts(history, self._id), 0
         while number <= MOST:
             number = max(number, self._more)
-            id_ = successors.attempt(self.base.id, number)
+            id_ = str(self._id.again(number))
             state = history.step(id_)
             if state.stage is Stage.FAILED:
                 return Done(End.STOPPED, f"it was tried and did not happen: {state.words}")
@@ -214,21 +217,21 @@ class Minter:
         lost = await successors.ask(
             tools.backend, step, intent, successors.age(intent, tools.now()), wait
         )
-        if lost.state == "early":
+        if lost.state is successors.LostState.EARLY:
             rest = wait - successors.age(intent, tools.now())
             if rest > PATIENCE or tools.stopping():
                 return Done(End.WAITING, f"{step.title}: {lost.words}; too early to tell", intent)
             await tools.sleep(max(rest, 0.0))
             lost = await successors.ask(tools.backend, step, intent, wait, wait)
-        if lost.state == "down":
+        if lost.state is successors.LostState.DOWN:
             return Done(End.WAITING, f"what became of it cannot be asked: {lost.words}", intent)
-        if lost.state == "untold":
+        if lost.state is successors.LostState.UNTOLD:
             if not self.in_place:
                 told = f"no reading can tell what became of: {step.title} ({lost.words})"
                 return Done(End.UNKNOWN, f"{told}. {acknowledge(intent)}", intent)
             return await self._tried(step, intent)
         act = entry_parts.act(step.verb.value, _named(item, step.token), step, tools.plan.id)
-        out = successors.answer(step, intent, lost, "recovery")
+        out = successors.answer(step, intent, lost, KnownBy.RECOVERY)
         await tools.record(Kind.RECOVERY, act=act, out=out)
         if len(lost.refs) > 1:
             await self._name(step, intent, lost.refs[1:])
@@ -247,7 +250,9 @@ class Minter:
             fp = successors.fingerprint_of(intent)
             made = replace(entry_parts.target(step.token), fp=fp)
             told = "the new value is accepted"
-            out = Out(ref=intent.id, state="applied", how="probe", detail=told, made=made)
+            out = Out(
+                ref=intent.id, state=OutState.APPLIED, how=KnownBy.PROBE, detail=told, made=made
+            )
             act = entry_parts.act(step.verb.value, self.item.token, step, self.tools.plan.id)
             await self.tools.record(Kind.RECOVERY, act=act, out=out)
         return bool(accepted)
@@ -261,12 +266,17 @@ class Minter:
     async def _overwritten(self, number: int) -> None:
         """Answer earlier changes in place of which nobody knows: another value is in force."""
         for earlier in range(1, number):
-            id_ = successors.attempt(self.base.id, earlier)
+            id_ = str(self._id.again(earlier))
             state = self.tools.history.step(id_)
             if state.stage is Stage.OPEN and state.intent is not None:
                 step = self._again(id_, state.intent)
                 told = "whatever became of it, a later change has set another value since"
-                out = Out(ref=state.intent.id, state="not_applied", how="recovery", detail=told)
+                out = Out(
+                    ref=state.intent.id,
+                    state=OutState.NOT_APPLIED,
+                    how=KnownBy.RECOVERY,
+                    detail=told,
+                )
                 act = entry_parts.act(step.verb.value, self.item.token, step, self.tools.plan.id)
                 await self.tools.record(Kind.RECOVERY, act=act, out=out)
 

@@ -19,16 +19,18 @@ from backends.contract import Phase, Step
 from backends.errors import BackendError
 from backends.model import EvidenceLevel, Secret, TokenState
 from console.journal.format.entry import Kind, Out
+from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.words import system_words
 from console.response import escrow
+from console.response.evidence.context import EvidenceContext
 from console.response.plan import entry_parts
 from console.response.plan.model import Mode, PlanItem
+from console.response.plan.step_id import Mark, mark_of
 from console.response.rotate import cutover, deliver, successors
 from console.response.rotate.mint import Minter
 from console.response.rotate.successors import Successor
-from console.response.state.token import OLD
 from console.response.step.attempt import Done, End
-from console.response.step.context import Stage, StepContext
+from console.response.step.context import Stage
 from console.response.step.read_back import GONE, look, window
 
 ROUNDS = 4
@@ -39,7 +41,7 @@ LEAK_PATIENCE = 5.0
 _DEAD = (TokenState.DISABLED, TokenState.REVOKED, TokenState.EXPIRED)
 
 
-async def rotate(tools: StepContext, item: PlanItem) -> Done:
+async def rotate(tools: EvidenceContext, item: PlanItem) -> Done:
     """Do what is left of an item's rotation, from wherever the journal says that it stands.
 
     ``WAITING`` asks to be called again: for consumers that have not moved, a sink that is
@@ -56,10 +58,10 @@ async def rotate(tools: StepContext, item: PlanItem) -> Done:
     return await _Rotation(tools, item).run()
 
 
-def complete(tools: StepContext, item: PlanItem) -> bool:
+def complete(tools: EvidenceContext, item: PlanItem) -> bool:
     """Whether the journal says that the rotation came to its end."""
     return any(
-        entry.kind == Kind.EVIDENCE and entry.step == f"{item.number}.rotated"
+        entry.kind == Kind.EVIDENCE and entry.step == mark_of(item.number, Mark.ROTATED)
         for entry in tools.history.of(item.number)
     )
 
@@ -67,7 +69,7 @@ def complete(tools: StepContext, item: PlanItem) -> bool:
 class _Rotation:
     """One item's rotation in one run."""
 
-    def __init__(self, tools: StepContext, item: PlanItem) -> None:
+    def __init__(self, tools: EvidenceContext, item: PlanItem) -> None:
         self.tools, self.item = tools, item
         self.minter = Minter(tools, item)
         leak = tools.plan.mode is Mode.LEAK
@@ -162,7 +164,7 @@ class _Rotation:
         if successors.never_again(tools.backend, item):
             return Done(End.WAITING, f"the new value is not in hand. {self._open(made)}")
         if made.ref != item.token.ref and successors.old_lives(tools.backend, item):
-            if await cutover.used(tools, made.ref):
+            if await cutover.used(tools, made.ref, made.intent.t_us / 1e6):
                 told = "the new value is in use already, and not in hand"
                 return Done(End.WAITING, f"{told}. {self._open(made)}")
             return await self._roll_back(made, "its value was lost")
@@ -195,13 +197,13 @@ class _Rotation:
         tools, item = self.tools, self.item
         if item.probe_effects is None:
             return None
-        id_ = f"{item.number}.new-value"
+        id_ = mark_of(item.number, Mark.NEW_VALUE)
         tried = [
             e
             for e in tools.history.of(item.number)
             if e.kind == Kind.OBSERVE and e.step == id_ and e.ref == made.intent.id
         ]
-        if tried and tried[-1].state == "not_seen":
+        if tried and tried[-1].state == OutState.NOT_SEEN:
             return True
         accepted, told = await self._try(made, value)
         if accepted is None:
@@ -211,8 +213,8 @@ class _Rotation:
         act = entry_parts.act(item.verb.value, made.ref, plan=tools.plan.id)
         out = Out(
             ref=made.intent.id,
-            state="not_seen" if accepted else "seen",
-            how="probe",
+            state=OutState.NOT_SEEN if accepted else OutState.SEEN,
+            how=KnownBy.PROBE,
             detail=system_words(f"the new value: {told}"),
         )
         await tools.record(Kind.OBSERVE, act=replace(act, target=target, step=id_), out=out)
@@ -280,7 +282,7 @@ class _Rotation:
     async def _tell(self, told: str) -> None:
         """Have it in the journal for whom the old value is kept, or whom its end meets."""
         tools, item = self.tools, self.item
-        step, told = f"{item.number}.moving", system_words(told, 600)
+        step, told = mark_of(item.number, Mark.MOVING), system_words(told, 600)
         notes = [e.why for e in tools.history.of(item.number) if e.step == step]
         if notes and notes[-1] == told:
             return
@@ -299,16 +301,16 @@ class _Rotation:
             f"delivered to {sinks}" if tools.plan.sinks else sinks,
             moved.words,
         ]
-        level, how, lives = EvidenceLevel.ACCEPTED, "answer", ""
+        level, how, lives = EvidenceLevel.ACCEPTED, KnownBy.ANSWER, ""
         if made.ref == item.token.ref:
             if tried:
-                level, how = EvidenceLevel.RECORDED, "probe"
+                level, how = EvidenceLevel.RECORDED, KnownBy.PROBE
         else:
             expect = self._last(self.retire)
             seen = await look(tools.backend, item.token.ref, expect)
             told.append(f"the old one: {seen.words}")
             if seen.holds:
-                level, how = EvidenceLevel.RECORDED, "read"
+                level, how = EvidenceLevel.RECORDED, KnownBy.READ
             elif seen.holds is not None:
                 # A grace period, or an effect that does not show: no rotation is over by that.
                 ends = "" if self.retire else item.proposal.takes_effect
@@ -319,14 +321,14 @@ class _Rotation:
                 Kind.NOTE,
                 why=system_words(lives, 600),
                 incident=tools.plan.incident,
-                act=replace(act, step=f"{item.number}.{OLD}"),
+                act=replace(act, step=mark_of(item.number, Mark.OLD)),
             )
         await tools.record(
             Kind.EVIDENCE,
-            act=replace(act, step=f"{item.number}.rotated"),
+            act=replace(act, step=mark_of(item.number, Mark.ROTATED)),
             out=Out(
                 ref=made.intent.id,
-                state="seen",
+                state=OutState.SEEN,
                 how=how,
                 detail=system_words("; ".join(told)),
                 evidence=int(min(level, item.ceiling)),
@@ -337,12 +339,12 @@ class _Rotation:
         return Done(End.DONE, f"replaced: {'; '.join(told)}", made.intent)
 
     def _accepted(self, made: Successor) -> bool:
-        id_ = f"{self.item.number}.new-value"
+        id_ = mark_of(self.item.number, Mark.NEW_VALUE)
         return any(
             e.kind == Kind.OBSERVE
             and e.step == id_
             and e.ref == made.intent.id
-            and e.state == "not_seen"
+            and e.state == OutState.NOT_SEEN
             for e in self.tools.history.of(self.item.number)
         )
 

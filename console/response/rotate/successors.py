@@ -7,6 +7,7 @@ one of them is to live on beside, and then instead of, the old token.
 from __future__ import annotations
 
 import asyncio
+from enum import StrEnum
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -15,15 +16,15 @@ from backends.contract import Backend, Rotation, Step, Value, Verb
 from backends.errors import BackendError, NotFound, Unsupported
 from backends.model import EvidenceLevel, Secret, Token, TokenRef
 from console.journal.format.entry import Kind, Out, SchemaError, Target
+from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
+from console.response.plan.step_id import StepId
 from console.response.step.attempt import SETTLE, Done, End, carry_out, settle
 from console.response.step.context import History, Stage, StepContext
 
-AGAIN = "~"
-"""Stands before the number of a repeat in a step's id, and in no id of a plan."""
 ASK_TIMEOUT = 180.0
 
 
@@ -41,34 +42,31 @@ class Successor(NamedTuple):
     value: Secret | None = None
 
 
+class LostState(StrEnum):
+    """What a look can tell of a minting call without an answer."""
+
+    APPLIED = "applied"
+    NOT_APPLIED = "not_applied"
+    EARLY = "early"
+    """Nothing is seen yet: ask again."""
+    DOWN = "down"
+    """The system cannot be asked now."""
+    UNTOLD = "untold"
+    """No reading can ever tell."""
+
+
 class Lost(NamedTuple):
-    """What is known of a minting call without an answer.
+    """What is known of a minting call without an answer. ``refs`` is what it made."""
 
-    ``state`` is applied (``refs`` is what it made), not_applied, early (ask again),
-    down (the system cannot be asked) or untold (no reading can ever tell).
-    """
-
-    state: str
+    state: LostState
     words: str
     refs: tuple[TokenRef, ...] = ()
 
 
-def attempt(step_id: str, number: int) -> str:
-    """The id of a step's attempt; the first has the plan's own."""
-    return step_id if number == 1 else f"{step_id}{AGAIN}{number}"
-
-
-def planned(step_id: str) -> str:
-    """The id in the plan of whatever attempt this is."""
-    return step_id.partition(AGAIN)[0]
-
-
-def attempts(history: History, step_id: str) -> int:
+def attempts(history: History, step: StepId) -> int:
     """How many attempts of a step the journal has, at least one."""
     number = 1
-    while history.step(attempt(step_id, number + 1)).stage is not Stage.NEW or history.tries(
-        attempt(step_id, number + 1)
-    ):
+    while history.begun(str(step.again(number + 1))):
         number += 1
     return number
 
@@ -110,18 +108,22 @@ def fingerprint_of(intent: Entry) -> str:
     return act.target.fp if act is not None else ""
 
 
-def _rollback(item: PlanItem, ref: TokenRef) -> str:
-    return f"{item.number}.rollback.{ref.handle}."
+def _rollback(item: PlanItem, ref: TokenRef, call: str) -> str:
+    return str(StepId.of_rollback(item.number, ref.handle, call))
+
+
+_GONE = "gone"
+"""The last step of a roll-back: the system has the token no more."""
 
 
 def going(history: History, item: PlanItem, ref: TokenRef) -> bool:
     """Whether the end of a made token was begun."""
-    return any(e.step.startswith(_rollback(item, ref)) for e in history.of(item.number))
+    return any(StepId.parse(e.step).ends(ref.handle) for e in history.of(item.number))
 
 
 def ended(history: History, item: PlanItem, ref: TokenRef) -> bool:
     """Whether a made token was ended, by the last step of its end."""
-    return history.step(f"{_rollback(item, ref)}gone").stage is Stage.DONE
+    return history.step(_rollback(item, ref, _GONE)).stage is Stage.DONE
 
 
 async def end(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> Done:
@@ -148,9 +150,7 @@ async def end(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> Do
         if not proposal.steps:
             return Done(End.WAITING, f"{why}: {ref.id} has to be ended by hand")
         for step in proposal.steps:
-            mine = replace(
-                step, id=f"{_rollback(item, ref)}{step.id}", title=f"{step.title} ({why})"
-            )
+            mine = replace(step, id=_rollback(item, ref, step.id), title=f"{step.title} ({why})")
             done = await finish(tools, item, mine)
             if done.end is not End.DONE:
                 return done
@@ -166,25 +166,36 @@ async def end(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> Do
 async def _close(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> None:
     """Write that it is gone; and answer the steps that a dead runner left open on it."""
     for entry in tools.history.of(item.number):
-        if entry.kind == Kind.INTENT and entry.step.startswith(_rollback(item, ref)):
+        if entry.kind == Kind.INTENT and StepId.parse(entry.step).ends(ref.handle):
             state = tools.history.step(entry.step)
             if state.stage is Stage.OPEN and state.intent is not None:
                 body = state.intent.body
-                out = Out(ref=state.intent.id, state="applied", how="read", detail="it is gone")
+                out = Out(
+                    ref=state.intent.id,
+                    state=OutState.APPLIED,
+                    how=KnownBy.READ,
+                    detail="it is gone",
+                )
                 await tools.record(Kind.RECOVERY, act=body.act, out=out)
     act = replace(
         entry_parts.act(Verb.ROTATE.value, ref, plan=tools.plan.id),
-        step=f"{_rollback(item, ref)}gone",
+        step=_rollback(item, ref, _GONE),
     )
     out = Out(
         ref=tools.plan.id,
-        state="already",
-        how="read",
+        state=OutState.ALREADY,
+        how=KnownBy.READ,
         detail=system_words(f"the system no longer has it; it was ended because {why}"),
     )
     await tools.record(Kind.OUTCOME, act=act, out=out)
     level = int(min(EvidenceLevel.RECORDED, item.ceiling))
-    seen = Out(ref=tools.plan.id, state="seen", how="read", detail="it is gone", evidence=level)
+    seen = Out(
+        ref=tools.plan.id,
+        state=OutState.SEEN,
+        how=KnownBy.READ,
+        detail="it is gone",
+        evidence=level,
+    )
     await tools.record(Kind.EVIDENCE, act=act, out=seen)
 
 
@@ -236,30 +247,37 @@ async def ask(backend: Backend, step: Step, intent: Entry, waited: float, window
         async with asyncio.timeout(ASK_TIMEOUT):
             refs = await backend.minted(step, intent.id, intent.at)
     except Unsupported as error:
-        return Lost("untold", system_words(error.message, 200))
+        return Lost(LostState.UNTOLD, system_words(error.message, 200))
     except TimeoutError:
-        return Lost("down", f"no answer in {ASK_TIMEOUT:.0f} s")
+        return Lost(LostState.DOWN, f"no answer in {ASK_TIMEOUT:.0f} s")
     except BackendError as error:
-        return Lost("down", system_words(error.message, 200))
+        return Lost(LostState.DOWN, system_words(error.message, 200))
     except Exception as error:  # noqa: BLE001
         # A backend's defect while reading must leave the intent open, and be told.
-        return Lost("down", f"the backend failed with {type(error).__name__}")
+        return Lost(LostState.DOWN, f"the backend failed with {type(error).__name__}")
     if refs:
         named = ", ".join(entry_parts.name(ref.id, 80) for ref in refs[:3])
-        return Lost("applied", f"found what it made: {named}", tuple(refs))
+        return Lost(LostState.APPLIED, f"found what it made: {named}", tuple(refs))
     if waited < window:
-        return Lost("early", "nothing is seen of it yet")
-    return Lost("not_applied", "the system has nothing that it made")
+        return Lost(LostState.EARLY, "nothing is seen of it yet")
+    return Lost(LostState.NOT_APPLIED, "the system has nothing that it made")
 
 
-def answer(step: Step, intent: Entry, lost: Lost, how: str) -> Out:
-    """What a recovery entry says of it. A chosen value's fingerprint is the intent's."""
+def answer(step: Step, intent: Entry, lost: Lost, how: KnownBy) -> Out:
+    """What a recovery entry says of a call that is known by now to have happened, or not.
+
+    The fingerprint of a value that we chose is the intent's.
+    """
     target = None
     if lost.refs:
         fp = fingerprint_of(intent) if step.value is Value.CHOSEN else ""
         target = replace(entry_parts.target(lost.refs[0]), fp=fp)
     return Out(
-        ref=intent.id, state=lost.state, how=how, detail=system_words(lost.words), made=target
+        ref=intent.id,
+        state=OutState(lost.state),
+        how=how,
+        detail=system_words(lost.words),
+        made=target,
     )
 
 
@@ -267,7 +285,11 @@ def further(intent: Entry, ref: TokenRef) -> Out:
     """What an observation says of each token more that the same lost call is found to have made."""
     told = "made by the same call, whose answer was lost"
     return Out(
-        ref=intent.id, state="seen", how="recovery", detail=told, made=entry_parts.target(ref)
+        ref=intent.id,
+        state=OutState.SEEN,
+        how=KnownBy.RECOVERY,
+        detail=told,
+        made=entry_parts.target(ref),
     )
 
 

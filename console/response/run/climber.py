@@ -7,11 +7,11 @@ import heapq
 
 from backends.contract import Verb
 from console.errors import JournalError
+from console.response.evidence.context import EvidenceContext
 from console.response.evidence.ladder import climb
 from console.response.plan.model import PlanItem
 from console.response.rotate import cutover, successors
 from console.response.step import collateral
-from console.response.step.context import StepContext
 
 LONGEST = 7200.0
 """Seconds after which an item is not looked at again by this runner, whatever it hopes for."""
@@ -34,14 +34,14 @@ class Climber:
         self.error: JournalError | None = None
         self._longest = longest
         self._due: list[tuple[float, int]] = []
-        self._items: dict[int, tuple[StepContext, PlanItem, float]] = {}
+        self._items: dict[int, tuple[EvidenceContext, PlanItem, float]] = {}
         self._looking: set[asyncio.Task[None]] = set()
         self._ending = False
         self._resumed: set[int] = set()
         self._calm = 0.0
         self._news = asyncio.Event()
 
-    def add(self, tools: StepContext, item: PlanItem, *, resumed: bool = False) -> None:
+    def add(self, tools: EvidenceContext, item: PlanItem, *, resumed: bool = False) -> None:
         """Begin to climb with an item, at once.
 
         ``resumed`` is one that an earlier runner was at. There may be thousands of these,
@@ -133,7 +133,7 @@ class Climber:
         else:
             heapq.heappush(self._due, (now + max(again, _IDLE), number))
 
-    async def _moves(self, tools: StepContext, item: PlanItem) -> None:
+    async def _moves(self, tools: EvidenceContext, item: PlanItem) -> None:
         """Journal the consumers that took up the new value after the rotation was through."""
         made = successors.made(tools.history, item)
         if made:

@@ -15,7 +15,7 @@ from console.errors import PlanRefused, UsageError
 from console.inventory.search.resolve_name import DIGITS
 from console.journal.format import scan
 from console.journal.format.entry import Act, Kind, RunMark
-from console.journal.format.parts import Sig
+from console.journal.format.parts import RunEvent, Sig
 from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.journal.write.journal import Journal
@@ -39,7 +39,7 @@ def pause(plan: Plan, journal: Journal, reason: str = "", sign: Sign | None = No
     board = _going(plan, journal)
     if board.paused:
         raise PlanRefused("the run is paused already", "Go on: token-console run resume.")
-    return _mark(plan, journal, "pause", reason, sign)
+    return _mark(plan, journal, RunEvent.PAUSE, reason, sign)
 
 
 def resume(plan: Plan, journal: Journal, reason: str = "", sign: Sign | None = None) -> Entry:
@@ -49,13 +49,13 @@ def resume(plan: Plan, journal: Journal, reason: str = "", sign: Sign | None = N
         told = ", ".join(board.halted)
         hint = f"Halted are the lanes of: {told}. Use: token-console run unhalt." if told else ""
         raise PlanRefused("the run is not paused", hint)
-    return _mark(plan, journal, "resume", reason, sign)
+    return _mark(plan, journal, RunEvent.RESUME, reason, sign)
 
 
 def abort(plan: Plan, journal: Journal, reason: str, sign: Sign | None = None) -> Entry:
     """End the run for good: no further call, whatever is left. Raises as ``pause``."""
     _going(plan, journal)
-    return _mark(plan, journal, "abort", reason, sign)
+    return _mark(plan, journal, RunEvent.ABORT, reason, sign)
 
 
 def unhalt(
@@ -66,7 +66,7 @@ def unhalt(
     if backend not in board.halted:
         halted = ", ".join(board.halted) or "none"
         raise PlanRefused(f"the lane of {backend!r} has not halted", f"Halted are: {halted}.")
-    return _mark(plan, journal, "unhalt", reason, sign, backend=backend)
+    return _mark(plan, journal, RunEvent.UNHALT, reason, sign, backend=backend)
 
 
 def waive(
@@ -86,7 +86,7 @@ def waive(
     found = _item(plan, item)
     act = entry_parts.act(plan.verb.value, found.token, plan=plan.id)
     return _mark(
-        plan, journal, "waive", reason, sign, item=item, backend=found.backend, act=act,
+        plan, journal, RunEvent.WAIVE, reason, sign, item=item, backend=found.backend, act=act,
         detail=consumer,
     )  # fmt: skip
 
@@ -120,7 +120,7 @@ def except_(
         found = _item(plan, item)
         act = entry_parts.act(plan.verb.value, found.token, plan=plan.id)
     return _mark(
-        plan, journal, "except", reason, sign, item=item, act=act, detail=late,
+        plan, journal, RunEvent.EXCEPT, reason, sign, item=item, act=act, detail=late,
         owner=system_words(owner.strip(), 200),
         expires=int(expires.timestamp() * 1_000_000) if expires is not None else 0,
     )  # fmt: skip
@@ -176,7 +176,7 @@ def close(
         raise PlanRefused("the plan was never approved", "Nothing is running.")
     if why := board.may_close():
         raise PlanRefused(f"the run cannot be closed: {why}", "See: token-console run watch.")
-    return _mark(plan, journal, "close", reason, sign)
+    return _mark(plan, journal, RunEvent.CLOSE, reason, sign)
 
 
 def fold(plan: Plan, journal: Journal) -> Board:
@@ -214,7 +214,7 @@ def _item(plan: Plan, number: int) -> PlanItem:
 def _mark(
     plan: Plan,
     journal: Journal,
-    what: str,
+    what: RunEvent,
     reason: str,
     sign: Sign | None,
     *,

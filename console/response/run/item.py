@@ -7,16 +7,19 @@ from msgspec.structs import replace
 from backends.contract import Phase, Verb
 from backends.model import EvidenceLevel
 from console.journal.format.entry import Kind, Out
+from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.words import system_words
+from console.response.evidence.context import EvidenceContext
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
+from console.response.plan.step_id import Mark, mark_of
 from console.response.rotate import rotation
 from console.response.step.attempt import Done, End, carry_out, settle
-from console.response.step.context import Stage, StepContext
+from console.response.step.context import Stage
 from console.response.step.read_back import GONE, HELD, ReadBack, look
 
 
-async def run_item(tools: StepContext, item: PlanItem) -> Done:
+async def run_item(tools: EvidenceContext, item: PlanItem) -> Done:
     """Do what is left of an item.
 
     Raises:
@@ -41,7 +44,7 @@ async def run_item(tools: StepContext, item: PlanItem) -> Done:
     return Done(End.DONE, "every step of the plan is done")
 
 
-def acted(tools: StepContext, item: PlanItem) -> bool:
+def acted(tools: EvidenceContext, item: PlanItem) -> bool:
     """Whether every step of the item is done, as the journal tells."""
     steps = item.proposal.steps
     if item.verb is Verb.ROTATE and steps:
@@ -49,7 +52,7 @@ def acted(tools: StepContext, item: PlanItem) -> bool:
     return bool(steps) and all(tools.history.step(step.id).stage is Stage.DONE for step in steps)
 
 
-def may_be_tried(tools: StepContext, item: PlanItem) -> bool:
+def may_be_tried(tools: EvidenceContext, item: PlanItem) -> bool:
     """Whether there is something left that this run may do about the item."""
     if item.fatal:
         return False
@@ -60,13 +63,13 @@ def may_be_tried(tools: StepContext, item: PlanItem) -> bool:
     return (Stage.FAILED not in stages or mints) and not acted(tools, item)
 
 
-async def _by_hand(tools: StepContext, item: PlanItem) -> Done:
+async def _by_hand(tools: EvidenceContext, item: PlanItem) -> Done:
     """Look whether the person did it. Evidence is kept once, when it is seen."""
     expect = HELD if item.verb is Verb.CONTAIN else GONE
     seen: ReadBack = await look(tools.backend, item.token.ref, expect)
     if not seen.holds:
         return Done(End.WAITING, f"to be done by hand; {seen.words}", seen=seen)
-    step = f"{item.number}.hand"
+    step = mark_of(item.number, Mark.BY_HAND)
     if not any(entry.step == step for entry in tools.history.of(item.number)):
         act = entry_parts.act(item.verb.value, item.token, plan=tools.plan.id)
         await tools.record(
@@ -74,8 +77,8 @@ async def _by_hand(tools: StepContext, item: PlanItem) -> Done:
             act=replace(act, step=step),
             out=Out(
                 ref=tools.plan.id,
-                state="seen",
-                how="read",
+                state=OutState.SEEN,
+                how=KnownBy.READ,
                 detail=system_words(seen.words),
                 evidence=int(min(EvidenceLevel.RECORDED, item.ceiling)),
             ),

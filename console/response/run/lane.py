@@ -14,12 +14,12 @@ from backends.words import count
 from console.errors import JournalError, PlanRefused
 from console.journal.format.entry import SchemaError
 from console.journal.write.journal import AlreadyRecorded
+from console.response.evidence.context import EvidenceContext
 from console.response.plan.model import PlanItem
 from console.response.run.climber import Climber
 from console.response.run.item import may_be_tried, run_item
 from console.response.state.run import Board
 from console.response.step.attempt import BULK_PATIENCE, SETTLE, Done, End
-from console.response.step.context import StepContext
 from console.response.step.pace import Pace
 
 CANARY = 0
@@ -59,7 +59,7 @@ class LaneHost(Protocol):
     async def wave(self, number: int) -> None:
         """A lane begins with a wave."""
 
-    async def opened(self, backend: str, lane: Pace) -> StepContext:
+    async def opened(self, backend: str, lane: Pace) -> EvidenceContext:
         """The tools of one lane, its backend open. Raises ``CannotOpen``."""
 
     def fail(self, error: BaseException) -> None:
@@ -120,7 +120,7 @@ class Work:
         if not self.run.over:
             await self._leftovers(tools)
 
-    async def _open(self) -> StepContext | None:
+    async def _open(self) -> EvidenceContext | None:
         """Open the backend, once more after each lift. None when the lane stays closed."""
         while not self.run.over:
             try:
@@ -134,7 +134,7 @@ class Work:
                 return None
         return None
 
-    def _to_do(self, tools: StepContext, item: PlanItem) -> bool:
+    def _to_do(self, tools: EvidenceContext, item: PlanItem) -> bool:
         """Whether an item is to be tried; one that was acted on is looked at again."""
         row = tools.board.row(tools.plan.id, item.number)
         if row is None or row.state == "excepted":
@@ -145,7 +145,7 @@ class Work:
             self.run.climber.add(tools, item, resumed=True)
         return False
 
-    async def _work(self, tools: StepContext, todo: deque[PlanItem]) -> None:
+    async def _work(self, tools: EvidenceContext, todo: deque[PlanItem]) -> None:
         """Do these items, several at once, again after a pause or a lifted halt."""
         most = self.lane.in_flight(BULK_PATIENCE)
         while not self.run.over:
@@ -178,7 +178,7 @@ class Work:
         while self._under_way:
             await asyncio.wait(self._under_way)
 
-    def _begin(self, tools: StepContext, item: PlanItem) -> None:
+    def _begin(self, tools: EvidenceContext, item: PlanItem) -> None:
         task = asyncio.create_task(self._one(tools, item))
         self._under_way.add(task)
         task.add_done_callback(self._through)
@@ -189,7 +189,7 @@ class Work:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.run.fail(error)
 
-    async def _one(self, tools: StepContext, item: PlanItem) -> None:
+    async def _one(self, tools: EvidenceContext, item: PlanItem) -> None:
         try:
             done = await run_item(tools, item)
         except (AlreadyRecorded, SchemaError) as error:
@@ -204,7 +204,7 @@ class Work:
         self.ended[item.number] = done
         await self._judge(tools, item, done)
 
-    async def _judge(self, tools: StepContext, item: PlanItem, done: Done) -> None:
+    async def _judge(self, tools: EvidenceContext, item: PlanItem, done: Done) -> None:
         """What an item's end means for the lane, and when it is to be tried again."""
         if done.end is End.DONE:
             self.run.climber.add(tools, item)
@@ -235,11 +235,11 @@ class Work:
         if tries <= most and at < self._until:
             heapq.heappush(self._later, (at, item.number, item))
 
-    def _may_again(self, tools: StepContext) -> list[PlanItem]:
+    def _may_again(self, tools: EvidenceContext) -> list[PlanItem]:
         """Of what failed, what may be tried again now that somebody has looked at it."""
         return [item for item in self._aside if may_be_tried(tools, item)]
 
-    async def _leftovers(self, tools: StepContext) -> None:
+    async def _leftovers(self, tools: EvidenceContext) -> None:
         """What another plan was at, what was unknown, what waits for its consumers."""
         loop = asyncio.get_running_loop()
         while self._later and not self.run.over:

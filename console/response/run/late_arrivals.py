@@ -20,6 +20,7 @@ from console.inventory.search.inventory import Inventory
 from console.inventory.search.query import Query
 from console.inventory.search.terms import Term
 from console.journal.format.entry import Kind, RunMark
+from console.journal.format.parts import RunEvent
 from console.journal.format.words import system_words
 from console.journal.write.journal import Journal
 from console.response.plan import entry_parts
@@ -70,14 +71,14 @@ async def relist(
     told = {
         entry.handle
         for entry in journal.entries(1_000_000, kind=Kind.RUN, plan=plan.id)
-        if entry.run is not None and entry.run.what == "late"
+        if entry.run is not None and entry.run.what == RunEvent.LATE
     }
     known = told | _known(tools_by_backend, plan)
     found = await asyncio.to_thread(_find, plan, plan.scope, sorted(tools_by_backend), known, paths)
     late = []
     for token, words in found[:MOST]:
         tools = tools_by_backend[token.ref.backend]
-        mark = RunMark(plan=plan.id, what="late", backend=token.ref.backend, detail=words)
+        mark = RunMark(plan=plan.id, what=RunEvent.LATE, backend=token.ref.backend, detail=words)
         act = entry_parts.act(plan.verb.value, token, plan=plan.id)
         await tools.record(Kind.RUN, run=mark, act=act)
         late.append(LateToken(token.ref.backend, token.ref.handle, token.name, words))

@@ -19,6 +19,7 @@ from backends.contract import Backend, Phase, Retry, Rotation, Step
 from backends.model import EvidenceLevel, TokenRef
 from console.errors import PlanRefused
 from console.journal.format.entry import ID, Act, Body, Kind, Out, SchemaError
+from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.sentence import Entry, what
 from console.journal.format.who import boot_id
 from console.journal.format.words import system_words
@@ -28,6 +29,7 @@ from console.lock import LockHeld, only_one
 from console.response.approve import approval
 from console.response.plan import entry_parts
 from console.response.plan.model import Plan
+from console.response.plan.step_id import StepId
 from console.response.rotate import successors
 from console.response.state.runner_lock import lock_of
 from console.response.step.read_back import await_effect
@@ -112,7 +114,7 @@ class _Recovery:
         with contextlib.suppress(AlreadyRecorded):
             # A claim from a recovery that died stands; the lock shows that it is not at work.
             self._journal.append(
-                Kind.RECOVERY_CLAIM, act=act, out=Out(ref=intent.id, state="claimed")
+                Kind.RECOVERY_CLAIM, act=act, out=Out(ref=intent.id, state=OutState.CLAIMED)
             )
         step = self._minting(intent, act)
         if step is not None:
@@ -130,7 +132,7 @@ class _Recovery:
             except PlanRefused:
                 self._plans[intent.plan] = None
         plan = self._plans[intent.plan]
-        found = plan.step(successors.planned(intent.step)) if plan is not None else None
+        found = plan.step(str(StepId.parse(intent.step).planned)) if plan is not None else None
         if found is None or found[1].phase is not Phase.MINT:
             return None
         ref = TokenRef(act.backend, act.target.kind, act.target.id)
@@ -139,14 +141,14 @@ class _Recovery:
     async def _minted(self, intent: Entry, body: Body, backend: Backend, step: Step) -> Recovered:
         wait = max(self._least, self._propagation(backend, step.token).total_seconds())
         lost = await successors.ask(backend, step, intent, _age(body), wait)
-        if lost.state == "early":
+        if lost.state is successors.LostState.EARLY:
             rest = wait - _age(body)
             return self._left(
                 intent, body, f"{lost.words}; too early to tell, ask again in {age(max(rest, 1))}"
             )
-        if lost.state == "down":
+        if lost.state is successors.LostState.DOWN:
             return self._left(intent, body, f"the system cannot be asked ({lost.words})")
-        if lost.state == "untold":
+        if lost.state is successors.LostState.UNTOLD:
             kind = backend.capabilities().of(step.token.kind)
             if kind.rotation is Rotation.IN_PLACE:
                 then = (
@@ -157,7 +159,7 @@ class _Recovery:
         for ref in lost.refs[1:]:
             act = entry_parts.act(step.verb.value, ref, step, intent.plan)
             self._journal.append(Kind.OBSERVE, act=act, out=successors.further(intent, ref))
-        out = successors.answer(step, intent, lost, "recovery")
+        out = successors.answer(step, intent, lost, KnownBy.RECOVERY)
         entry = self._journal.append(Kind.RECOVERY, act=body.act, out=out)
         then = "Go on with it, or have it ended" if lost.refs else "Make it"
         more = f"{then}: token-console run start {intent.plan}."
@@ -173,14 +175,14 @@ class _Recovery:
         if seen.holds:
             ceiling = backend.capabilities().of(ref.kind).ceiling
             level = int(min(EvidenceLevel.RECORDED, ceiling))
-            return self._write(intent, act, seen.words, "applied", level)
+            return self._write(intent, act, seen.words, OutState.APPLIED, level)
         if wait > PATIENCE:
             told = f"{seen.words}; too early to tell, ask again in {age(wait)}"
             return self._left(intent, body, told)
         if act.retry not in (Retry.FREE.value, Retry.CONFIRM.value):
             told = f"{seen.words}, which does not tell; {_hint(intent)}"
             return self._left(intent, body, told)
-        return self._write(intent, act, seen.words, "not_applied")
+        return self._write(intent, act, seen.words, OutState.NOT_APPLIED)
 
     def _propagation(self, backend: Backend, ref: TokenRef) -> timedelta:
         return backend.capabilities().of(ref.kind).propagation or timedelta(0)
@@ -190,24 +192,24 @@ class _Recovery:
         return Recovered(intent.id, intent.handle, "open", told)
 
     def _write(
-        self, intent: Entry, act: Act, words: str, state: str, level: int | None = None
+        self, intent: Entry, act: Act, words: str, state: OutState, level: int | None = None
     ) -> Recovered:
         out = Out(
             ref=intent.id,
             state=state,
-            how="recovery",
+            how=KnownBy.RECOVERY,
             detail=system_words(words),
             evidence=level,
         )
         entry = self._journal.append(Kind.RECOVERY, act=act, out=out)
         again = f"token-console run start {intent.plan}" if intent.plan else "plan it again"
-        more = f" If it is still wanted: {again}." if state == "not_applied" else ""
+        more = f" If it is still wanted: {again}." if state is OutState.NOT_APPLIED else ""
         return Recovered(intent.id, intent.handle, state, f"{entry.sentence}.{more}")
 
 
 def _hint(intent: Entry) -> str:
     """What is left to do about an intent that this recovery cannot settle."""
-    if ".deliver." in intent.step:
+    if StepId.parse(intent.step).is_delivery:
         return f"a run that has the sinks finds out: token-console run start {intent.plan}"
     return f"look into the system's own log, then: token-console journal acknowledge {intent.id}"
 

@@ -18,11 +18,12 @@ from backends.sinks.contract import Sink
 from backends.words import count
 from console.errors import ConsoleError, JournalError, PlanRefused
 from console.journal.format.entry import Kind, RunMark
-from console.journal.format.parts import Sig
+from console.journal.format.parts import RunEvent, Sig
 from console.journal.format.words import system_words
 from console.journal.witnessing import Witnesses
 from console.journal.write.group import GroupCommit
 from console.journal.write.journal import Journal
+from console.response.evidence.context import EvidenceContext
 from console.response.plan import entry_parts
 from console.response.plan.model import Plan
 from console.response.run import late_arrivals
@@ -31,7 +32,7 @@ from console.response.run.item import acted
 from console.response.run.lane import POLL, CannotOpen, Work
 from console.response.state.run import Board
 from console.response.step.attempt import Done, End
-from console.response.step.context import History, StepContext
+from console.response.step.context import History
 from console.response.step.pace import Pace
 from console.settings import Paths
 
@@ -84,7 +85,7 @@ class Run:
         self.history = History(plan.id)
         self.climber = Climber(climb)
         self.works: dict[str, Work] = {}
-        self.tools: dict[str, StepContext] = {}
+        self.tools: dict[str, EvidenceContext] = {}
         self._open_backend = open_backend
         self._given: dict[str, Any] = {
             "secrets": secrets, "sinks": sinks, "sign": sign, "answer": answer,
@@ -122,7 +123,7 @@ class Run:
         await self._follow_once()
         async with self._group:
             if not self.single:
-                await self._mark("start")
+                await self._mark(RunEvent.START)
             following = asyncio.create_task(self._follow())
             climbing = asyncio.create_task(self.climber.run())
             try:
@@ -223,7 +224,7 @@ class Run:
     async def halt(self, backend: str, why: str) -> None:
         """Halt a lane, for everybody to see. A lane that has halted stays as it is."""
         if backend not in self.board.halted:
-            await self._mark("halt", backend=backend, detail=system_words(why, 400))
+            await self._mark(RunEvent.HALT, backend=backend, detail=system_words(why, 400))
 
     async def wave(self, number: int) -> None:
         """A lane begins with a wave: the first one says so, and what came late is looked for."""
@@ -231,11 +232,11 @@ class Run:
             return
         before, self._wave = self._wave, number
         if number > self.board.wave or before < 0:
-            await self._mark("wave", item=number)
+            await self._mark(RunEvent.WAVE, item=number)
         if before >= 0:
             await self._relist()
 
-    async def opened(self, backend: str, lane: Pace) -> StepContext:
+    async def opened(self, backend: str, lane: Pace) -> EvidenceContext:
         """The tools of one lane, its backend open.
 
         Raises:
@@ -249,7 +250,7 @@ class Run:
             hint = getattr(error, "hint", "")
             told = f"the backend {backend} cannot be opened: {error} {hint}"
             raise CannotOpen(system_words(told.strip())) from None
-        tools = StepContext(
+        tools = EvidenceContext(
             plan=self.plan,
             backend=open_,
             paths=self.paths,
@@ -278,7 +279,9 @@ class Run:
 
     # -- the journal
 
-    async def _mark(self, what: str, *, item: int = 0, backend: str = "", detail: str = "") -> None:
+    async def _mark(
+        self, what: RunEvent, *, item: int = 0, backend: str = "", detail: str = ""
+    ) -> None:
         mark = RunMark(plan=self.plan.id, what=what, item=item, backend=backend, detail=detail)
         entry = await self._group.append(Kind.RUN, run=mark)
         if self.history.add(entry):

@@ -18,7 +18,7 @@ from backends.contract import Phase, Verb
 from backends.model import EvidenceLevel
 from console.response.plan.model import Plan
 from console.response.plan.not_done import UNDONE
-from console.response.state.token import ENDING, TokenState
+from console.response.state.token import ENDING, RunToken
 from console.text import age, safe
 
 _RECORDED = {
@@ -82,7 +82,7 @@ class Verdict(NamedTuple):
         }
 
 
-def of(row: TokenState, now: float) -> Verdict:
+def of(row: RunToken, now: float) -> Verdict:
     """The headline of a token under response. ``now`` is in unix seconds."""
     verb = row.item.verb
     if verb not in ENDING:
@@ -104,7 +104,7 @@ def of(row: TokenState, now: float) -> Verdict:
     return _open(row, wait, until)
 
 
-def _recorded(row: TokenState, wait: str, until: float) -> Verdict:
+def _recorded(row: RunToken, wait: str, until: float) -> Verdict:
     title = _RECORDED[row.item.verb]
     told = ["no use in the log since"] if row.level >= EvidenceLevel.SILENT else []
     if row.item.verb is Verb.ROTATE and row.by_probe:
@@ -116,7 +116,7 @@ def _recorded(row: TokenState, wait: str, until: float) -> Verdict:
     return Verdict(What.RECORDED, f"{title}, {tried}", why, row.recorded_at, until)
 
 
-def _open(row: TokenState, wait: str, until: float) -> Verdict:
+def _open(row: RunToken, wait: str, until: float) -> Verdict:
     """Nothing is recorded of the old value's end."""
     item, verb = row.item, row.item.verb
     let_be = f"excepted, for {row.owner}" if row.owner else ""
@@ -141,7 +141,7 @@ def _open(row: TokenState, wait: str, until: float) -> Verdict:
     )
 
 
-def _other(row: TokenState) -> Verdict:
+def _other(row: RunToken) -> Verdict:
     """For what is given back, and for sessions: there is no old value."""
     verb, let_be = row.item.verb, f"excepted, for {row.owner}" if row.owner else ""
     if row.item.fatal:
@@ -155,17 +155,17 @@ def _other(row: TokenState) -> Verdict:
     )
 
 
-def _said(row: TokenState, words: str) -> str:
+def _said(row: RunToken, words: str) -> str:
     """The journal's words without the token's own name in front: the reason comes first."""
     return words.partition(f" in {row.item.backend}: ")[2] or words
 
 
-def _owed(row: TokenState) -> bool:
+def _owed(row: RunToken) -> bool:
     """Whether a planned call is still to be made."""
     return not row.called
 
 
-def _alive(row: TokenState) -> str:
+def _alive(row: RunToken) -> str:
     return f"{len(row.living):,} that should have ended with it live on" if row.living else ""
 
 
@@ -173,14 +173,14 @@ def _all(*told: str) -> str:
     return "; ".join(each for each in told if each)
 
 
-def pending_words(row: TokenState, now: float) -> str:
+def pending_words(row: RunToken, now: float) -> str:
     """``propagation not over until 14:03:10 (70 s declared)``; empty where it is over."""
     if not row.window or now >= row.over:
         return ""
     return f"propagation not over until {_clock_s(row.over, now)} ({span(row.window)} declared)"
 
 
-def waiting(rows: Iterable[TokenState], now: float) -> str:
+def waiting(rows: Iterable[RunToken], now: float) -> str:
     """Why a run is not over by time alone: some of its values may still work, as declared."""
     late = [row for row in rows if row.pending(now)]
     if not late:
@@ -190,13 +190,13 @@ def waiting(rows: Iterable[TokenState], now: float) -> str:
     return f"{pending_words(last, now)}: {some} still work"
 
 
-def counts(rows: Iterable[TokenState], now: float) -> dict[What, int]:
+def counts(rows: Iterable[RunToken], now: float) -> dict[What, int]:
     """How many tokens have which verdict, the worst first."""
     found = Counter(of(row, now).what for row in rows)
     return {what: found[what] for what in What if found[what]}
 
 
-def worst(rows: Iterable[TokenState], now: float) -> str:
+def worst(rows: Iterable[RunToken], now: float) -> str:
     """The worst that is known of a run's old values, for a narrow column."""
     rows = list(rows)
     if len(rows) == 1:
@@ -211,7 +211,7 @@ def worst(rows: Iterable[TokenState], now: float) -> str:
     return next((f"{n:,} {words[what]}" for what, n in counts(rows, now).items()), "")
 
 
-def summary(plan: Plan, rows: Iterable[TokenState], now: float) -> str:
+def summary(plan: Plan, rows: Iterable[RunToken], now: float) -> str:
     """A run's old values in the fewest words: one token's own headline, else the counts."""
     rows = list(rows)
     if len(rows) == 1:

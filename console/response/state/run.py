@@ -22,12 +22,14 @@ from backends.model import EvidenceLevel
 from backends.words import count
 from console.journal import proof
 from console.journal.format.entry import Kind
+from console.journal.format.parts import RunEvent
 from console.journal.format.sentence import Entry
 from console.journal.proof import Sums
 from console.response.plan.model import Plan
+from console.response.plan.step_id import StepId
 from console.response.state import old_value
 from console.response.state.token import STATES as STATES
-from console.response.state.token import TokenState as Row
+from console.response.state.token import RunToken
 
 WINDOW = 60.0
 """Seconds over which a lane's rate is measured."""
@@ -66,7 +68,7 @@ class Board:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.rows: dict[tuple[str, int], Row] = {}
+        self.rows: dict[tuple[str, int], RunToken] = {}
         self._counts: dict[str, Counter[str]] = {}
         self._recent: dict[str, deque[float]] = {}
         self._plans: dict[str, Plan] = {}
@@ -88,7 +90,7 @@ class Board:
             return
         self._plans[plan.id] = plan
         for item in plan.items:
-            row = Row(plan, item)
+            row = RunToken(plan, item)
             self.rows[row.key] = row
             self._counts.setdefault(item.backend, Counter())[row.state] += 1
             self._handles.add(item.token.ref.handle)
@@ -100,11 +102,11 @@ class Board:
         return tuple(self._plans)
 
     @property
-    def items(self) -> dict[int, Row]:
+    def items(self) -> dict[int, RunToken]:
         """The rows of the plan itself, by their items' numbers."""
         return {number: row for (plan, number), row in self.rows.items() if plan == self.plan.id}
 
-    def row(self, plan: str, number: int) -> Row | None:
+    def row(self, plan: str, number: int) -> RunToken | None:
         """One row."""
         return self.rows.get((plan, number))
 
@@ -131,19 +133,19 @@ class Board:
         elif entry.kind == Kind.RUN:
             return self._decision(entry)
         elif entry.kind in _TELLING:
-            row = self.rows.get((entry.plan, number_of(entry.step)))
+            row = self.rows.get((entry.plan, StepId.parse(entry.step).item))
             if row is None:
                 return False
             self.began = self.began or at
             self._feed(row, entry)
         return True
 
-    def _feed(self, row: Row, entry: Entry) -> None:
+    def _feed(self, row: RunToken, entry: Entry) -> None:
         before = row.state
         row.feed(entry)
         self._moved(row, before)
 
-    def _moved(self, row: Row, before: str) -> None:
+    def _moved(self, row: RunToken, before: str) -> None:
         if row.state == before:
             return
         counts = self._counts[row.item.backend]
@@ -157,30 +159,30 @@ class Board:
         if mark is None:
             return False
         match mark.what:
-            case "start":
+            case RunEvent.START:
                 self.began = self.began or entry.t_us / 1e6
                 self.paused = False
-            case "pause":
+            case RunEvent.PAUSE:
                 self.paused = True
-            case "resume":
+            case RunEvent.RESUME:
                 self.paused = False
-            case "abort":
+            case RunEvent.ABORT:
                 self.aborted = True
-            case "close":
+            case RunEvent.CLOSE:
                 self.closed = True
-            case "halt":
+            case RunEvent.HALT:
                 self.halted[mark.backend] = mark.detail
-            case "unhalt":
+            case RunEvent.UNHALT:
                 self.halted.pop(mark.backend, None)
-            case "wave":
+            case RunEvent.WAVE:
                 self.wave = max(self.wave, mark.item)
-            case "late":
+            case RunEvent.LATE:
                 self._arrived(entry)
-            case "except" if not mark.item:
+            case RunEvent.EXCEPT if not mark.item:
                 self.late.pop(mark.detail, None)
-            case "alarm":
+            case RunEvent.ALARM:
                 self.alarms.append(entry.sentence)
-        row = self.rows.get((entry.plan, mark.item)) if mark.what != "wave" else None
+        row = self.rows.get((entry.plan, mark.item)) if mark.what != RunEvent.WAVE else None
         if row is not None:
             self._feed(row, entry)
         return True
@@ -228,7 +230,7 @@ class Board:
         silent = sum(row.level >= EvidenceLevel.SILENT for row in rows)
         return Sums(found["asked"], found["accepted"], found["recorded"], found["refused"], silent)
 
-    def _begun(self) -> Iterator[Row]:
+    def _begun(self) -> Iterator[RunToken]:
         return (row for row in self.rows.values() if row.steps or row.level)
 
     def lanes(self, now: float | None = None, *, working: bool = True) -> Iterator[LaneState]:
@@ -284,9 +286,3 @@ class Board:
         if sums["failed"]:
             return f"{count(sums['failed'], 'token')} failed: act on them again, or except them"
         return old_value.waiting(self.rows.values(), now)
-
-
-def number_of(step: str) -> int:
-    """The number of the item that a step belongs to; 0 where there is none."""
-    head = step.partition(".")[0]
-    return int(head) if head.isdigit() else 0

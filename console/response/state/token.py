@@ -11,8 +11,10 @@ from backends.model import EvidenceLevel
 from backends.words import count
 from console.journal import proof
 from console.journal.format.entry import Kind
+from console.journal.format.parts import KnownBy, OutState, RunEvent
 from console.journal.format.sentence import Entry
 from console.response.plan.model import Mode, Plan, PlanItem
+from console.response.plan.step_id import Mark, StepId, mark_of
 
 STATES = ("dead", "recorded", "replaced", "done", "excepted", "failed", "left")
 """In the order in which they are shown."""
@@ -20,12 +22,10 @@ ENDING = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
 """Verbs after which an old value is to work no more."""
 CLAIMED = frozenset({"dead", "recorded", "replaced", "done"})
 """States that say that a token is dealt with, and was not merely let be."""
-OLD = "old"
-"""The end of the step of a note on what is known of the old one after a rotation."""
-_DONE = frozenset({"applied", "already"})
+_DONE = frozenset({OutState.APPLIED, OutState.ALREADY})
 
 
-class TokenState:
+class RunToken:
     """One token of a run, and what the journal tells of it.
 
     ``level`` is the highest evidence reached, ``refused`` whether the system was seen to
@@ -130,18 +130,21 @@ class TokenState:
                 self._evidence(entry)
             case Kind.RUN if entry.run is not None:
                 self._decision(entry)
-            case Kind.OBSERVE if entry.how == "probe" and entry.state:
+            case Kind.OBSERVE if entry.how == KnownBy.PROBE and entry.state:
                 self._observed(entry)
-            case Kind.NOTE if entry.step.endswith(".moving"):
+            case Kind.NOTE if self._is(entry, Mark.MOVING):
                 self.waits = entry.why
-            case Kind.NOTE if entry.step.endswith(f".{OLD}"):
+            case Kind.NOTE if self._is(entry, Mark.OLD):
                 self.old = entry.why
             case _:
                 return
         self._judge(at)
 
+    def _is(self, entry: Entry, mark: Mark) -> bool:
+        return entry.step == mark_of(self.item.number, mark)
+
     def _outcome(self, entry: Entry) -> None:
-        if entry.state == "unknown":
+        if entry.state == OutState.UNKNOWN:
             self.steps[entry.step] = "unknown"
             return
         self.opened.pop(entry.ref, None)
@@ -154,20 +157,20 @@ class TokenState:
 
     def _recovery(self, entry: Entry) -> None:
         self.opened.pop(entry.ref, None)
-        if entry.state == "applied":
+        if entry.state == OutState.APPLIED:
             self.steps[entry.step] = "done"
             self.acted = entry.t_us / 1e6
             # A look has shown it; how dead that makes the token is evidence like any other.
             if (entry.evidence or 0) >= EvidenceLevel.RECORDED:
                 self.recorded_at = self.recorded_at or entry.t_us / 1e6
-        elif entry.state == "not_applied":
+        elif entry.state == OutState.NOT_APPLIED:
             self.steps.pop(entry.step, None)
         else:
             self.steps[entry.step] = "settled"
             self.trouble = entry.sentence
 
     def _evidence(self, entry: Entry) -> None:
-        seen = entry.state == "seen"
+        seen = entry.state == OutState.SEEN
         if entry.handle != self.item.token.ref.handle:
             (self.living.discard if seen else self.living.add)(entry.handle)
             return
@@ -175,7 +178,7 @@ class TokenState:
         if seen:
             level = entry.evidence or 0
             if level >= EvidenceLevel.RECORDED and self.level < EvidenceLevel.RECORDED:
-                self.recorded_at, self.by_probe = at, entry.how == "probe"
+                self.recorded_at, self.by_probe = at, entry.how == KnownBy.PROBE
                 self.old = ""
             self.level = max(self.level, level)
             if level == EvidenceLevel.REFUSED:
@@ -184,16 +187,16 @@ class TokenState:
         else:
             # What says that it is not so weighs more than anything that said it was.
             self.refused, self.refused_at = False, 0.0
-            self.works = entry.how == "probe"
+            self.works = entry.how == KnownBy.PROBE
             self.level = min(self.level, entry.evidence or 0) or (entry.evidence or 0)
             if self.level < EvidenceLevel.RECORDED:
                 self.recorded_at = 0.0
 
     def _observed(self, entry: Entry) -> None:
         """The old value was tried. A try of the new one is told by its step."""
-        if entry.step.endswith(".new-value") or entry.handle != self.item.token.ref.handle:
+        if self._is(entry, Mark.NEW_VALUE) or entry.handle != self.item.token.ref.handle:
             return
-        told = {"seen": "refused", "not_seen": "accepted"}
+        told = {OutState.SEEN.value: "refused", OutState.NOT_SEEN.value: "accepted"}
         self.tried = told.get(entry.state, "unclear")
         self.tried_at = entry.t_us / 1e6
 
@@ -202,16 +205,16 @@ class TokenState:
         if mark is None:
             return
         match mark.what:
-            case "except":
+            case RunEvent.EXCEPT:
                 self.owner, self.expires = mark.owner, mark.expires
                 self.words = mark.detail
-            case "waive":
+            case RunEvent.WAIVE:
                 self.waived = True
-            case "moved":
+            case RunEvent.MOVED:
                 self.moved.append(mark.detail)
-            case "taken":
+            case RunEvent.TAKEN:
                 self.taken = mark.detail
-            case "alarm":
+            case RunEvent.ALARM:
                 self.alarm = mark.detail or "used after its end"
                 self.refused = False
 
@@ -257,15 +260,17 @@ class TokenState:
         """The steps that are to be done, the deliveries of a rotation among them."""
         wanted = [step.id for step in self.item.proposal.steps]
         if self.item.verb is Verb.ROTATE and wanted:
-            wanted += [f"{self.item.number}.deliver.{sink}" for sink in self.plan.sinks]
+            wanted += [str(StepId.of_delivery(self.item.number, sink)) for sink in self.plan.sinks]
         return wanted
 
     def _made(self, step: str) -> bool:
-        """Whether a step is done, or a later attempt of it, which has ``~`` in its id."""
+        """Whether a step is done, or a later attempt of it."""
         if self.steps.get(step) == "done":
             return True
-        later = f"{step}~"
-        return any(state == "done" and each.startswith(later) for each, state in self.steps.items())
+        return any(
+            state == "done" and str(StepId.parse(each).planned) == step
+            for each, state in self.steps.items()
+        )
 
     def _ended(self, *, by_hand: bool) -> tuple[str, str]:
         """The verdict once every planned call is known to have been made."""

@@ -13,6 +13,7 @@ from backends.contract import Verb
 from backends.model import Token
 from console.errors import PlanRefused
 from console.journal.format.entry import Kind, SchemaError
+from console.journal.format.parts import OutState
 from console.journal.format.sentence import Entry
 from console.response.plan import file
 from console.response.state import load
@@ -28,7 +29,7 @@ LOOKED_AT = 200
 GENERATIONS = 16
 """How far up the line of parents an end is looked for."""
 _ENDS = (Verb.REVOKE.value, Verb.ROTATE.value)
-_DONE = ("applied", "already")
+_DONE = (OutState.APPLIED, OutState.ALREADY)
 _MADE = (Kind.EVIDENCE, Kind.OUTCOME)
 
 
@@ -168,7 +169,7 @@ def _by_a_run(entries: Iterable[Entry], journal: OpenJournal) -> Ended | None:
         run = short(entry.plan)
         did = "rotated" if entry.verb == Verb.ROTATE else "revoked"
         words = f"{did} by {who}, run {run}, {entry.at:%Y-%m-%d %H:%M}"
-        if entry.state == "already":
+        if entry.state == OutState.ALREADY:
             words = (
                 f"it was gone already when run {run} of {who} looked, {entry.at:%Y-%m-%d %H:%M};"
                 " who ended it is not known here"

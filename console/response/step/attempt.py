@@ -18,6 +18,7 @@ from backends.errors import BackendError, NoIntent
 from backends.model import EvidenceLevel, Secret, TokenRef
 from backends.permit import Permit
 from console.journal.format.entry import Act, Kind, Out, RunMark
+from console.journal.format.parts import KnownBy, OutState, RunEvent
 from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.journal.write.guard import Guard, Taken
@@ -202,8 +203,8 @@ class _Attempt:
     async def _already(self, now: ReadBack) -> Done:
         out = Out(
             ref=self.tools.plan.id,
-            state=OutcomeState.ALREADY.value,
-            how="read",
+            state=OutState.ALREADY,
+            how=KnownBy.READ,
             detail=system_words(f"nothing sent: {now.words}"),
         )
         try:
@@ -219,8 +220,8 @@ class _Attempt:
         """Nothing is sent, and nothing of this plan may be: kept, so that the board shows it."""
         out = Out(
             ref=self.tools.plan.id,
-            state=OutcomeState.NOT_SENT.value,
-            how="read",
+            state=OutState.NOT_SENT,
+            how=KnownBy.READ,
             detail=system_words(told),
         )
         await self.tools.record(Kind.OUTCOME, act=self.act, out=out)
@@ -231,13 +232,13 @@ class _Attempt:
         other, how = taken.entry.plan[-6:], "is at" if taken.is_open else "changed"
         told = system_words(f"another plan, …{other}, {how} this token: {taken.entry.who}")
         known = any(
-            entry.run is not None and entry.run.what == "taken" and entry.run.detail == told
+            entry.run is not None and entry.run.what == RunEvent.TAKEN and entry.run.detail == told
             for entry in self.tools.history.of(self.item.number)
         )
         if not known:
             mark = RunMark(
                 plan=self.tools.plan.id,
-                what="taken",
+                what=RunEvent.TAKEN,
                 item=self.item.number,
                 backend=self.item.backend,
                 detail=told,
@@ -341,8 +342,8 @@ class _Attempt:
             act=self.act,
             out=Out(
                 ref=ref,
-                state="seen" if held else "not_seen",
-                how="read",
+                state=OutState.SEEN if held else OutState.NOT_SEEN,
+                how=KnownBy.READ,
                 detail=system_words(seen.words),
                 evidence=int(min(level, self.item.ceiling)),
             ),
@@ -356,7 +357,7 @@ class _Attempt:
         """
         step, told = self.step, f"no trustworthy answer to: {self.step.title}; and then"
         if seen.holds:
-            await self._recovery(intent, seen, "applied")
+            await self._recovery(intent, seen, OutState.APPLIED)
             await collateral.children(self.tools, self.item, step, intent.id)
             return Done(End.DONE, "", intent, seen=seen)
         over = self.item.propagation is not None and (
@@ -365,18 +366,19 @@ class _Attempt:
         )
         if seen.holds is None or not over or step.retry not in (Retry.FREE, Retry.CONFIRM):
             return Done(End.UNKNOWN, f"{told}: {seen.words}", intent, seen=seen)
-        await self._recovery(intent, seen, "not_applied")
+        await self._recovery(intent, seen, OutState.NOT_APPLIED)
         return Done(End.STOPPED, f"{told}: {seen.words}", intent, seen=seen)
 
-    async def _recovery(self, intent: Entry, seen: ReadBack, state: str) -> None:
-        level = min(EvidenceLevel.RECORDED, self.item.ceiling) if state == "applied" else None
+    async def _recovery(self, intent: Entry, seen: ReadBack, state: OutState) -> None:
+        applied = state is OutState.APPLIED
+        level = min(EvidenceLevel.RECORDED, self.item.ceiling) if applied else None
         await self.tools.record(
             Kind.RECOVERY,
             act=self.act,
             out=Out(
                 ref=intent.id,
                 state=state,
-                how="read",
+                how=KnownBy.READ,
                 detail=system_words(seen.words),
                 evidence=None if level is None else int(level),
             ),

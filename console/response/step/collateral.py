@@ -12,6 +12,7 @@ from backends.contract import Step, Verb
 from backends.model import EvidenceLevel, How, Token, TokenRef
 from console.errors import PlanRefused
 from console.journal.format.entry import Kind, Out
+from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.words import system_words
 from console.response.approve import approval
 from console.response.plan import entry_parts
@@ -81,8 +82,8 @@ async def _tell(tools: StepContext, item: PlanItem, step: Step, ref: str, child:
         act=entry_parts.act(step.verb.value, child.ref, step, tools.plan.id),
         out=Out(
             ref=ref,
-            state="seen" if seen else "not_seen",
-            how="read",
+            state=OutState.SEEN if seen else OutState.NOT_SEEN,
+            how=KnownBy.READ,
             detail=system_words(f"{told}: {child.seen.words}"),
             evidence=int(min(level, item.ceiling)),
         ),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from backends.contract import Backend
 from backends.model import Secret
 from console.journal.format.entry import Kind
-from console.journal.format.parts import Sig
+from console.journal.format.parts import OutState, RunEvent, Sig
 from console.journal.format.sentence import Entry
 from console.journal.read import fingerprint
 from console.journal.read.view import SETTLED
@@ -22,11 +22,12 @@ from console.journal.witnessing import Witnesses
 from console.journal.write.group import GroupCommit
 from console.journal.write.journal import Journal
 from console.response.plan.model import Plan
-from console.response.state.run import Board, number_of
+from console.response.plan.step_id import StepId
+from console.response.state.run import Board
 from console.response.step.pace import Pace
 from console.settings import Paths
 
-DONE = ("applied", "already")
+DONE = (OutState.APPLIED, OutState.ALREADY)
 _STEPS = frozenset({Kind.INTENT, Kind.OUTCOME, Kind.RECOVERY})
 _ANSWERS = frozenset({Kind.OUTCOME, Kind.RECOVERY, Kind.EVIDENCE, Kind.OBSERVE})
 """What the runner says about its calls, signed with the key that signed them."""
@@ -73,9 +74,12 @@ class History:
         self._seen.add(entry.seq)
         self.seq = max(self.seq, entry.seq)
         mark = entry.run
-        if mark is not None and mark.what == "unhalt":
+        if mark is not None and mark.what == RunEvent.UNHALT:
             self._lifted[mark.backend] = max(self._lifted.get(mark.backend, 0), entry.seq)
-        number = mark.item if mark is not None and mark.what != "wave" else number_of(entry.step)
+        if mark is not None and mark.what != RunEvent.WAVE:
+            number = mark.item
+        else:
+            number = StepId.parse(entry.step).item
         if number:
             self._items.setdefault(number, []).append(entry)
         if entry.step and entry.kind in _STEPS:
@@ -108,13 +112,17 @@ class History:
             return StepState(Stage.OPEN, unsettled[-1])
         answer = max(answers.values(), key=lambda entry: entry.seq)
         lifted = answer.seq < max(self._lifted.get(answer.backend, 0), self._lifted.get("", 0))
-        if answer.ref != self.plan_id and (answer.state == "not_applied" or lifted):
+        if answer.ref != self.plan_id and (answer.state == OutState.NOT_APPLIED or lifted):
             return StepState(Stage.NEW, last)
         return StepState(Stage.FAILED, last, answer.state, answer.sentence)
 
     def tries(self, id_: str) -> int:
         """How many intents a step has had."""
         return sum(entry.kind == Kind.INTENT for entry in self._steps.get(id_, ()))
+
+    def begun(self, id_: str) -> bool:
+        """Whether the journal has a call of a step, whatever came of it."""
+        return self.step(id_).stage is not Stage.NEW or self.tries(id_) > 0
 
     def open_steps(self) -> list[str]:
         """The ids of the steps of which nobody knows what became."""

@@ -184,18 +184,18 @@ def test_every_gap_of_a_backends_own_log_is_a_hole(tmp_path: Path, since_: Any) 
 
 def test_what_was_done_to_a_token_is_no_use_in_a_run() -> None:
     """Nor is a line of no class: but while there is one, there is no silence either."""
-    log = audit_log.AuditLog(None, {token("a").ref.handle}, T0)  # type: ignore[arg-type]
-    handle = token("a").ref.handle
+    ref = token("a").ref
+    log = audit_log.AuditLog(None, [ref], T0)  # type: ignore[arg-type]
     log.newest = log._reached = T0 + 1000
     log._note(event("1", 10, "get", EventClass.LIFE, effect=Effect.REVOKED))
-    assert log.uses(handle) == []
-    assert log.covers(handle, T0, T0 + 900)
+    assert log.uses(ref) == []
+    assert log.covers(ref, T0, T0 + 900)
     log._note(event("2", 20, "whatever", EventClass.OTHER))
-    assert log.uses(handle) == []
-    assert not log.covers(handle, T0, T0 + 900)
-    assert log.covers(handle, T0 + 30, T0 + 900)
+    assert log.uses(ref) == []
+    assert not log.covers(ref, T0, T0 + 900)
+    assert log.covers(ref, T0 + 30, T0 + 900)
     log._note(event("3", 30, "whatever", EventClass.USE))
-    assert [use.ok for use in log.uses(handle)] == [True]
+    assert [use.ok for use in log.uses(ref)] == [True]
 
 
 def test_two_words_that_contradict_each_other_alarm() -> None:

@@ -15,7 +15,7 @@ from console.journal.format.parts import RunMark
 from console.journal.format.sentence import Entry
 from console.response.plan.model import Mode, Plan, PlanItem
 from console.response.state import report
-from console.response.state.run import Board, number_of
+from console.response.state.run import Board
 from console.response.state.token import STATES
 
 NOW = 1_800_000_000
@@ -289,7 +289,3 @@ def test_the_report_says_what_the_board_says_and_nothing_a_terminal_could_act_on
     assert "3 = dead 1 + failed 1 + left 1" in lines
     assert not any("\x1b" in line or "\x07" in line for line in lines)
     assert any(line.startswith("cannot be closed") for line in lines)
-
-
-def test_step_ids_name_their_item() -> None:
-    assert [number_of(step) for step in ("17.revoke", "3.deliver.kv", "", "x")] == [17, 3, 0, 0]

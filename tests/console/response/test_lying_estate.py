@@ -33,12 +33,13 @@ from console.journal.format.entry import Kind
 from console.journal.format.sentence import Entry
 from console.journal.write import writer
 from console.journal.write.group import GroupCommit
+from console.response.evidence.context import EvidenceContext
 from console.response.evidence.ladder import climb
 from console.response.plan.model import Mode, Plan
 from console.response.run.item import run_item
 from console.response.state.run import Board
 from console.response.step.attempt import End
-from console.response.step.context import History, StepContext
+from console.response.step.context import History
 from console.response.step.pace import Pace
 
 RUNS = int(os.environ.get("LYING_RUNS", "1000"))
@@ -70,7 +71,7 @@ LIES: tuple[dict[str, object], ...] = (
 )
 
 
-class Checked(StepContext):
+class Checked(EvidenceContext):
     """Tools that ask for the truth after every entry that the board takes in."""
 
     check: Any = None

@@ -13,6 +13,7 @@ from console.journal.format.entry import Kind
 from console.response.plan.model import Mode, Plan
 from console.response.state import old_value, report
 from console.response.state.old_value import What
+from console.text import wrapped
 
 
 def headline(told: Told, after: float = 1000.0) -> str:
@@ -177,7 +178,7 @@ def test_the_worst_comes_first_and_a_few_words_are_enough_for_a_list() -> None:
 
 
 def test_no_line_of_a_report_hides_its_end() -> None:
-    lines = old_value.wrapped("OLD VALUE STILL WORKS: " + "a consumer has not moved " * 20)
+    lines = wrapped("OLD VALUE STILL WORKS: " + "a consumer has not moved " * 20)
     assert all(len(line) <= 80 for line in lines)
     assert " ".join(" ".join(lines).split()).count("has not moved") == 20
 
