@@ -372,7 +372,7 @@ class _Look:
 
 
 def _expected(item: PlanItem, rotation: Rotation) -> dict[TokenRef, str]:
-    """What the record has to say of the token in the end. Children: see ``aftermath``."""
+    """What the record has to say of the token in the end. Children: see ``collateral``."""
     found = {
         step.token: step.expect
         for step in item.proposal.steps

@@ -117,7 +117,7 @@ _GONE = "gone"
 
 
 def going(history: History, item: PlanItem, ref: TokenRef) -> bool:
-    """Whether the end of a made token was begun."""
+    """Whether any call to end a token that the rotation made is in the journal."""
     return any(StepId.parse(e.step).ends(ref.handle) for e in history.of(item.number))
 
 

@@ -134,7 +134,7 @@ class Climber:
             heapq.heappush(self._due, (now + max(again, _IDLE), number))
 
     async def _moves(self, tools: EvidenceContext, item: PlanItem) -> None:
-        """Journal the consumers that took up the new value after the rotation was through."""
+        """Journal the consumers that were seen with the new value after the rotation's end."""
         made = successors.made(tools.history, item)
         if made:
             await cutover.follow(tools, item, made[-1].ref, made[-1].intent, MOVES)

@@ -19,6 +19,7 @@ from console.response.plan.model import PlanItem
 from console.response.run.climber import Climber
 from console.response.run.item import may_be_tried, run_item
 from console.response.state.run import Board
+from console.response.state.token import CLAIMED, Standing
 from console.response.step.attempt import BULK_PATIENCE, SETTLE, Done, End
 from console.response.step.pace import Pace
 
@@ -30,7 +31,7 @@ _TAKEN_PAUSE, _TAKEN_TRIES = 1.0, 8
 _CUTOVER_PAUSE = 15.0
 _LATEST = 7200.0
 """Seconds after which what is still not settled is left to a later runner."""
-_PROVED = frozenset({"dead", "recorded", "replaced", "done", "excepted"})
+_PROVED = CLAIMED | {Standing.EXCEPTED}
 
 
 class CannotOpen(Exception):
@@ -38,14 +39,14 @@ class CannotOpen(Exception):
 
 
 class LaneHost(Protocol):
-    """What a lane's work asks of the run that it belongs to."""
+    """The run that a lane belongs to, as far as the lane needs it."""
 
     board: Board
     climber: Climber
 
     @property
-    def over(self) -> bool:
-        """Whether nothing more is to be begun: told to stop, aborted, closed."""
+    def ending(self) -> bool:
+        """Whether the run makes no further call: it was told to stop, aborted, or closed."""
 
     def held(self, backend: str) -> bool:
         """Whether the run is paused, or this lane halted."""
@@ -57,13 +58,13 @@ class LaneHost(Protocol):
         """Halt a lane, for everybody to see."""
 
     async def wave(self, number: int) -> None:
-        """A lane begins with a wave."""
+        """Note that a lane begins with the items of a wave."""
 
     async def opened(self, backend: str, lane: Pace) -> EvidenceContext:
         """The tools of one lane, its backend open. Raises ``CannotOpen``."""
 
     def fail(self, error: BaseException) -> None:
-        """End the run: it can do, or write, nothing any more."""
+        """End the run with this error."""
 
     def canaries(self, backend: str) -> Sequence[Work]:
         """Whose canaries a lane waits for: its own, else everybody's."""
@@ -89,10 +90,11 @@ class Work:
 
     @property
     def has_canary(self) -> bool:
+        """Whether any item of this lane goes first, for all others to wait for its proof."""
         return any(item.wave == CANARY for item in self.items)
 
     async def go(self) -> None:
-        """Do all that may be done. What ends the run is told to it."""
+        """Do every item of the lane that may be done. An error that ends the run is given to it."""
         self._until = asyncio.get_running_loop().time() + _LATEST
         self.canaried = not self.has_canary
         try:
@@ -112,17 +114,17 @@ class Work:
             await self._work(tools, canaries)
             await self._leftovers(tools)
             self.canaried = True
-        if self.run.over or not rest or not await self._gate():
+        if self.run.ending or not rest or not await self._gate():
             return
         # One wave flows into the next: a system that hides its effects for some seconds
         # would cost those for each wave, and the pace and the budget hold all the time.
         await self._work(tools, rest)
-        if not self.run.over:
+        if not self.run.ending:
             await self._leftovers(tools)
 
     async def _open(self) -> EvidenceContext | None:
         """Open the backend, once more after each lift. None when the lane stays closed."""
-        while not self.run.over:
+        while not self.run.ending:
             try:
                 return await self.run.opened(self.backend, self.lane)
             except CannotOpen as error:
@@ -137,18 +139,18 @@ class Work:
     def _to_do(self, tools: EvidenceContext, item: PlanItem) -> bool:
         """Whether an item is to be tried; one that was acted on is looked at again."""
         row = tools.board.row(tools.plan.id, item.number)
-        if row is None or row.state == "excepted":
+        if row is None or row.state is Standing.EXCEPTED:
             return False
         if may_be_tried(tools, item):
             return True
-        if not item.fatal and row.state not in ("failed", "dead"):
+        if not item.fatal and row.state not in (Standing.FAILED, Standing.DEAD):
             self.run.climber.add(tools, item, resumed=True)
         return False
 
     async def _work(self, tools: EvidenceContext, todo: deque[PlanItem]) -> None:
         """Do these items, several at once, again after a pause or a lifted halt."""
         most = self.lane.in_flight(BULK_PATIENCE)
-        while not self.run.over:
+        while not self.run.ending:
             if self.run.held(self.backend):
                 if not self._under_way:
                     waiting = todo or self._held_back or self._aside
@@ -181,9 +183,9 @@ class Work:
     def _begin(self, tools: EvidenceContext, item: PlanItem) -> None:
         task = asyncio.create_task(self._one(tools, item))
         self._under_way.add(task)
-        task.add_done_callback(self._through)
+        task.add_done_callback(self._item_ended)
 
-    def _through(self, task: asyncio.Task[None]) -> None:
+    def _item_ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         self._news.set()
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -209,7 +211,7 @@ class Work:
         if done.end is End.DONE:
             self.run.climber.add(tools, item)
             return
-        if item.by_hand or self.run.over:
+        if item.by_hand or self.run.ending:
             return
         if done.end is End.TAKEN:
             self._again(item, _TAKEN_PAUSE, _TAKEN_TRIES)
@@ -242,7 +244,7 @@ class Work:
     async def _leftovers(self, tools: EvidenceContext) -> None:
         """What another plan was at, what was unknown, what waits for its consumers."""
         loop = asyncio.get_running_loop()
-        while self._later and not self.run.over:
+        while self._later and not self.run.ending:
             wait = self._later[0][0] - loop.time()
             if wait > 0:
                 await asyncio.sleep(min(wait, POLL))
@@ -252,8 +254,8 @@ class Work:
                 await self._work(tools, deque([item]))
 
     async def _gate(self) -> bool:
-        """Wait until the canaries are through and proved. False when the lane ends here."""
-        while not self.run.over:
+        """Wait until the canaries were tried and are proved. False when the lane ends here."""
+        while not self.run.ending:
             if self.run.held(self.backend):
                 # Whoever lets it go on has seen why it stood still.
                 halted = self.backend in self.run.board.halted
@@ -278,7 +280,8 @@ class Work:
             row = self.run.board.row(self.run.board.plan.id, item.number)
             if item.wave != CANARY or item.by_hand or row is None or row.state in _PROVED:
                 continue
-            if row.level >= min(EvidenceLevel.RECORDED, item.ceiling) and row.state != "failed":
+            proved = row.level >= min(EvidenceLevel.RECORDED, item.ceiling)
+            if proved and row.state is not Standing.FAILED:
                 continue
             waits = any(number == item.number for _, number, _ in self._later)
             if not self.canaried or waits or self.run.climber.climbing(item.number):

@@ -1,4 +1,4 @@
-"""What appeared after the scope was frozen: whoever holds a leaked token mints another.
+"""What appeared after the scope was frozen: who holds a leaked token may mint another with it.
 
 After each wave the backends are listed again. What is found is written down once and
 never acted on: a responder takes it into the run by a plan that extends it, or excepts it.

@@ -31,6 +31,7 @@ from console.response.run.climber import LONGEST, Climber
 from console.response.run.item import acted
 from console.response.run.lane import POLL, CannotOpen, Work
 from console.response.state.run import Board
+from console.response.state.token import Standing
 from console.response.step.attempt import Done, End
 from console.response.step.context import History
 from console.response.step.pace import Pace
@@ -59,7 +60,7 @@ class Run:
 
     ``person`` is for how many seconds a held lane waits for somebody, ``climb`` for how
     many an item's evidence is climbed after. ``called`` is awaited once, when the last call
-    was made and the evidence is still climbed. ``patience`` is for tests: see ``Tools``.
+    was made and the evidence is still climbed. ``patience`` is for tests: see ``StepContext``.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Run:
 
     @property
     def stopping(self) -> bool:
+        """Whether ``stop`` was called, or an error ends the run."""
         return self._stopping
 
     async def run(self) -> Result:
@@ -155,7 +157,7 @@ class Run:
             return
         if not self.single and not self._stopping:
             await self._relist(last=True)
-        while not climbing.done() and not self.over and self._error is None:
+        while not climbing.done() and not self.ending and self._error is None:
             await asyncio.wait([climbing], timeout=POLL)
 
     async def _end(self) -> Result:
@@ -166,7 +168,7 @@ class Run:
                 item
                 for item in self.plan.items
                 if (row := self.board.row(self.plan.id, item.number)) is None
-                or row.state in ("left", "failed")
+                or row.state in (Standing.LEFT, Standing.FAILED)
             ]
             open_ = bool(self.history.open_steps())
             end = End.UNKNOWN if open_ else End.STOPPED if left else End.DONE
@@ -194,15 +196,18 @@ class Run:
             return Done(End.DONE, "every step of the plan is done")
         row = self.board.row(self.plan.id, item.number)
         title = item.proposal.steps[0].title if item.proposal.steps else item.verb.value
-        if row is not None and row.state == "failed":
+        if row is not None and row.state is Standing.FAILED:
             return Done(End.STOPPED, f"this was tried before and did not happen: {title}")
         return Done(End.STOPPED, f"the run was told to stop before: {title}")
 
     # -- what the lanes ask
 
     @property
-    def over(self) -> bool:
-        """Whether nothing more is to be begun: told to stop, aborted, closed, or broken."""
+    def ending(self) -> bool:
+        """Whether the run makes no further call.
+
+        It was told to stop, aborted or closed, or it can write no entry any more.
+        """
         broken = self._error is not None or self.climber.error is not None
         return self._stopping or broken or self.board.aborted or self.board.closed
 
@@ -215,11 +220,11 @@ class Run:
         waited = 0.0
         while self.held(backend):
             nobody = self.single and not self.board.paused
-            if self.over or nobody or waited >= self._person:
+            if self.ending or nobody or waited >= self._person:
                 return False
             await asyncio.sleep(POLL)
             waited += POLL
-        return not self.over
+        return not self.ending
 
     async def halt(self, backend: str, why: str) -> None:
         """Halt a lane, for everybody to see. A lane that has halted stays as it is."""
@@ -227,7 +232,10 @@ class Run:
             await self._mark(RunEvent.HALT, backend=backend, detail=system_words(why, 400))
 
     async def wave(self, number: int) -> None:
-        """A lane begins with a wave: the first one says so, and what came late is looked for."""
+        """Note that a lane begins with a wave, if it is the first, and list the systems again.
+
+        What came after the scope was frozen is looked for between two waves.
+        """
         if self.single or number <= self._wave:
             return
         before, self._wave = self._wave, number
@@ -259,7 +267,7 @@ class Run:
             history=self.history,
             board=self.board,
             lane=lane,
-            stopping=lambda: self.over,
+            stopping=lambda: self.ending,
             held=lambda: self.held(backend),
             **self._given,
         )
@@ -267,7 +275,7 @@ class Run:
         return tools
 
     def fail(self, error: BaseException) -> None:
-        """End the run: it can do, or write, nothing any more."""
+        """End the run with this error. The first one counts."""
         self._error = self._error or error
 
     def canaries(self, backend: str) -> Sequence[Work]:

@@ -12,14 +12,14 @@ from backends.words import count
 from console.response.plan.model import Mode, Plan, PlanItem, Scope
 from console.response.state import old_value
 from console.response.state.run import Board
-from console.response.state.token import ENDING, STATES
+from console.response.state.token import ENDING, STATES, Standing
 from console.text import age, safe, stamp
 
 NOTHING_LEFT = "nothing left"
 """Each token is dealt with; the run is still to be closed by somebody."""
 NOT_OVER = "not over yet"
 """Each token is dealt with, and values may, as declared, still work."""
-_PROVED = ("dead", "recorded", "replaced", "done")
+_PROVED = (Standing.DEAD, Standing.RECORDED, Standing.REPLACED, Standing.DONE)
 _WORST = tuple(old_value.What)
 MOST_TOLD = 20
 """Tokens of a run whose old values a report tells one by one."""
@@ -31,7 +31,8 @@ def equation(board: Board) -> str:
     ``left`` is always named: that it is nought is what everybody waits for.
     """
     sums = board.sums()
-    parts = [f"{state} {sums[state]:,}" for state in STATES if sums[state] or state == "left"]
+    shown = [state for state in STATES if sums[state] or state is Standing.LEFT]
+    parts = [f"{state} {sums[state]:,}" for state in shown]
     return f"{board.total:,} = {' + '.join(parts)}"
 
 
@@ -145,13 +146,13 @@ def _people(board: Board) -> list[str]:
 
 def _troubles(board: Board) -> list[str]:
     lines = [f"ALARM {safe(alarm, 300)}" for alarm in board.alarms[:5]]
-    failed = [row for row in board.rows.values() if row.state == "failed"]
+    failed = [row for row in board.rows.values() if row.state is Standing.FAILED]
     for row in failed[:5]:
         lines.append(f"failed: {name(row.item)}: {safe(row.words, 200)}")
     if len(failed) > 5:
         lines.append(f"failed: and {len(failed) - 5:,} more")
     for row in board.rows.values():
-        if row.state == "excepted":
+        if row.state is Standing.EXCEPTED:
             until = (
                 f" until {stamp(datetime.fromtimestamp(row.expires / 1e6, UTC))}"
                 if row.expires

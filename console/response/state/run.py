@@ -29,7 +29,7 @@ from console.response.plan.model import Plan
 from console.response.plan.step_id import StepId
 from console.response.state import old_value
 from console.response.state.token import STATES as STATES
-from console.response.state.token import RunToken
+from console.response.state.token import RunToken, Standing
 
 WINDOW = 60.0
 """Seconds over which a lane's rate is measured."""
@@ -60,6 +60,7 @@ class LaneState(NamedTuple):
 
     @property
     def scope(self) -> int:
+        """How many tokens of the run are this backend's."""
         return sum(self.counts.values())
 
 
@@ -145,13 +146,13 @@ class Board:
         row.feed(entry)
         self._moved(row, before)
 
-    def _moved(self, row: RunToken, before: str) -> None:
+    def _moved(self, row: RunToken, before: Standing) -> None:
         if row.state == before:
             return
         counts = self._counts[row.item.backend]
         counts[before] -= 1
         counts[row.state] += 1
-        if before == "left":
+        if before is Standing.LEFT:
             self._recent.setdefault(row.item.backend, deque(maxlen=4096)).append(row.ended)
 
     def _decision(self, entry: Entry) -> bool:
@@ -205,7 +206,7 @@ class Board:
         """How many tokens are in each state; they add up to ``total``."""
         all_ = sum(self._counts.values(), Counter())
         found = {state: all_[state] for state in STATES}
-        found["left"] += len(self.late)
+        found[Standing.LEFT] += len(self.late)
         return found
 
     @property
@@ -214,7 +215,7 @@ class Board:
         return len(self.rows) + len(self.late)
 
     def evidence(self) -> list[int]:
-        """How many tokens stand at each evidence level, 0 to 4, among those that were begun.
+        """How many tokens stand at each evidence level, 0 to 4, among those that a call was made for.
 
         For scripts; people are told ``proof``, where silence ranks over nothing.
         """
@@ -263,7 +264,7 @@ class Board:
         return "running" if self.began else "waiting"
 
     def eta(self, now: float | None = None) -> float | None:
-        """Seconds until the slowest lane is through; None where nobody can tell."""
+        """Seconds until the slowest lane has no token left; None where nobody can tell."""
         going = [lane.eta for lane in self.lanes(now) if lane.state in ("running", "waiting")]
         known = [eta for eta in going if eta is not None]
         return max(known) if known and len(known) == len(going) else None

@@ -1,10 +1,12 @@
 """One token of a run: what the journal tells of it, and the one state that it is in.
 
-The states are explained in ``board``, which adds them up; ``verdict`` puts in words what is
+The states are explained in ``run``, which adds them up; ``old_value`` puts in words what is
 known of the token's old value.
 """
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 from backends.contract import Verb
 from backends.model import EvidenceLevel
@@ -16,11 +18,29 @@ from console.journal.format.sentence import Entry
 from console.response.plan.model import Mode, Plan, PlanItem
 from console.response.plan.step_id import Mark, StepId, mark_of
 
-STATES = ("dead", "recorded", "replaced", "done", "excepted", "failed", "left")
-"""In the order in which they are shown."""
+
+class Standing(StrEnum):
+    """The one state that a token of a run is in, in the order in which they are shown."""
+
+    DEAD = "dead"
+    """The system was seen to decline the old value."""
+    RECORDED = "recorded"
+    """The issuer's record, or silence in its log, says so; no refusal was seen."""
+    REPLACED = "replaced"
+    DONE = "done"
+    """Of verbs that end nothing: contain, restore, disconnect."""
+    EXCEPTED = "excepted"
+    """Let be, on somebody's word."""
+    FAILED = "failed"
+    LEFT = "left"
+    """Not done yet, or without a trustworthy answer."""
+
+
+STATES: tuple[str, ...] = tuple(Standing)
+"""The words of every state, in that order."""
 ENDING = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
 """Verbs after which an old value is to work no more."""
-CLAIMED = frozenset({"dead", "recorded", "replaced", "done"})
+CLAIMED = frozenset({Standing.DEAD, Standing.RECORDED, Standing.REPLACED, Standing.DONE})
 """States that say that a token is dealt with, and was not merely let be."""
 _DONE = frozenset({OutState.APPLIED, OutState.ALREADY})
 
@@ -41,7 +61,8 @@ class RunToken:
 
     def __init__(self, plan: Plan, item: PlanItem) -> None:
         self.plan, self.item = plan, item
-        self.state, self.words = "left", "waiting"
+        self.state: Standing
+        self.state, self.words = Standing.LEFT, "waiting"
         self.level = 0
         self.refused = False
         self.works = False
@@ -76,11 +97,13 @@ class RunToken:
 
     @property
     def key(self) -> tuple[str, int]:
+        """The plan's id and the item's number, which tell it from every other of the run."""
         return self.plan.id, self.item.number
 
     @property
     def finished(self) -> bool:
-        return self.state != "left"
+        """Whether nothing is left to be done about it: it is dealt with, excepted, or failed."""
+        return self.state is not Standing.LEFT
 
     @property
     def called(self) -> bool:
@@ -220,7 +243,7 @@ class RunToken:
 
     def expire(self, now: float) -> bool:
         """End an exception whose time is over. True when that changed something."""
-        if self.expires and self.expires / 1e6 <= now and self.state == "excepted":
+        if self.expires and self.expires / 1e6 <= now and self.state is Standing.EXCEPTED:
             self.owner, self.expires = "", 0
             self._judge(now)
             return True
@@ -232,28 +255,29 @@ class RunToken:
         if self.finished and not before:
             self.ended = at
 
-    def _verdict(self) -> tuple[str, str]:
+    def _verdict(self) -> tuple[Standing, str]:
         item = self.item
         if self.owner:
-            return "excepted", f"by {self.owner}"
+            return Standing.EXCEPTED, f"by {self.owner}"
         if self.alarm:
-            return "failed", self.alarm
+            return Standing.FAILED, self.alarm
         if item.fatal:
-            return "failed", item.fatal[0].text
+            return Standing.FAILED, item.fatal[0].text
         if self.opened:
             unknown = "unknown" in self.steps.values()
-            return "left", "no trustworthy answer" if unknown else "being called"
+            return Standing.LEFT, "no trustworthy answer" if unknown else "being called"
         failed = [step for step, state in self.steps.items() if state == "failed"]
         if failed or "settled" in self.steps.values():
-            return "failed", self.trouble
+            return Standing.FAILED, self.trouble
         if self.living:
-            return "failed", f"{len(self.living)} that should have ended with it live on"
+            return Standing.FAILED, f"{len(self.living)} that should have ended with it live on"
         wanted = self._wanted()
         done = sum(self._made(step) for step in wanted)
         if done < len(wanted):
             if item.verb is Verb.ROTATE and done:
-                return "left", self.waits or f"{done} of {count(len(wanted), 'step')} done"
-            return "left", self.taken or "waiting"
+                counted = f"{done} of {count(len(wanted), 'step')} done"
+                return Standing.LEFT, self.waits or counted
+            return Standing.LEFT, self.taken or "waiting"
         return self._ended(by_hand=not wanted)
 
     def _wanted(self) -> list[str]:
@@ -272,27 +296,27 @@ class RunToken:
             for each, state in self.steps.items()
         )
 
-    def _ended(self, *, by_hand: bool) -> tuple[str, str]:
+    def _ended(self, *, by_hand: bool) -> tuple[Standing, str]:
         """The verdict once every planned call is known to have been made."""
         verb, level = self.item.verb, self.level
         if verb is Verb.ROTATE and not by_hand:
             if self.accepted and self.plan.mode is Mode.LEAK:
-                return "left", "replaced, but the old value still works"
-            return "replaced", self._proof()
+                return Standing.LEFT, "replaced, but the old value still works"
+            return Standing.REPLACED, self._proof()
         if level < EvidenceLevel.RECORDED:
             if by_hand:
-                return "left", "to be done by hand"
+                return Standing.LEFT, "to be done by hand"
             if verb is Verb.DISCONNECT and level >= EvidenceLevel.ACCEPTED:
-                return "left", "accepted, sessions still seen"
-            return "left", "accepted, not confirmed"
+                return Standing.LEFT, "accepted, sessions still seen"
+            return Standing.LEFT, "accepted, not confirmed"
         if verb in (Verb.REVOKE, Verb.ROTATE):
             if self.accepted:
                 # Nothing is over while somebody who has the value can go on using it.
-                return "left", "the record says ended, and the old value still works"
-            return ("dead" if self.refused else "recorded"), self._proof()
+                return Standing.LEFT, "the record says ended, and the old value still works"
+            return (Standing.DEAD if self.refused else Standing.RECORDED), self._proof()
         if verb is Verb.CONTAIN and self.accepted:
-            return "recorded", self._proof()
-        return "done", self._proof()
+            return Standing.RECORDED, self._proof()
+        return Standing.DONE, self._proof()
 
     @property
     def proof(self) -> str:

@@ -37,7 +37,7 @@ class Stage(Enum):
     """How far a step is, as the journal tells."""
 
     NEW = "new"
-    """Not begun, or known not to have happened and free to be tried again."""
+    """Never tried, or known not to have happened and free to be tried again."""
     OPEN = "open"
     """It is not known what became of its intent."""
     DONE = "done"

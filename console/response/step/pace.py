@@ -1,6 +1,6 @@
-"""A lane: one backend's share of a run, no faster than the system may be asked to change.
+"""The pace of a lane: how fast, and how often at once, one backend is asked to change.
 
-A lane stops alone. Too many failures halt it, and every other lane goes on.
+A lane is one backend's share of a run. Too many failures halt it alone: the others go on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SLACK = 0.25
 AT_ONCE = 16
 """Calls and last looks under way at one time."""
 MOST_IN_FLIGHT = 128
-"""Items of one lane that are begun and not through, most of them waiting for an effect."""
+"""Items of one lane that are worked on at one time, most of them waiting for an effect."""
 CHECKED = 30.0
 """Seconds for which the console's own credential counts as checked, among many items."""
 
