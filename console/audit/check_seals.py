@@ -17,17 +17,9 @@ from console.journal.format.parts import Seal
 from console.journal.read.view import JournalView
 from console.journal.write.journal import Journal
 from console.store import reading
+from console.store.queries import events
 
 _PAGE = 1000
-_COLUMNS = (
-    "backend, event_id, at, action, outcome, handle, ref_kind, ref_id, actor, target, source,"
-    " agent, origin, detail, class, effect"
-)
-_EVENTS = (
-    f"SELECT event.key, {_COLUMNS} FROM sealed JOIN event ON event.key = sealed.key"  # noqa: S608
-    " WHERE sealed.seal = ? ORDER BY event.at, event.key"
-)
-_NAMES = _COLUMNS.split(", ")
 
 
 class SealProblem(NamedTuple):
@@ -62,11 +54,11 @@ def check_seals(
         for seq, id_, kept in kept_seals(journal):
             if _at(kept.first) <= horizon:
                 continue
-            events = list(sealed_events(store, id_))
-            if not events:
+            there = list(sealed_events(store, id_))
+            if not there:
                 text = f"none of the {count(kept.count, 'sealed event')} is there any more"
                 found.append(SealProblem(seq, kept.backend, text, altered=False))
-            elif problem := broken(kept, events):
+            elif problem := broken(kept, there):
                 found.append(SealProblem(seq, kept.backend, problem))
     except sqlite3.Error as error:
         raise reading.unusable(inventory, error) from None
@@ -91,10 +83,9 @@ def sealed_events(store: sqlite3.Connection, id_: str) -> Iterator[tuple[str, by
 
     With texts and whole numbers only, that is what ``json`` writes.
     """
-    for row in store.execute(_EVENTS, (id_,)):
-        members = dict(zip(_NAMES, tuple(row)[1:], strict=True))
+    for key, members in events.sealed(store, id_):
         data = json.dumps(members, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        yield f"{members['at']}:{row[0]}", data.encode("utf-8", "surrogatepass")
+        yield f"{members['at']}:{key}", data.encode("utf-8", "surrogatepass")
 
 
 def _at(name: str) -> int:

@@ -17,13 +17,13 @@ from backends.logs.source import BEGINNING, Batch, Hole, Source
 from backends.words import count
 from console.audit import intake, names
 from console.errors import UsageError
-from console.inventory.sync import coverage
 from console.inventory.sync.coverage import clean, trouble
 from console.inventory.sync.lock import SyncUnderWay, only_one
 from console.inventory.sync.validate import Garbage, seconds
 from console.settings import Settings
 from console.store.database import touch
 from console.store.hash_key import hash_key
+from console.store.write import backends, log_places
 from console.store.writer import StoreWriter, off_loop
 
 Opened = Callable[[str], Awaitable[Backend]]
@@ -149,20 +149,13 @@ class Ingester:
 
 
 def _begin(connection: Connection, source: Source) -> tuple[dict[str, bytes], dict[str, str]]:
-    coverage.ensure(connection, source.backend, "")
-    connection.exec_driver_sql(
-        "INSERT INTO log_source (name, backend, type, events, bad, ahead_ms, back_ms, error, hint,"
-        " covers, named) VALUES (?, ?, ?, 0, 0, 0, 0, '', '', ?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET covers = excluded.covers, named = excluded.named",
-        (source.name, source.backend, source.type_name, source.covers.value, int(source.asks)),
-    )
-    places = connection.exec_driver_sql(
-        "SELECT file, state FROM log_position WHERE source = ?", (source.name,)
-    )
-    learned = connection.exec_driver_sql(
-        "SELECT key, value FROM log_learned WHERE source = ?", (source.name,)
-    )
-    return {row[0]: row[1] for row in places}, {row[0]: row[1] for row in learned}
+    backends.ensure(connection, source.backend, "")
+    log_places.ensure_source(
+        connection, source.name, source.backend, source.type_name,
+        covers=source.covers.value, named=int(source.asks),
+    )  # fmt: skip
+    positions = log_places.positions(connection, source.name)
+    return positions, log_places.learned(connection, source.name)
 
 
 def _keep(connection: Connection, source: Source, batch: Batch, now: int) -> int:
@@ -178,37 +171,23 @@ def _keep(connection: Connection, source: Source, batch: Batch, now: int) -> int
     if source.by_name:
         names.resolve(connection, source.backend, rows)
     taken = intake.write(connection, source.backend, rows) if rows else 0
-    last_at = connection.exec_driver_sql(
-        "SELECT last_at FROM log_source WHERE name = ?", (source.name,)
-    ).scalar()
+    last_at = log_places.last_at(connection, source.name)
     first = None if batch.first is None else seconds(batch.first)
     _keep_holes(connection, source, batch, garbage, last_at, first)
     if batch.learned:
-        connection.exec_driver_sql(
-            "INSERT OR REPLACE INTO log_learned (source, key, value) VALUES (?, ?, ?)",
-            [(source.name, key, value) for key, value in batch.learned.items()],
-        )
+        log_places.learn(connection, source.name, batch.learned)
     if batch.state:
-        connection.exec_driver_sql(
-            "INSERT OR REPLACE INTO log_position (source, file, state) VALUES (?, ?, ?)",
-            (source.name, batch.file, batch.state),
-        )
+        log_places.set_position(connection, source.name, batch.file, batch.state)
     last = None if batch.last is None else min(seconds(batch.last), seconds(latest))
-    ahead = 0 if last is None else max(0, last - now) * 1000
-    connection.exec_driver_sql(
-        "UPDATE log_source SET events = events + ?, bad = bad + ?, ahead_ms = max(ahead_ms, ?),"
-        " back_ms = max(back_ms, ?), last_at = max(coalesce(last_at, ?), ?),"
-        " covers_since = coalesce(covers_since, ?) WHERE name = ?",
-        (
-            taken,
-            batch.bad + garbage.total(),
-            ahead,
-            int(batch.back.total_seconds() * 1000),
-            last,
-            last if last is not None else 0,
-            first,
-            source.name,
-        ),
+    log_places.count_batch(
+        connection,
+        source.name,
+        events=taken,
+        bad=batch.bad + garbage.total(),
+        ahead_ms=0 if last is None else max(0, last - now) * 1000,
+        back_ms=int(batch.back.total_seconds() * 1000),
+        first=first,
+        last=last,
     )
     return taken
 
@@ -224,24 +203,17 @@ def _keep_holes(
     def put(hole: Hole, since: int | None, until: int | None) -> None:
         if since is not None and until is not None:
             until = max(since, until)
-        connection.exec_driver_sql(
-            "INSERT INTO log_hole (source, backend, since, until, kind, what, hint, file)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (source.name, source.backend, since, until, hole.kind, clean(hole.what), hole.hint,
-             clean(hole.file or batch.file)),
+        log_places.add_hole(
+            connection, source=source.name, backend=source.backend, since=since, until=until,
+            kind=hole.kind, what=clean(hole.what), hint=hole.hint,
+            file=clean(hole.file or batch.file),
         )  # fmt: skip
 
     for name in [*batch.mended, *([batch.file] if batch.file else [])]:
-        connection.exec_driver_sql(
-            "DELETE FROM log_hole WHERE source = ? AND file = ?", (source.name, clean(name))
-        )
+        log_places.drop_holes(connection, source.name, clean(name))
     if first is not None and not batch.file:
         # The next line that can be read ends what could not.
-        connection.exec_driver_sql(
-            "UPDATE log_hole SET until = max(coalesce(since, ?), ?)"
-            " WHERE source = ? AND until IS NULL",
-            (first, first, source.name),
-        )
+        log_places.end_holes(connection, source.name, first)
     for hole in batch.holes:
         since = last_at if hole.since is None else seconds(hole.since)
         if hole.since == BEGINNING:
@@ -266,37 +238,27 @@ def _told_before(connection: Connection, source: Source, hole: Hole, last_at: in
     if hole.until is not None and last_at is not None and seconds(hole.until) <= last_at:
         # It was last written before the newest line that was read: it was read in its time.
         return True
-    found = connection.exec_driver_sql(
-        "SELECT 1 FROM log_hole WHERE source = ? AND file = ?", (source.name, clean(hole.file))
-    )
-    return found.first() is not None
+    return log_places.has_hole(connection, source.name, clean(hole.file))
 
 
 def _end(
     connection: Connection, source: Source, report: IngestReport, until: int | None, now: int
 ) -> int:
-    connection.exec_driver_sql(
-        "UPDATE log_source SET error = ?, hint = ?, read_at = ?,"
-        " covers_until = CASE WHEN ? IS NULL OR covers_since IS NULL THEN covers_until"
-        " ELSE max(coalesce(covers_until, 0), ?) END WHERE name = ?",
-        (clean(report.message), clean(report.hint), now, until, until, source.name),
-    )
+    log_places.end_reading(
+        connection, source.name,
+        error=clean(report.message), hint=clean(report.hint), at=now, until=until,
+    )  # fmt: skip
     touch(connection)
     if source.by_name:
         names.try_again(connection, source.backend)
-    unknown = connection.exec_driver_sql(
-        "SELECT count(*) FROM log_name WHERE backend = ? AND handle IS NULL", (source.backend,)
-    ).scalar()
-    return int(unknown or 0)
+    return log_places.count_unknown(connection, source.backend)
 
 
 def _failed(
     connection: Connection, name: str, backend: str, type_: str, report: IngestReport
 ) -> None:
-    connection.exec_driver_sql(
-        "INSERT INTO log_source (name, backend, type, events, bad, ahead_ms, back_ms, error, hint)"
-        " VALUES (?, ?, ?, 0, 0, 0, 0, ?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET error = excluded.error, hint = excluded.hint",
-        (name, backend, clean(type_), clean(report.message), clean(report.hint)),
-    )
+    log_places.ensure_source(
+        connection, name, backend, clean(type_),
+        error=clean(report.message), hint=clean(report.hint),
+    )  # fmt: skip
     touch(connection)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -25,13 +24,10 @@ from console.inventory.sync.validate import Garbage, seconds
 from console.store.classes import OTHER, USE
 from console.store.database import touch
 from console.store.hash_key import hash_key
-from console.store.tables import table
 from console.store.text_fold import encodable
+from console.store.write import backends, events, log_places
 from console.store.writer import StoreWriter
 
-COLUMNS = tuple(column.name for column in table("event").columns)
-INSERT = f"INSERT INTO event ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
-"""In the order of what ``row_of`` gives."""
 RETENTION_DAYS = 30
 BATCH = 1_000
 OVERLAP = timedelta(minutes=15)
@@ -140,15 +136,12 @@ async def take_in(
 
 
 def _covered_until(connection: Connection, backend: Backend) -> int | None:
-    coverage.ensure(connection, backend.name, clean(backend.type_name))
-    found = connection.exec_driver_sql(
-        "SELECT events_until FROM backend WHERE name = ?", (backend.name,)
-    ).scalar()
-    return None if found is None else int(found)
+    backends.ensure(connection, backend.name, clean(backend.type_name))
+    return backends.events_until(connection, backend.name)
 
 
 def row_of(found: object, backend: str, latest: datetime, key: bytes) -> dict[str, Any]:
-    """An event as it is stored, without what looks like a secret.
+    """An event as it is stored, without what looks like a secret: in the order of its columns.
 
     ``key`` is for the hash that stands for one where it names a token or a line.
 
@@ -224,15 +217,11 @@ def _named(ref: TokenRef, key: bytes) -> tuple[str, str, str]:
 def write(connection: Connection, backend: str, rows: list[dict[str, Any]]) -> int:
     """Write the events that are not there yet, and count them. Returns how many those are."""
     fresh = {row["key"]: row for row in rows}
-    there = connection.exec_driver_sql(
-        "SELECT key FROM event WHERE key IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(fresh)),),
-    )
-    for (key,) in there.fetchall():
+    for key in events.there(connection, fresh):
         del fresh[key]
     if not fresh:
         return 0
-    connection.exec_driver_sql(INSERT, [tuple(row.values()) for row in fresh.values()])
+    events.add(connection, [tuple(row.values()) for row in fresh.values()])
     rollups.count(connection, backend, fresh.values())
     hours: Counter[tuple[str, int]] = Counter(
         (row["handle"], row["at"] // 3600)
@@ -240,16 +229,8 @@ def write(connection: Connection, backend: str, rows: list[dict[str, Any]]) -> i
         if row["handle"] and row["class"] == USE
     )
     if hours:
-        connection.exec_driver_sql(
-            "INSERT INTO use_hour (handle, hour, uses) VALUES (?, ?, ?)"
-            " ON CONFLICT (handle, hour) DO UPDATE SET uses = uses + excluded.uses",
-            [(handle, hour, uses) for (handle, hour), uses in hours.items()],
-        )
-    newest = max(row["at"] for row in fresh.values())
-    connection.exec_driver_sql(
-        "UPDATE backend SET event_at = max(coalesce(event_at, 0), ?) WHERE name = ?",
-        (newest, backend),
-    )
+        events.count_uses(connection, hours)
+    backends.note_event(connection, backend, max(row["at"] for row in fresh.values()))
     touch(connection)
     return len(fresh)
 
@@ -259,11 +240,7 @@ def _end(
 ) -> None:
     coverage.replace_gaps(connection, backend, "events", gaps)
     if covered is not None:
-        connection.exec_driver_sql(
-            "UPDATE backend SET events_until = max(coalesce(events_until, 0), ?),"
-            " events_since = min(coalesce(events_since, ?), ?) WHERE name = ?",
-            (covered[1], covered[0], covered[0], backend),
-        )
+        backends.cover_events(connection, backend, *covered)
     touch(connection)
 
 
@@ -278,17 +255,11 @@ def _keep_holes(
         start = covered[0] if gap.since is None else seconds(gap.since)
         until = covered[1] if gap.until is None else seconds(gap.until)
         what, hint = clean(gap.what), clean(gap.hint)
-        grown = connection.exec_driver_sql(
-            "UPDATE log_hole SET since = min(since, ?), until = max(until, ?) WHERE source = ?"
-            " AND kind = 'missing' AND what = ? AND since <= ? AND until >= ?",
-            (start, until, backend, what, until, start),
-        )
-        if not grown.rowcount:
-            connection.exec_driver_sql(
-                "INSERT INTO log_hole (source, backend, since, until, kind, what, hint)"
-                " VALUES (?, ?, ?, ?, 'missing', ?, ?)",
-                (backend, backend, start, until, what, hint),
-            )
+        if not log_places.grow_hole(connection, backend, what, start, until):
+            log_places.add_hole(
+                connection, source=backend, backend=backend, since=start, until=until,
+                kind="missing", what=what, hint=hint,
+            )  # fmt: skip
 
 
 def _moment(at: int) -> datetime:
@@ -300,17 +271,4 @@ def prune(connection: Connection, oldest: int) -> int:
 
     Where events are sealed into the journal, one that is not yet sealed is kept until it is.
     """
-    sealing = connection.exec_driver_sql("SELECT 1 FROM mark WHERE name = 'sealing'").first()
-    only = " AND EXISTS (SELECT 1 FROM sealed WHERE sealed.key = event.key)" if sealing else ""
-    found = connection.exec_driver_sql(
-        f"SELECT key FROM event WHERE at < ?{only} ORDER BY at, key LIMIT ?",  # noqa: S608
-        (oldest, PRUNE),
-    )
-    some = (json.dumps([key for (key,) in found]),)
-    these = "(SELECT value FROM json_each(?))"
-    for name in ("sealed", "event"):
-        statement = f"DELETE FROM {name} WHERE key IN {these}"  # noqa: S608 - constants only.
-        gone = connection.exec_driver_sql(statement, some).rowcount
-    if gone:
-        connection.exec_driver_sql("DELETE FROM use_hour WHERE hour < ?", (oldest // 3600,))
-    return gone
+    return events.prune(connection, oldest, PRUNE)

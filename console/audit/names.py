@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from backends.model import TokenRef
 from console.store.text_fold import KEY, encodable, fold, name_key
+from console.store.write import log_places
+from console.store.write.log_places import NamedToken
 
 ASK = 5_000
 """Tokens whose names in the log a backend is asked for in one go."""
@@ -24,19 +25,15 @@ def resolve(connection: Connection, backend: str, rows: Sequence[dict[str, Any]]
     wanted = {row["handle"]: row for row in rows if row["handle"]}
     if not wanted:
         return
-    known = _known(connection, wanted)
+    known = log_places.named(connection, wanted)
     fresh: list[tuple[str, str, str, str, str | None]] = []
     for alias in wanted.keys() - known.keys():
         row = wanted[alias]
         found = _by_name(connection, backend, row["ref_kind"], row["ref_id"])
         known[alias] = found
-        fresh.append((alias, backend, row["ref_kind"], row["ref_id"], found and found[0]))
+        fresh.append((alias, backend, row["ref_kind"], row["ref_id"], found and found.handle))
     if fresh:
-        connection.exec_driver_sql(
-            "INSERT OR IGNORE INTO log_name (alias, backend, kind, name, handle)"
-            " VALUES (?, ?, ?, ?, ?)",
-            fresh,
-        )
+        log_places.add_names(connection, fresh)
     for row in rows:
         token = known.get(row["handle"])
         if token is not None:
@@ -45,27 +42,19 @@ def resolve(connection: Connection, backend: str, rows: Sequence[dict[str, Any]]
 
 def try_again(connection: Connection, backend: str) -> int:
     """Look once more for the tokens behind names that nobody knew. Returns how many are found."""
-    rows = connection.exec_driver_sql(
-        "SELECT alias, kind, name FROM log_name WHERE backend = ? AND handle IS NULL", (backend,)
-    ).fetchall()
     found = [
-        (token[0], alias)
-        for alias, kind, name in rows
+        (token.handle, alias)
+        for alias, kind, name in log_places.unknown_names(connection, backend)
         if (token := _by_name(connection, backend, kind, name)) is not None
     ]
     if found:
-        connection.exec_driver_sql("UPDATE log_name SET handle = ? WHERE alias = ?", found)
+        log_places.resolve_names(connection, found)
     return len(found)
 
 
 def nameless(connection: Connection, backend: str) -> list[TokenRef]:
     """Tokens of which nobody has asked yet what the log calls them."""
-    rows = connection.exec_driver_sql(
-        "SELECT kind, ref FROM token WHERE backend = ?"
-        " AND NOT EXISTS (SELECT 1 FROM log_name WHERE log_name.handle = token.handle)"
-        " ORDER BY changed_at DESC LIMIT ?",
-        (backend, ASK),
-    )
+    rows = log_places.nameless(connection, backend, ASK)
     return [TokenRef(backend, kind, ref) for kind, ref in rows]
 
 
@@ -76,41 +65,12 @@ def keep(connection: Connection, backend: str, kind: str, names: Mapping[str, To
         for name, ref in names.items()
     ]
     if rows:
-        connection.exec_driver_sql(
-            "INSERT INTO log_name (alias, backend, kind, name, handle) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (alias) DO UPDATE SET handle = excluded.handle",
-            rows,
-        )
+        log_places.set_names(connection, rows)
 
 
-def _known(connection: Connection, wanted: Iterable[str]) -> dict[str, tuple[str, str, str] | None]:
-    """Names that are a token's own id, and names that were looked for before."""
-    some = (json.dumps(list(wanted)),)
-    found: dict[str, tuple[str, str, str] | None] = {}
-    for alias, handle, kind, ref in connection.exec_driver_sql(
-        "SELECT alias, log_name.handle, token.kind, token.ref FROM log_name"
-        " LEFT JOIN token ON token.handle = log_name.handle"
-        " WHERE alias IN (SELECT value FROM json_each(?))",
-        some,
-    ):
-        found[alias] = (handle, kind, ref) if handle is not None and kind is not None else None
-    for handle, kind, ref in connection.exec_driver_sql(
-        "SELECT handle, kind, ref FROM token WHERE handle IN (SELECT value FROM json_each(?))",
-        some,
-    ):
-        found[handle] = (handle, kind, ref)
-    return found
-
-
-def _by_name(
-    connection: Connection, backend: str, kind: str, name: str
-) -> tuple[str, str, str] | None:
+def _by_name(connection: Connection, backend: str, kind: str, name: str) -> NamedToken | None:
     """The token of that name or id, where exactly one has it; those that are there go first."""
-    rows = connection.exec_driver_sql(
-        "SELECT handle, kind, ref, gone_at IS NULL FROM token"
-        " WHERE backend = ? AND name_key IN (?, ?) AND name = ?",
-        (backend, name_key(name), fold(name, KEY), name),
-    ).fetchall()
-    of_kind = [row for row in rows if row[1] == kind] or rows
-    present = [row for row in of_kind if row[3]] or of_kind
-    return tuple(present[0][:3]) if len(present) == 1 else None
+    rows = log_places.of_name(connection, backend, name, (name_key(name), fold(name, KEY)))
+    of_kind = [row for row in rows if row[0].kind == kind] or rows
+    present = [row for row in of_kind if row[1]] or of_kind
+    return present[0][0] if len(present) == 1 else None

@@ -9,20 +9,17 @@ from typing import Any
 from sqlalchemy import Connection
 
 from console.store.classes import EVERYTHING, SLOT, outcome_of
+from console.store.write import events
+from console.store.write.events import Bin
 
 
 def count(connection: Connection, backend: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Add events to the counts, in the transaction that keeps the events themselves."""
-    counts: Counter[tuple[str, str, int, str, str]] = Counter()
+    counts: Counter[Bin] = Counter()
     for row in rows:
         tail = backend, row["at"] // SLOT, row["class"], outcome_of(row["outcome"])
         counts[EVERYTHING, *tail] += 1
         if row["handle"]:
             counts[row["handle"], *tail] += 1
     if counts:
-        connection.exec_driver_sql(
-            "INSERT INTO rollup (handle, backend, slot, class, outcome, uses)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (handle, backend, slot, class, outcome)"
-            " DO UPDATE SET uses = uses + excluded.uses",
-            [(*key, uses) for key, uses in counts.items()],
-        )
+        events.count_all(connection, counts)

@@ -10,8 +10,6 @@ import asyncio
 import contextlib
 import time
 
-from sqlalchemy import Connection
-
 from console.audit.batch import seal
 from console.audit.check_seals import kept_seals, sealed_events
 from console.errors import JournalError
@@ -21,6 +19,8 @@ from console.journal.format.parts import Seal
 from console.journal.write.journal import Journal
 from console.settings import Paths
 from console.store import reading
+from console.store.queries import events as queries
+from console.store.write import events
 from console.store.writer import StoreWriter
 
 EVERY = 600
@@ -91,7 +91,7 @@ class Sealer:
         # Marked first: a mark whose entry was never written is taken back; an entry whose
         # marks were lost would be an alarm.
         id_ = uuid7()
-        marked = await self._store.write(_mark, backend, id_)
+        marked = await self._store.write(events.seal, backend, id_, MOST)
         if not marked:
             return None
         try:
@@ -99,14 +99,14 @@ class Sealer:
         except BaseException:
             # After a failed commit the entry can still be there.
             if await asyncio.to_thread(journal.get, id_) is None:
-                await self._store.write(_unmark, id_)
+                await self._store.write(events.unseal, id_)
             raise
 
     def _news(self, backend: str) -> bool:
         """Whether there are events to seal. It may read them all, so it locks nobody out."""
         store = reading.connect(self._paths.inventory)
         try:
-            return store.execute(f"SELECT 1 {_UNSEALED}", (backend, 1)).fetchone() is not None
+            return queries.unsealed(store, backend)
         finally:
             store.close()
 
@@ -123,10 +123,10 @@ class Sealer:
 
     async def _let_go_of_lost(self, journal: Journal) -> None:
         """Take back marks without an entry, which a crash between the two leaves."""
-        for id_ in await self._store.write(_seals):
+        for id_ in await self._store.write(events.seals):
             begun = int(id_.replace("-", "")[:12], 16) / 1000
             if time.time() - begun > EVERY and await asyncio.to_thread(journal.get, id_) is None:
-                await self._store.write(_unmark, id_)
+                await self._store.write(events.unseal, id_)
 
 
 def _age(journal: Journal, backend: str) -> float:
@@ -136,26 +136,3 @@ def _age(journal: Journal, backend: str) -> float:
             entry = journal.get(id_)
             return abs(time.time() - entry.t) if entry is not None else float("inf")
     return float("inf")
-
-
-_UNSEALED = (
-    "FROM event WHERE backend = ?"
-    " AND NOT EXISTS (SELECT 1 FROM sealed WHERE sealed.key = event.key) LIMIT ?"
-)
-
-
-def _mark(connection: Connection, backend: str, id_: str) -> int:
-    # From now on, no event is dropped before it is sealed.
-    connection.exec_driver_sql("INSERT OR IGNORE INTO mark (name, value) VALUES ('sealing', 1)")
-    return connection.exec_driver_sql(
-        f"INSERT INTO sealed (key, seal) SELECT key, ? {_UNSEALED}",
-        (id_, backend, MOST),
-    ).rowcount
-
-
-def _unmark(connection: Connection, id_: str) -> None:
-    connection.exec_driver_sql("DELETE FROM sealed WHERE seal = ?", (id_,))
-
-
-def _seals(connection: Connection) -> list[str]:
-    return [row[0] for row in connection.exec_driver_sql("SELECT DISTINCT seal FROM sealed")]

@@ -18,6 +18,7 @@ from console.graph.collect.write_links import Fact, Nodes, add, clear, note
 from console.journal.read.fingerprint import fingerprint
 from console.settings.graph import GraphSettings
 from console.store.database import touch
+from console.store.write import links, owners
 
 
 class Collected(NamedTuple):
@@ -43,19 +44,19 @@ def collect(
     at = int(time.time() if now is None else now)
     with engine.begin() as connection:
         nodes = Nodes(connection)
-        links = stored.from_records(connection, nodes)
+        found = stored.from_records(connection, nodes)
         stored.from_disabled(connection)
-        links += stored.from_events(connection, nodes, at)
+        found += stored.from_events(connection, nodes, at)
         learn(connection, known_prints, "journal", at)
         _forget_files(connection)
         claims = sum(_owners(connection, nodes, path, at) for path in settings.owners)
-        links += sum(_consumers(connection, nodes, path, at) for path in settings.consumers)
-        links += sum(_configs(connection, nodes, path, pepper, at) for path in settings.configs)
-        links += stored.from_fingerprints(connection, nodes)
-        links += stored.from_entries(connection, nodes)
+        found += sum(_consumers(connection, nodes, path, at) for path in settings.consumers)
+        found += sum(_configs(connection, nodes, path, pepper, at) for path in settings.configs)
+        found += stored.from_fingerprints(connection, nodes)
+        found += stored.from_entries(connection, nodes)
         assign.write_back(connection, nodes)
         touch(connection)
-    return Collected(links, claims)
+    return Collected(found, claims)
 
 
 def answered(engine: Engine, ref: TokenRef, answer: Dependents, now: float | None = None) -> int:
@@ -71,43 +72,27 @@ def answered(engine: Engine, ref: TokenRef, answer: Dependents, now: float | Non
 
 def learn(connection: Connection, prints: Iterable[tuple[str, str]], origin: str, at: int) -> None:
     """Remember fingerprints with the tokens that they are of."""
-    rows = [(one, handle, origin, at) for one, handle in prints if one]
-    if rows:
-        connection.exec_driver_sql(
-            "INSERT OR IGNORE INTO fingerprint (print, handle, origin, at) VALUES (?, ?, ?, ?)",
-            rows,
-        )
+    links.learn(connection, prints, origin, at)
 
 
 def _forget_files(connection: Connection) -> None:
-    connection.exec_driver_sql("DELETE FROM claim WHERE how = 'declared'")
-    connection.exec_driver_sql("DELETE FROM departed WHERE origin <> 'principals'")
-    connection.exec_driver_sql(
-        "DELETE FROM link WHERE origin LIKE 'file %' OR origin LIKE 'configs %'"
-    )
-    connection.exec_driver_sql(
-        "DELETE FROM link_source WHERE kind IN ('owners', 'consumers', 'configs')"
-    )
+    owners.drop_claims(connection, "declared")
+    owners.drop_departed(connection, "principals", others=True)
+    links.clear_like(connection, "file %", "configs %")
+    links.drop_sources(connection, ("owners", "consumers", "configs"))
 
 
 def _tokens(connection: Connection, wanted: str) -> list[str]:
     """The handles that a file means by a word."""
-    backend, _, rest = wanted.partition("/")
     if "*" in wanted or "?" in wanted:
-        rows = connection.exec_driver_sql("SELECT handle, backend, name, ref FROM token")
         return [
-            handle
-            for handle, its, name, ref in rows
-            if fnmatch.fnmatchcase(name, wanted)
-            or fnmatch.fnmatchcase(f"{its}/{name}", wanted)
-            or fnmatch.fnmatchcase(f"{its}/{ref}", wanted)
+            token.handle
+            for token in owners.names_of(connection)
+            if fnmatch.fnmatchcase(token.name, wanted)
+            or fnmatch.fnmatchcase(f"{token.backend}/{token.name}", wanted)
+            or fnmatch.fnmatchcase(f"{token.backend}/{token.ref}", wanted)
         ]
-    rows = connection.exec_driver_sql(
-        "SELECT handle FROM token WHERE handle = ? OR ref = ? OR name = ?"
-        " OR (backend = ? AND (ref = ? OR name = ?)) ORDER BY handle",
-        (wanted, wanted, wanted, backend, rest, rest),
-    )
-    return [handle for (handle,) in rows]
+    return owners.handles_of(connection, wanted)
 
 
 def _owners(connection: Connection, nodes: Nodes, path: Path, at: int) -> int:
@@ -130,10 +115,7 @@ def _owners(connection: Connection, nodes: Nodes, path: Path, at: int) -> int:
                 _claim(connection, nodes, handle, one.name, one.kind, name)
                 count += 1
     for who in told.left:
-        connection.exec_driver_sql(
-            "INSERT OR REPLACE INTO departed (key, origin, name, how) VALUES (?, ?, ?, 'left')",
-            (model.identity(who), name, who),
-        )
+        owners.depart(connection, model.identity(who), name, who, "left")
     _note_missed(connection, name, "owners", at, count, missed)
     return count
 
@@ -141,10 +123,9 @@ def _owners(connection: Connection, nodes: Nodes, path: Path, at: int) -> int:
 def _codeowners(connection: Connection, nodes: Nodes, path: Path, text: str, at: int) -> int:
     rules, wrong = codeowners.parse(text)
     count = 0
-    rows = connection.exec_driver_sql("SELECT handle, backend, name FROM token").fetchall()
-    for handle, backend, name in rows:
-        for owner, line in codeowners.owners(rules, f"{backend}/{name}"):
-            _claim(connection, nodes, handle, owner, "", f"{path}:{line}")
+    for token in owners.names_of(connection):
+        for owner, line in codeowners.owners(rules, f"{token.backend}/{token.name}"):
+            _claim(connection, nodes, token.handle, owner, "", f"{path}:{line}")
             count += 1
     problem = "; ".join(f"line {line}: {why}" for line, why in wrong)
     note(connection, str(path), "owners", at, count, problem)
@@ -154,11 +135,8 @@ def _codeowners(connection: Connection, nodes: Nodes, path: Path, text: str, at:
 def _claim(
     connection: Connection, nodes: Nodes, handle: str, owner: str, kind: str, origin: str
 ) -> None:
-    connection.exec_driver_sql(
-        "INSERT INTO claim (handle, owner, kind, how, origin, at, entry, reason)"
-        " VALUES (?, ?, ?, 'declared', ?, NULL, '', '')",
-        (handle, owner, kind or model.guess(owner), origin),
-    )
+    guessed = kind or model.guess(owner)
+    owners.claim(connection, handle, owner, guessed, how="declared", origin=origin)
     who = nodes.who(owner, kind, 2 if kind else 0)
     fact = Fact(who, nodes.token(handle), model.OWNS, "declared", detail=origin)
     add(connection, f"file {origin}", [fact])
@@ -194,12 +172,9 @@ def _consumers(connection: Connection, nodes: Nodes, path: Path, at: int) -> int
         for wanted in entry.holds:
             facts += [Fact(nodes.token(h), use, model.KEPT_IN, "declared") for h in handles(wanted)]
         for grant in entry.opened_by:
-            rows = connection.exec_driver_sql(
-                "SELECT num FROM node WHERE side = 'grant' AND name = ? AND (place = ? OR ? = '')",
-                (grant, entry.backend, entry.backend),
-            ).fetchall()
-            missed.extend([] if rows else [f"grant {grant}"])
-            facts += [Fact(num, use, model.OPENS, "declared") for (num,) in rows]
+            grants = links.nodes_named(connection, "grant", grant, entry.backend)
+            missed.extend([] if grants else [f"grant {grant}"])
+            facts += [Fact(num, use, model.OPENS, "declared") for num in grants]
     count = add(connection, f"file {name}", facts)
     _note_missed(connection, name, "consumers", at, count, missed)
     return count
@@ -223,13 +198,8 @@ def _configs(
         return 0
     # A short id would be found everywhere: only ids that are no ordinary word count
     # (a key id of capitals may happen to have no digit).
-    rows = connection.exec_driver_sql(
-        "SELECT ref, handle FROM token WHERE length(ref) >= 16"
-        " AND (ref GLOB '*[0-9]*' OR ref = upper(ref))"
-    )
-    ids = {str(ref): str(handle) for ref, handle in rows}
-    rows = connection.exec_driver_sql("SELECT print, handle FROM fingerprint")
-    prints = {str(one): str(handle) for one, handle in rows}
+    ids = owners.long_ids(connection)
+    prints = links.fingerprints(connection)
     made = None if pepper is None else (lambda value: fingerprint(pepper, value))
     found = config_files.search(folder, ids, prints, made)
     facts = [

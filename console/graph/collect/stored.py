@@ -11,6 +11,7 @@ from backends.model import Dependents, How, Token, TokenRef, decode
 from console.graph import model
 from console.graph.collect.write_links import Fact, Nodes, add, clear, note
 from console.store.classes import USE
+from console.store.write import links, owners
 
 BATCH = 2_000
 _UNREAD = (How.NOT_TRACKED, How.NOT_PERMITTED, How.NOT_READ)
@@ -29,11 +30,7 @@ CONSUMER_KINDS = {
 def from_records(connection: Connection, nodes: Nodes) -> int:
     """Owner, principal, creator, parent and grants of tokens whose record is different."""
     total = 0
-    while rows := connection.exec_driver_sql(
-        "SELECT t.num, t.handle, t.digest, d.doc FROM token t JOIN document d USING (num)"
-        " LEFT JOIN linked l USING (num) WHERE l.digest IS NOT t.digest LIMIT ?",
-        (BATCH,),
-    ).fetchall():
+    while rows := links.unlinked(connection, BATCH):
         facts: list[Fact] = []
         for _, handle, _, doc in rows:
             num = nodes.token(handle)
@@ -41,23 +38,15 @@ def from_records(connection: Connection, nodes: Nodes) -> int:
             token = decode(doc, Token)
             # Whose child it is does not change: whoever could not read it has learned nothing,
             # and must not take from the others what they know.
-            spared = token.parent.how in _UNREAD
-            connection.exec_driver_sql(
-                "DELETE FROM link WHERE origin = ? AND NOT (? AND kind = ? AND b = ?)",
-                (f"record {handle}", spared, model.PARENT, num),
-            )
+            if token.parent.how in _UNREAD:
+                links.clear_but(connection, f"record {handle}", model.PARENT, num)
+            else:
+                clear(connection, f"record {handle}")
             facts = _record(nodes, num, token)
             total += add(connection, f"record {handle}", facts)
-        connection.exec_driver_sql(
-            "INSERT OR REPLACE INTO linked (num, digest) VALUES (?, ?)",
-            [(num, digest) for num, _, digest, _ in rows],
-        )
+        links.note_linked(connection, [(num, digest) for num, _, digest, _ in rows])
     # A backend that was forgotten takes its tokens' links with it.
-    connection.exec_driver_sql("DELETE FROM linked WHERE num NOT IN (SELECT num FROM token)")
-    connection.exec_driver_sql(
-        "DELETE FROM link WHERE (origin LIKE 'record %' OR origin LIKE 'asked %')"
-        " AND substr(origin, instr(origin, ' ') + 1) NOT IN (SELECT handle FROM token)"
-    )
+    links.drop_lost(connection)
     return total
 
 
@@ -87,18 +76,9 @@ def _record(nodes: Nodes, num: int, token: Token) -> list[Fact]:
 
 def from_disabled(connection: Connection) -> None:
     """Accounts that their own system has disabled."""
-    connection.exec_driver_sql("DELETE FROM departed WHERE origin = 'principals'")
-    rows = connection.exec_driver_sql(
-        "SELECT DISTINCT json_extract(d.doc, '$.principal.value.name') FROM document d"
-        " WHERE json_extract(d.doc, '$.principal.value.disabled') = 1"
-    ).fetchall()
-    for (name,) in rows:
-        if name:
-            connection.exec_driver_sql(
-                "INSERT OR IGNORE INTO departed (key, origin, name, how)"
-                " VALUES (?, 'principals', ?, 'disabled')",
-                (model.identity(name), name),
-            )
+    owners.drop_departed(connection, "principals")
+    for name in owners.disabled_principals(connection):
+        owners.depart(connection, model.identity(name), "principals", name, "disabled")
 
 
 def from_events(connection: Connection, nodes: Nodes, at: int) -> int:
@@ -111,16 +91,11 @@ def from_events(connection: Connection, nodes: Nodes, at: int) -> int:
     clear(connection, "audit log")
     named = _named_by_its_system(connection)
     facts: list[Fact] = []
-    for place, name, kind in (
-        ("source <> ''", "source", "address"),
-        ("source = '' AND agent <> ''", "agent", "workload"),
+    for kind, seen_uses in (
+        ("address", links.seen_addresses(connection, USE)),
+        ("workload", links.seen_programs(connection, USE)),
     ):
-        rows = connection.exec_driver_sql(
-            f"SELECT handle, {name}, max(at), count(*), max(origin),"  # noqa: S608
-            f" group_concat(DISTINCT nullif(agent, '')) FROM event WHERE handle IS NOT NULL"
-            f" AND {place} AND outcome = 'ok' AND class = '{USE}' GROUP BY 1, 2"
-        )
-        for handle, told, seen, times, origin, agents in rows.fetchall():
+        for handle, told, seen, times, origin, agents in seen_uses:
             num = nodes.token(handle)
             if told in named.get(num, ()):
                 continue
@@ -135,10 +110,7 @@ def from_events(connection: Connection, nodes: Nodes, at: int) -> int:
 def _named_by_its_system(connection: Connection) -> dict[int, set[str]]:
     """For each token, the words in which its system's answer tells where its consumers are."""
     found: dict[int, set[str]] = {}
-    rows = connection.exec_driver_sql(
-        "SELECT a, detail FROM link WHERE origin LIKE 'asked %' AND detail <> ''"
-    )
-    for num, detail in rows.fetchall():
+    for num, detail in links.details(connection, "asked %"):
         found.setdefault(num, set()).update(_words(detail))
     return found
 
@@ -162,7 +134,7 @@ def from_answer(
         source = "observed" if one.last_seen.known or one.kind == "session" else "configured"
         detail = " ".join(filter(None, (one.detail, one.source)))
         if one.kind == "token":
-            child = _child(connection, ref, one.name, one.detail)
+            child = links.child(connection, ref.backend, ref.handle, one.name, one.detail)
             use = nodes.token(child) if child else nodes.use("object", one.name, ref.backend)
             kind = model.PARENT if child else model.USED_BY
         else:
@@ -173,11 +145,7 @@ def from_answer(
     total = add(connection, name, facts)
     for word in {word for fact in facts for word in _words(fact.detail)}:
         # The same consumer as the log knew it.
-        connection.exec_driver_sql(
-            "DELETE FROM link WHERE origin = 'audit log' AND a = ? AND b IN"
-            " (SELECT num FROM node WHERE side = 'use' AND name = ?)",
-            (num, word),
-        )
+        links.clear_seen(connection, num, word)
     told = "; ".join(dict.fromkeys(f"{gap.what} ({gap.kind.value})" for gap in answer.gaps))
     hints = " ".join(dict.fromkeys(gap.hint for gap in answer.gaps if gap.hint))
     problem = f"not known: {told}" if told else ""
@@ -185,24 +153,11 @@ def from_answer(
     return total
 
 
-def _child(connection: Connection, ref: TokenRef, name: str, detail: str) -> str | None:
-    """The handle of a child that a backend names by its id, or by a name that is unique."""
-    rows = connection.exec_driver_sql(
-        "SELECT handle FROM token WHERE backend = ? AND (ref = ? OR ref = ? OR name = ?)"
-        " AND handle <> ? ORDER BY ref = ? DESC LIMIT 2",
-        (ref.backend, detail, detail.removeprefix("child "), name, ref.handle, detail),
-    ).fetchall()
-    return str(rows[0][0]) if len(rows) == 1 else None
-
-
 def from_fingerprints(connection: Connection, nodes: Nodes) -> int:
     """Records that hold the same value."""
     clear(connection, "fingerprints")
     facts: list[Fact] = []
-    rows = connection.exec_driver_sql(
-        "SELECT json_group_array(handle) FROM fingerprint GROUP BY print HAVING count(*) > 1"
-    ).fetchall()
-    for (together,) in rows:
+    for together in links.same_prints(connection):
         nums = [nodes.token(handle) for handle in json.loads(together)]
         facts += [
             Fact(a, b, model.SIBLING, "observed", detail="equal fingerprints")
@@ -216,18 +171,11 @@ def from_fingerprints(connection: Connection, nodes: Nodes) -> int:
 def from_entries(connection: Connection, nodes: Nodes) -> int:
     """Grants that are limited to a path, and the known store entries that lie on it."""
     clear(connection, "grant paths")
-    entries = connection.exec_driver_sql(
-        "SELECT num, name, place FROM node WHERE side = 'use' AND kind = 'entry'"
-    ).fetchall()
+    entries = links.entries(connection)
     if not entries:
         return 0
     facts: list[Fact] = []
-    rows = connection.exec_driver_sql(
-        "SELECT DISTINCT l.b, n.place, substr(l.detail, 4) FROM link l JOIN node n ON n.num = l.b"
-        " WHERE l.kind = ? AND l.detail LIKE 'on %'",
-        (model.CARRIES,),
-    ).fetchall()
-    for grant, backend, pattern in rows:
+    for grant, backend, pattern in links.grant_paths(connection, model.CARRIES):
         for entry, name, place in entries:
             if place == backend and fnmatch.fnmatchcase(name, pattern.split(" ")[0]):
                 facts.append(Fact(grant, entry, model.OPENS, "configured", detail=pattern))

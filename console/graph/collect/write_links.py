@@ -9,6 +9,8 @@ from sqlalchemy import Connection
 
 from console.graph.model import CONFIDENCE, guess, identity
 from console.store.text_fold import encodable
+from console.store.write import links
+from console.store.write.links import StoredLink
 
 NAME_LIMIT = 1_000
 SEPARATOR = "\x1f"
@@ -32,11 +34,12 @@ class Nodes:
     """Finds or makes nodes in one transaction."""
 
     def __init__(self, connection: Connection) -> None:
-        self._driver = connection.exec_driver_sql
+        self._connection = connection
         self._known: dict[tuple[str, str], int] = {}
         self._ranked: dict[int, int] = {}
 
     def token(self, handle: str) -> int:
+        """A token, by its handle."""
         return self._node("token", handle, "token", "", "")
 
     def who(self, name: str, kind: str = "", rank: int = 0) -> int:
@@ -44,6 +47,7 @@ class Nodes:
         return self._node("who", identity(name), kind or guess(name), name, "", rank)
 
     def grant(self, backend: str, kind: str, name: str) -> int:
+        """A policy, role or scope of a backend."""
         return self._node("grant", SEPARATOR.join((backend, kind, name)), kind, name, backend)
 
     def use(self, kind: str, name: str, place: str = "") -> int:
@@ -57,17 +61,11 @@ class Nodes:
         key, kind, name = encodable(key), encodable(kind), encodable(name)[:NAME_LIMIT]
         num = self._known.get((side, key))
         if num is None:
-            row = self._driver(
-                "INSERT INTO node (side, key, kind, kind_rank, name, place)"
-                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (side, key) DO UPDATE SET side = side"
-                " RETURNING num, kind_rank",
-                (side, key, kind, rank, name, place),
-            ).one()
-            num = int(row[0])
+            num, known = links.node(self._connection, side, key, kind, rank, name, place)
             self._known[side, key] = num
-            self._ranked[num] = int(row[1])
+            self._ranked[num] = known
         if rank > self._ranked[num]:
-            self._driver("UPDATE node SET kind = ?, kind_rank = ? WHERE num = ?", (kind, rank, num))
+            links.set_kind(self._connection, num, kind, rank)
             self._ranked[num] = rank
         return num
 
@@ -75,7 +73,7 @@ class Nodes:
 def add(connection: Connection, origin: str, facts: Iterable[Fact]) -> int:
     """Write links of one reader; a link written twice keeps the newest sight."""
     rows = [
-        (
+        StoredLink(
             one.a, one.b, one.kind, one.source, origin, one.seen, one.times,
             one.confidence or CONFIDENCE[one.source], encodable(one.detail)[:NAME_LIMIT],
         )
@@ -83,21 +81,13 @@ def add(connection: Connection, origin: str, facts: Iterable[Fact]) -> int:
         if one.a != one.b
     ]  # fmt: skip
     if rows:
-        connection.exec_driver_sql(
-            "INSERT INTO link (a, b, kind, source, origin, seen, times, confidence, detail)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (a, b, kind, source, origin) DO UPDATE SET"
-            " seen = max(coalesce(seen, 0), coalesce(excluded.seen, 0)),"
-            " times = excluded.times, confidence = max(confidence, excluded.confidence),"
-            " detail = excluded.detail",
-            rows,
-        )
+        links.add(connection, rows)
     return len(rows)
 
 
 def clear(connection: Connection, origin: str) -> None:
     """Drop what a reader wrote before."""
-    connection.exec_driver_sql("DELETE FROM link WHERE origin = ?", (origin,))
+    links.clear(connection, origin)
 
 
 def note(
@@ -111,8 +101,6 @@ def note(
     mark: str = "",
 ) -> None:
     """Remember that a source was read, and what went wrong."""
-    connection.exec_driver_sql(
-        "INSERT OR REPLACE INTO link_source (name, kind, at, found, problem, hint, mark)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (encodable(name), kind, at, found, encodable(problem), encodable(hint), mark),
+    links.note_source(
+        connection, encodable(name), kind, at, found, encodable(problem), encodable(hint), mark
     )

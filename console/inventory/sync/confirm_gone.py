@@ -20,6 +20,7 @@ from backends.words import count
 from console.inventory.sync.coverage import Gaps, trouble
 from console.inventory.sync.write_tokens import SeenRows
 from console.store import reading
+from console.store.queries import tokens
 
 AT_ONCE = 8
 """Tokens that are asked for at the same time."""
@@ -51,11 +52,7 @@ def missing(
     """Go through a backend's present tokens. ``named`` are scopes that a gap speaks of."""
     found = Missing([], Counter(), Counter(), [])
     with closing(reading.connect(store)) as connection:
-        for num, scope, kind, ref, last_seen in connection.execute(
-            "SELECT num, scope, kind, ref, last_seen FROM token INDEXED BY ix_token_backend"
-            " WHERE backend = ? AND gone_at IS NULL",
-            (backend,),
-        ):
+        for num, scope, kind, ref, last_seen in tokens.present(connection, backend):
             if num in seen:
                 continue
             if last_seen is None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection
 
 from backends.contract import Backend, Capabilities
 from backends.errors import Forbidden, RateLimited, Unreachable
@@ -15,22 +15,11 @@ from backends.words import count
 from console import faults
 from console.faults import FAULT_HINT as FAULT_HINT
 from console.store.database import touch
-from console.store.tables import table
 from console.store.text_fold import encodable
+from console.store.write import backends
 
 GAP_LIMIT = 1_000
 """Gaps that are kept of one look; more of them are counted."""
-
-BACKEND = table("backend")
-GAP = table("gap")
-SCOPE = table("scope")
-EMPTY: dict[str, Any] = {
-    "result": "never",
-    "error": "",
-    "hint": "",
-    "tokens": 0,
-    "gone": 0,
-}
 
 
 class Trouble(NamedTuple):
@@ -67,6 +56,7 @@ class Gaps:
         self._more = 0
 
     def add(self, scope: str, kind: GapKind, what: str, hint: str = "") -> None:
+        """Note a gap, once, and without what cannot be stored of its text."""
         gap = Gap(clean(scope), GapKind(kind), clean(what), clean(hint))
         if gap not in self._found and len(self._found) >= GAP_LIMIT:
             self._more += 1
@@ -81,44 +71,25 @@ class Gaps:
 
 
 def begin(connection: Connection, backend: Backend, caps: Capabilities | None, at: int) -> None:
-    """Note that a look begins."""
-    ensure(connection, backend.name, _type(backend))
-    connection.execute(
-        update(BACKEND)
-        .where(BACKEND.c.name == backend.name)
-        .values(
-            type=_type(backend),
-            tried_at=at,
-            running_pid=os.getpid(),
-            capabilities=BACKEND.c.capabilities if caps is None else encode(caps),
-        )
+    """Note that a look begins. Without ``caps``, what the last look was told of them stays."""
+    type_ = clean(getattr(backend, "type_name", type(backend).__name__))
+    backends.ensure(connection, backend.name, type_)
+    told: dict[str, Any] = {} if caps is None else {"capabilities": encode(caps)}
+    backends.change(
+        connection, backend.name, type=type_, tried_at=at, running_pid=os.getpid(), **told
     )
     touch(connection)
 
 
-def _type(backend: Backend) -> str:
-    return clean(getattr(backend, "type_name", type(backend).__name__))
-
-
-def ensure(connection: Connection, name: str, type_: str) -> None:
-    """Make the backend's row where there is none."""
-    if connection.execute(select(BACKEND.c.name).where(BACKEND.c.name == name)).first() is None:
-        connection.execute(insert(BACKEND).values(name=name, type=type_, **EMPTY))
-
-
 def unseen_scopes(connection: Connection, backend: str) -> set[str]:
     """Scopes that a gap of the last look names and that were never listed to their end."""
-    gaps = select(GAP.c.scope).where(GAP.c.backend == backend, GAP.c.part == "inventory")
-    done = select(SCOPE.c.scope).where(SCOPE.c.backend == backend)
-    return set(connection.execute(gaps).scalars()) - set(connection.execute(done).scalars())
+    return backends.gap_scopes(connection, backend) - backends.listed_scopes(connection, backend)
 
 
 def fail(connection: Connection, backend: str, why: Trouble) -> None:
     """Note that a look failed. Tokens and coverage stay as the look before left them."""
-    connection.execute(
-        update(BACKEND)
-        .where(BACKEND.c.name == backend)
-        .values(result="failed", error=why.message, hint=why.hint, running_pid=None)
+    backends.change(
+        connection, backend, result="failed", error=why.message, hint=why.hint, running_pid=None
     )
     touch(connection)
 
@@ -128,20 +99,12 @@ def end(
 ) -> str:
     """Note that a look came to its end, and what it covered. Returns its result."""
     replace_gaps(connection, backend, "inventory", gaps)
-    for scope in scopes:
-        connection.execute(
-            delete(SCOPE).where(SCOPE.c.backend == backend, SCOPE.c.scope == scope.scope)
-        )
-        connection.execute(
-            insert(SCOPE).values(backend=backend, scope=scope.scope, done_at=at, seen=scope.seen)
-        )
+    backends.set_listed(connection, backend, at, [(one.scope, one.seen) for one in scopes])
     # What nobody can list is a property of the system; it makes no look incomplete.
     complete = all(gap.kind is GapKind.UNLISTABLE for gap in gaps)
     result = "ok" if complete else "partial"
-    connection.execute(
-        update(BACKEND)
-        .where(BACKEND.c.name == backend)
-        .values(result=result, error="", hint="", synced_at=at, running_pid=None)
+    backends.change(
+        connection, backend, result=result, error="", hint="", synced_at=at, running_pid=None
     )
     touch(connection)
     return result
@@ -149,29 +112,20 @@ def end(
 
 def replace_gaps(connection: Connection, backend: str, part: str, gaps: Sequence[Gap]) -> None:
     """Put the gaps of a look in the place of those of the look before."""
-    connection.execute(delete(GAP).where(GAP.c.backend == backend, GAP.c.part == part))
-    if gaps:
-        rows = [
-            {
-                "backend": backend,
-                "part": part,
-                "scope": gap.scope,
-                "kind": gap.kind.value,
-                "what": gap.what,
-                "hint": gap.hint,
-            }
-            for gap in gaps
-        ]
-        connection.execute(insert(GAP), rows)
+    rows = [
+        {"scope": gap.scope, "kind": gap.kind.value, "what": gap.what, "hint": gap.hint}
+        for gap in gaps
+    ]
+    backends.replace_gaps(connection, backend, part, rows)
 
 
 def note_skew(connection: Connection, backend: str, skew_ms: int | None) -> None:
     """Keep how far the clock that dates a backend's events is ahead of the one that read them."""
     if skew_ms is not None:
-        connection.execute(update(BACKEND).where(BACKEND.c.name == backend).values(skew_ms=skew_ms))
+        backends.change(connection, backend, skew_ms=skew_ms)
 
 
 def stop(connection: Connection, backend: str) -> None:
     """Note that a look was given up before its end, without saying anything else."""
-    connection.execute(update(BACKEND).where(BACKEND.c.name == backend).values(running_pid=None))
+    backends.change(connection, backend, running_pid=None)
     touch(connection)

@@ -11,6 +11,7 @@ from console.inventory.sync import coverage, write_tokens
 from console.inventory.sync.coverage import trouble
 from console.inventory.sync.validate import Garbage, Shaped, shape
 from console.inventory.sync.write_tokens import SyncPass
+from console.store.write import backends, tokens
 from console.store.writer import StoreWriter
 
 
@@ -43,15 +44,11 @@ async def refresh(store: StoreWriter, backend: Backend, ref: TokenRef) -> Token 
 
 
 def _gone(connection: Connection, look: SyncPass, ref: TokenRef) -> None:
-    rows = connection.exec_driver_sql(
-        "SELECT num FROM token WHERE handle = ?", (ref.handle,)
-    ).fetchall()
-    if write_tokens.mark_gone(connection, look, [row[0] for row in rows], "not found when read"):
-        connection.exec_driver_sql(
-            "UPDATE token SET read_at = ? WHERE handle = ?", (look.at, ref.handle)
-        )
+    numbers = tokens.numbers_of(connection, ref.handle)
+    if write_tokens.mark_gone(connection, look, numbers, "not found when read"):
+        tokens.note_read(connection, ref.handle, look.at)
 
 
 def _present(connection: Connection, backend: Backend, look: SyncPass, shaped: Shaped) -> None:
-    coverage.ensure(connection, backend.name, coverage.clean(backend.type_name))
+    backends.ensure(connection, backend.name, coverage.clean(backend.type_name))
     write_tokens.write(connection, look, [shaped], read_at=look.at)

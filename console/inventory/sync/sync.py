@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
@@ -14,12 +14,19 @@ from backends.contract import Backend, Capabilities, Health, WhoAmI
 from backends.errors import AuthFailed, ConfigError, MissingLibrary, TimedOut, Unreachable
 from backends.model import Gap, GapKind, Progress, ScopeDone, Token, TokenRef
 from backends.words import count
-from console.inventory.sync import confirm_gone, coverage, listing, refresh, write_tokens
-from console.inventory.sync import remove_backend as forget
+from console.inventory.sync import (
+    confirm_gone,
+    coverage,
+    listing,
+    refresh,
+    remove_backend,
+    write_tokens,
+)
 from console.inventory.sync.coverage import Gaps, Trouble, trouble
 from console.inventory.sync.lock import SyncUnderWay, only_one
 from console.inventory.sync.validate import Garbage, shape
 from console.inventory.sync.write_tokens import SyncPass
+from console.store.write import backends, tokens
 from console.store.writer import StoreWriter, off_loop
 
 BATCH = 1_000
@@ -101,10 +108,10 @@ class Syncer(StoreWriter):
         """Show on a backend's row that it could not even be configured or opened, or broke."""
         await self.write(self._failed_early, name, type_, trouble(error))
 
-    async def forget(self, backend: str) -> int:
+    async def remove_backend(self, backend: str) -> int:
         """Remove a backend with its tokens, history and events. Returns the tokens removed."""
         async with only_one(self._path, backend, wait=True):
-            return await forget.forget(self, backend)
+            return await remove_backend.remove_backend(self, backend)
 
     def skew(self, backend: str) -> int | None:
         """Milliseconds by which a system's clock is ahead of ours, as this process saw it."""
@@ -227,22 +234,16 @@ class Syncer(StoreWriter):
         self, connection: Connection, backend: Backend, capabilities: Capabilities, at: int
     ) -> tuple[bool, set[str]]:
         coverage.begin(connection, backend, capabilities, at)
-        before = self._synced_at(connection, backend.name)
+        before = backends.synced_at(connection, backend.name)
         return before is None, coverage.unseen_scopes(connection, backend.name)
-
-    def _synced_at(self, connection: Connection, name: str) -> int | None:
-        found = connection.exec_driver_sql("SELECT synced_at FROM backend WHERE name = ?", (name,))
-        return cast("int | None", found.scalar())
 
     def _failed(self, connection: Connection, backend: Backend, why: Trouble) -> None:
         coverage.begin(connection, backend, None, self.time())
         coverage.fail(connection, backend.name, why)
 
     def _failed_early(self, connection: Connection, name: str, type_: str, why: Trouble) -> None:
-        coverage.ensure(connection, name, coverage.clean(type_))
-        connection.exec_driver_sql(
-            "UPDATE backend SET tried_at = ? WHERE name = ?", (self.time(), name)
-        )
+        backends.ensure(connection, name, coverage.clean(type_))
+        backends.change(connection, name, tried_at=self.time())
         coverage.fail(connection, name, why)
 
     def _end(
@@ -255,9 +256,7 @@ class Syncer(StoreWriter):
         scopes: dict[str, ScopeDone],
     ) -> str:
         if unlisted:
-            before = self._synced_at(connection, name) or look.at
-            connection.exec_driver_sql(
-                "UPDATE token SET last_seen = ? WHERE num = ?", [(before, num) for num in unlisted]
-            )
+            before = backends.synced_at(connection, name) or look.at
+            tokens.unsee(connection, unlisted, before)
         named = [ScopeDone(scope, look.listed[scope]) for scope in scopes]
         return coverage.end(connection, name, look.at, gaps, named)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import Connection
 
 from backends.model import Token, decode
 from console.inventory.sync.changes import Difference, compare, main_kind
 from console.inventory.sync.validate import Garbage, Shaped, checked, columns
 from console.store.database import touch
-from console.store.tables import table
-
-TOKEN = table("token")
-DOCUMENT = table("document")
-CHANGE = table("change")
-FTS_INSERT = "INSERT INTO token_fts (rowid, hay, grant_text) VALUES (?, ?, ?)"
-FTS_DELETE = "INSERT INTO token_fts (token_fts, rowid, hay, grant_text) VALUES ('delete', ?, ?, ?)"
+from console.store.write import backends, tokens
+from console.store.write.tokens import Indexed, StoredToken, Values
 
 
 class SeenRows:
@@ -62,29 +55,18 @@ class SyncPass:
         """Rows by kind of change, for the report."""
 
 
-class StoredToken(NamedTuple):
-    """What the store has of a token before a batch is written."""
-
-    num: int
-    handle: str
-    kind: str
-    ref: str
-    backend: str
-    digest: bytes
-    gone_at: int | None
-    last_seen: int | None
-
-
 class _Work:
+    """What a batch comes to, before any of it is written."""
+
     def __init__(self) -> None:
-        self.tokens: list[dict[str, Any]] = []
-        self.documents: list[dict[str, Any]] = []
-        self.updated: list[dict[str, Any]] = []
-        self.updated_documents: list[dict[str, Any]] = []
-        self.changes: list[dict[str, Any]] = []
-        self.unindexed: list[tuple[int, str, str]] = []
-        self.indexed: list[tuple[int, str, str]] = []
-        self.seen_again: list[tuple[int]] = []
+        self.tokens: list[Values] = []
+        self.documents: list[Values] = []
+        self.updated: list[Values] = []
+        self.updated_documents: list[Values] = []
+        self.changes: list[Values] = []
+        self.unindexed: list[Indexed] = []
+        self.indexed: list[Indexed] = []
+        self.seen_again: list[int] = []
         self.present = self.gone = 0
 
 
@@ -95,9 +77,9 @@ def write(
 
     ``read_at`` is set when the tokens were read one by one, outside a listing.
     """
-    known = _known(connection, [item.handle for item in batch])
+    known = tokens.known(connection, [item.handle for item in batch])
     work = _Work()
-    number = int(connection.exec_driver_sql("SELECT coalesce(max(num), 0) FROM token").scalar_one())
+    number = tokens.last_number(connection)
     changed: list[tuple[StoredToken, Shaped]] = []
     for item in batch:
         row = known.get(item.handle)
@@ -124,19 +106,10 @@ def write(
             if row.digest != item.digest or row.gone_at is not None or read_at is not None:
                 changed.append((row, item))
             elif row.last_seen is not None:
-                work.seen_again.append((row.num,))
+                work.seen_again.append(row.num)
     if changed:
         _changed(connection, work, look, changed, read_at)
     _flush(connection, work, look)
-
-
-def _known(connection: Connection, handles: list[str]) -> dict[str, StoredToken]:
-    rows = connection.exec_driver_sql(
-        "SELECT num, handle, kind, ref, backend, digest, gone_at, last_seen FROM token"
-        " WHERE handle IN (SELECT value FROM json_each(?))",
-        (json.dumps(handles),),
-    )
-    return {row[1]: StoredToken(*row) for row in rows}
 
 
 def _new(
@@ -177,40 +150,32 @@ def _changed(
     changed: list[tuple[StoredToken, Shaped]],
     read_at: int | None,
 ) -> None:
-    stored = {
-        row[0]: row
-        for row in connection.exec_driver_sql(
-            "SELECT t.num, d.doc, d.kept, t.hay, t.grant_text, t.change, t.changed_at, t.read_at"
-            " FROM token t JOIN document d USING (num)"
-            " WHERE t.num IN (SELECT value FROM json_each(?))",
-            (json.dumps([row.num for row, _ in changed]),),
-        )
-    }
+    stored = tokens.records(connection, [row.num for row, _ in changed])
     for row, item in changed:
         try:
             token = checked(item)
         except Garbage as error:
             look.garbage[str(error)] += 1
             continue
-        _, doc, kept, hay, grant_text, change, changed_at, last_read = stored[row.num]
-        found, kept = compare(decode(doc, Token), token, kept)
+        had = stored[row.num]
+        found, kept = compare(decode(had.doc, Token), token, had.kept)
         if row.gone_at is not None:
             found.insert(0, Difference("back", "presence", "gone", token.state.value, "listing"))
             work.present += 1
             work.gone -= 1
         values = columns(token)
-        if (hay, grant_text) != (values["hay"], values["grant_text"]):
-            work.unindexed.append((row.num, hay, grant_text))
+        if (had.hay, had.grant_text) != (values["hay"], values["grant_text"]):
+            work.unindexed.append((row.num, had.hay, had.grant_text))
             work.indexed.append((row.num, values["hay"], values["grant_text"]))
         work.updated.append(
             {
                 "at_num": row.num,
                 **values,
                 "last_seen": None,
-                "read_at": read_at or last_read,
+                "read_at": read_at or had.read_at,
                 "gone_at": None,
-                "changed_at": look.at if found else changed_at,
-                "change": main_kind(found) if found else change,
+                "changed_at": look.at if found else had.changed_at,
+                "change": main_kind(found) if found else had.change,
                 "digest": item.digest,
             }
         )
@@ -225,69 +190,39 @@ def _note(work: _Work, look: SyncPass, number: int, found: list[Difference]) -> 
 
 
 def _flush(connection: Connection, work: _Work, look: SyncPass) -> None:
-    driver = connection.exec_driver_sql
     if work.tokens:
-        connection.execute(insert(TOKEN), work.tokens)
-        connection.execute(insert(DOCUMENT), work.documents)
+        tokens.add(connection, work.tokens, work.documents)
     if work.updated:
-        names = [name for name in work.updated[0] if name != "at_num"]
-        connection.execute(
-            update(TOKEN)
-            .where(TOKEN.c.num == bindparam("at_num"))
-            .values({name: bindparam(name) for name in names}),
-            work.updated,
-        )
-        connection.execute(
-            update(DOCUMENT)
-            .where(DOCUMENT.c.num == bindparam("at_num"))
-            .values(doc=bindparam("doc"), kept=bindparam("kept")),
-            work.updated_documents,
-        )
+        tokens.change(connection, work.updated, work.updated_documents)
     if work.seen_again:
-        driver("UPDATE token SET last_seen = NULL WHERE num = ?", work.seen_again)
+        tokens.see_again(connection, work.seen_again)
     if work.unindexed:
-        driver(FTS_DELETE, work.unindexed)
+        tokens.unindex(connection, work.unindexed)
     if work.indexed:
-        driver(FTS_INSERT, work.indexed)
+        tokens.index(connection, work.indexed)
     if work.changes:
-        connection.execute(insert(CHANGE), work.changes)
+        tokens.note_changes(connection, work.changes)
     if work.present or work.gone:
-        count(connection, look.backend, work.present, work.gone)
+        backends.count(connection, look.backend, work.present, work.gone)
     if work.tokens or work.updated or work.seen_again:
         touch(connection)
 
 
-def count(connection: Connection, backend: str, present: int, gone: int) -> None:
-    """Move the backend's counters, so that nobody has to count rows."""
-    connection.exec_driver_sql(
-        "UPDATE backend SET tokens = tokens + ?, gone = gone + ? WHERE name = ?",
-        (present, gone, backend),
-    )
-
-
 def mark_gone(connection: Connection, look: SyncPass, numbers: Sequence[int], source: str) -> int:
     """Note that tokens are gone, as their system itself said. Returns how many are so now."""
-    rows = connection.exec_driver_sql(
-        "SELECT num, state FROM token WHERE gone_at IS NULL"
-        " AND num IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(numbers)),),
-    ).fetchall()
+    rows = tokens.present_states(connection, numbers)
     if not rows:
         return 0
-    connection.exec_driver_sql(
-        "UPDATE token SET gone_at = ?, changed_at = ?, change = 'gone', status = 'gone'"
-        " WHERE num = ?",
-        [(look.at, look.at, num) for num, _ in rows],
-    )
-    connection.execute(
-        insert(CHANGE),
+    tokens.set_gone(connection, [num for num, _ in rows], look.at)
+    tokens.note_changes(
+        connection,
         [
             {"token": num, "at": look.at}
             | Difference("gone", "presence", state, "gone", source)._asdict()
             for num, state in rows
         ],
     )
-    count(connection, look.backend, -len(rows), len(rows))
+    backends.count(connection, look.backend, -len(rows), len(rows))
     touch(connection)
     look.counts["gone"] += len(rows)
     return len(rows)

@@ -106,7 +106,7 @@ def test_a_forgotten_backend_takes_its_links_away(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.sync(Scripted(listing(token("a"))))
     collect(desk.engine, GraphSettings())
-    asyncio.run(desk.syncer.forget("vault"))
+    asyncio.run(desk.syncer.remove_backend("vault"))
     collect(desk.engine, GraphSettings())
     assert links(desk) == set()
 

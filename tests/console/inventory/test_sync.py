@@ -378,7 +378,7 @@ def test_forgetting_a_backend_leaves_the_others(desk: Desk) -> None:
     desk.sync(Scripted(listing(token("a"))))
     desk.sync(Scripted(listing(token("a", backend="aws")), name="aws"))
     assert desk.see(lambda inventory: inventory.unconfigured(["aws"])) == ["vault"]
-    assert asyncio.run(desk.syncer.forget("vault")) == 1
+    assert asyncio.run(desk.syncer.remove_backend("vault")) == 1
     assert [row.backend for row in rows(desk).values()] == ["aws"]
     found = desk.see(lambda inventory: inventory.window(parse("vault"), Sort(), 0, 9))
     assert found == []

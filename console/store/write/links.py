@@ -1,0 +1,249 @@
+"""The graph: nodes, links between them, and the sources that they were read from.
+
+Nodes and links are written in SQL: a collection writes one for each grant of each token, and
+upserts that are built in Python take several times as long (``tests/bench/bench_graph.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, select
+from sqlmodel import col
+
+from console.store.tables import (
+    FingerprintRow,
+    LinkedRow,
+    LinkRow,
+    LinkSourceRow,
+    NodeRow,
+    TokenRow,
+)
+
+
+class StoredLink(NamedTuple):
+    """A row of ``link``, in the order of its columns."""
+
+    a: int
+    b: int
+    kind: str
+    source: str
+    origin: str
+    seen: int | None
+    times: int
+    confidence: int
+    detail: str
+
+
+class SeenUse(NamedTuple):
+    """From where, or by which program, a token was used."""
+
+    handle: str
+    told: str
+    seen: int
+    times: int
+    origin: str
+    agents: str | None
+
+
+def node(
+    connection: Connection, side: str, key: str, kind: str, rank: int, name: str, place: str
+) -> tuple[int, int]:
+    """The number of a node, which is made where it is missing, and how well its kind is known."""
+    row = connection.exec_driver_sql(
+        "INSERT INTO node (side, key, kind, kind_rank, name, place)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (side, key) DO UPDATE SET side = side"
+        " RETURNING num, kind_rank",
+        (side, key, kind, rank, name, place),
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+def set_kind(connection: Connection, num: int, kind: str, rank: int) -> None:
+    """Note a node's kind from somebody who knows it better."""
+    connection.exec_driver_sql(
+        "UPDATE node SET kind = ?, kind_rank = ? WHERE num = ?", (kind, rank, num)
+    )
+
+
+def nodes_named(connection: Connection, side: str, name: str, place: str = "") -> list[int]:
+    """The nodes of a side that have a name; of every place where none is given."""
+    found = select(col(NodeRow.num)).where(col(NodeRow.side) == side, col(NodeRow.name) == name)
+    if place:
+        found = found.where(col(NodeRow.place) == place)
+    return list(connection.execute(found).scalars())
+
+
+def entries(connection: Connection) -> list[tuple[int, str, str]]:
+    """The entries of secret stores: number, name and place."""
+    found = select(col(NodeRow.num), col(NodeRow.name), col(NodeRow.place)).where(
+        col(NodeRow.side) == "use", col(NodeRow.kind) == "entry"
+    )
+    return [(num, name, place) for num, name, place in connection.execute(found)]
+
+
+def grant_paths(connection: Connection, kind: str) -> list[tuple[int, str, str]]:
+    """Grants that links of a kind limit to a path: number, backend, and what follows "on "."""
+    rows = connection.exec_driver_sql(
+        "SELECT DISTINCT l.b, n.place, substr(l.detail, 4) FROM link l JOIN node n ON n.num = l.b"
+        " WHERE l.kind = ? AND l.detail LIKE 'on %'",
+        (kind,),
+    )
+    return [(num, place, path) for num, place, path in rows]
+
+
+def add(connection: Connection, rows: Sequence[StoredLink]) -> None:
+    """Insert links; one that is there keeps the newest sight and the best confidence."""
+    connection.exec_driver_sql(
+        "INSERT INTO link (a, b, kind, source, origin, seen, times, confidence, detail)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (a, b, kind, source, origin) DO UPDATE SET"
+        " seen = max(coalesce(seen, 0), coalesce(excluded.seen, 0)),"
+        " times = excluded.times, confidence = max(confidence, excluded.confidence),"
+        " detail = excluded.detail",
+        list(rows),
+    )
+
+
+def clear(connection: Connection, origin: str) -> None:
+    """Drop the links of a reader."""
+    connection.execute(delete(LinkRow).where(col(LinkRow.origin) == origin))
+
+
+def clear_but(connection: Connection, origin: str, kind: str, end: int) -> None:
+    """Drop the links of a reader, but for those of a kind that end at a node."""
+    connection.exec_driver_sql(
+        "DELETE FROM link WHERE origin = ? AND NOT (kind = ? AND b = ?)", (origin, kind, end)
+    )
+
+
+def clear_like(connection: Connection, *patterns: str) -> None:
+    """Drop the links of readers whose names are like one of these."""
+    for pattern in patterns:
+        connection.execute(delete(LinkRow).where(col(LinkRow.origin).like(pattern)))
+
+
+def clear_seen(connection: Connection, token: int, name: str) -> None:
+    """Drop what the log knew of a token's consumer that its system has named itself."""
+    connection.exec_driver_sql(
+        "DELETE FROM link WHERE origin = 'audit log' AND a = ? AND b IN"
+        " (SELECT num FROM node WHERE side = 'use' AND name = ?)",
+        (token, name),
+    )
+
+
+def details(connection: Connection, like: str) -> list[tuple[int, str]]:
+    """Token and detail of links of readers whose name is like this."""
+    found = select(col(LinkRow.a), col(LinkRow.detail)).where(
+        col(LinkRow.origin).like(like), col(LinkRow.detail) != ""
+    )
+    return [(num, detail) for num, detail in connection.execute(found)]
+
+
+def unlinked(connection: Connection, most: int) -> list[tuple[int, str, bytes, bytes]]:
+    """Tokens whose record is not the one their links are from: number, handle, digest, record."""
+    rows = connection.exec_driver_sql(
+        "SELECT t.num, t.handle, t.digest, d.doc FROM token t JOIN document d USING (num)"
+        " LEFT JOIN linked l USING (num) WHERE l.digest IS NOT t.digest LIMIT ?",
+        (most,),
+    )
+    return [(num, handle, digest, doc) for num, handle, digest, doc in rows]
+
+
+def note_linked(connection: Connection, rows: Iterable[tuple[int, bytes]]) -> None:
+    """Note from which record a token's links are: number and digest each."""
+    connection.exec_driver_sql(
+        "INSERT OR REPLACE INTO linked (num, digest) VALUES (?, ?)", list(rows)
+    )
+
+
+def drop_lost(connection: Connection) -> None:
+    """Drop the links of tokens that are not in the store any more."""
+    connection.execute(
+        delete(LinkedRow).where(col(LinkedRow.num).not_in(select(col(TokenRow.num))))
+    )
+    connection.exec_driver_sql(
+        "DELETE FROM link WHERE (origin LIKE 'record %' OR origin LIKE 'asked %')"
+        " AND substr(origin, instr(origin, ' ') + 1) NOT IN (SELECT handle FROM token)"
+    )
+
+
+def seen_addresses(connection: Connection, use: str) -> list[SeenUse]:
+    """From which addresses tokens were used; ``use`` is the class of events that counts."""
+    # In SQL, as the next: an aggregate over all events, of which there may be millions.
+    rows = connection.exec_driver_sql(
+        "SELECT handle, source, max(at), count(*), max(origin),"
+        " group_concat(DISTINCT nullif(agent, '')) FROM event WHERE handle IS NOT NULL"
+        " AND source <> '' AND outcome = 'ok' AND class = ? GROUP BY 1, 2",
+        (use,),
+    )
+    return [SeenUse(*row) for row in rows]
+
+
+def seen_programs(connection: Connection, use: str) -> list[SeenUse]:
+    """Which programs used tokens from where no address is known."""
+    rows = connection.exec_driver_sql(
+        "SELECT handle, agent, max(at), count(*), max(origin),"
+        " group_concat(DISTINCT nullif(agent, '')) FROM event WHERE handle IS NOT NULL"
+        " AND source = '' AND agent <> '' AND outcome = 'ok' AND class = ? GROUP BY 1, 2",
+        (use,),
+    )
+    return [SeenUse(*row) for row in rows]
+
+
+def child(connection: Connection, backend: str, parent: str, name: str, id_: str) -> str | None:
+    """The handle of a token that is told by a name or an id, where just one can be meant."""
+    rows = connection.exec_driver_sql(
+        "SELECT handle FROM token WHERE backend = ? AND (ref = ? OR ref = ? OR name = ?)"
+        " AND handle <> ? ORDER BY ref = ? DESC LIMIT 2",
+        (backend, id_, id_.removeprefix("child "), name, parent, id_),
+    ).fetchall()
+    return str(rows[0][0]) if len(rows) == 1 else None
+
+
+def note_source(
+    connection: Connection,
+    name: str,
+    kind: str,
+    at: int,
+    found: int,
+    problem: str,
+    hint: str,
+    mark: str,
+) -> None:
+    """Note that links were read from a source, how many, and what went wrong."""
+    connection.exec_driver_sql(
+        "INSERT OR REPLACE INTO link_source (name, kind, at, found, problem, hint, mark)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (name, kind, at, found, problem, hint, mark),
+    )
+
+
+def drop_sources(connection: Connection, kinds: Iterable[str]) -> None:
+    """Forget the sources of these kinds."""
+    connection.execute(delete(LinkSourceRow).where(col(LinkSourceRow.kind).in_(list(kinds))))
+
+
+def learn(connection: Connection, prints: Iterable[tuple[str, str]], origin: str, at: int) -> None:
+    """Keep fingerprints of values: the fingerprint and the handle of its token each."""
+    rows = [(one, handle, origin, at) for one, handle in prints if one]
+    if rows:
+        connection.exec_driver_sql(
+            "INSERT OR IGNORE INTO fingerprint (print, handle, origin, at) VALUES (?, ?, ?, ?)",
+            rows,
+        )
+
+
+def fingerprints(connection: Connection) -> dict[str, str]:
+    """All fingerprints, each with the handle of a token that has it."""
+    found = select(col(FingerprintRow.print), col(FingerprintRow.handle))
+    return {row.print: row.handle for row in connection.execute(found)}
+
+
+def same_prints(connection: Connection) -> list[str]:
+    """The handles that have a fingerprint in common, as JSON arrays."""
+    rows = connection.exec_driver_sql(
+        "SELECT json_group_array(handle) FROM fingerprint GROUP BY print HAVING count(*) > 1"
+    )
+    return [together for (together,) in rows]
