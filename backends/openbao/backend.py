@@ -127,8 +127,6 @@ class OpenBao(Backend):
 
     async def close(self) -> None:
         await self._client.close()
-        if self._log is not None:
-            self._log.close()
 
     async def health(self) -> Health:
         started, at = time.monotonic(), time.time()
@@ -225,8 +223,9 @@ class OpenBao(Backend):
         try:
             async for event in events.stream(self._log, since, until):
                 yield event
-        except OSError as error:
-            why = f"audit events: cannot read the audit file: {error.strerror}"
+        except (OSError, BackendError) as error:
+            told = error.strerror if isinstance(error, OSError) else error
+            why = f"audit events: cannot read the audit file: {told}"
             yield Gap(self.name, GapKind.FAILED, why, "Look at the file named by audit_file.")
 
     async def log_names(self, refs: Iterable[TokenRef]) -> Mapping[str, TokenRef]:

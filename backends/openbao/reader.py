@@ -144,10 +144,11 @@ class BaoReader:
         async with self._scanning:
             try:
                 await asyncio.to_thread(self.log.scan)
-            except OSError as error:
+            except (OSError, BackendError) as error:
                 self.log.read_at = None
-                why = f"cannot read the audit file: {error.strerror}"
-                refused = isinstance(error, PermissionError)
+                told = error.strerror if isinstance(error, OSError) else error
+                why = f"cannot read the audit file: {told}"
+                refused = isinstance(error, PermissionError | Forbidden)
                 self._trouble = not_permitted(why) if refused else not_read(why)
                 return Gap(
                     str(self.log.path),

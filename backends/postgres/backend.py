@@ -360,7 +360,7 @@ class Postgres(Backend):
             gaps = (Gap(scope, GapKind.FAILED, what, log.HINT),)
         return await roles.surroundings(self._reader, log.logins(told), told.begins), gaps
 
-    async def _log(self, path: Path, since: datetime | None = None) -> log.LogTail:
+    async def _log(self, path: Path, since: datetime | None = None) -> log.RecentLog:
         """The server's log, back to ``since`` where it can be read so far.
 
         Raises:

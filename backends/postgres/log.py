@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from backends.errors import BackendError
 from backends.logs import tail
 from backends.logs.postgres import ServerLine, Sessions, from_json
+from backends.logs.since import whole_lines
 from backends.model import Gap, GapKind
 from backends.postgres.roles import Login
 
@@ -50,8 +51,8 @@ class UnreadLines(NamedTuple):
         return f"{self.lines:,} {self.what}"
 
 
-class LogTail(NamedTuple):
-    """The end of a log."""
+class RecentLog(NamedTuple):
+    """What the end of a log says, read anew each time: it is small, and nothing of it is kept."""
 
     lines: tuple[ServerLine, ...]
     """In the order of their times."""
@@ -62,7 +63,7 @@ class LogTail(NamedTuple):
     odd: tuple[UnreadLines, ...]
 
 
-def read(path: Path, now: datetime, since: datetime | None = None) -> LogTail:
+def read(path: Path, now: datetime, since: datetime | None = None) -> RecentLog:
     """Read the end of the log: of its file, and back to ``since`` of those rotated away.
 
     ``now`` is the time by our clock: it settles what stands at the log's very end.
@@ -98,7 +99,7 @@ def missing(settings: Mapping[str, str]) -> str:
     return ""
 
 
-def gaps(told: LogTail, scope: str, since: datetime, until: datetime | None) -> Iterator[Gap]:
+def gaps(told: RecentLog, scope: str, since: datetime, until: datetime | None) -> Iterator[Gap]:
     """What of a stretch of time the log does not tell, but for what stands at its end."""
     if told.begins is not None and told.begins > since:
         what = f"events before {told.begins:%Y-%m-%d %H:%M}: the log begins there"
@@ -110,7 +111,7 @@ def gaps(told: LogTail, scope: str, since: datetime, until: datetime | None) -> 
             yield Gap(scope, GapKind.FAILED, one.words, HINT, start, one.until)
 
 
-def unread(told: LogTail) -> UnreadLines | None:
+def unread(told: RecentLog) -> UnreadLines | None:
     """The newest lines, if they cannot be understood."""
     return told.odd[-1] if told.odd and told.odd[-1].until is None else None
 
@@ -124,12 +125,12 @@ class _Taken:
         self.odd = _Odd()
         self.begins: datetime | None = None
 
-    def all(self, now: datetime) -> LogTail:
+    def all(self, now: datetime) -> RecentLog:
         self.odd.end(None)
         lines = {line.id: line for line in (*self.lines, *self.sessions.settle(now))}
         found = sorted(lines.values(), key=lambda line: line.at)
         open_ = min((held.lines[0].at for held in self.sessions.held), default=None)
-        return LogTail(tuple(found), open_, self.begins, tuple(self.odd.stretches))
+        return RecentLog(tuple(found), open_, self.begins, tuple(self.odd.stretches))
 
 
 def _take(taken: _Taken, file: Path, start: int) -> None:
@@ -137,9 +138,7 @@ def _take(taken: _Taken, file: Path, start: int) -> None:
         handle.seek(start)
         if start:
             handle.readline()
-        for raw in handle:
-            if not raw.endswith(b"\n"):
-                break  # The server is still writing this one.
+        for raw in whole_lines(handle):
             parsed = from_json(raw)
             if isinstance(parsed, str):
                 taken.odd.add(parsed)
@@ -150,7 +149,7 @@ def _take(taken: _Taken, file: Path, start: int) -> None:
             taken.lines += taken.sessions.take(at, entry)
 
 
-def logins(told: LogTail) -> Mapping[bytes, Login]:
+def logins(told: RecentLog) -> Mapping[bytes, Login]:
     """The last successful log-in of each role, by the bytes of its name at that time."""
     last: dict[bytes, Login] = {}
     for line in told.lines:
