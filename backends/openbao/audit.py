@@ -142,6 +142,7 @@ class AuditLog:
         return ref in self._keys or _accessor(ref) in self._births or _accessor(ref) in self._uses
 
     def is_own(self, entry: AuditLine) -> bool:
+        """Whether an entry is of the console's own requests."""
         return entry.request.id in self._own
 
     def scan(self) -> None:
@@ -284,9 +285,11 @@ class AuditLog:
         yield _accessor(ref)
 
     def use(self, ref: TokenRef) -> LastUse | None:
+        """The last use of a token, or None where the log has none under any of its names."""
         return next((self._uses[key] for key in self._names(ref) if key in self._uses), None)
 
     def birth(self, ref: TokenRef) -> Birth | None:
+        """How a token came to be, or None where that is not in the log."""
         return next((self._births[key] for key in self._names(ref) if key in self._births), None)
 
     def children(self, ref: TokenRef) -> tuple[list[TokenRef], int]:
@@ -318,6 +321,7 @@ class AuditLog:
         return birth is not None and birth.child_of_parent and birth.parent not in self._refs
 
     def ref_of(self, key: str) -> TokenRef | None:
+        """The token behind the log's name for it, as far as a look-up told."""
         return self._refs.get(key)
 
     def names(self) -> dict[str, TokenRef]:

@@ -127,6 +127,7 @@ class BaoReader:
         self._trouble: Reading[Any] = not_tracked(NO_AUDIT_FILE)
 
     def ref(self, accessor: str) -> TokenRef:
+        """The ref of a service token, which is known by its accessor."""
         return TokenRef(self.name, SERVICE, accessor)
 
     @property
@@ -135,6 +136,7 @@ class BaoReader:
         return self.log if self.log is not None and self.log.read_at is not None else None
 
     def trace(self, ref: TokenRef) -> mapping.Trace:
+        """What the audit log tells of a token, or why it tells nothing."""
         return mapping.trace(self.usable_log, self._trouble, ref)
 
     async def scan(self) -> Gap | None:
@@ -323,6 +325,7 @@ class BaoReader:
         return record
 
     async def secret_id_record(self, place: SecretIdPlace, accessor: str) -> Record:
+        """Look a secret-id up, and remember the request, whose log entry tells its hash."""
         record = await self.client.secret_id(place.ns, place.mount, place.role, accessor)
         if self.log is not None:
             ref = TokenRef(self.name, APPROLE, place.id_of(accessor))
@@ -380,6 +383,7 @@ class BaoReader:
             book.roles[place] = mapping.refused(f"{place.ns}auth/{place.mount}/role/+")
 
     def token(self, ns: str, record: Record, book: Book) -> Token:
+        """A service token from its record, its entity and what the log has of it."""
         ref = self.ref(mapping.text(record.data, "accessor"))
         id_ = mapping.text(record.data, "entity_id")
         entity: Reading[Entity] = not_tracked("it has no entity")
@@ -388,6 +392,7 @@ class BaoReader:
         return mapping.service_token(ref, ns, record.data, entity, self.trace(ref))
 
     def secret_id(self, place: SecretIdPlace, accessor: str, record: Record, book: Book) -> Token:
+        """A secret-id from its record, its role and what the log has of it."""
         ref = TokenRef(self.name, APPROLE, place.id_of(accessor))
         role = book.roles.get(place, not_read())
         now = datetime.now(UTC)

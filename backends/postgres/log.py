@@ -48,6 +48,7 @@ class UnreadLines(NamedTuple):
 
     @property
     def words(self) -> str:
+        """How many lines they are, and what is wrong with them."""
         return f"{self.lines:,} {self.what}"
 
 
@@ -126,6 +127,7 @@ class _Taken:
         self.begins: datetime | None = None
 
     def all(self, now: datetime) -> RecentLog:
+        """What was read, with what the time ``now`` settles."""
         self.odd.end(None)
         lines = {line.id: line for line in (*self.lines, *self.sessions.settle(now))}
         found = sorted(lines.values(), key=lambda line: line.at)
@@ -209,6 +211,7 @@ class _Odd:
         self._count = 0
 
     def add(self, what: str) -> None:
+        """Note a line that cannot be understood, and why."""
         self._whats[what] = None
         self._count += 1
 
