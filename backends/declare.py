@@ -126,9 +126,11 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
         return min(self.ceiling, EvidenceLevel.REFUSED)
 
     def can_read(self, what: Readable) -> Support:
+        """How well a property can be read; not known where nothing is declared."""
         return self.reads.get(what, Support.UNKNOWN)
 
     def ability(self, verb: Verb) -> Ability:
+        """What is declared of a verb; an undeclared one is not offered and counts as dangerous."""
         return self.verbs.get(verb, Ability())
 
 

@@ -22,6 +22,7 @@ class BackendError(Exception):
 
     @property
     def message(self) -> str:
+        """What went wrong, in one sentence without a secret."""
         return str(self)
 
 

@@ -177,6 +177,7 @@ class Http:
         await self.close()
 
     async def close(self) -> None:
+        """Close every connection."""
         for client in self._lanes:
             await client.aclose()
 

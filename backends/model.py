@@ -99,6 +99,7 @@ class Reading(msgspec.Struct, Generic[T], frozen=True, omit_defaults=True):
 
     @property
     def known(self) -> bool:
+        """Whether there is a value."""
         return self.how is How.KNOWN
 
     def or_else(self, default: S) -> T | S:

@@ -146,11 +146,13 @@ class AwsIam(Backend):
         )
 
     async def close(self) -> None:
+        """Close the clients of both credentials."""
         await self._aws.close()
         if self._act:
             await self._act.close()
 
     def capabilities(self) -> Capabilities:
+        """What can be done with access keys, and what of AWS cannot be listed at all."""
         full, partial = Support.FULL, Support.PARTIAL
         return Capabilities(
             kinds=(
@@ -199,6 +201,7 @@ class AwsIam(Backend):
         )
 
     async def health(self) -> Health:
+        """Ask STS who one is, which needs no right; the answer's ``Date`` gives the skew."""
         before = datetime.now(UTC)
         started = time.monotonic()
         answer = await self._identity(self._aws)
@@ -213,6 +216,7 @@ class AwsIam(Backend):
         )
 
     async def whoami(self) -> WhoAmI:
+        """The users or roles behind the two credentials, and their access keys."""
         own: list[TokenRef] = []
         principals: list[str] = []
         names: list[str] = []
@@ -240,11 +244,17 @@ class AwsIam(Backend):
         )
 
     async def inventory(self) -> AsyncIterator[Found]:
+        """Stream the account's access keys, user by user."""
         account = await self._of_account()
         async for found in listing.inventory(self._aws, self._trail, self._keys(account), account):
             yield found
 
     async def read(self, ref: TokenRef) -> Token:
+        """One key, from the listing of its user's keys and its last use.
+
+        Raises:
+            NotFound: AWS has no such key any more.
+        """
         now = datetime.now(UTC)
         keys = self._keys(await self._of_account())
         name, use = await self._lookup.find(ref.id, now)
@@ -259,10 +269,12 @@ class AwsIam(Backend):
     async def events(
         self, since: datetime, until: datetime | None = None
     ) -> AsyncIterator[AuditEvent | Gap]:
+        """CloudTrail's event history, which keeps 90 days of changes."""
         async for event in self._trail.events(since, until):
             yield event
 
     async def dependents(self, ref: TokenRef) -> Dependents:
+        """From where CloudTrail saw the key used, and what it cannot tell."""
         return await self._trail.dependents(ref)
 
     async def identify(self, secret: Secret) -> tuple[Match, ...]:
@@ -279,6 +291,7 @@ class AwsIam(Backend):
         return tuple(matches)
 
     async def plan(self, verb: Verb, token: Token) -> Proposal:
+        """The call for a verb, with hazards from the user's other keys and free places."""
         now = datetime.now(UTC)
         principal = token.principal.value
         user = principal.name if principal else ""
@@ -300,6 +313,7 @@ class AwsIam(Backend):
         return actions.propose(verb, token, user, listed, now)
 
     async def perform(self, step: Step) -> Outcome:
+        """Make the one call of a step; a deletion of what is gone is confirmed by reading."""
         if self._act is None:
             permit.spend(step.call)
             return Outcome(
@@ -312,6 +326,7 @@ class AwsIam(Backend):
         return await self._confirmed_gone(step, outcome)
 
     async def minted(self, step: Step, intent_id: str, since: datetime) -> tuple[TokenRef, ...]:
+        """The user's keys that a lost answer has left behind, with AWS's clock allowed for."""
         # SigV4 lets the clocks differ by five minutes, and CreateDate is by AWS's own.
         now = await self.health()
         skew = now.skew or timedelta()

@@ -113,6 +113,7 @@ class AwsFault:
 
     @property
     def line(self) -> str:
+        """Status and error code in one line, without the message, which may hold names."""
         return f"{self.status} {self.code}".strip()
 
 

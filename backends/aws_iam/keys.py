@@ -62,6 +62,7 @@ class KeyUse:
 
     @classmethod
     def told(cls, answer: Mapping[str, Any], as_of: datetime) -> KeyUse:
+        """The last use as ``GetAccessKeyLastUsed`` tells it."""
         use = member(answer, "AccessKeyLastUsed", LAST_USE)
         source = f"iam {LAST_USE}"
         at = use.get("LastUsedDate")
@@ -72,6 +73,7 @@ class KeyUse:
 
     @classmethod
     def unread(cls, reading: Reading[Any]) -> KeyUse:
+        """A last use that is not known, for the reason in ``reading``."""
         return cls(reading, reading)
 
 

@@ -74,6 +74,7 @@ class Creators:
         self._unknown = unknown
 
     def of(self, key_id: str, created: datetime | None) -> Reading[str]:
+        """Who made a key, or why nobody can tell: the history keeps 90 days."""
         if key_id in self._made_by:
             who, at = self._made_by[key_id]
             if not who:

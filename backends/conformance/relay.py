@@ -165,10 +165,13 @@ class Relayed(Fixture):
         return made.ref.id
 
     def calls(self, made: ThrowAway) -> int | None:
+        """How many changing requests the relay saw that hold the token's :meth:`mark`."""
         return self.relay.changed(self.mark(made))
 
     def losing_answers(self) -> AbstractContextManager[None] | None:
+        """Let requests through and lose what the system answers, while it is entered."""
         return self.relay.losing()
 
     def late_answers(self, seconds: float) -> AbstractContextManager[None] | None:
+        """Keep every answer back for so many seconds, while it is entered."""
         return self.relay.late(seconds)

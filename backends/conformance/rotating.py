@@ -61,6 +61,7 @@ class Minted(NamedTuple):
 
     @property
     def step(self) -> Step:
+        """The step that minted."""
         return self.proposal.steps[0]
 
     @property

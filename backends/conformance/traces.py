@@ -143,6 +143,7 @@ class Records(logging.Handler):
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Keep everything of a record that a log could show, its arguments included."""
         self.texts.append(f"{record.getMessage()} {record.args!r} {record.exc_info!r}")
 
     def __enter__(self) -> Records:

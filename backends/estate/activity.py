@@ -74,14 +74,17 @@ class _Held(NamedTuple):
 
     @classmethod
     def by(cls, row: sqlite3.Row) -> _Held:
+        """The value that a consumer holds now, from its row."""
         return cls(*(row[name] for name in cls._fields))
 
     @classmethod
     def next(cls, row: sqlite3.Row) -> _Held:
+        """The value that a consumer moves to, from the same row."""
         limits = (row["next_dead"], row["next_blocked"], row["next_expires"])
         return cls(row["moves_to"], *limits, None)
 
     def works(self, at: int) -> bool:
+        """Whether the value is accepted at a time, in unix seconds."""
         return all(limit is None or at < limit for limit in self[1:])
 
 

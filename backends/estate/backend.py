@@ -122,13 +122,16 @@ class Estate(Backend):
         self._open: EstateWorld | None = None
 
     def capabilities(self) -> Capabilities:
+        """What the simulated system declares; it may lie all the same, see ``trouble``."""
         return self.spec.capabilities
 
     async def open(self) -> None:
+        """Open the estate's database."""
         if self._open is None:
             self._open = EstateWorld(self.path)
 
     async def close(self) -> None:
+        """Close the estate's database."""
         if self._open is not None:
             self._open.close()
             self._open = None
@@ -195,6 +198,7 @@ class Estate(Backend):
     # -- reading
 
     async def health(self) -> Health:
+        """Whether the day lets it answer; the skew is the estate's own clock against ours."""
         began = time.monotonic()
         _, now = await self._enter("health")
         return Health(
@@ -205,6 +209,7 @@ class Estate(Backend):
         )
 
     async def whoami(self) -> WhoAmI:
+        """The console's tokens, to read and to act as far as it may, and what they stem from."""
         await self._enter("whoami")
         rows = [self._own(CONSOLE), self._own(ACTING)]
         if not (may := self.can_act()):
@@ -220,6 +225,7 @@ class Estate(Backend):
         )
 
     async def inventory(self) -> AsyncIterator[Found]:
+        """Stream the system's tokens as its record shows them, which may lag behind the truth."""
         day, now = await self._enter("list")
         db, system = self.world.db, self.spec.name
         total = db.execute(
@@ -277,12 +283,18 @@ class Estate(Backend):
         return row
 
     async def read(self, ref: TokenRef) -> Token:
+        """One token as the record shows it.
+
+        Raises:
+            NotFound: the record has none such, or not yet.
+        """
         day, now = await self._enter("read")
         return self._token(self._listed(ref, day, now), now)
 
     async def events(
         self, since: datetime, until: datetime | None = None
     ) -> AsyncIterator[AuditEvent | Gap]:
+        """The events of the estate's log, without those that a silence in it swallowed."""
         _, now = await self._enter("events")
         first = int(since.timestamp())
         last = now if until is None else min(now, int(until.timestamp()))
@@ -321,6 +333,7 @@ class Estate(Backend):
             await asyncio.sleep(0)
 
     async def dependents(self, ref: TokenRef) -> Dependents:
+        """Who reads the token, as far as the system has noticed."""
         day, now = await self._enter("dependents")
         row = self._listed(ref, day, now)
         db, origin, as_of = self.world.db, self.spec.origin, records.moment(now)
@@ -352,6 +365,7 @@ class Estate(Backend):
         return Dependents(tuple(found), (Gap(origin, GapKind.UNLISTABLE, what),))
 
     async def identify(self, secret: Secret) -> tuple[Match, ...]:
+        """The system's tokens that a value belongs to."""
         day, now = await self._enter("identify")
         found: list[Match] = []
         for row in self.world.holders(secret):
@@ -372,10 +386,12 @@ class Estate(Backend):
     # -- acting
 
     async def plan(self, verb: Verb, token: Token) -> Proposal:
+        """The steps for a verb, with the hazards that the record shows."""
         _, now = await self._enter("plan")
         return proposals.propose(self.world, self.spec, verb, token, now)
 
     async def perform(self, step: Step) -> Outcome:
+        """Make a step's change, and answer as truly as the day allows."""
         began = time.monotonic()
         if self._open is None:
             return acting.not_open(step)
@@ -384,6 +400,11 @@ class Estate(Backend):
         return acting.timed(outcome, elapsed)
 
     async def probe(self, ref: TokenRef, secret: Secret) -> ProbeResult:
+        """Try a value as a log-in would, which leaves a use in the log.
+
+        Raises:
+            BackendError: the value is that of another token.
+        """
         await self._enter("probe")
         held = [row for row in self.world.holders(secret) if row["system"] == self.spec.name]
         if not held:
@@ -395,9 +416,15 @@ class Estate(Backend):
         return ProbeResult(False, "refused")
 
     def new_value(self, step: Step) -> Secret:
+        """A value with the system's own prefix."""
         return Secret(self.spec.prefix + secrets.token_hex(26))
 
     async def minted(self, step: Step, intent_id: str, since: datetime) -> tuple[TokenRef, ...]:
+        """The tokens that an intent left behind, by the id in their names.
+
+        Raises:
+            NotFound: the token to be rotated has never been there.
+        """
         _, now = await self._enter("minted")
         row = self.world.row(self.spec.name, step.token.id)
         if row is None or row["kind"] != step.token.kind:

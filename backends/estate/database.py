@@ -200,11 +200,13 @@ def writing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 def get(connection: sqlite3.Connection, key: str) -> str | None:
+    """A setting of the estate; None where it was never put."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return None if row is None else str(row[0])
 
 
 def put(connection: sqlite3.Connection, key: str, value: str | None) -> None:
+    """Keep a setting of the estate, within the transaction of the caller; None removes it."""
     if value is None:
         connection.execute("DELETE FROM meta WHERE key = ?", (key,))
     else:

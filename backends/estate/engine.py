@@ -49,6 +49,7 @@ class EstateWorld:
         self.close()
 
     def close(self) -> None:
+        """Close the database."""
         self.db.close()
 
     # -- the clock
@@ -88,6 +89,11 @@ class EstateWorld:
         return found
 
     def token_row(self, system: str, id_: str) -> sqlite3.Row:
+        """The row of a token.
+
+        Raises:
+            NotFound: the system has never had it.
+        """
         row = self.row(system, id_)
         if row is None:
             raise NotFound(f"the estate's {system} has never had that token")

@@ -35,6 +35,7 @@ class EstateMinted(NamedTuple):
 
 
 def is_gone(row: sqlite3.Row, now: int) -> bool:
+    """Whether the system's record says at ``now`` (unix seconds) that a token is gone."""
     return row["gone_at"] is not None and row["gone_at"] <= now
 
 

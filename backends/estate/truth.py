@@ -22,6 +22,7 @@ def truth(
 
 
 def changes(db: sqlite3.Connection, n: int, what: str) -> int:
+    """How many changing calls of a sort (of any, for "") reached a token."""
     row = db.execute(
         "SELECT coalesce(sum(times), 0) FROM hit WHERE token = ? AND ? IN ('', what)", (n, what)
     ).fetchone()
@@ -29,6 +30,7 @@ def changes(db: sqlite3.Connection, n: int, what: str) -> int:
 
 
 def all_changes(db: sqlite3.Connection) -> dict[tuple[str, str], dict[str, int]]:
+    """How many changing calls of each sort reached each token, by system and id."""
     found: dict[tuple[str, str], dict[str, int]] = {}
     for row in db.execute("SELECT system, id, what, times FROM hit JOIN token ON n = hit.token"):
         found.setdefault((row["system"], row["id"]), {})[row["what"]] = row["times"]

@@ -284,12 +284,23 @@ class _Remnant(Server):
     title = "A server of the lab"
 
     def start(self) -> None:
+        """Refuse: nothing is known of it but its processes.
+
+        Raises:
+            LabError: always.
+        """
         raise LabError("this server can only be ended")
 
     def fill(self, tokens: int) -> None:
+        """Refuse, as :meth:`start` does.
+
+        Raises:
+            LabError: always.
+        """
         raise LabError("this server can only be ended")
 
     def table(self) -> Mapping[str, Any]:
+        """Nothing: no backend can be made of it."""
         return {}
 
 

@@ -105,6 +105,7 @@ class MotoServer(Server):
     title = "AWS IAM (moto)"
 
     def start(self) -> None:
+        """Start moto on a free port, with the policies that AWS manages."""
         self.port = free_port()
         self.spawn(
             child.python("moto.server", "-H", "127.0.0.1", "-p", str(self.port)),
@@ -118,6 +119,7 @@ class MotoServer(Server):
 
     @property
     def endpoint(self) -> str:
+        """The address that clients of AWS are to use."""
         return f"http://127.0.0.1:{self.port}"
 
     def _answers(self) -> bool:
@@ -269,6 +271,7 @@ class MotoServer(Server):
         )
 
     def table(self) -> Mapping[str, Any]:
+        """The table of a backend for this server."""
         return {
             "type": "aws_iam",
             "region": REGION,

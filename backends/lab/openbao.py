@@ -74,6 +74,8 @@ RESPONDER = _per_namespace(ACT_POLICY_PER_NAMESPACE)
 
 
 class Team(NamedTuple):
+    """A team whose tokens the lab makes: its name, its workload and who owns that."""
+
     name: str
     workload: str
     owner: str
@@ -116,10 +118,12 @@ class OpenBaoServer(Server):
 
     @property
     def url(self) -> str:
+        """The server's address."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def audit_file(self) -> Path:
+        """The file of the file audit device."""
         return self.home / "audit.log"
 
     def file_of(self, device: str) -> Path:
@@ -127,6 +131,11 @@ class OpenBaoServer(Server):
         return self.home / f"{device}.log"
 
     def start(self) -> None:
+        """Start OpenBao in its development mode, with its audit devices.
+
+        Raises:
+            LabError: the binary is not the pinned one, or does not come up.
+        """
         executable = _executable()
         pins.check(executable, "bao")
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -158,6 +167,7 @@ class OpenBaoServer(Server):
         )
 
     def table(self) -> Mapping[str, Any]:
+        """The table of a backend for this server."""
         return {
             "type": "openbao",
             "url": self.url,
@@ -167,6 +177,7 @@ class OpenBaoServer(Server):
         }
 
     def fill(self, tokens: int) -> None:
+        """Make about so many tokens and secret-ids, as teams would."""
         with self.client() as client:
             Filling(self, client, tokens).run()
 
@@ -208,6 +219,7 @@ class Filling:
         return answer.json() if answer.content else {}
 
     def run(self) -> None:
+        """Make policies, the credentials of the console, people and teams, and then the tokens."""
         self._policies()
         self._console()
         self._identities()

@@ -125,6 +125,7 @@ class PostgresServer(Server):
         super().stop()
 
     def discard(self) -> None:
+        """Remove the database, where a link leads to it, too."""
         if self.place.is_symlink():
             outside = self.place.resolve()
             # The name is ours (see _make_place): never follow a link to anywhere else.
@@ -133,6 +134,7 @@ class PostgresServer(Server):
             self.place.unlink()
 
     def table(self) -> Mapping[str, Any]:
+        """The table of a backend for this server."""
         return {
             "type": "postgres",
             "host": "127.0.0.1",
@@ -165,6 +167,7 @@ class PostgresServer(Server):
         return psycopg.connect(**{**given, **parameters})
 
     def fill(self, tokens: int) -> None:
+        """Make so many roles, with passwords and grants, and log in as some of them."""
         chance = random.Random(18)  # noqa: S311
         from psycopg import sql
 

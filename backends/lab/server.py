@@ -62,6 +62,7 @@ class Server(ABC):
 
     @property
     def log(self) -> Path:
+        """What the server's process printed."""
         return self.home / "server.log"
 
     @abstractmethod

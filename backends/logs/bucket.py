@@ -64,6 +64,7 @@ class Bucket(Shelf):
         )
 
     def items(self) -> Iterator[ShelfItem]:
+        """Every object below the prefix, page by page."""
         arguments: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._prefix}
         while True:
             page = _told(
@@ -79,6 +80,8 @@ class Bucket(Shelf):
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
     def get(self, name: str) -> bytes:
+        """An object's bytes, up to the largest that is read."""
+
         def fetch() -> bytes:
             body = self._client.get_object(Bucket=self._bucket, Key=name)["Body"]
             data: bytes = body.read(MAX_FILE + 1)
@@ -90,6 +93,7 @@ class Bucket(Shelf):
         return data
 
     def close(self) -> None:
+        """Close the client."""
         self._client.close()
 
 

@@ -63,6 +63,7 @@ class Lined(Source):
         return {}
 
     def read(self, places: Mapping[str, bytes], learned: Mapping[str, str]) -> Iterator[Batch]:
+        """The events of what was appended, each batch with the place after its last whole line."""
         self.begin(learned)
         stored = places.get("")
         clock = Clock()
@@ -111,6 +112,7 @@ class _Lost:
         self._whats: dict[str, None] = {}
 
     def add(self, count: int, since: datetime | None, what: str) -> None:
+        """Note ``count`` lines that are none, after an entry of the time ``since``."""
         if not count:
             return
         if not self._count:
@@ -120,6 +122,7 @@ class _Lost:
         self._batch.bad += count
 
     def end(self, until: datetime | None) -> None:
+        """A line can be read again, of the time ``until``; None at the end of the batch."""
         if not self._count:
             return
         what = f"{self._count} {', '.join(list(self._whats)[:MAX_WHATS])}"

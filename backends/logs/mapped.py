@@ -94,6 +94,7 @@ class JsonLines(Lined):
         self._class = EventClass(said)
 
     def told(self, line: bytes, id_: str) -> LineEvents | None:
+        """One event from the fields that the map names; None without a time that can be read."""
         entry = parsed(line)
         if entry is None:
             return None

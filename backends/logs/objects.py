@@ -54,6 +54,7 @@ class CloudTrailShelf(Source):
         """The place to read from. Raises ``BackendError``."""
 
     def read(self, places: Mapping[str, bytes], learned: Mapping[str, str]) -> Iterator[Batch]:
+        """The events of every file that is new or was written anew, a batch for each file."""
         shelf = self.shelf()
         lanes = Lanes(places, self.delay)
         try:
@@ -192,6 +193,7 @@ class CloudTrailFiles(CloudTrailShelf):
     )
 
     def shelf(self) -> Shelf:
+        """The folder that the files lie in."""
         return Folder(Path(self.config.options["path"]).expanduser())
 
 
@@ -219,6 +221,7 @@ class CloudTrailS3(CloudTrailShelf):
             )
 
     def shelf(self) -> Shelf:
+        """The bucket that the files lie in."""
         from backends.logs.bucket import Bucket  # boto3 is an extra, and slow to load.
 
         return Bucket(self.config)

@@ -15,7 +15,7 @@ from backends.plugins import Registry
 TYPES: Final = Registry[Source](
     "token_console.log_sources",
     {
-        "openbao_file": "backends.logs.openbao:OpenBaoFile",
+        "openbao_file": "backends.openbao.source:OpenBaoFile",
         "cloudtrail_files": "backends.logs.objects:CloudTrailFiles",
         "cloudtrail_s3": "backends.logs.objects:CloudTrailS3",
         "postgres_log": "backends.logs.servers:PostgresLog",

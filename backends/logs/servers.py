@@ -58,17 +58,20 @@ class PostgresLog(Lined):
         self._kept: tuple[postgres.Held, ...] = ()
 
     def begin(self, learned: Mapping[str, str]) -> None:
+        """Take up what was begun, and not decided, at the end of the last reading."""
         held = learned.get(HELD)
         self._kept = _held.decode(held) if held else ()
         self._sessions = postgres.Sessions(self._kept)
 
     def learned(self) -> dict[str, str]:
+        """What is not decided yet, if that has changed."""
         if self._sessions.held == self._kept:
             return {}
         self._kept = self._sessions.held
         return {HELD: _encoder.encode(self._kept).decode()}
 
     def read(self, places: Mapping[str, bytes], learned: Mapping[str, str]) -> Iterator[Batch]:
+        """The events of what was appended; a log-in once it is known what came of it."""
         last: Batch | None = None
         try:
             for batch in super().read(places, learned):
@@ -89,9 +92,11 @@ class PostgresLog(Lined):
             yield last
 
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:
+        """Records of CSV may have line feeds within quotes; those of JSON are lines."""
         return tail.csv_records(data) if self._csv else tail.lines(data)
 
     def told(self, line: bytes, id_: str) -> LineEvents | None:
+        """What is known by a line, which may be what an earlier one of its session began."""
         found = postgres.from_csv(line) if self._csv else postgres.from_json(line)
         if isinstance(found, str):
             return LineEvents(None, lost=found)
@@ -134,6 +139,7 @@ class KubernetesAudit(Lined):
     )
 
     def told(self, line: bytes, id_: str) -> LineEvents | None:
+        """One event for each request that ended; a list of events may stand on one line."""
         entry = parsed(line)
         if entry is None:
             return None

@@ -58,6 +58,7 @@ class Folder(Shelf):
         self._path = path
 
     def items(self) -> Iterator[ShelfItem]:
+        """Every file with JSON below the folder, and each folder on the way."""
         if not self._path.is_dir():
             raise NotFound(f"there is no folder {self._path}", "Mend path.")
         yield from sorted(self._below(self._path))
@@ -93,6 +94,12 @@ class Folder(Shelf):
                 yield ShelfItem(str(path.relative_to(self._path)), stamp, modified)
 
     def get(self, name: str) -> bytes:
+        """A file's bytes.
+
+        Raises:
+            NotFound: it is gone.
+            Forbidden, ServerFault: it cannot be read.
+        """
         try:
             return (self._path / name).read_bytes()
         except FileNotFoundError:

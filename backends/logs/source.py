@@ -152,6 +152,7 @@ class Clock:
         self.back = timedelta(0)
 
     def see(self, at: datetime) -> None:
+        """Take in the time of the next line."""
         if self.first is None or at < self.first:
             self.first = at
         if self.last is None or at > self.last:

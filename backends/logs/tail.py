@@ -15,6 +15,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -113,8 +114,10 @@ class _Moved(Exception):
 class Tail:
     """The files of one log: ``path`` with its rotated siblings, or all that a pattern matches."""
 
-    def __init__(self, path: Path, split: Split = lines) -> None:
+    def __init__(self, path: Path, split: Split = lines, newest: int | None = None) -> None:
+        """``newest``: older files than so many are taken not to be there."""
         self.path = path
+        self._newest = newest
         self._split = split
         self._pattern = any(sign in path.name for sign in "*?[")
         self._present: set[int] = set()
@@ -281,6 +284,8 @@ class Tail:
         """The files that have at least one whole line, oldest first, each once."""
         found: dict[str, Generation] = {}
         paths = _ordered(self.path, pattern=self._pattern)
+        if self._newest is not None:
+            paths = paths[-self._newest :]
         self._present = {number for _, number in paths if number is not None}
         if not paths:
             raise NotFound(f"there is no log at {self.path}", "Mend its path, or wait for it.")
@@ -361,10 +366,7 @@ def _ordered(path: Path, *, pattern: bool) -> list[tuple[Path, int | None]]:
             return [(one, None) for one in sorted(path.parent.glob(path.name)) if one.is_file()]
         return []
     keyed: list[tuple[tuple[int, int, str, bool], Path, int | None]] = []
-    try:
-        names = list(path.parent.iterdir())
-    except OSError as error:
-        raise ServerFault(f"cannot look into {path.parent}: {error.strerror}") from None
+    names = _siblings(path)
     stamp = r"[-.]\d[\dTZ:._-]*"
     behind = re.compile(re.escape(path.name) + stamp)
     dated = re.compile(re.escape(path.stem) + stamp + re.escape(path.suffix))
@@ -382,6 +384,22 @@ def _ordered(path: Path, *, pattern: bool) -> list[tuple[Path, int | None]]:
         elif behind.fullmatch(plain) or dated.fullmatch(plain):
             keyed.append(((0, 0, plain, whole), one, None))
     return [(one, number) for _, one, number in sorted(keyed, key=lambda item: item[0])]
+
+
+def _siblings(path: Path) -> list[Path]:
+    """The files beside a log, itself among them.
+
+    Where the folder may be gone through and not be listed, those that can be guessed: a log
+    that may be read is read all the same.
+    """
+    try:
+        return list(path.parent.iterdir())
+    except OSError as error:
+        guessed = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, 10))]
+        found = [one for one in guessed if os.path.isfile(one)]
+        if not isinstance(error, PermissionError) or path not in found:
+            raise ServerFault(f"cannot look into {path.parent}: {error.strerror}") from None
+        return found
 
 
 def generations(path: Path) -> list[tuple[Path, int | None]]:

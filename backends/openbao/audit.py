@@ -19,7 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from backends.errors import NotFound
 from backends.hiding import keyed
+from backends.logs.source import Hole
+from backends.logs.tail import Place, Tail
 from backends.model import AuditEvent, Effect, EventClass, TokenRef, use
 from backends.openbao.entry import (
     AuditLine,
@@ -29,8 +32,9 @@ from backends.openbao.entry import (
     is_request,
     outcome_of,
 )
-from backends.openbao.logfile import AuditFileTail
 
+FILES = 2
+"""The file and the one before it: what is older is not read at the start, and not missed later."""
 MAX_GENERATIONS = 64
 """How far up the line of parents goes before it is taken for a loop."""
 MAX_PLACES = 32
@@ -89,7 +93,10 @@ class AuditLog:
         self.lost: list[tuple[datetime | None, datetime | None]] = []
         """Stretches in which lines may have been lost, between the entries around them."""
         self._newest: datetime | None = None
-        self._tail = AuditFileTail(path)
+        self._tail = Tail(path, newest=FILES)
+        self._place: Place | None = None
+        self._told: set[str] = set()
+        """Files that cannot be read, which the tail tells of at every look."""
         self._uses: dict[str, LastUse] = {}
         self._births: dict[str, Birth] = {}
         self._children: dict[str, list[str]] = {}
@@ -102,7 +109,8 @@ class AuditLog:
 
     @property
     def holes(self) -> int:
-        return self._tail.holes
+        """How many times lines may have been lost."""
+        return len(self.lost)
 
     def expect(self, request_id: str, ref: TokenRef) -> None:
         """Say which token a look-up of ours was about; its entry tells the HMAC."""
@@ -134,6 +142,7 @@ class AuditLog:
         return ref in self._keys or _accessor(ref) in self._births or _accessor(ref) in self._uses
 
     def is_own(self, entry: AuditLine) -> bool:
+        """Whether an entry is of the console's own requests."""
         return entry.request.id in self._own
 
     def scan(self) -> None:
@@ -141,35 +150,50 @@ class AuditLog:
 
         Raises:
             OSError: the file is not there or cannot be read.
+            BackendError: what is beside it cannot be looked into.
         """
         now = datetime.now(UTC)
         answered = list(self._expected)
-        for line in self._tail.lines():
-            if len(self.lost) < self._tail.holes:
-                self.lost.append((self._newest, None))
-            if is_request(line):
-                continue
-            entry = entry_of(line)
-            if entry is None:
-                self.bad += 1
-                continue
-            if self.began is None:
-                self.began = entry.time
-            if self.lost and self.lost[-1][1] is None:
-                self.lost[-1] = (self.lost[-1][0], entry.time)
-            self._newest = entry.time
-            if entry.type != "request":
-                self.take(entry)
+        # Renamed away, the file may not be there until the server opens the new one; but one
+        # that is there and cannot be read must never pass for one that nothing was written to.
+        with contextlib.suppress(FileNotFoundError) if self._place else contextlib.nullcontext():
+            self.path.open("rb").close()
+        with contextlib.suppress(NotFound):
+            for piece in self._tail.pieces(self._place):
+                self._lose(piece.holes)
+                self.bad += piece.bad
+                for _, line in piece.records:
+                    self._learn(line)
+                self._place = piece.place
         # An entry is written before its answer is sent. Whatever was answered before this
         # scan and not found in it stands in another log, and has to be asked for instead.
         for request_id in answered:
             self._expected.pop(request_id, None)
-        if len(self.lost) < self._tail.holes:
-            self.lost.append((self._newest, None))
         self.read_at = now
 
-    def close(self) -> None:
-        self._tail.close()
+    def _lose(self, holes: Iterable[Hole]) -> None:
+        """Note that lines may be missing here, whose bounds are the entries around them."""
+        for hole in holes:
+            if hole.file not in self._told:
+                self.lost.append((self._newest, None))
+            if hole.file:
+                self._told.add(hole.file)
+
+    def _learn(self, line: bytes) -> None:
+        """Learn from a line of the file."""
+        if is_request(line):
+            return
+        entry = entry_of(line)
+        if entry is None:
+            self.bad += 1
+            return
+        if self.began is None:
+            self.began = entry.time
+        if self.lost and self.lost[-1][1] is None:
+            self.lost[-1] = (self.lost[-1][0], entry.time)
+        self._newest = entry.time
+        if entry.type != "request":
+            self.take(entry)
 
     def take(self, entry: AuditLine) -> None:
         """Learn from one entry, which is the second half of a pair."""
@@ -261,9 +285,11 @@ class AuditLog:
         yield _accessor(ref)
 
     def use(self, ref: TokenRef) -> LastUse | None:
+        """The last use of a token, or None where the log has none under any of its names."""
         return next((self._uses[key] for key in self._names(ref) if key in self._uses), None)
 
     def birth(self, ref: TokenRef) -> Birth | None:
+        """How a token came to be, or None where that is not in the log."""
         return next((self._births[key] for key in self._names(ref) if key in self._births), None)
 
     def children(self, ref: TokenRef) -> tuple[list[TokenRef], int]:
@@ -295,6 +321,7 @@ class AuditLog:
         return birth is not None and birth.child_of_parent and birth.parent not in self._refs
 
     def ref_of(self, key: str) -> TokenRef | None:
+        """The token behind the log's name for it, as far as a look-up told."""
         return self._refs.get(key)
 
     def names(self) -> dict[str, TokenRef]:

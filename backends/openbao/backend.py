@@ -123,14 +123,19 @@ class OpenBao(Backend):
         )
 
     def capabilities(self) -> Capabilities:
+        """What can be done with tokens and secret-ids; last use is only told by an audit file."""
         return declare(audited=self._log is not None)
 
     async def close(self) -> None:
+        """Close the connections of both credentials."""
         await self._client.close()
-        if self._log is not None:
-            self._log.close()
 
     async def health(self) -> Health:
+        """Whether the server is up and unsealed; a standby is noted, and a dead credential to act.
+
+        Raises:
+            ServerFault: it is sealed, or was never initialized.
+        """
         started, at = time.monotonic(), time.time()
         told = await self._client.health()
         taken = time.monotonic() - started
@@ -165,6 +170,7 @@ class OpenBao(Backend):
         )
 
     async def whoami(self) -> WhoAmI:
+        """The two tokens' own records, what they stem from, and whether the second may revoke."""
         reading, acting = await self._own_records()
         own = self._own_refs(reading, acting)
         can_act = bool(acting) and await self._client.may(REVOKE_PATH, acting=True) is not False
@@ -203,15 +209,18 @@ class OpenBao(Backend):
         return {self._reader.ref(accessor) for accessor in accessors if accessor}
 
     async def inventory(self) -> AsyncIterator[Found]:
+        """Stream the tokens and secret-ids of every namespace that can be seen."""
         async for found in Survey(self._reader, self._mounts).run():
             yield found
 
     async def read(self, ref: TokenRef) -> Token:
+        """One token or secret-id, looked up by its accessor, without its value."""
         return await self._reader.read(ref)
 
     async def events(
         self, since: datetime, until: datetime | None = None
     ) -> AsyncIterator[AuditEvent | Gap]:
+        """What the audit file tells of a stretch of time, without the console's own requests."""
         if self._log is None:
             yield Gap(self.name, GapKind.UNLISTABLE, "audit events", NO_AUDIT_FILE)
             return
@@ -225,17 +234,21 @@ class OpenBao(Backend):
         try:
             async for event in events.stream(self._log, since, until):
                 yield event
-        except OSError as error:
-            why = f"audit events: cannot read the audit file: {error.strerror}"
+        except (OSError, BackendError) as error:
+            told = error.strerror if isinstance(error, OSError) else error
+            why = f"audit events: cannot read the audit file: {told}"
             yield Gap(self.name, GapKind.FAILED, why, "Look at the file named by audit_file.")
 
     async def log_names(self, refs: Iterable[TokenRef]) -> Mapping[str, TokenRef]:
+        """The hashes that the audit devices write in the place of tokens' accessors."""
         return await naming.log_names(self._reader, refs)
 
     async def dependents(self, ref: TokenRef) -> Dependents:
+        """The children, leases and addresses of a token, from the audit log."""
         return await actions.dependents(self._reader, ref)
 
     async def identify(self, secret: Secret) -> tuple[Match, ...]:
+        """The token or secret-id of a value, by looking it up, which is no use of it."""
         token = await self._identify_token(secret)
         if token is not None:
             return (token,)
@@ -314,6 +327,7 @@ class OpenBao(Backend):
         return tuple(matches)
 
     async def plan(self, verb: Verb, token: Token) -> Proposal:
+        """The calls for a verb, with a hazard where the console's own credential would end too."""
         proposal = await actions.propose(self._reader, verb, token)
         if verb is not Verb.RESTORE and await self._is_own(verb, token):
             hazard = Hazard(
@@ -337,12 +351,23 @@ class OpenBao(Backend):
         return token.ref in own or token.ref in await self._reader.ancestors(own)
 
     async def perform(self, step: Step) -> Outcome:
+        """Make the one call of a step."""
         return await actions.perform(self._reader, step)
 
     async def minted(self, step: Step, intent_id: str, since: datetime) -> tuple[TokenRef, ...]:
+        """What a lost answer has left behind, by the intent in its metadata.
+
+        Raises:
+            BackendError: a part could not be looked at, so that nobody can tell.
+        """
         return await rotate.minted(self._reader, step, intent_id, since)
 
     async def probe(self, ref: TokenRef, secret: Secret) -> ProbeResult:
+        """Try a value: a token looks itself up, a secret-id logs in.
+
+        Raises:
+            Unsupported: for another kind.
+        """
         if ref.kind == APPROLE:
             place, accessor = mapping.place_of(ref.id)
             return await self._probe_secret_id(place, accessor, secret)

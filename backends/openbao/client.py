@@ -125,15 +125,18 @@ class Client:
 
     @property
     def can_send(self) -> bool:
+        """Whether there is a credential to act with."""
         return self._act is not None
 
     async def close(self) -> None:
+        """Close the connections of every credential."""
         await self._read.close()
         for acting in (self._act, self._mint):
             if acting is not None:
                 await acting.close()
 
     async def get(self, ns: str, path: str, **params: str | int) -> Record:
+        """A record at a path of a namespace."""
         return self._record(await self._read.get(at(ns, path), **params), path)
 
     def _record(self, answer: Answer, what: str) -> Record:
@@ -142,6 +145,7 @@ class Client:
         return record
 
     async def ask(self, ns: str, path: str, body: Mapping[str, Any]) -> Record:
+        """A record that is asked for by POST: a look-up, which changes nothing."""
         answer = await self._read.ask("POST", at(ns, path), body=body)
         return self._record(answer, path)
 
@@ -159,6 +163,11 @@ class Client:
         return Record(Answer(200, {"data": {"keys": []}}, "", {}), path)
 
     async def keys(self, ns: str, path: str) -> list[str]:
+        """The keys of a listing.
+
+        Raises:
+            BadAnswer: the listing is none.
+        """
         keys = (await self.listing(ns, path)).data.get("keys") or []
         if not isinstance(keys, list):
             raise BadAnswer(f"the listing of {path} is not a list")
@@ -236,6 +245,11 @@ class Client:
         return isinstance(has, list) and ("root" in has or wanted.issubset(has))
 
     async def health(self) -> dict[str, Any]:
+        """The server's health page, whatever its status.
+
+        Raises:
+            BadAnswer: it is not that of OpenBao or Vault.
+        """
         answer = await self._read.get("/v1/sys/health", **HEALTH_CODES)
         if not isinstance(answer.data, dict) or "sealed" not in answer.data:
             raise BadAnswer("the health page is not that of OpenBao or Vault")

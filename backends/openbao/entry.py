@@ -48,6 +48,8 @@ class _Secret(msgspec.Struct, gc=False):
 
 
 class AuditRequest(msgspec.Struct, gc=False):
+    """What was asked, by whom and from where. Tokens and accessors are hashes of the device."""
+
     id: str = ""
     operation: str = ""
     path: str = ""
@@ -59,6 +61,7 @@ class AuditRequest(msgspec.Struct, gc=False):
 
     @property
     def full_path(self) -> str:
+        """The path with its namespace before it."""
         return (self.namespace.path if self.namespace else "") + self.path
 
 
@@ -135,10 +138,12 @@ def is_request(line: bytes) -> bool:
 
 
 def is_login(path: str) -> bool:
+    """Whether a request at a path is a log-in, which speaks for the secret that it shows."""
     return path.startswith("auth/") and "/login" in path
 
 
 def outcome_of(error: str) -> str:
+    """An entry's error as an outcome: ok, denied, or error for any other failure."""
     if not error:
         return "ok"
     refused = ("permission denied", "invalid token", "bad token", "invalid credentials")

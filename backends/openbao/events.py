@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+from backends.logs import tail
+from backends.logs.since import lines_from
 from backends.model import AuditEvent, Gap, GapKind
-from backends.openbao.audit import AuditLog
+from backends.openbao.audit import FILES, AuditLog
 from backends.openbao.entry import AuditLine, entry_of, is_request
-from backends.openbao.logfile import lines_from, previous
 from backends.words import count
 
 BATCH = 2000
@@ -44,16 +45,18 @@ async def stream(
         )
     torn = _Torn(since)
     for path in paths:
-        with path.open("rb") as handle:
-            lines = lines_from(handle, lambda line: _reached(line, since - SLACK))
-            while batch := await asyncio.to_thread(list, islice(lines, BATCH)):
-                for entry in map(entry_of, (line for line in batch if not is_request(line))):
-                    torn.see(entry)
-                    if entry is not None and _wanted(entry, log, since, until):
-                        for event in log.events_of(entry, origin):
-                            yield event
-                if _past(batch, until):
-                    break
+        try:
+            async for entry in _entries(path, since, until):
+                torn.see(entry)
+                if entry is not None and _wanted(entry, log, since, until):
+                    for event in log.events_of(entry, origin):
+                        yield event
+        except tail.BROKEN as error:
+            if path == paths[-1]:
+                raise
+            what = f"audit events in the rest of {path.name}: it cannot be read"
+            why = f"{type(error).__name__}: look at the file."
+            yield Gap(str(log.path), GapKind.FAILED, what, why, torn.reached)
     if torn.count:
         yield Gap(
             str(log.path),
@@ -70,10 +73,24 @@ async def stream(
                 GapKind.LIMITED,
                 "audit events around a rotation",
                 "The file was cut short, or rotated twice between two looks, or its previous "
-                "generation cannot be read; keep it readable and uncompressed as NAME.1.",
+                "generation cannot be read; keep it readable beside the file.",
                 start,
                 end,
             )
+
+
+async def _entries(
+    path: Path, since: datetime, until: datetime | None
+) -> AsyncIterator[AuditLine | None]:
+    """The entries of one file between two points in time; None for a line that is none."""
+    with tail.opened(path) as handle:
+        lines = lines_from(handle, lambda line: _reached(line, since - SLACK))
+        while batch := await asyncio.to_thread(list, islice(lines, BATCH)):
+            for line in batch:
+                if not is_request(line):
+                    yield entry_of(line)
+            if _past(batch, until):
+                break
 
 
 class _Torn:
@@ -84,7 +101,13 @@ class _Torn:
         self.since = self._before = since
         self.until: datetime | None = None
 
+    @property
+    def reached(self) -> datetime:
+        """The time of the newest entry so far."""
+        return self._before
+
     def see(self, entry: AuditLine | None) -> None:
+        """Take in the next line's entry, None for a line that is none."""
         if entry is None:
             if not self.count:
                 self.since = self._before
@@ -120,16 +143,17 @@ def _generations(path: Path, since: datetime) -> tuple[datetime | None, list[Pat
     Then why the older of them cannot be read, where that is so.
     """
     first = _first(path)
-    older = previous(path)
-    if older is None or (first is not None and first <= since):
+    older = [one for one, _ in tail.generations(path)[-FILES:] if one != path][-1:]
+    if not older or (first is not None and first <= since):
         return first, [path], ""
     try:
-        return _first(older) or first, [older, path], ""
-    except OSError as error:
-        return first, [path], f"{older.name} cannot be read: {error.strerror}."
+        return _first(older[0]) or first, [*older, path], ""
+    except tail.BROKEN as error:
+        why = getattr(error, "strerror", None) or "it is damaged"
+        return first, [path], f"{older[0].name} cannot be read: {why}."
 
 
 def _first(path: Path) -> datetime | None:
-    with path.open("rb") as handle:
+    with tail.opened(path) as handle:
         entries: Iterator[AuditLine | None] = map(entry_of, islice(handle, 100))
         return next((entry.time for entry in entries if entry is not None), None)

@@ -84,16 +84,19 @@ def place_of(id_: str) -> tuple[SecretIdPlace, str]:
 
 
 def text(record: Mapping[str, Any], key: str) -> str:
+    """A text of a record, empty where there is none."""
     value = record.get(key)
     return value if isinstance(value, str) else ""
 
 
 def texts(record: Mapping[str, Any], key: str) -> list[str]:
+    """A list of texts of a record, empty where there is none."""
     value = record.get(key)
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def table(record: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A table within a record, empty where there is none."""
     value = record.get(key)
     return value if isinstance(value, dict) else {}
 
@@ -120,6 +123,7 @@ def owner_in(meta: Mapping[str, Any]) -> str:
 
 
 def entity_from(record: Mapping[str, Any]) -> Entity:
+    """An entity with its owner and its first alias, from its record."""
     aliases = [alias for alias in record.get("aliases") or () if isinstance(alias, dict)]
     owner = owner_in(table(record, "metadata"))
     return Entity(

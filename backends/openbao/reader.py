@@ -128,6 +128,7 @@ class BaoReader:
         self._trouble: Reading[Any] = not_tracked(NO_AUDIT_FILE)
 
     def ref(self, accessor: str) -> TokenRef:
+        """The ref of a service token, which is known by its accessor."""
         return TokenRef(self.name, SERVICE, accessor)
 
     @property
@@ -136,6 +137,7 @@ class BaoReader:
         return self.log if self.log is not None and self.log.read_at is not None else None
 
     def trace(self, ref: TokenRef) -> mapping.Trace:
+        """What the audit log tells of a token, or why it tells nothing."""
         return mapping.trace(self.usable_log, self._trouble, ref)
 
     async def scan(self) -> Gap | None:
@@ -145,10 +147,11 @@ class BaoReader:
         async with self._scanning:
             try:
                 await asyncio.to_thread(self.log.scan)
-            except OSError as error:
+            except (OSError, BackendError) as error:
                 self.log.read_at = None
-                why = f"cannot read the audit file: {error.strerror}"
-                refused = isinstance(error, PermissionError)
+                told = error.strerror if isinstance(error, OSError) else error
+                why = f"cannot read the audit file: {told}"
+                refused = isinstance(error, PermissionError | Forbidden)
                 self._trouble = not_permitted(why) if refused else not_read(why)
                 return Gap(
                     str(self.log.path),
@@ -323,6 +326,7 @@ class BaoReader:
         return record
 
     async def secret_id_record(self, place: SecretIdPlace, accessor: str) -> Record:
+        """Look a secret-id up, and remember the request, whose log entry tells its hash."""
         record = await self.client.secret_id(place.ns, place.mount, place.role, accessor)
         if self.log is not None:
             ref = TokenRef(self.name, APPROLE, place.id_of(accessor))
@@ -380,6 +384,7 @@ class BaoReader:
             book.roles[place] = mapping.refused(f"{place.ns}auth/{place.mount}/role/+")
 
     def token(self, ns: str, record: Record, book: Book) -> Token:
+        """A service token from its record, its entity and what the log has of it."""
         ref = self.ref(mapping.text(record.data, "accessor"))
         id_ = mapping.text(record.data, "entity_id")
         entity: Reading[Entity] = not_tracked("it has no entity")
@@ -388,6 +393,7 @@ class BaoReader:
         return mapping.service_token(ref, ns, record.data, entity, self.trace(ref))
 
     def secret_id(self, place: SecretIdPlace, accessor: str, record: Record, book: Book) -> Token:
+        """A secret-id from its record, its role and what the log has of it."""
         ref = TokenRef(self.name, APPROLE, place.id_of(accessor))
         role = book.roles.get(place, not_read())
         now = datetime.now(UTC)

@@ -105,12 +105,15 @@ class Postgres(Backend):
         """Names by oid as they were last seen: a dropped role's is needed to try its password."""
 
     def capabilities(self) -> Capabilities:
+        """What can be done with log-in roles; last use is only told by a log file."""
         return capabilities(bool(self._log_file))
 
     async def close(self) -> None:
+        """Close the session that reads."""
         await self._reader.close()
 
     async def health(self) -> Health:
+        """The server's version and its clock; a replica is noted, since it takes no change."""
         sent = time.time()
         (row,) = await self._reader.rows(
             "the server's version",
@@ -128,6 +131,7 @@ class Postgres(Backend):
         )
 
     async def whoami(self) -> WhoAmI:
+        """The roles that read and act, and until when their passwords are valid."""
         rows = await self._reader.rows(
             "the console's own roles",
             "SELECT oid::bigint AS oid, rolname, rolname = session_user AS reads,"
@@ -145,6 +149,7 @@ class Postgres(Backend):
         )
 
     async def inventory(self) -> AsyncIterator[Found]:
+        """Stream the roles that may log in, and gaps for what this one may not see."""
         around, gaps = await self._surroundings()
         if not around.powers.stats:
             yield Gap(
@@ -175,6 +180,11 @@ class Postgres(Backend):
         yield ScopeDone(roles.SCOPE, seen)
 
     async def read(self, ref: TokenRef) -> Token:
+        """One role as the catalogs have it.
+
+        Raises:
+            NotFound: there is no such role.
+        """
         row = await self._row(ref)
         around, _ = await self._surroundings()
         return roles.token(self.name, row, around)
@@ -182,6 +192,7 @@ class Postgres(Backend):
     async def events(
         self, since: datetime, until: datetime | None = None
     ) -> AsyncIterator[AuditEvent | Gap]:
+        """Log-ins and statements about roles, from the server's JSON log."""
         if not self._log_file:
             yield Gap(
                 self.name,
@@ -253,6 +264,7 @@ class Postgres(Backend):
         return tuple([Match(ref, found.how, await self.read(ref)) for ref in refs])
 
     async def plan(self, verb: Verb, token: Token) -> Proposal:
+        """The statements for a verb, with the hazards that the catalogs and sessions show."""
         rights = await roles.powers(self._reader)
         try:
             row = await self._row(token.ref)
@@ -269,6 +281,7 @@ class Postgres(Backend):
         return actions.propose(verb, fresh, row, found, acting)
 
     async def perform(self, step: Step) -> Outcome:
+        """Run the one statement of a step in a session of its own, and hand over a new password."""
         outcome = await wire.change(
             self._address, self._act_user, self.config.act, step.call, self._check(step)
         )
@@ -361,7 +374,7 @@ class Postgres(Backend):
             gaps = (Gap(scope, GapKind.FAILED, what, log.HINT),)
         return await roles.surroundings(self._reader, log.logins(told), told.begins), gaps
 
-    async def _log(self, path: Path, since: datetime | None = None) -> log.LogTail:
+    async def _log(self, path: Path, since: datetime | None = None) -> log.RecentLog:
         """The server's log, back to ``since`` where it can be read so far.
 
         Raises:

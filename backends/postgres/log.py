@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from backends.errors import BackendError
 from backends.logs import tail
 from backends.logs.postgres import ServerLine, Sessions, from_json
+from backends.logs.since import whole_lines
 from backends.model import Gap, GapKind
 from backends.postgres.roles import Login
 
@@ -50,11 +51,12 @@ class UnreadLines(NamedTuple):
 
     @property
     def words(self) -> str:
+        """How many lines they are, and what is wrong with them."""
         return f"{self.lines:,} {self.what}"
 
 
-class LogTail(NamedTuple):
-    """The end of a log."""
+class RecentLog(NamedTuple):
+    """What the end of a log says, read anew each time: it is small, and nothing of it is kept."""
 
     lines: tuple[ServerLine, ...]
     """In the order of their times."""
@@ -65,7 +67,7 @@ class LogTail(NamedTuple):
     odd: tuple[UnreadLines, ...]
 
 
-def read(path: Path, now: datetime, since: datetime | None = None) -> LogTail:
+def read(path: Path, now: datetime, since: datetime | None = None) -> RecentLog:
     """Read the end of the log: of its file, and back to ``since`` of those rotated away.
 
     ``now`` is the time by our clock: it settles what stands at the log's very end.
@@ -105,7 +107,7 @@ def missing(settings: Mapping[str, str]) -> str:
     return ""
 
 
-def gaps(told: LogTail, scope: str, since: datetime, until: datetime | None) -> Iterator[Gap]:
+def gaps(told: RecentLog, scope: str, since: datetime, until: datetime | None) -> Iterator[Gap]:
     """What of a stretch of time the log does not tell, but for what stands at its end."""
     if told.begins is not None and told.begins > since:
         what = f"events before {told.begins:%Y-%m-%d %H:%M}: the log begins there"
@@ -117,7 +119,7 @@ def gaps(told: LogTail, scope: str, since: datetime, until: datetime | None) -> 
             yield Gap(scope, GapKind.FAILED, one.words, HINT, start, one.until)
 
 
-def unread(told: LogTail) -> UnreadLines | None:
+def unread(told: RecentLog) -> UnreadLines | None:
     """The newest lines, if they cannot be understood."""
     return told.odd[-1] if told.odd and told.odd[-1].until is None else None
 
@@ -152,12 +154,13 @@ class _Taken:
         if self.begins is not None and at is not None:
             self.begins = max(self.begins, at)
 
-    def all(self, now: datetime) -> LogTail:
+    def all(self, now: datetime) -> RecentLog:
+        """What was read, with what the time ``now`` settles."""
         self.odd.end(None)
         lines = {line.id: line for line in (*self.lines, *self.sessions.settle(now))}
         found = sorted(lines.values(), key=lambda line: line.at)
         open_ = min((held.lines[0].at for held in self.sessions.held), default=None)
-        return LogTail(tuple(found), open_, self.begins, tuple(self.odd.stretches))
+        return RecentLog(tuple(found), open_, self.begins, tuple(self.odd.stretches))
 
 
 def _take(taken: _Taken, file: Path, start: int) -> None:
@@ -167,9 +170,7 @@ def _take(taken: _Taken, file: Path, start: int) -> None:
         handle.seek(start)
         if start:
             handle.readline()
-        for raw in handle:
-            if not raw.endswith(b"\n"):
-                break  # The server is still writing this one.
+        for raw in whole_lines(handle):
             parsed = from_json(raw)
             if isinstance(parsed, str):
                 taken.odd.add(parsed)
@@ -181,7 +182,7 @@ def _take(taken: _Taken, file: Path, start: int) -> None:
     taken.file(first, last)
 
 
-def logins(told: LogTail) -> Mapping[bytes, Login]:
+def logins(told: RecentLog) -> Mapping[bytes, Login]:
     """The last successful log-in of each role, by the bytes of its name at that time."""
     last: dict[bytes, Login] = {}
     for line in told.lines:
@@ -267,6 +268,7 @@ class _Odd:
         self._count = 0
 
     def add(self, what: str) -> None:
+        """Note a line that cannot be understood, and why."""
         self._whats[what] = None
         self._count += 1
 

@@ -75,6 +75,7 @@ class _Name(Loader):
     """
 
     def load(self, data: bytes | bytearray | memoryview) -> str:
+        """A role's name for people; its bytes may be of any encoding."""
         return names.shown(bytes(data))
 
 
@@ -82,6 +83,7 @@ class _TextLoader(Loader):
     """Text in the encoding of the database, which is asked only where it is not UTF-8."""
 
     def load(self, data: bytes | bytearray | memoryview) -> str:
+        """A text in the server's own encoding."""
         status = self.connection.pgconn.parameter_status if self.connection else None
         encoding = (status(b"server_encoding") if status else None) or b"UTF8"
         return names.text(bytes(data), encoding.decode("ascii", "replace"))
@@ -276,6 +278,7 @@ class PgSession:
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
+        """End the session, once what is under way in it has ended."""
         async with self._lock:
             await self._drop()
 

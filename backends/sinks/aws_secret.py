@@ -74,9 +74,11 @@ class AwsSecret(Sink):
 
     @property
     def retry(self) -> Retry:
+        """Free: AWS takes the same version id (the intent's) with the same value once."""
         return Retry.FREE
 
     def call(self, token: Token) -> Call:
+        """One ``PutSecretValue``, of the whole secret or of one key of its document."""
         secret = self.expand(self.config.options["secret"], token, "secret")
         arguments = {"SecretId": secret, "SecretString": NEW_VALUE, "ClientRequestToken": INTENT}
         if self._key:
@@ -96,11 +98,17 @@ class AwsSecret(Sink):
         return keys[0].partition(".")[2] if keys else ""
 
     async def close(self) -> None:
+        """Close the clients."""
         for client in self._clients.values():
             client.close()
         self._clients.clear()
 
     async def check(self, step: Step) -> str:
+        """Whether the secret is there and takes a value, and what else AWS does with it.
+
+        Raises:
+            Refused: it is a replica, or is to be deleted.
+        """
         secret = self._planned(step.call)
         about = await self._ask("DescribeSecret", SecretId=secret)
         if about.get("DeletedDate"):
@@ -194,6 +202,7 @@ class AwsSecret(Sink):
         return ""
 
     async def read(self, step: Step) -> Secret | None:
+        """The secret's current version, or the one key of its document."""
         secret = self._planned(step.call)
         try:
             if key := self._key_of(step.call):

@@ -59,11 +59,13 @@ class CommandSink(Sink):
 
     @property
     def retry(self) -> Retry:
+        """Free where the file says ``repeatable``; else what the program of ``read`` can settle."""
         if self.config.options["repeatable"]:
             return Retry.FREE
         return Retry.CONFIRM if self.config.options["read"] else Retry.NEVER
 
     def call(self, token: Token) -> Call:
+        """One run of the program, with the value on its standard input only."""
         arguments = {"standard input": NEW_VALUE}
         if self.config.options["read"]:
             arguments["read back with"] = self._line("read", token)
@@ -75,12 +77,23 @@ class CommandSink(Sink):
         return shlex.join([words[0], *(self.expand(word, token, option) for word in words[1:])])
 
     async def check(self, step: Step) -> str:
+        """Whether there is such a program. It is not run.
+
+        Raises:
+            NotFound: there is none on PATH.
+        """
         program = shlex.split(step.call.target)[0]
         if shutil.which(program) is None:
             raise NotFound(f"there is no program {program}", "Install it, or mend its path.")
         return "" if self.config.options["read"] else "what it did cannot be read back"
 
     async def read(self, step: Step) -> Secret | None:
+        """The output of the program of ``read``, without the line feed at its end.
+
+        Raises:
+            Unsupported: the configuration names none.
+            NotFound, TimedOut, BadAnswer: it cannot be run, does not end, or fails.
+        """
         line = step.call.arguments.get("read back with")
         if not line:
             raise Unsupported(

@@ -58,16 +58,24 @@ class FileSink(Sink):
 
     @property
     def retry(self) -> Retry:
+        """Free: the same file is written once more."""
         return Retry.FREE
 
     def call(self, token: Token) -> Call:
+        """One replacement of the file."""
         path = self.expand(self._path, token, "path")
         return Call("file", "REPLACE", path, {"mode": "0600", "content": NEW_VALUE})
 
     async def check(self, step: Step) -> str:
+        """Whether the file may be replaced, and who loses access to it by that.
+
+        Raises:
+            Forbidden: its directory is not writable.
+        """
         return await asyncio.to_thread(self._look, step.call.target)
 
     async def read(self, step: Step) -> Secret | None:
+        """The text of the file; None where there is none."""
         return await asyncio.to_thread(self._read, step.call.target)
 
     async def _deliver(self, call: Call, value: Secret) -> Outcome:
@@ -75,9 +83,15 @@ class FileSink(Sink):
         return await asyncio.to_thread(self._replace, call, value)
 
     async def leftovers(self, step: Step) -> tuple[str, ...]:
+        """Files that a killed delivery left beside the place, by the intents in their names."""
         return await asyncio.to_thread(self._leftovers, step.call.target)
 
     async def clear(self, step: Step, intent: str) -> str:
+        """Remove one of them.
+
+        Raises:
+            Refused: it is no file that a delivery left.
+        """
         return await asyncio.to_thread(self._clear, step.call.target, intent)
 
     def _leftovers(self, path: str) -> tuple[str, ...]:

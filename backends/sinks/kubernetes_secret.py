@@ -59,6 +59,7 @@ class KubernetesSecret(Sink):
         self._door: Http | None = None
 
     async def open(self) -> None:
+        """Make ready a client with the credential to write."""
         write = self.credential()
         self._door = Http(
             self._url,
@@ -71,6 +72,7 @@ class KubernetesSecret(Sink):
         )
 
     async def close(self) -> None:
+        """Close the client."""
         if self._door is not None:
             await self._door.close()
             self._door = None
@@ -83,9 +85,15 @@ class KubernetesSecret(Sink):
 
     @property
     def retry(self) -> Retry:
+        """Free: a patch with the same value changes nothing more."""
         return Retry.FREE
 
     def call(self, token: Token) -> Call:
+        """One patch of one key of a Secret.
+
+        Raises:
+            ConfigError: the expanded name or key is none that Kubernetes takes.
+        """
         options = self.config.options
         secret = self.expand(options["secret"], token, "secret")
         key = self.expand(options["key"], token, "key")
@@ -100,6 +108,11 @@ class KubernetesSecret(Sink):
         return Call("http", "PATCH", path, {"key": key, "value": NEW_VALUE, "server": self._url})
 
     async def check(self, step: Step) -> str:
+        """Whether the Secret is there and may be changed.
+
+        Raises:
+            Refused: it is immutable.
+        """
         secret = await self._secret(step.call)
         if secret.get("immutable") is True:
             raise Refused(
@@ -137,6 +150,7 @@ class KubernetesSecret(Sink):
         return await self._http.change(call, body=body, headers=MERGE_PATCH, judge=judge)
 
     async def read(self, step: Step) -> Secret | None:
+        """The key's value, decoded; None where there is no such Secret or key."""
         try:
             data = (await self._secret(step.call)).get("data")
         except NotFound:

@@ -71,6 +71,7 @@ class OpenBaoKv(Sink):
         self._door: Http | None = None
 
     async def open(self) -> None:
+        """Make ready a client with the credential to write."""
         write = self.credential()
         self._door = Http(
             self._url,
@@ -81,15 +82,18 @@ class OpenBaoKv(Sink):
         )
 
     async def close(self) -> None:
+        """Close the client."""
         if self._door is not None:
             await self._door.close()
             self._door = None
 
     @property
     def retry(self) -> Retry:
+        """Confirm: each delivery makes a version, and a second one pushes an old one out."""
         return Retry.CONFIRM
 
     def call(self, token: Token) -> Call:
+        """One new version of the secret, made only where the present one is still the one read."""
         path = self.expand(self.config.options["path"], token, "path").strip("/")
         field = self.expand(self.config.options["field"], token, "field")
         return Call(
@@ -116,6 +120,12 @@ class OpenBaoKv(Sink):
         return self._door
 
     async def check(self, step: Step) -> str:
+        """Whether the token may write there, and which version is present.
+
+        Raises:
+            Forbidden: it may not.
+            NotFound: there is no secret, and the sink does not create one.
+        """
         call = step.call
         if told := web.elsewhere(call, self._url):
             raise ConfigError(told, option="url")
@@ -203,6 +213,7 @@ class OpenBaoKv(Sink):
         return msgspec.structs.replace(outcome, detail=without(outcome.detail, others))
 
     async def read(self, step: Step) -> Secret | None:
+        """The field of the secret's present version; None where there is none."""
         if told := web.elsewhere(step.call, self._url):
             raise ConfigError(told, option="url")
         try:

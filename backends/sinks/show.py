@@ -40,10 +40,16 @@ class ShowSink(Sink):
             )
 
     def call(self, token: Token) -> Call:
+        """One showing on the descriptor of the responder's terminal."""
         target = f"descriptor {self.config.options['descriptor']}"
         return Call("show", "SHOW", target, {"text": NEW_VALUE})
 
     async def check(self, step: Step) -> str:
+        """Whether the descriptor leads to somebody who can look.
+
+        Raises:
+            NotFound, Refused: it leads nowhere, or to a file.
+        """
         self._usable()
         return "it is shown once and cannot be shown again; escrow has it"
 

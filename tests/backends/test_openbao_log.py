@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from backends.logs import tail
+from backends.logs.since import CHUNK
 from backends.model import AuditEvent, Gap, GapKind, How, TokenRef, not_tracked
 from backends.openbao import events
 from backends.openbao.audit import AuditLog
-from backends.openbao.logfile import CHUNK, AuditFileTail
 from backends.openbao.mapping import SERVICE, trace
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -143,16 +147,18 @@ def test_a_rotation_loses_nothing(tmp_path: Path) -> None:
 
 def test_after_two_rotations_at_once_never_is_not_claimed(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
-    path.write_bytes(born(0, "acc"))
+    path.write_bytes(born(0, "acc") + born(0, "used"))
     log = scanned(path)
     assert trace(log, not_tracked(), ref()).used_at.how is How.NEVER
     path.rename(tmp_path / "audit.log.2")
-    (tmp_path / "audit.log.1").write_bytes(line(1))
+    (tmp_path / "audit.log.1").write_bytes(line(1, "used"))
     path.write_bytes(line(2, "other"))
     log.scan()
     assert log.holes == 1
     assert trace(log, not_tracked(), ref()).used_at.how is How.NOT_READ
-    gaps = [item for item in read(log, START + timedelta(seconds=2)) if isinstance(item, Gap)]
+    # What is still there is read all the same.
+    assert trace(log, not_tracked(), ref("used")).used_at.value == START + timedelta(seconds=1)
+    gaps = [item for item in read(log, START + timedelta(seconds=1)) if isinstance(item, Gap)]
     assert [gap.kind for gap in gaps] == [GapKind.LIMITED]
 
 
@@ -202,9 +208,81 @@ def test_a_prefix_before_each_entry_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_an_endless_line_takes_no_endless_memory(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("backends.openbao.logfile.MAX_LINE", CHUNK)
+    monkeypatch.setattr(tail, "MAX_LINE", tail.CHUNK)
     path = tmp_path / "audit.log"
-    path.write_bytes(b"x" * (5 * CHUNK) + b"\n" + line(1))
-    lines = list(AuditFileTail(path).lines())
-    assert max(len(whole) for whole in lines) <= 3 * CHUNK
-    assert lines[-1] == line(1)[:-1]
+    path.write_bytes(b"x" * (5 * tail.CHUNK) + b"\n" + line(1))
+    learned: list[bytes] = []
+    log = AuditLog(path)
+    monkeypatch.setattr(log, "_learn", learned.append)
+    log.scan()
+    assert learned == [tail.TOO_LONG, line(1)]
+    log = scanned(path)
+    assert log.bad == 1
+    assert log.use(ref()) is not None
+
+
+def test_a_file_that_cannot_be_read_any_more_is_no_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "audit.log"
+    path.write_bytes(line(1))
+    log = scanned(path)
+    really = Path.open
+
+    def refused(self: Path, *args: Any, **more: Any) -> Any:
+        if self == path:
+            raise PermissionError(13, "Permission denied")
+        return really(self, *args, **more)
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(PermissionError):
+        log.scan()
+    monkeypatch.undo()
+    path.rename(tmp_path / "audit.log.1")
+    log.scan()  # The server has not opened its new file yet.
+    assert log.holes == 0
+
+
+def test_a_generation_that_cannot_be_read_is_one_hole_however_often_it_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "audit.log"
+    path.write_bytes(line(1))
+    (tmp_path / "audit.log.1.gz").write_bytes(b"\x1f\x8b damaged")
+    log = scanned(path)
+    log.scan()
+    log.scan()
+    assert log.holes == 1
+    found = read(log, START)
+    assert ids(found) == ["request-1"]
+    assert any("audit.log.1.gz cannot be read" in gap.hint for gap in found if isinstance(gap, Gap))
+
+
+def test_a_generation_that_was_compressed_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    (tmp_path / "audit.log.1.gz").write_bytes(gzip.compress(born(0, "acc") + line(1)))
+    path.write_bytes(line(2))
+    log = scanned(path)
+    assert log.holes == 0
+    use = log.use(ref())
+    assert use is not None
+    assert use.times == 2
+    assert ids(read(log, START)) == ["request-0", "request-0/created", "request-1", "request-2"]
+
+
+def test_a_folder_that_may_not_be_listed_keeps_no_log_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "audit.log"
+    (tmp_path / "audit.log.1").write_bytes(line(1))
+    path.write_bytes(line(2))
+
+    def refused(self: Path) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    log = scanned(path)
+    use = log.use(ref())
+    assert use is not None
+    assert use.times == 2
+    assert ids(read(log, START + timedelta(seconds=1))) == ["request-1", "request-2"]

@@ -215,7 +215,7 @@ class Board:
         return len(self.rows) + len(self.late)
 
     def evidence(self) -> list[int]:
-        """How many tokens stand at each evidence level, 0 to 4, among those that a call was made for.
+        """How many tokens that a call was made for stand at each evidence level, 0 to 4.
 
         For scripts; people are told ``proof``, where silence ranks over nothing.
         """

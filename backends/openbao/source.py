@@ -41,6 +41,7 @@ class _Names(AuditLog):
         self.secrets = self._by_secret = _Fresh()
 
     def ref_of(self, key: str) -> TokenRef | None:
+        """The log's own name as a token's, which the backend is asked to translate."""
         return TokenRef(self._backend, SERVICE, key) if key else None
 
 
@@ -61,17 +62,20 @@ class OpenBaoFile(Lined):
         self._log = _Names(self)
 
     def begin(self, learned: Mapping[str, str]) -> None:
+        """Take up whose secret-ids and tokens the hashes of earlier lines were."""
         self._log = _Names(self)
         for key, value in learned.items():
             self._log.secrets[key] = value
         self._log.secrets.fresh.clear()
 
     def learned(self) -> dict[str, str]:
+        """The hashes that were new since the last batch."""
         fresh = dict(self._log.secrets.fresh)
         self._log.secrets.fresh.clear()
         return fresh
 
     def told(self, line: bytes, id_: str) -> LineEvents | None:
+        """The events of an answer's entry; that of a request says nothing more."""
         if is_request(line):
             return LineEvents(None)
         entry = entry_of(line)
