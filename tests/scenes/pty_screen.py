@@ -148,7 +148,7 @@ def main(home: str, *flags: str) -> int:
             raise ValueError(f"cannot use {secret}")
 
         if flags[0] == "--crash-in-key":
-            InventoryView.do_sort = crash  # type: ignore[assignment,method-assign]
+            InventoryView.HANDLERS = {**InventoryView.HANDLERS, "sort": crash}
         elif flags[0] == "--crash-in-callback":
             InventoryView._say_count = crash  # type: ignore[assignment,method-assign]
         else:

@@ -81,6 +81,7 @@ class Lines(Widget):
         raise NotImplementedError
 
     def render_line(self, y: int) -> Strip:
+        """One line of the widget as Textual wants it; what it makes is kept to see what changes."""
         if len(self._drawn) != self.size.height or (
             self._drawn and self._drawn[0].cell_length != self.size.width
         ):
@@ -104,6 +105,7 @@ class Lines(Widget):
                     self.refresh(Region(span[0], y, span[1] - span[0], 1))
 
     def notify_style_update(self) -> None:
+        """Colours changed, so every cell is painted again."""
         self._drawn = []
         super().notify_style_update()
 
@@ -151,4 +153,5 @@ class OneLine(Lines):
             self.redraw()
 
     def line(self, y: int) -> Line:
+        """The one line that there is."""
         return self.said

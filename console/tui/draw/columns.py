@@ -66,6 +66,8 @@ STATE_ROLES: dict[str, Role] = {
 
 
 class Placed(NamedTuple):
+    """A column that has a place in the list, and how many cells it takes there."""
+
     column: Column
     width: int
 

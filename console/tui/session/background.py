@@ -62,6 +62,7 @@ class Background(threading.Thread, Generic[Q]):
             return self._next is not None or self._ending
 
     def run(self) -> None:
+        """Answer one question after the other until the view is left."""
         while (question := self._take()) is not None:
             try:
                 self.work(question)

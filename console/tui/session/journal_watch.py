@@ -83,9 +83,11 @@ class JournalWatch(Background[bool]):
             self.ask(False)
 
     def merged(self, waiting: bool, question: bool) -> bool:
+        """A check that somebody asked for is not lost to one that is merely due."""
         return waiting or question
 
     def work(self, question: bool) -> None:
+        """Check what is new in the journal, or all of it; ``question`` says that all is wanted."""
         with self._open() as journal:
             if journal.store is None:
                 self._no_journal()
@@ -195,9 +197,11 @@ class Watched:
 
     @property
     def where(self) -> str:
+        """Where the store is, for people."""
         return self._store.where
 
     def rows(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """Read, and tell how far the check has come. Raises ``Outdated`` once the screen ends."""
         if self._ending():
             raise Outdated
         found = self._store.rows(statement, values)
@@ -207,10 +211,13 @@ class Watched:
         return found
 
     def damage(self) -> str:
+        """What the store itself says is broken in it; empty for nothing."""
         return self._store.damage()
 
     def guards(self, *, deep: bool = False) -> list[Odd]:
+        """What guards the store against changes and is not as it should be."""
         return self._store.guards(deep=deep)
 
     def close(self) -> None:
+        """Give the store back."""
         self._store.close()

@@ -15,6 +15,8 @@ from console.tui.draw.columns import BY_ID, DEFAULT
 
 
 class Remembered(NamedTuple):
+    """What the list of tokens looked like when it was left last."""
+
     columns: tuple[str, ...] = DEFAULT
     sort: str = "name"
     descending: bool = False

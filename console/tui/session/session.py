@@ -18,9 +18,9 @@ from console.inventory.search.inventory import BackendState, Inventory, Row
 from console.journal.own_files import own
 from console.journal.read.view import JournalView
 from console.settings import Paths, Settings
-from console.tui.actions.context import Context
+from console.tui.actions.context import Context, TokenContext
 from console.tui.session.journal_state import UNREADABLE, JournalState, JournalTrouble
-from console.tui.views.backends.own_view import ENDED, Mine
+from console.tui.session.own_view import ENDED, Mine
 
 
 class Session:
@@ -171,27 +171,30 @@ class Session:
         except (sqlite3.Error, ConsoleError):
             return False
 
-    def context(self, view: str, row: Row | None, **more: Any) -> Context:
-        """What an action has to know, with this row as the one to act on."""
-        state = self.backend(row.backend) if row is not None else None
-        verbs: dict[str, str] = {}
+    def context(self, view: str, row: Row | None) -> Context:
+        """What an action has to know that is the same in every view; ``row`` is acted on."""
         problem = self.standing.problem
-        if row is not None and state is not None and state.capabilities is not None:
-            declared = state.capabilities.of(row.kind)
-            verbs = {verb.value: declared.ability(verb).support.value for verb in Verb}
         return Context(
             view=view,
             act=self.act,
             worker=self.worker_up,
-            token=row is not None,
-            gone=row is not None and row.presence == "gone",
-            ended=row.state if row is not None and row.state in ("revoked", "expired") else "",
-            backend=row.backend if row is not None else "",
-            can_act=self.contacts.get(row.backend, UNKNOWN).can_act if row is not None else False,
-            verbs=verbs,
-            kind=row.kind if row is not None else "",
             journal=f"the journal is not whole: {problem}" if problem else "",
-            **more,
+            token=self._token_context(row) if row is not None else None,
+        )
+
+    def _token_context(self, row: Row) -> TokenContext:
+        state = self.backend(row.backend)
+        verbs: dict[str, str] = {}
+        if state is not None and state.capabilities is not None:
+            declared = state.capabilities.of(row.kind)
+            verbs = {verb.value: declared.ability(verb).support.value for verb in Verb}
+        return TokenContext(
+            backend=row.backend,
+            kind=row.kind,
+            gone=row.presence == "gone",
+            ended=row.state if row.state in ("revoked", "expired") else "",
+            can_act=self.contacts.get(row.backend, UNKNOWN).can_act,
+            verbs=verbs,
         )
 
     def close(self) -> None:

@@ -13,10 +13,6 @@ from textual.screen import Screen
 
 from console import crash, ownership
 from console.errors import ConsoleError
-from console.journal.read.view import Entry
-from console.response.plan import file
-from console.response.state import load, old_value
-from console.response.state.run import Board
 from console.settings import Paths, Settings
 from console.tui.actions.context import Context
 from console.tui.draw.cells import Lines
@@ -29,6 +25,7 @@ from console.tui.shell.alarms import Alarms
 from console.tui.shell.navigation import Way
 from console.tui.shell.signals import Leaving
 from console.tui.shell.textual_hacks import CarefulApp
+from console.tui.shell.watched_run import WatchedRun
 from console.tui.views import status
 from console.tui.views.base import Host, View
 from console.tui.views.inventory.view import InventoryView
@@ -41,8 +38,6 @@ NUDGE_EVERY = 2.0
 
 TICK_EVERY = 10.0
 """Seconds after which ages may be drawn anew."""
-
-RUN_ENTRIES = 50
 
 
 class ConsoleApp(CarefulApp, inherit_bindings=False):
@@ -77,10 +72,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         )  # fmt: skip
         self.alarms = Alarms(paths.state / "alarms.json")
         self.inventory_view = InventoryView(self.world)
-        self.run_id = ""
-        self._run_title = ""
-        self._run_entries: list[Entry] = []
-        self._run_board: Board | None = None
+        self.watched = WatchedRun(self.world)
         self.way = Way(self, self.inventory_view)
         self._words = worker
         self._nudged = 0.0
@@ -96,11 +88,13 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.leaving = Leaving(self._leave_with)
 
     def get_default_screen(self) -> Screen[None]:
+        """The list of tokens, with what the store has of it already."""
         self.world.look()
         self._listen()
         return self.inventory_view
 
     def on_mount(self) -> None:
+        """Begin to look for news, and start what takes long after the first frame."""
         asyncio.get_running_loop().set_exception_handler(self._loop_failed)
         self.set_interval(LOOK_EVERY, self._look)
         self.set_interval(TICK_EVERY, self._tick)
@@ -111,6 +105,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
             self.call_after_refresh(self.link.start)
 
     async def on_unmount(self) -> None:
+        """End the threads and the worker, and give the files back."""
         self.keeper.end()
         await self.link.close()
         self.world.close()
@@ -125,6 +120,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.call_later(self.exit, None, code)
 
     def crash_line(self, error: BaseException | None) -> str:
+        """The one line that is left of a crash: no data in it, and where the report is."""
         if error is not None and (whose := ownership.hint(error, (self.world.paths.state,))):
             return f"token-console had to end: {whose}"
         name = type(error).__name__ if error is not None else "unknown error"
@@ -135,10 +131,12 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     # Keys
 
     def unreadable(self) -> None:
+        """Say that a key could not be read, and what to set."""
         if (front := self.front) is not None:
             front.note("Key dropped: it is no UTF-8. Set the terminal to UTF-8.", bad=True)
 
     def keeps_keys(self) -> bool:
+        """An open bar keeps the keys: a click elsewhere must not turn typing into commands."""
         front = self.front
         return front is not None and front.open_bar is not None
 
@@ -299,6 +297,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         return await self.link.ask(what, **fields)
 
     async def on_event(self, event: events.Event) -> None:
+        """A key is also a sign that somebody is there."""
         if isinstance(event, events.Key):
             self._nudge()
         await super().on_event(event)
@@ -346,44 +345,40 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
     # The run that is watched
 
+    @property
+    def run_id(self) -> str:
+        """The run that is watched; empty for none."""
+        return self.watched.id
+
     def watch_run(self, run: str, title: str) -> None:
         """Show what the journal says about a run, as it happens."""
-        self.run_id, self._run_title = run, title
         try:
-            self._run_board = Board(file.load(run, self.world.paths))
+            self.watched.begin(run, title)
         except ConsoleError as error:
-            self._run_board = None
-            if (front := self.front) is not None:
-                front.note(sentences(str(error), error.hint), bad=True)
+            self._note_error(error)
         self._follow_run()
 
     def _follow_run(self) -> None:
-        if self.run_id:
-            try:
-                self._run_entries = self.world.journal.entries(RUN_ENTRIES, plan=self.run_id)
-                if self._run_board is not None:
-                    load.refresh(self._run_board, self.world.journal)
-            except ConsoleError as error:
-                if (front := self.front) is not None:
-                    front.note(sentences(str(error), error.hint), bad=True)
-                return
+        try:
+            self.watched.follow()
+        except ConsoleError as error:
+            self._note_error(error)
+            return
         if (front := self.front) is not None:
             self.show_run(front)
 
+    def _note_error(self, error: ConsoleError) -> None:
+        if (front := self.front) is not None:
+            front.note(sentences(str(error), error.hint), bad=True)
+
     def show_run(self, view: View) -> None:
         """Show on a view what is known of the run, or that there is none."""
-        known, handle = None, ""
-        if self._run_board is not None and self._run_board.began:
-            row = next(iter(self._run_board.rows.values()))
-            known, handle = old_value.of(row, self.world.now()), row.item.token.ref.handle
-        view.show_run(self._run_title, known, self._run_entries, handle)
+        self.watched.show(view)
 
     def forget_run(self) -> bool:
         """Watch the run no more; it goes on. False where none was watched."""
-        if not self.run_id:
+        if not self.watched.end():
             return False
-        self.run_id, self._run_title, self._run_entries = "", "", []
-        self._run_board = None
         self._follow_run()
         return True
 

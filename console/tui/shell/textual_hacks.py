@@ -95,6 +95,7 @@ class CarefulDriver(LinuxDriver):
     """
 
     def run_input_thread(self) -> None:
+        """Read keys until the screen ends, whatever bytes come."""
         keys = KeyReader()
         waiting = select.poll()
         waiting.register(self.fileno, select.POLLIN)
@@ -110,6 +111,7 @@ class CarefulDriver(LinuxDriver):
                 self.process_message(message)
 
     def process_message(self, message: Message) -> None:
+        """Pass on what a keyboard sends, and drop what only a terminal gone wrong would."""
         if isinstance(message, (events.Resize, InBandWindowResize)):
             return
         if isinstance(message, events.MouseEvent) and not self._mouse:
@@ -142,6 +144,7 @@ class CarefulApp(App[None]):
         return False
 
     async def on_event(self, event: events.Event) -> None:
+        """Do one key after the other, and hand text to whatever takes text."""
         if isinstance(event, events.Key) and not event.is_forwarded:
             self.app_focus = True
             for key, character in split(event.key, event.character):
@@ -181,6 +184,7 @@ class CarefulApp(App[None]):
         self._close_messages_no_wait()
 
     def panic(self, *renderables: Any) -> None:
+        """End with one line, whatever Textual would have printed."""
         # Called with a traceback when the thread that reads the keyboard fails, which is
         # what happens when the terminal goes away.
         self._return_code = 1

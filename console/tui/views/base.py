@@ -15,18 +15,19 @@ from console.inventory.search.inventory import Row
 from console.journal.read.view import Entry
 from console.tui.actions.context import Context
 from console.tui.actions.registry import ACTIONS, BY_ID, Action, key_names, matching
-from console.tui.draw.cells import OneLine
-from console.tui.draw.lines import Part, count, spread, width_of
-from console.tui.session import journal_state
-from console.tui.views import status
+from console.tui.draw.lines import Part
+from console.tui.views.frame import Frame
+from console.tui.views.handlers import Handler, does, does_each, handlers
 from console.tui.widgets.bar import Bar
 from console.tui.widgets.page import Page
 from console.tui.widgets.picker import Choice, Picker
-from console.tui.widgets.run_strip import RunStrip
 
 if TYPE_CHECKING:
     from console.response.state.old_value import Verdict
     from console.tui.session.session import Session
+
+
+MOVES = tuple(action.id for action in ACTIONS if action.group == "Move")
 
 
 def bindings(view: str) -> list[BindingType]:
@@ -115,7 +116,14 @@ class Host(Protocol):
 
 
 class View(Screen[None], inherit_bindings=False):
-    """A view has a body, at most one open bar, a note, and the lines of ``status``."""
+    """A view has a body, at most one open bar, and a frame of lines around them.
+
+    A class that gives itself a name in ``view`` gets its keys and its table of handlers from
+    the registry, and is refused with ``TypeError`` where a row and a handler do not meet.
+
+    Textual calls a handler of events (``on_mount``, ``on_resize``, ...) of every class in
+    turn, the most special first; one that a view has of its own never calls this one's.
+    """
 
     view: ClassVar[str]
     shows_run: ClassVar[bool] = True
@@ -123,20 +131,23 @@ class View(Screen[None], inherit_bindings=False):
     """Whether it reads through the view below it, and is nothing without that."""
     kept: ClassVar[int] = 6
     """Lines that stay in sight beside an open bar."""
+    HANDLERS: ClassVar[Mapping[str, Handler]] = {}
+    """What does each action that the registry has for this view, by the action's id."""
     AUTO_FOCUS = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Bind the keys and the handlers of a view that has a name."""
+        if name := vars(cls).get("view", ""):
+            cls.BINDINGS = bindings(name)
+            cls.HANDLERS = handlers(cls, name)
+        # Keys that Textual gives every screen would be in nobody's help.
+        super().__init_subclass__(**{"inherit_bindings": False, **options})
 
     def __init__(self, world: Session) -> None:
         super().__init__()
         self.world = world
-        self._top = OneLine()
-        self._alarm = OneLine(id="alarm")
-        self._after = OneLine(id="after")
+        self.around = Frame()
         self._bar = Vertical(id="bar")
-        self._run = RunStrip()
-        self._note = OneLine(id="note")
-        self._data = OneLine()
-        self._keys = OneLine()
-        self._noted: Part = ("", "")
         self.open_bar: Widget | None = None
         self.outdated = False
         """Whether the store changed while another view was in front."""
@@ -158,22 +169,17 @@ class View(Screen[None], inherit_bindings=False):
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
-        yield self._top
-        yield self._alarm
-        yield self._after
-        yield from self.body()
-        yield self._bar
-        yield self._run
-        yield self._note
-        yield self._data
-        yield self._keys
+        """The body with the frame of lines around it."""
+        return self.around.around(self.body(), self._bar)
 
     def on_mount(self) -> None:
+        """Show at once what is known already, and give the body the keys."""
         self.frame()
         self.focus_body()
         self.host.show_run(self)
 
     def on_screen_resume(self) -> None:
+        """Catch up with what happened while another view was in front."""
         if self.outdated:
             self.outdated = False
             self.store_changed()
@@ -186,6 +192,7 @@ class View(Screen[None], inherit_bindings=False):
         self.frame()
 
     def on_resize(self) -> None:
+        """Make the lines around the body for the size that there is now."""
         if isinstance(self.open_bar, Bar):
             self.open_bar.refit()
         self.call_after_refresh(self.frame)
@@ -193,54 +200,38 @@ class View(Screen[None], inherit_bindings=False):
     # What is shown around the body
 
     def row(self) -> Row | None:
-        """The token that an action would act on."""
+        """The token under the cursor, or the one that the view is about."""
         return None
 
-    def context(self) -> Context:
-        """What is true here now."""
-        return self.world.context(self.view, self.row(), **self.around())
+    def target(self) -> Row | None:
+        """The one token to act on: the one mark there is, or what is under the cursor."""
+        return self.row()
 
-    def around(self) -> dict[str, Any]:
-        """What every view's context says of the application around it."""
-        app = self.host
-        return {
-            "run": self.shows_run and app.run_id != "",
-            "behind": app.behind,
-            "before": app.before,
-        }
+    def context(self) -> Context:
+        """What is true here now. A view adds the part that is its own."""
+        host = self.host
+        return self.world.context(self.view, self.target())._replace(
+            watched=self.shows_run and host.run_id != "",
+            behind=host.behind,
+            before=host.before,
+        )
 
     def frame(self) -> None:
         """Bring the lines around the body up to date; cheap when nothing changed."""
         if not self.is_mounted:
             return
         width = self.app.size.width
-        self._top.say(status.top(self.world, width))
-        alarm = journal_state.alarm(self.world.standing, width)
-        self._alarm.display = bool(alarm)
-        self._alarm.say(alarm)
-        after = self.host.alarm_line(width)
-        self._after.display = bool(after)
-        self._after.say(after)
-        self._data.say(status.data(self.world, width))
-        if self.open_bar is not None:
-            self._keys.say([(" esc", "key"), (" leaves this", "dim")])
-        else:
-            self._keys.say(status.keys(self.context(), width))
+        self.around.say(self.world, self.host.alarm_line(width), width)
+        self.around.say_keys(self.context() if self.open_bar is None else None, width)
         self._say_note()
 
     def note(self, text: str, bad: bool = False) -> None:
         """Say something on the line above the backends."""
-        self._noted = (text, "bad" if bad else "")
+        self.around.noted = (text, "bad" if bad else "")
         self._say_note()
 
     def _say_note(self) -> None:
-        more = self.more()
-        text, role = self._noted
-        below: list[Part] = [(f"{count(more, 'more line')}: pgdn ", "dim")] if more else []
-        if role == "bad" and width_of([(text, role), *below]) + 2 > self.app.size.width:
-            # What went wrong is not cut short for the sake of how far one can scroll.
-            below = []
-        self._note.say(spread([(f" {text}", role)], below, self.app.size.width))
+        self.around.say_note(self.more(), self.app.size.width)
 
     def more(self) -> int:
         """How many lines are below what is seen of the view's page."""
@@ -255,6 +246,7 @@ class View(Screen[None], inherit_bindings=False):
         self.note(f"{what}: masked, not searched for. Pipe it into: token-console identify", True)
 
     def on_page_scrolled(self, event: Page.Scrolled) -> None:
+        """Say anew how many lines are below what is seen."""
         event.stop()
         self._say_note()
 
@@ -276,7 +268,7 @@ class View(Screen[None], inherit_bindings=False):
     ) -> None:
         """Show where a run is, and what is known of its token's old value."""
         if self.shows_run and self.open_bar is None:
-            self._run.watch_run("" if self.tells(handle) else title, verdict, entries)
+            self.around.watch_run("" if self.tells(handle) else title, verdict, entries)
 
     def tells(self, handle: str) -> bool:
         """Whether the view itself says all that the run's lines would say of a token."""
@@ -293,7 +285,7 @@ class View(Screen[None], inherit_bindings=False):
         self.close_bar()
         self.open_bar = bar
         # What is asked needs the room; the run is shown again afterwards.
-        self._run.display = False
+        self.around.hide_run()
         await self._bar.mount(bar)
         self.set_focus(focus)
         self.frame()
@@ -310,8 +302,7 @@ class View(Screen[None], inherit_bindings=False):
     @property
     def room(self) -> int:
         """Lines that a bar may take, so that what it is about and the keys stay in sight."""
-        alarms = int(bool(self._alarm.display)) + int(bool(self._after.display))
-        return max(self.app.size.height - self.kept - alarms, 6)
+        return max(self.app.size.height - self.kept - self.around.alarms, 6)
 
     async def pick(
         self,
@@ -345,44 +336,45 @@ class View(Screen[None], inherit_bindings=False):
         reason = action.disabled_reason(self.context())
         if reason:
             self.note(f"{action.label}: not now, {reason}", bad=action.danger)
-        elif action.group == "Move":
-            self.move(name)
-        else:
-            done = getattr(self, f"do_{name}")()
-            if done is not None:
-                await done
+        elif (done := self.HANDLERS[name](self)) is not None:
+            await done
 
+    @does_each(*MOVES)
     def move(self, what: str) -> None:
-        """One of the moving actions."""
+        """One of the moving actions, by its id."""
         raise NotImplementedError
 
+    # Its handlers are called ``do_...``, since Textual has a ``refresh`` of its own, and more.
+
+    @does("back")
     def do_back(self) -> None:
         """One thing back: the strip of a run first where it is in sight, then the view."""
         if not (self.shows_run and self.host.forget_run()):
             self.host.back()
 
+    @does("quit")
     def do_quit(self) -> None:
+        """End the screen; runs that were started go on."""
         self.host.leave()
 
-    async def do_backends(self) -> None:
-        await self.host.go("backends")
+    @does_each("inventory", "backends", "journal", "runs")
+    async def do_go(self, name: str) -> None:
+        """Bring one of the lists to the front."""
+        await self.host.go(name)
 
-    async def do_journal(self) -> None:
-        await self.host.go("journal")
-
-    async def do_runs(self) -> None:
-        await self.host.go("runs")
-
-    async def do_inventory(self) -> None:
-        await self.host.go("inventory")
-
+    @does("last")
     async def do_last(self) -> None:
+        """To the view before this one, and from there to this one again."""
         await self.host.go_last()
 
+    @does("help")
     async def do_help(self) -> None:
+        """What the keys do here, and why some do not."""
         await self.host.help_for(self.context())
 
+    @does("palette")
     async def do_palette(self) -> None:
+        """Choose an action by its name; what cannot be done says why."""
         context = self.context()
 
         def items(text: str) -> list[Choice]:

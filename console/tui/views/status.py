@@ -9,7 +9,7 @@ from console.tui.draw.lines import Line, Part, clip, count, spread, width_of
 from console.tui.session import journal_state
 from console.tui.session.session import Session
 from console.tui.session.worker_link import sentences
-from console.tui.views.backends.page import health
+from console.tui.views.health import health
 
 WIDE_TOP = 100
 """Columns from which the top line counts the backends as well."""

@@ -54,6 +54,7 @@ class Bar(Vertical):
         self.input = LineInput([("   > ", "title")], on_enter=self._entered, on_home=self._home)
 
     def compose(self) -> ComposeResult:
+        """What is asked about, the line to type in, and a hint under it."""
         yield self._title
         yield self._page
         yield self._hint
@@ -126,10 +127,12 @@ class Bar(Vertical):
             self.tell()
 
     def on_page_scrolled(self, event: Page.Scrolled) -> None:
+        """What is below is told by the bar itself, and not by the view behind it."""
         event.stop()
         self.call_after_refresh(self._tell_again)
 
     def on_page_selected(self, event: Page.Selected) -> None:
+        """A line under the bar's cursor is nothing to the view behind it."""
         event.stop()
 
     def action_move(self, what: str) -> None:

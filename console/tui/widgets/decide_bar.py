@@ -64,6 +64,7 @@ class DecideBar(Bar):
         return self._questions[len(self.answers)]
 
     def on_mount(self) -> None:
+        """Show what is decided about, and ask the first question."""
         self._page.can_focus = False
         self.fill(self._lines(self.app.size.width))
         self._next()
@@ -78,6 +79,7 @@ class DecideBar(Bar):
         self.call_after_refresh(self.tell)
 
     def tell(self) -> None:
+        """Say what is asked for, and how many lines are out of sight."""
         if self._over:
             return
         if self._page.more:
@@ -128,6 +130,7 @@ class DecideBar(Bar):
         self.hint("Pasting does nothing here: type it by hand, or esc.", bad=True)
 
     def on_page_resized(self, event: Page.Resized) -> None:
+        """Make the lines for the width that there is now."""
         event.stop()
         if not self._over:
             self.fill(self._lines(self.app.size.width), keep=True)

@@ -122,6 +122,7 @@ class LineInput(Lines, can_focus=True):
             self.redraw()
 
     def line(self, y: int) -> Line:
+        """The typed text as far as it fits, with what is marked in it and what stands beside it."""
         room = self.size.width - width_of(self.prefix) - width_of(self.suffix) - 1
         # A suffix that leaves no room to type in has to give way.
         suffix = self.suffix if room > 12 else ()
@@ -158,9 +159,11 @@ class LineInput(Lines, can_focus=True):
             self._insert(" ".join(text.split()))
 
     def on_focus(self) -> None:
+        """Show the cursor."""
         self.redraw()
 
     def on_blur(self) -> None:
+        """Hide the cursor."""
         self.redraw()
 
     def _insert(self, text: str) -> None:

@@ -50,6 +50,7 @@ class Page(Lines, can_focus=True):
         self.post_message(self.Scrolled())
 
     def line(self, y: int) -> Line:
+        """One line that is in sight, with the cursor where it is on it."""
         number = self.top + y
         if number >= len(self.lines):
             return ()
@@ -97,5 +98,6 @@ class Page(Lines, can_focus=True):
             self.seen = max(self.seen, min(self.top + self.size.height, len(self.lines)))
 
     def on_resize(self, event: events.Resize) -> None:
+        """Keep the cursor in sight, and have the lines made for the new width."""
         self._keep_in_sight()
         self.post_message(self.Resized())

@@ -69,12 +69,14 @@ class Picker(Vertical):
         self._page = Page(select=True)
 
     def compose(self) -> ComposeResult:
+        """The line to type in, and the list under it."""
         yield self.input
         yield self._page
         hint = "space on/off  esc done" if self._switch else "enter choose  esc leave"
         yield OneLine([(f" {hint}", "dim")])
 
     def on_mount(self) -> None:
+        """Show the whole list."""
         self._page.can_focus = False
         self.refill()
 
@@ -109,12 +111,15 @@ class Picker(Vertical):
             await self._done("" if self._switch is not None else item.id)
 
     def on_page_selected(self, event: Page.Selected) -> None:
+        """The list's cursor is nothing to the view behind it."""
         event.stop()
 
     def on_page_scrolled(self, event: Page.Scrolled) -> None:
+        """How far the list goes is nothing to the view behind it."""
         event.stop()
 
     def on_page_resized(self, event: Page.Resized) -> None:
+        """Make the lines for the width that there is now."""
         event.stop()
 
     def _under(self) -> Choice | None:

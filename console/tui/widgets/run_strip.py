@@ -33,6 +33,7 @@ class RunStrip(Lines):
         self.redraw()
 
     def line(self, y: int) -> Line:
+        """One line of where the run is."""
         lines = self._lines()
         return lines[y] if y < len(lines) else ()
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import tui_world as world
+from driver import User, use
 from tui_world import drive, fill, screen, settled, until
 
 WHY = "their owner agreed by phone"
@@ -35,17 +36,17 @@ async def on(pilot, app, words: str, found: str) -> None:
 
 @pytest.mark.parametrize(("key", "verb"), [("c", "contain"), ("u", "restore"), ("d", "disconnect")])
 def test_what_ends_no_value_asks_for_no_mode(paths, key, verb) -> None:
-    app = world.application(paths, act=True, worker="clean")
+    async def steps(user: User) -> None:
+        await user.waits_for_the_worker()
+        await user.type_filter("ci-deploy", found="1 of 8")
+        await user.press(key)
+        await user.type(REASON, "enter")
+        await user.waits_for(f"enter to {verb}, or esc")
+        user.sees(f"{verb.upper()} 1 token on vault-prod (production)")
+        await user.type("ci-deploy", "enter")
+        await user.waits_for(f"RUN {verb} ci-deploy")
 
-    async def steps(pilot):
-        await on(pilot, app, "ci-deploy", "1 of 8")
-        await pilot.press(key, *REASON, "enter")
-        await until(pilot, lambda: f"enter to {verb}, or esc" in flat(app))
-        assert f"{verb.upper()} 1 token on vault-prod (production)" in flat(app)
-        await pilot.press(*"ci-deploy", "enter")
-        await until(pilot, lambda: f"RUN {verb} ci-deploy" in flat(app))
-
-    drive(app, steps)
+    use(world.application(paths, act=True, worker="clean"), steps)
     (plan,) = asked(paths, "plan")
     assert (plan["verb"], plan["mode"], plan["sinks"]) == (verb, "routine", [])
     assert (plan["reason"], plan["incident"]) == ("leaked in a public repo", "INC-7")
@@ -56,23 +57,24 @@ def test_a_rotation_asks_for_the_mode_and_the_sinks(paths) -> None:
     app = world.application(paths, act=True, worker="clean")
     app.world.sinks = ("ops-kv", "ops-file")
 
-    async def steps(pilot):
-        await on(pilot, app, "ci-deploy", "1 of 8")
-        await pilot.press("R", *REASON, "enter")
-        await until(pilot, lambda: "sealed in escrow only" in flat(app))
-        await pilot.press("space", "down", "space", "down", "space", "space", "down")
-        await settled(pilot)
-        assert "[x] leak" in screen(app)
-        assert "[x] sink ops-kv" in screen(app)
-        assert "[ ] sink ops-file" in screen(app)
-        assert "escrow only" not in screen(app)
-        await pilot.press("enter")
-        await until(pilot, lambda: "enter to rotate, or esc" in flat(app))
-        assert "escrow the new value is sealed to 2 public keys first" in flat(app)
-        assert "deliver to ops-kv" in flat(app)
-        assert "mode leak: nothing waits" in flat(app)
+    async def steps(user: User) -> None:
+        await user.waits_for_the_worker()
+        await user.type_filter("ci-deploy", found="1 of 8")
+        await user.press("R")
+        await user.type(REASON, "enter")
+        await user.waits_for("sealed in escrow only")
+        await user.press("space", "down", "space", "down", "space", "space", "down")
+        user.sees("[x] leak", "[x] sink ops-kv", "[ ] sink ops-file")
+        user.sees_no("escrow only")
+        await user.press("enter")
+        await user.waits_for("enter to rotate, or esc")
+        user.sees(
+            "escrow the new value is sealed to 2 public keys first",
+            "deliver to ops-kv",
+            "mode leak: nothing waits",
+        )
 
-    drive(app, steps, (80, 30))
+    use(app, steps, (80, 30))
     (plan,) = asked(paths, "plan")
     assert (plan["mode"], plan["sinks"]) == ("leak", ["ops-kv"])
 
@@ -80,27 +82,28 @@ def test_a_rotation_asks_for_the_mode_and_the_sinks(paths) -> None:
 def test_marked_tokens_are_acted_on_together_by_their_number(paths) -> None:
     app = world.application(paths, act=True, worker="plan")
 
-    async def steps(pilot):
-        await on(pilot, app, "vault-prod", "5 of 8")
-        await pilot.press("space", "space", "space", "slash", "ctrl+u", *"aws", "enter")
-        await until(pilot, lambda: "3 of 8" in screen(app))
-        await pilot.press("K", *REASON, "enter")
-        await settled(pilot)
-        assert "REVOKE 3 marked tokens" in flat(app)
-        await pilot.press("enter")
-        await until(pilot, lambda: "1 of 1, why go on?" in screen(app))
-        text = screen(app)
+    async def steps(user: User) -> None:
+        await user.waits_for_the_worker()
+        await user.type_filter("vault-prod", found="5 of 8")
+        await user.press("space", "space", "space")
+        await user.type_filter("aws", found="3 of 8")
+        await user.press("K")
+        await user.type(REASON)
+        user.sees("REVOKE 3 marked tokens")
+        await user.press("enter", "enter")
+        await user.waits_for("1 of 1, why go on?")
+        text = user.screen
         assert text.index("! STOP") < text.index("1. job-1"), "hazards stand first"
-        assert "REVOKE 3 tokens on 1 backend (production)" in flat(app)
-        await pilot.press(*WHY, "enter", *"3 token", "enter")
-        await settled(pilot)
+        user.sees("REVOKE 3 tokens on 1 backend (production)")
+        await user.type(WHY, "enter")
+        await user.type("3 token", "enter")
         assert asked(paths, "approve") == []
-        await pilot.press("s", "enter")
-        await until(pilot, lambda: asked(paths, "approve") != [])
-        await until(pilot, lambda: app.front.view == "run")
+        await user.press("s", "enter")
+        await user.waits_until(lambda: asked(paths, "approve") != [])
+        await user.waits_until(lambda: user.way[-1] == "run")
         assert app.inventory_view.table.marks == set(), "what was acted on is not marked"
 
-    drive(app, steps)
+    use(app, steps)
     assert len(set(asked(paths, "plan")[0]["handles"])) == 3
     assert asked(paths, "approve")[0]["answers"] == {"consumers": WHY}
 

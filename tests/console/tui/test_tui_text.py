@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from console.inventory.search.inventory import Row
 from console.tui.actions import registry
-from console.tui.actions.context import Context
+from console.tui.actions.context import Context, TokenContext
 from console.tui.draw import columns, lines, readings
 from console.tui.draw.spark import spark
 from console.tui.session import remembered
@@ -150,28 +150,32 @@ def test_a_key_means_one_thing_in_all_views() -> None:
 def test_danger_is_off_with_a_reason_until_everything_allows_it() -> None:
     revoke = registry.BY_ID["revoke"]
     full = {"revoke": "full"}
-    able = Context(act=True, token=True, can_act=True, verbs=full, backend="v", kind="k")
+    token = TokenContext(backend="v", kind="k", can_act=True, verbs=full)
+    able = Context(act=True, token=token)
     assert revoke.disabled_reason(able) == ""
-    by_hand = able._replace(verbs={"revoke": "manual"}, can_act=False)
+    by_hand = able._replace(token=token._replace(verbs={"revoke": "manual"}, can_act=False))
     assert revoke.disabled_reason(by_hand) == "", "a person does it; the plan has the card"
-    many = able._replace(marks=3, token=False, verbs={})
+    many = able._replace(marks=3, token=None)
     assert revoke.disabled_reason(many) == "", "the plan says it one by one"
-    for change, word in [
-        ({"act": False}, "--act"),
+    of_token: list[tuple[dict[str, object], str]] = [
         ({"can_act": False}, "no credential to act"),
         ({"verbs": {}}, "declares no way"),
         ({"verbs": {"revoke": "none"}}, "cannot revoke"),
         ({"gone": True}, "gone"),
         ({"ended": "expired"}, "expired"),
-        ({"token": False}, "no token"),
+    ]
+    around: list[tuple[dict[str, object], str]] = [
+        ({"act": False}, "--act"),
+        ({"token": None}, "no token"),
         ({"worker": False}, "not running"),
         ({"view": "journal"}, "not in the journal view"),
-    ]:
+    ]
+    for change, word in around + [({"token": token._replace(**c)}, w) for c, w in of_token]:
         assert word in revoke.disabled_reason(able._replace(**change)), change
 
 
 def test_the_footer_has_only_what_works() -> None:
-    shown = [action.id for action in registry.footer(Context(token=True))]
+    shown = [action.id for action in registry.footer(Context(token=TokenContext()))]
     assert "revoke" not in shown
     assert {"filter", "open", "help"} <= set(shown)
 

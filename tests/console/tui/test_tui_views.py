@@ -266,6 +266,8 @@ def test_a_very_small_terminal_is_survived(paths) -> None:
             await pilot.press(key)
         await settled(pilot)
         await pilot.resize_terminal(100, 30)
+        # The application has its new size before the view has been laid out for it.
+        await settled(pilot)
         await until(pilot, lambda: "ci-deploy" in screen(app))
 
     drive(app, steps, (20, 6))

@@ -104,6 +104,7 @@ class ActBar(Bar):
                 and name != "leak"]  # fmt: skip
 
     def on_mount(self) -> None:
+        """Ask for the reason first."""
         self._page.can_focus = False
         verb = self.target.verb.upper()
         self.fill(
@@ -322,6 +323,7 @@ class ActBar(Bar):
         self.hint("Pasting does nothing here: type it by hand, or esc.", bad=True)
 
     def on_page_resized(self, event: Page.Resized) -> None:
+        """Make the plan's lines for the width that there is now."""
         event.stop()
         if self.phase in ("answers", "confirm", "forbidden"):
             self._draw_plan(keep=True)

@@ -16,6 +16,7 @@ from console.tui.session.worker_link import WorkerError
 from console.tui.views.act.bar import ActBar, ActTarget
 from console.tui.views.act.page import Consumers
 from console.tui.views.base import View
+from console.tui.views.handlers import does, does_each
 from console.tui.widgets.picker import Choice
 
 ORDER = (Verb.CONTAIN, Verb.ROTATE, Verb.REVOKE, Verb.RESTORE, Verb.DISCONNECT)
@@ -25,41 +26,38 @@ ORDER = (Verb.CONTAIN, Verb.ROTATE, Verb.REVOKE, Verb.RESTORE, Verb.DISCONNECT)
 class ActView(View):
     """Asks the worker for a plan, shows it, and hands an approved one over."""
 
-    def target(self) -> Row | None:
-        """The one token to act on: the one mark there is, or what is under the cursor."""
-        return self.row()
-
     def marked(self) -> tuple[str, ...]:
         """The handles of all marked tokens, where there are several."""
         return ()
 
     # From the key to the bar
 
-    async def do_contain(self) -> None:
-        await self._act("contain")
+    @does_each(*(verb.value for verb in ORDER))
+    async def do_verb(self, verb: str) -> None:
+        """Open the bar that asks why, for all that are marked, else for the one token."""
+        marked = self.marked()
+        row = self.target()
+        if len(marked) > 1:
+            what = f"{len(marked):,} marked tokens"
+            await self.act_on(ActTarget(verb, marked, None, what))
+        elif row is not None:
+            what = f"{row.name or row.id} on {row.backend}"
+            await self.act_on(ActTarget(verb, (row.handle,), row, what))
 
-    async def do_restore(self) -> None:
-        await self._act("restore")
-
-    async def do_rotate(self) -> None:
-        await self._act("rotate")
-
-    async def do_revoke(self) -> None:
-        await self._act("revoke")
-
-    async def do_disconnect(self) -> None:
-        await self._act("disconnect")
-
+    @does("timeline")
     async def do_timeline(self) -> None:
         """Of all that are marked, else of the one under the cursor."""
         row = self.target()
         chosen = self.marked() or ((row.handle,) if row is not None else ())
         await self.host.open_timeline(chosen)
 
+    @does("graph")
     async def do_graph(self) -> None:
+        """Who owns the token, what it may do, and what uses it."""
         if (row := self.row()) is not None:
             await self.host.open_graph(("token", row.handle))
 
+    @does("act")
     async def do_act(self) -> None:
         """Choose among all verbs; what cannot be done says why."""
         context = self.context()
@@ -78,16 +76,6 @@ class ActView(View):
             ]
 
         await self.pick("act", items, self.action_act)
-
-    async def _act(self, verb: str) -> None:
-        marked = self.marked()
-        row = self.target()
-        if len(marked) > 1:
-            what = f"{len(marked):,} marked tokens"
-            await self.act_on(ActTarget(verb, marked, None, what))
-        elif row is not None:
-            what = f"{row.name or row.id} on {row.backend}"
-            await self.act_on(ActTarget(verb, (row.handle,), row, what))
 
     async def act_on(self, target: ActTarget) -> None:
         """Open the bar for a target."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from backends.contract import Capabilities, KindCapabilities, Readable, Support, Verb
 from backends.model import GapKind
@@ -12,12 +12,9 @@ from console.inventory.search.inventory import BackendState
 from console.journal import proof
 from console.text import age
 from console.tui.draw import readings
-from console.tui.draw.lines import Line, Part, Role, block, count, fit
-from console.tui.views.backends.own_view import NOTHING, Mine
-
-STALE_AFTER = 300
-"""Seconds after which a backend's data counts as stale, even where nothing failed."""
-
+from console.tui.draw.lines import Line, Part, block, count, fit
+from console.tui.session.own_view import NOTHING, Mine
+from console.tui.views.health import health
 
 SKEW_MATTERS = 2_000
 """Milliseconds by which a system's clock may differ before it is said."""
@@ -29,36 +26,6 @@ GAPS = {
     GapKind.FAILED: "failed",
     GapKind.LIMITED: "stopped by our limit",
 }
-
-
-class HealthWord(NamedTuple):
-    """A backend's state as one word; the glyph and the role only repeat it."""
-
-    word: str
-    glyph: str
-    role: Role
-
-
-def health(state: BackendState, now: float, mine: Mine = NOTHING) -> HealthWord:
-    """How a backend is: whether it answers us at this moment, how it was read, how old that is."""
-    contact = mine.contact
-    if contact.state == SILENT:
-        return HealthWord(f"SILENT {age(contact.waited(now))}", "!", "bad")
-    if waited := contact.waited(now):
-        return HealthWord(f"asking {age(waited)}", "?", "warn")
-    match mine.result(state):
-        case "failed":
-            return HealthWord("FAILED", "x", "bad")
-        case "never":
-            return HealthWord("not read", "?", "dim")
-        case _ if state.synced_at is not None and now - state.synced_at > STALE_AFTER:
-            return HealthWord("STALE", "!", "bad")
-        case "partial":
-            return HealthWord("partial", "~", "warn")
-        case "running":
-            return HealthWord("reading", "~", "")
-        case _:
-            return HealthWord("ok", "=", "good")
 
 
 HEADS = (("BACKEND", 14), ("TYPE", 8), ("HEALTH", 10), ("DATA", 5), ("TOKENS", 8), ("DELAY", 7),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 
 from console.inventory.search.inventory import BackendState
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line, Part
 from console.tui.session.worker_link import WorkerError
 from console.tui.views.backends import page
-from console.tui.views.base import View, bindings
+from console.tui.views.base import View
+from console.tui.views.handlers import does
 from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ MOST_ROWS = 8
 """Backends that are seen at once above the details."""
 
 
-class BackendsView(View, inherit_bindings=False):
+class BackendsView(View):
+    """The list of backends, over what is known of the one under the cursor."""
+
     view = "backends"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("backends")
 
     def __init__(self, world: Session) -> None:
         super().__init__(world)
@@ -34,18 +35,20 @@ class BackendsView(View, inherit_bindings=False):
         self._escrow: Line = ()
 
     def body(self) -> ComposeResult:
+        """The list, and the details under it."""
         yield self._heads
         yield self._list
         yield OneLine()
         yield self._detail
 
     def focus_body(self) -> None:
+        """Give the keys to the view's main widget."""
         self.set_focus(self._list)
 
     def on_mount(self) -> None:
+        """Show the backends, and ask whether a rotation could be planned."""
         self._detail.can_focus = False
         self._draw()
-        super().on_mount()
         if self.world.act:
             self.run_worker(self._ask_escrow())
 
@@ -99,14 +102,17 @@ class BackendsView(View, inherit_bindings=False):
         return self.world.backends[at] if at < len(self.world.backends) else None
 
     def on_page_selected(self, event: Page.Selected) -> None:
+        """Tell about the backend that the cursor is on now."""
         event.stop()
         self._draw(keep=False)
 
     def on_page_resized(self, event: Page.Resized) -> None:
+        """Lines are made for a width, so another width needs other lines."""
         event.stop()
         self._draw()
 
     def more(self) -> int:
+        """How many lines of the details are below what is seen."""
         return self._detail.more
 
     def move(self, what: str) -> None:
@@ -114,22 +120,28 @@ class BackendsView(View, inherit_bindings=False):
         (self._list if what in ("up", "down") else self._detail).move(what)
 
     def store_changed(self) -> None:
+        """Show what is in the store now."""
         self._draw()
 
     def contacts_changed(self) -> None:
+        """Show how each backend answers now."""
         super().contacts_changed()
         self._draw()
 
     def tick(self) -> None:
+        """Ages read differently as time goes by."""
         super().tick()
         self._draw()
 
+    @does("open")
     async def do_open(self) -> None:
         """The tokens of the selected backend."""
         if (state := self._selected()) is not None:
             await self.host.go("inventory")
             self.host.filter_inventory(f"backend:{state.name}")
 
+    @does("refresh")
     def do_refresh(self) -> None:
+        """Have the backend under the cursor read again."""
         state = self._selected()
         self.host.refresh_backends(state.name if state is not None else None)

@@ -42,11 +42,14 @@ SIDE_ROLES: Final[dict[str, Role]] = {
 
 
 class ChartColumn(NamedTuple):
+    """One column of the picture: the cell that it begins at, and its cells."""
+
     x: int
     width: int
 
     @property
     def end(self) -> int:
+        """The first cell behind it."""
         return self.x + self.width
 
 

@@ -87,6 +87,7 @@ class GraphMap(Lines, can_focus=True):
         return max(min(top, count - room), 0)
 
     def line(self, y: int) -> Line:
+        """One line of the picture, or of what is said below it."""
         chart = self._chart
         if chart is None:
             return ()
@@ -101,6 +102,7 @@ class GraphMap(Lines, can_focus=True):
         return chart.line(y - 1)
 
     def on_resize(self, event: events.Resize) -> None:
+        """Lay the picture out for the size that there is now."""
         self._make()
         self.redraw()
         self.post_message(self.Resized())

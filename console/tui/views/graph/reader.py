@@ -46,9 +46,11 @@ class GraphReader(Background[SceneWanted]):
         self._leak: tuple[int, Reach] | None = None
 
     def merged(self, waiting: SceneWanted, question: SceneWanted) -> SceneWanted:
+        """The newest question, and the store read anew where any of both wanted that."""
         return question._replace(reload=waiting.reload or question.reload)
 
     def work(self, question: SceneWanted) -> None:
+        """Read the graph where it is not read yet, and make the picture that is asked for."""
         with contextlib.closing(reading.connect(self._path)) as connection:
             graph = self._graph
             if graph is None or question.reload:

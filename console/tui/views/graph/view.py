@@ -5,28 +5,26 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 
-from backends.words import count
 from console.errors import ConsoleError, UsageError
 from console.graph import graph as graphs
 from console.graph import owners
 from console.graph.model import Node
 from console.inventory.search.inventory import Row
 from console.store import reading
-from console.tui.actions.context import Context
+from console.tui.actions.context import Context, GraphContext
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line
 from console.tui.session.worker_link import WorkerError
 from console.tui.views.act.view import ActView
-from console.tui.views.base import bindings
 from console.tui.views.graph import export, page
 from console.tui.views.graph.map import GraphMap
 from console.tui.views.graph.reader import GraphReader
 from console.tui.views.graph.scene import Picture, ScenePlace, SceneWanted
+from console.tui.views.handlers import does, does_each
 from console.tui.widgets.decide_bar import REASON, DecideBar, Question
 from console.tui.widgets.picker import Choice
 
@@ -43,11 +41,10 @@ def _owner(typed: str) -> None:
         raise UsageError("somebody has to answer for it", "A person or a team.")
 
 
-class GraphView(ActView, inherit_bindings=False):
+class GraphView(ActView):
     """``start`` is the side and key of the node in the middle; None shows everything."""
 
     view = "graph"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("graph")
 
     def __init__(self, world: Session, start: tuple[str, str] | None) -> None:
         super().__init__(world)
@@ -67,23 +64,26 @@ class GraphView(ActView, inherit_bindings=False):
         )
 
     def body(self) -> ComposeResult:
+        """The picture, and two lines about what is under its cursor."""
         yield self._head
         yield self._map
         yield self._what
         yield self._why
 
     def focus_body(self) -> None:
+        """Give the keys to the view's main widget."""
         self.set_focus(self._map)
 
     def on_mount(self) -> None:
+        """Have the graph read, and the token's system asked what depends on it."""
         self._head.say(page.banner(None, self.app.size.width))
-        super().on_mount()
         self._reader.start()
         self._reader.ask(self.wanted)
         if self.wanted.start is not None and self.wanted.start[0] == "token":
             self.run_worker(self._ask_dependents(self.wanted.start[1]))
 
     def on_unmount(self) -> None:
+        """End the thread that reads for the view."""
         self._reader.end()
 
     async def _ask_dependents(self, handle: str) -> None:
@@ -124,6 +124,7 @@ class GraphView(ActView, inherit_bindings=False):
         return picture.graph.nodes[picture.num]
 
     def row(self) -> Row | None:
+        """The token under the cursor; none for other nodes, or where the store cannot be read."""
         node = self.node()
         handle = node.key if node is not None and node.side == "token" else ""
         if handle != self._row_of:
@@ -137,24 +138,23 @@ class GraphView(ActView, inherit_bindings=False):
         return self._row
 
     def context(self) -> Context:
+        """What is under the cursor, and what can be drawn of it."""
         picture, node = self.picture, self.node()
-        narrow = self.app.size.width < WIDE[0] or self.app.size.height < WIDE[1]
-        why = "it needs a terminal of 140x40" if narrow else ""
-        if not why and picture is not None:
-            longest = max(len(rows) for rows in picture.view.rows.values())
-            if longest > self._map.rows - 4:
-                why = f"{count(longest, 'row')}: more than can be seen at once"
         side = node.side if node is not None else ""
         if picture is not None and not side and picture.item is not None:
             side = "group"
-        return self.world.context(
-            self.view,
-            self.row(),
-            **self.around(),
-            node=side,
-            leaks=self._leakable() is not None or self.wanted.leak is not None,
-            crowded=why,
-        )
+        leaks = self._leakable() is not None or self.wanted.leak is not None
+        return super().context()._replace(graph=GraphContext(side, leaks, self._crowded()))
+
+    def _crowded(self) -> str:
+        """Why not all edges can be shown at once."""
+        picture, size = self.picture, self.app.size
+        if size.width < WIDE[0] or size.height < WIDE[1]:
+            return "it needs a terminal of 140x40"
+        longest = max(map(len, picture.view.rows.values())) if picture is not None else 0
+        if longest > self._map.rows - 4:
+            return f"{longest:,} rows are more than can be seen at once"
+        return ""
 
     def _leakable(self) -> int | None:
         """The token under the cursor, else the one in the middle."""
@@ -166,18 +166,21 @@ class GraphView(ActView, inherit_bindings=False):
         return None
 
     def store_changed(self) -> None:
+        """Read the graph anew, with the cursor on the same node."""
         self._row_of = ""
         at = self.picture.num if self.picture is not None else None
         self._ask(True, **({"at": at} if at is not None else {}))
 
     def tick(self) -> None:
+        """Say anew how old the proof of an edge is."""
         super().tick()
         if (picture := self.picture) is not None:
             self._why.say(page.details(picture, self.world.now(), self.app.size.width)[1])
 
     def on_graph_map_resized(self, event: GraphMap.Resized) -> None:
+        """Draw for the new size; all edges at once may not fit it any more."""
         event.stop()
-        if self.wanted.all_edges and self.context().crowded:
+        if self.wanted.all_edges and self._crowded():
             self._ask(all_edges=False)
         elif (picture := self.picture) is not None:
             self._show(picture)
@@ -185,6 +188,7 @@ class GraphView(ActView, inherit_bindings=False):
     # Moving
 
     def move(self, what: str) -> None:
+        """To the next node of the column, or over to another column."""
         picture = self.picture
         if picture is None or picture.cursor is None:
             return
@@ -197,13 +201,16 @@ class GraphView(ActView, inherit_bindings=False):
 
     # Actions
 
+    @does("back")
     def do_back(self) -> None:
+        """What was in the middle before, or a leak's end; then the view before this one."""
         if self._behind:
             self.wanted = self._behind.pop()
             self._ask()
         else:
             super().do_back()
 
+    @does("open")
     async def do_open(self) -> None:
         """Unfold a row, put a node into the middle, or open the token that is there."""
         picture, node = self.picture, self.node()
@@ -225,7 +232,9 @@ class GraphView(ActView, inherit_bindings=False):
         self._behind.append(self.wanted)
         self._ask(start=(node.side, node.key), at=None, order=(), opened=frozenset())
 
+    @does("whole")
     def do_whole(self) -> None:
+        """The graph of everything, with the cursor where it is."""
         if self.wanted.start is None:
             self.note("Everything is shown already.")
             return
@@ -233,9 +242,12 @@ class GraphView(ActView, inherit_bindings=False):
         at = self.picture.num if self.picture is not None else None
         self._ask(start=None, at=at, order=(), opened=frozenset())
 
+    @does("all_edges")
     def do_all_edges(self) -> None:
+        """Draw all edges at once, or the cursor's only."""
         self._ask(all_edges=not self.wanted.all_edges, order=())
 
+    @does("leak")
     def do_leak(self) -> None:
         """Show what a leak of the token gets to, or no longer; esc ends it too."""
         shown = self.wanted
@@ -245,6 +257,7 @@ class GraphView(ActView, inherit_bindings=False):
             self._behind.pop()
         self._ask(leak=self._leakable() if shown.leak is None else None)
 
+    @does("find")
     async def do_find(self) -> None:
         """Find a node by its name, and go to it."""
         picture = self.picture
@@ -287,21 +300,19 @@ class GraphView(ActView, inherit_bindings=False):
         except (sqlite3.Error, ConsoleError):
             return set()
 
-    async def do_xray(self) -> None:
-        await self._tree(reverse=False)
-
-    async def do_breaks(self) -> None:
-        await self._tree(reverse=True)
-
-    async def _tree(self, *, reverse: bool) -> None:
+    @does_each("xray", "breaks")
+    async def do_tree(self, name: str) -> None:
+        """The tree of what the node leads to, or of what leads to it."""
         from console.tui.views.graph.text_view import XrayView
 
         picture = self.picture
         if picture is not None and picture.num is not None:
-            view = XrayView(self.world, picture, picture.num, reverse)
+            view = XrayView(self.world, picture, picture.num, name == "breaks")
             await self.host.open_view(lambda: view, again=False)
 
+    @does("dies")
     async def do_dies(self) -> None:
+        """What dies, breaks or is orphaned if the node under the cursor goes."""
         from console.tui.views.graph.text_view import LossView
 
         picture, node = self.picture, self.node()
@@ -319,6 +330,7 @@ class GraphView(ActView, inherit_bindings=False):
         except (sqlite3.Error, ConsoleError) as error:
             return [f"The store cannot be read: {error}"]
 
+    @does("export")
     async def do_export(self) -> None:
         """Choose a form; it is written into the state directory."""
         picture = self.picture
@@ -337,6 +349,7 @@ class GraphView(ActView, inherit_bindings=False):
             return
         self.note(f"Written, for you alone: {path}")
 
+    @does("assign")
     async def do_assign(self) -> None:
         """Make somebody answer for the token under the cursor, on the record."""
         row = self.row()

@@ -78,6 +78,7 @@ class Searcher(threading.Thread):
             self._changed.notify()
 
     def run(self) -> None:
+        """Answer the newest question, one after the other, until the list is left."""
         try:
             inventory = self._open()
         except ConsoleError as error:

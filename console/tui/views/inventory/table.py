@@ -27,6 +27,8 @@ Fetch = Callable[[int, int], tuple[Sequence[Row], Mapping[int, Sequence[int]]]]
 
 
 class RowWindow(NamedTuple):
+    """Rows of the list that are at hand, from ``start`` on, and the uses of each for its bars."""
+
     start: int
     rows: Sequence[Row]
     uses: Mapping[int, Sequence[int]]
@@ -112,6 +114,7 @@ class TokenTable(Lines, can_focus=True):
         return found.position if found.question.follow == row.handle else None
 
     def line(self, y: int) -> Line:
+        """The titles, or one token's row."""
         if y == 0:
             return columns.heads(self._placed(), self.sort, self.descending)
         number = self.top + y - 1
@@ -217,17 +220,21 @@ class TokenTable(Lines, can_focus=True):
             self.top = max(min(self.cursor - self.page // 2, self.total - self.page), 0)
 
     def on_resize(self, event: events.Resize) -> None:
+        """Keep the cursor in sight, and ask for rows that came into it."""
         self._clamp()
         if self._window.rows:
             self.redraw()
         self.post_message(self.Wanted())
 
     def on_mouse_scroll_down(self) -> None:
+        """Half a page down."""
         self.move("half_down")
 
     def on_mouse_scroll_up(self) -> None:
+        """Half a page up."""
         self.move("half_up")
 
     def on_click(self, event: events.Click) -> None:
+        """Put the cursor on the row that was clicked."""
         if event.y > 0:
             self.go(self.top + event.y - 1)

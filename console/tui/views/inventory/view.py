@@ -5,27 +5,22 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 
 from console.errors import ConsoleError
 from console.inventory.search.inventory import Inventory, Row, Sort
 from console.inventory.search.query import Query, TermFault, read
 from console.tui.actions.context import Context
 from console.tui.actions.registry import ACTIONS
-from console.tui.draw.columns import COLUMNS, DEFAULT
 from console.tui.draw.lines import Part, short
-from console.tui.session import remembered
 from console.tui.session.worker_link import sentences
-from console.tui.views.act.view import ActView
-from console.tui.views.base import bindings
+from console.tui.views.handlers import does
+from console.tui.views.inventory.arranged import ArrangedList
 from console.tui.views.inventory.findings import change_words, findings
 from console.tui.views.inventory.searcher import MARGIN, FoundRows, RowQuestion, Searcher
-from console.tui.views.inventory.table import TokenTable
 from console.tui.widgets.line_input import LineInput
-from console.tui.widgets.picker import Choice
 
 if TYPE_CHECKING:
     from console.tui.session.session import Session
@@ -39,31 +34,21 @@ PATIENCE = 2.0
 """Seconds that such an action waits for a search."""
 MARK_LIMIT = 10_000
 """Marks that one range may set; more is a filter's job."""
-SORTS = (*dict.fromkeys(c.sort for c in COLUMNS if c.sort), "changed")
-DESCENDING_FIRST = ("grants",)
-"""Columns of which one wants the largest value first."""
 
 
-class InventoryView(ActView, inherit_bindings=False):
+class InventoryView(ArrangedList):
+    """The list of tokens with its filter; a thread searches, and the first frame waits for none."""
+
     view = "inventory"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("inventory")
 
     def __init__(self, world: Session) -> None:
         super().__init__(world)
-        self._file = world.paths.state / "screen.json"
-        saved = remembered.load(self._file)
         self._filter = LineInput(
             [(" / ", "key")],
             placeholder="all tokens",
             on_change=self._filter_changed,
             on_enter=self._filter_entered,
         )
-        self.table = TokenTable(
-            self._fetch, world.now, ascii_only=world.ascii, seen=saved.seen or int(world.now())
-        )
-        self.table.chosen = saved.columns
-        self.table.sort = saved.sort if saved.sort in SORTS else "name"
-        self.table.descending = saved.descending
         self._query = Query()
         self._faults: tuple[TermFault, ...] = ()
         self._current = asyncio.Event()
@@ -77,30 +62,24 @@ class InventoryView(ActView, inherit_bindings=False):
         self._searcher = Searcher(self._open, self._found_soon, self._trouble_soon)
 
     def body(self) -> ComposeResult:
+        """The filter, and the list under it."""
         yield self._filter
         yield self.table
 
     def focus_body(self) -> None:
+        """Give the keys to the view's main widget."""
         self.set_focus(self.table)
 
     def on_mount(self) -> None:
+        """Show the first rows before anything else, then have the list searched and counted."""
         self._first_rows()
-        super().on_mount()
         self._searcher.start()
         self._search()
 
     def on_unmount(self) -> None:
+        """End the search, and remember how the list looked."""
         self._searcher.end()
-        self._save()
-
-    def _save(self) -> None:
-        table = self.table
-        remembered.save(
-            self._file,
-            remembered.Remembered(
-                tuple(table.chosen), table.sort, table.descending, int(self.world.now())
-            ),
-        )
+        self.remember()
 
     # Searching
 
@@ -112,7 +91,7 @@ class InventoryView(ActView, inherit_bindings=False):
         question = self._question(follow=False)
         self._shown = question
         try:
-            rows, uses = self._fetch(0, question.size)
+            rows, uses = self.fetch(0, question.size)
         except (sqlite3.Error, ConsoleError) as error:
             self.note(str(error), bad=True)
             return
@@ -132,12 +111,16 @@ class InventoryView(ActView, inherit_bindings=False):
             row.handle if row is not None else None,
         )
 
+    def arranged(self) -> None:
+        """Search again, from the first row on."""
+        self._search(follow=False)
+
     def _search(self, *, follow: bool = True) -> None:
         if not follow:
             self._current.clear()
         self._searcher.ask(self._question(follow=follow))
 
-    def _fetch(self, start: int, size: int) -> tuple[Sequence[Row], Mapping[int, Sequence[int]]]:
+    def fetch(self, start: int, size: int) -> tuple[Sequence[Row], Mapping[int, Sequence[int]]]:
         """Rows that scrolled into sight. The loop waits: a page of a sorted list is quick."""
         inventory = self.world.inventory
         sort = Sort(self.table.sort, self.table.descending)
@@ -221,12 +204,14 @@ class InventoryView(ActView, inherit_bindings=False):
         self.focus_body()
 
     def on_token_table_wanted(self) -> None:
+        """Search again, since rows came into sight that are not at hand."""
         if self._shown is not None:
             self._search()
 
     # What is under the cursor
 
     def row(self) -> Row | None:
+        """The token under the cursor."""
         return self.table.row
 
     def target(self) -> Row | None:
@@ -238,28 +223,33 @@ class InventoryView(ActView, inherit_bindings=False):
         return self.table.row
 
     def marked(self) -> tuple[str, ...]:
+        """The handles of all marked tokens."""
         return tuple(sorted(self.table.marks))
 
     def acted(self) -> None:
+        """Take the marks away: what they were for was handed over."""
         if self.table.marks:
             self.do_unmark()
 
     def context(self) -> Context:
-        return self.world.context(
-            self.view,
-            self.target(),
-            marks=len(self.table.marks),
-            filtered=bool(self._filter.value) or self._filter.has_focus,
-            **self.around(),
+        """Marks and a filter are what escape takes away first."""
+        return (
+            super()
+            .context()
+            ._replace(
+                marks=len(self.table.marks),
+                filtered=bool(self._filter.value) or self._filter.has_focus,
+            )
         )
 
     def on_token_table_moved(self) -> None:
+        """Say what stands out about the token under the cursor."""
         self.frame()
         if self._faults or self._secret:
             return
         row = self.table.row
         handle = row.handle if row is not None else ""
-        if handle == self._told_about and self._noted[0] != self._row_note:
+        if handle == self._told_about and self.around.noted[0] != self._row_note:
             # Something was said to the responder; it stays until the cursor goes on.
             return
         self._told_about = handle
@@ -275,24 +265,31 @@ class InventoryView(ActView, inherit_bindings=False):
         self.note(self._row_note)
 
     def move(self, what: str) -> None:
+        """Move the cursor over the list."""
         self.table.move(what)
 
     # News
 
     def store_changed(self) -> None:
+        """Show what is in the store now."""
         self._search()
         self._say_count()
 
     def tick(self) -> None:
+        """Ages read differently as time goes by."""
         super().tick()
         self.table.redraw()
 
     # Actions
 
+    @does("filter")
     def do_filter(self) -> None:
+        """Give the keys to the filter."""
         self.set_focus(self._filter)
 
+    @does("back")
     def do_back(self) -> None:
+        """The filter goes first, then the marks, then the view."""
         if self._filter.value or self._filter.has_focus:
             self._filter.set_value("")
             self.set_focus(self.table)
@@ -301,16 +298,22 @@ class InventoryView(ActView, inherit_bindings=False):
         else:
             super().do_back()
 
+    @does("open")
     async def do_open(self) -> None:
+        """The page of the token under the cursor."""
         if (row := self.table.row) is not None:
             await self.host.open_token(row.handle)
 
+    @does("mark")
     def do_mark(self) -> None:
+        """Mark the token under the cursor, or take its mark away."""
         self.table.mark()
         self._say_count()
         self.frame()
 
+    @does("mark_range")
     def do_mark_range(self) -> None:
+        """Mark from the last mark to the cursor, up to a limit that is said."""
         table = self.table
         first, last = sorted((table.range_from, table.cursor))
         size = min(last - first + 1, MARK_LIMIT)
@@ -322,57 +325,21 @@ class InventoryView(ActView, inherit_bindings=False):
         self._say_count()
         self.frame()
 
+    @does("unmark")
     def do_unmark(self) -> None:
+        """Take all marks away."""
         self.table.unmark()
         self._say_count()
         self.frame()
 
+    @does("refresh")
     def do_refresh(self) -> None:
+        """Have all backends read again."""
         self.host.refresh_backends(None)
 
-    async def do_sort(self) -> None:
-        def items(text: str) -> list[Choice]:
-            return [
-                Choice(name, name, "sorted by now" if name == self.table.sort else "")
-                for name in SORTS
-                if text.strip().lower() in name
-            ]
-
-        async def chosen(id_: str) -> None:
-            self._sort_by(id_)
-
-        await self.pick("sort by", items, chosen)
-
-    async def do_columns(self) -> None:
-        def items(text: str) -> list[Choice]:
-            fits = {placed.column.id for placed in self.table._placed()}
-            return [
-                Choice(
-                    column.id,
-                    column.title.lower(),
-                    column.what if column.id in fits or column.id not in self.table.chosen
-                    else f"{column.what} (no room at this width)",
-                    column.id in self.table.chosen,
-                )
-                for column in COLUMNS
-                if column.id != "name" and text.strip().lower() in column.title.lower()
-            ]  # fmt: skip
-
-        async def chosen(id_: str) -> None:
-            """Nothing is left to do: each switch has had its effect."""
-
-        await self.pick("columns", items, chosen, switch=self._switch_column, rows=11)
-
-    def _switch_column(self, chosen: str) -> None:
-        kept = set(self.table.chosen) ^ {chosen}
-        self.table.chosen = tuple(name for name in DEFAULT if name in kept)
-        self.table.redraw()
-        self._save()
-
     async def action_act(self, name: str) -> None:
-        if name.startswith("sort_") and self.open_bar is None:
-            self._sort_by(name.removeprefix("sort_"))
-        elif name in ON_ROWS and not await self._caught_up():
+        """Do an action; one that is about rows waits for those that were asked for last."""
+        if name in ON_ROWS and not await self._caught_up():
             self.note("the list is still being searched: press it again")
         else:
             await super().action_act(name)
@@ -389,15 +356,6 @@ class InventoryView(ActView, inherit_bindings=False):
         except TimeoutError:
             return False
         return True
-
-    def _sort_by(self, column: str) -> None:
-        table = self.table
-        again = column == table.sort
-        table.descending = not table.descending if again else column in DESCENDING_FIRST
-        table.sort = column
-        self._search(follow=False)
-        self.note(f"sorted by {column}{', largest first' if table.descending else ''}")
-        self._save()
 
     def filter_by(self, text: str) -> None:
         """Show what a query finds, as if it had been typed."""

@@ -31,6 +31,8 @@ class FilterError(UsageError):
 
 
 class EntryTerm(NamedTuple):
+    """One word or ``field:value`` of the filter."""
+
     key: str
     """One of ``FIELDS``, or empty for any of them."""
     wanted: tuple[str, ...]

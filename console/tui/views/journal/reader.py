@@ -53,6 +53,7 @@ class EntryReader(Background[EntryQuestion]):
         self._on_found = on_found
 
     def work(self, question: EntryQuestion) -> None:
+        """Find entries for the newest question, in pieces that a key can interrupt."""
         with self._open() as journal:
             unresolved = journal.open_intents()
             ids = {entry.id for entry in unresolved}

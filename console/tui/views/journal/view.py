@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 
 from console.journal.format.entry import Kind
 from console.journal.read.view import Entry
@@ -14,7 +13,8 @@ from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Part, count, short
 from console.tui.session import journal_state
 from console.tui.session.worker_link import sentences
-from console.tui.views.base import View, bindings
+from console.tui.views.base import View
+from console.tui.views.handlers import does
 from console.tui.views.journal import page
 from console.tui.views.journal.entry_filter import EntryFilter, FilterError, parse, unapplied
 from console.tui.views.journal.reader import PAGE, EntryQuestion, EntryReader, FoundEntries
@@ -34,10 +34,11 @@ SHARE = 45
 KINDS = tuple(kind.value for kind in Kind)
 
 
-class JournalScreen(View, inherit_bindings=False):
+class JournalScreen(View):
+    """The list of entries with its filter, over the entry under the cursor; read on a thread."""
+
     view = "journal"
     shows_run = False
-    BINDINGS: ClassVar[list[BindingType]] = bindings("journal")
 
     def __init__(self, world: Session) -> None:
         super().__init__(world)
@@ -64,25 +65,29 @@ class JournalScreen(View, inherit_bindings=False):
         self._reader = EntryReader(self.world.open_journal, self._found_soon, self._trouble_soon)
 
     def body(self) -> ComposeResult:
+        """The filter, the list, how the journal stands, and the entry."""
         yield self._input
         yield self._list
         yield self._whole
         yield self._detail
 
     def focus_body(self) -> None:
+        """Give the keys to the view's main widget."""
         self.set_focus(self._list)
 
     def on_mount(self) -> None:
+        """Have the newest entries read."""
         self._detail.can_focus = False
-        super().on_mount()
         self._draw()
         self._reader.start()
         self._ask()
 
     def on_unmount(self) -> None:
+        """End the thread that reads for the view."""
         self._reader.end()
 
     def context(self) -> Context:
+        """A filter or a check that is shown is what escape takes away first."""
         return (
             super()
             .context()
@@ -217,6 +222,7 @@ class JournalScreen(View, inherit_bindings=False):
         return self._entries[at] if at < len(self._entries) else None
 
     def on_page_selected(self, event: Page.Selected) -> None:
+        """Show the entry that the cursor is on now; at the end of the list, read on."""
         event.stop()
         self._verification = False
         self._draw_detail(keep=False)
@@ -224,24 +230,29 @@ class JournalScreen(View, inherit_bindings=False):
             self._ask_more()
 
     def on_page_resized(self, event: Page.Resized) -> None:
+        """Lines are made for a width, so another width needs other lines."""
         event.stop()
         self._draw()
 
     def more(self) -> int:
+        """How many lines of the entry are below what is seen."""
         return self._detail.more
 
     # News
 
     def journal_changed(self) -> None:
+        """Have read what is new."""
         self._ask()
 
     def standing_changed(self) -> None:
+        """Say how far a check of the journal is, and what it found."""
         super().standing_changed()
         self._say_standing()
         if self._verification:
             self._draw_detail(keep=True)
 
     def tick(self) -> None:
+        """Ages read differently as time goes by."""
         super().tick()
         self.standing_changed()
 
@@ -251,10 +262,14 @@ class JournalScreen(View, inherit_bindings=False):
         """The list moves; half pages scroll the entry below it."""
         (self._detail if what.startswith("half") else self._list).move(what)
 
+    @does("filter")
     def do_filter(self) -> None:
+        """Give the keys to the filter."""
         self.set_focus(self._input)
 
+    @does("back")
     def do_back(self) -> None:
+        """A check that is shown goes first, then the filter, then the kind, then the view."""
         if self._verification:
             # What came last goes first.
             self._verification = False
@@ -268,6 +283,7 @@ class JournalScreen(View, inherit_bindings=False):
         else:
             super().do_back()
 
+    @does("open")
     async def do_open(self) -> None:
         """The token that the entry is about."""
         entry = self._selected()
@@ -278,18 +294,24 @@ class JournalScreen(View, inherit_bindings=False):
         else:
             await self.host.open_token(entry.handle)
 
+    @does("raw")
     def do_raw(self) -> None:
+        """Show the entry's exact stored bytes, or its fields again."""
         self._raw = not self._raw
         self._verification = False
         self._draw_detail(keep=False)
 
+    @does("verify")
     def do_verify(self) -> None:
         """Check everything again, and show what was found."""
         self._verification = True
         self.host.verify_journal()
         self._draw_detail(keep=False)
 
+    @does("kinds")
     async def do_kinds(self) -> None:
+        """Choose the one kind of entry that is listed, or all."""
+
         def items(text: str) -> list[Choice]:
             wanted = text.strip().lower()
             return [Choice(kind, kind) for kind in ("all", *KINDS) if wanted in kind]

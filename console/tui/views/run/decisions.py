@@ -15,6 +15,7 @@ from console.tui.session.worker_link import WorkerError
 from console.tui.views.act.bar import ActTarget
 from console.tui.views.act.page import many_lines
 from console.tui.views.act.view import ActView
+from console.tui.views.handlers import does
 from console.tui.views.run.reader import RunLine, ShownRun
 from console.tui.widgets.decide_bar import REASON, DecideBar, Question, word
 from console.tui.widgets.picker import Choice
@@ -101,7 +102,9 @@ class Deciding(ActView):
     def _which(self) -> str:
         return f"run {short(self.shown.plan.id)}" if self.shown is not None else "the run"
 
+    @does("pause")
     async def do_pause(self) -> None:
+        """Ask why, then have no further call begun; or let a paused run go on."""
         if self.shown is None:
             return
         if self.shown.standing == "paused":
@@ -116,7 +119,9 @@ class Deciding(ActView):
             ]
             await self._ask(f"PAUSE {self._which()}", says, [REASON], what="pause")
 
+    @does("abort")
     async def do_abort(self) -> None:
+        """Ask why, then end the run for good."""
         if self.shown is None:
             return
         left = count(self.shown.sums["left"], "token")
@@ -125,12 +130,16 @@ class Deciding(ActView):
         questions = [REASON, word("abort", "To end it for good")]
         await self._ask(f"ABORT {self._which()}", says, questions, what="abort")
 
+    @does("close")
     async def do_close(self) -> None:
+        """Ask why, then declare the run done."""
         if self.shown is not None:
             says = [f"All {self.shown.total:,} are dealt with: nothing is left, none failed."]
             await self._ask(f"CLOSE {self._which()}", says, [REASON], what="close")
 
+    @does("start")
     async def do_start(self) -> None:
+        """Have a runner started for what is left."""
         if self.shown is None:
             return
         left = count(self.shown.sums["left"], "token")
@@ -140,6 +149,7 @@ class Deciding(ActView):
             f"START {self._which()}", says, [word("start", "To let it act")], do="start"
         )  # fmt: skip
 
+    @does("unhalt")
     async def do_unhalt(self) -> None:
         """The lane of the token under the cursor, the only one, or one of several."""
         if self.shown is None:
@@ -165,7 +175,9 @@ class Deciding(ActView):
 
     # One token
 
+    @does("except_")
     async def do_except_(self) -> None:
+        """Ask who answers for the token and until when, then let it be."""
         line = self.line()
         if line is None:
             return
@@ -180,7 +192,9 @@ class Deciding(ActView):
         title = f"LET BE (EXCEPT) {line.name} on {line.backend}"
         await self._ask(title, says, questions, what="except", item=item)
 
+    @does("waive")
     async def do_waive(self) -> None:
+        """Ask why, then go on without the proof that its consumers have moved."""
         line = self.line()
         if line is not None:
             says = ["Its old value is retired without the proof that every consumer has moved.",
@@ -191,13 +205,16 @@ class Deciding(ActView):
 
     # Late arrivals, and the second person
 
+    @does("take_in")
     async def do_take_in(self) -> None:
+        """Plan for what came after the scope was frozen."""
         if self.shown is not None:
             handles = tuple(late.handle for late in self.shown.late)
             plan = self.shown.plan
             name = f"{count(len(handles), 'late arrival')} of {self._which()}"
             await self.act_on(ActTarget(plan.verb.value, handles, None, name, plan.id))
 
+    @does("second")
     async def do_second(self) -> None:
         """Show the plan that somebody else approved, and have it approved."""
         if self.shown is None:
@@ -212,7 +229,9 @@ class Deciding(ActView):
         questions = [REASON, word(plan.typed_word, "To approve it")]
         await self._ask_under(f"APPROVE {self._which()}", lines, questions, "second", {})
 
+    @does("glass")
     async def do_glass(self) -> None:
+        """Ask why, then do without the second person."""
         if self.shown is None:
             return
         says = [f"A second person is asked for: {self.shown.second}.",

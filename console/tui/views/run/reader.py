@@ -170,6 +170,7 @@ class RunReader(Background[bool]):
         """Plans that are known to extend another run, or none."""
 
     def work(self, question: bool) -> None:
+        """Read what is new about the run, and tell the view where it stands now."""
         if self._view is None:
             self._view = self._open()
         files = {path.stem for path in self._where.plans.glob("*.json")}
@@ -224,6 +225,7 @@ class RunsReader(Background[bool]):
         self._boards: dict[str, Board] = {}
 
     def work(self, question: bool) -> None:
+        """Read which plans there are, and how far the run of each is."""
         if self._view is None:
             self._view = self._open()
         names = sorted((path.stem for path in self._where.plans.glob("*.json")), reverse=True)

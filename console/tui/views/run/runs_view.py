@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 
 from console.response.run.run_list import WhichPlans, hidden_words
 from console.tui.draw.cells import OneLine
-from console.tui.views.base import View, bindings
+from console.tui.views.handlers import does
+from console.tui.views.paged import Paged
 from console.tui.views.run import page
 from console.tui.views.run.reader import RunRow, RunsReader
 from console.tui.widgets.page import Page
@@ -18,35 +18,33 @@ if TYPE_CHECKING:
     from console.tui.session.session import Session
 
 
-class RunsView(View, inherit_bindings=False):
+class RunsView(Paged):
+    """The list of plans and runs; its reader knows of each how far it is."""
+
     view = "runs"
+    selects = True
     shows_run = False
-    BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
 
     def __init__(self, world: Session) -> None:
         super().__init__(world)
         self._heads = OneLine()
-        self._list = Page(select=True)
         self._told: list[RunRow] | None = None
         self._hidden = 0
         self._reader = RunsReader(
             world.paths, world.open_journal, world.now, self._told_soon, self._trouble_soon
         )
 
-    def body(self) -> ComposeResult:
+    def head(self) -> ComposeResult:
+        """The titles of the list."""
         yield self._heads
-        yield self._list
-
-    def focus_body(self) -> None:
-        self.set_focus(self._list)
 
     def on_mount(self) -> None:
-        super().on_mount()
-        self._draw()
+        """Have the plans read."""
         self._reader.start()
         self._reader.ask(True)
 
     def on_unmount(self) -> None:
+        """End the thread that reads for the view."""
         self._reader.end()
 
     def _told_soon(self, told: list[RunRow], hidden: int) -> None:
@@ -62,10 +60,11 @@ class RunsView(View, inherit_bindings=False):
         self._told, self._hidden = told, hidden
         if chosen is not None:
             places = [number for number, each in enumerate(told) if each.plan == chosen.plan]
-            self._list.cursor = places[0] if places else 0
-        self._draw()
+            self.page.cursor = places[0] if places else 0
+        self.draw()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """One line for each plan, and the reason of the one under the cursor."""
         width = self.app.size.width
         self._heads.say(page.runs_heads(width))
         rows = [page.runs_row(told, width) for told in self._told or ()]
@@ -74,7 +73,7 @@ class RunsView(View, inherit_bindings=False):
         rows = rows or [[(nothing, "dim")]]
         if words := hidden_words(self._hidden, "H"):
             rows.append([(f" {words}", "dim")])
-        self._list.show(rows)
+        self.page.show(rows)
         self._tell()
 
     def _tell(self) -> None:
@@ -83,31 +82,25 @@ class RunsView(View, inherit_bindings=False):
             self.note(told.why, bad=told.standing == "unreadable")
 
     def _selected(self) -> RunRow | None:
-        at = self._list.cursor
+        at = self.page.cursor
         return self._told[at] if self._told and at < len(self._told) else None
 
     def on_page_selected(self, event: Page.Selected) -> None:
+        """Say the whole reason of the run that the cursor is on now."""
         event.stop()
         self._tell()
 
-    def on_page_resized(self, event: Page.Resized) -> None:
-        event.stop()
-        self._draw()
-
-    def more(self) -> int:
-        return self._list.more
-
-    def move(self, what: str) -> None:
-        self._list.move(what)
-
     def journal_changed(self) -> None:
+        """Have read what is new."""
         self._reader.ask(True)
 
     def tick(self) -> None:
+        """Ages read differently as time goes by."""
         super().tick()
         # Whether a runner still lives is no entry of the journal.
         self._reader.ask(True)
 
+    @does("hidden")
     def do_hidden(self) -> None:
         """What was lately made too, everything, or nothing that was never approved."""
         order = list(WhichPlans)
@@ -121,6 +114,7 @@ class RunsView(View, inherit_bindings=False):
         }
         self.note(said[wanted])
 
+    @does("open")
     async def do_open(self) -> None:
         """The run's board."""
         if (told := self._selected()) is not None:

@@ -2,110 +2,84 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 
 from backends.contract import Verb
 from console.errors import ConsoleError
 from console.journal.read.view import Entry
-from console.tui.actions.context import Context
+from console.tui.actions.context import Context, RunContext
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line as Drawn
 from console.tui.draw.lines import wrap
 from console.tui.session.worker_link import sentences
-from console.tui.views.base import View, bindings
+from console.tui.views.base import View
+from console.tui.views.paged import Paged
 from console.tui.views.run.decisions import Deciding
 from console.tui.views.run.item_page import item_lines
 from console.tui.views.run.reader import RunLine, ShownRun
-from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
     from console.tui.session.session import Session
 
 
-class ReportView(View, inherit_bindings=False):
+class ReportView(Paged):
     """Plain lines without a frame beside them, so that a terminal's own selection copies them."""
 
     view = "report"
     shows_run = False
-    BINDINGS: ClassVar[list[BindingType]] = bindings("report")
 
     def __init__(self, world: Session, shown: ShownRun) -> None:
         super().__init__(world)
         self._shown = shown
-        self._page = Page()
-
-    def body(self) -> ComposeResult:
-        yield self._page
-
-    def focus_body(self) -> None:
-        self.set_focus(self._page)
 
     def on_mount(self) -> None:
-        self._draw()
-        super().on_mount()
+        """Say how to have the same words outside of the screen."""
         self.note(f"As text: token-console run report {self._shown.plan.id[-8:]}")
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Fold the report's lines to the width."""
         width = self.app.size.width
         lines: list[Drawn] = [
             [(piece, "")] for text in self._shown.report for piece in wrap(text, width)
         ]
-        self._page.show(lines)
-
-    def on_page_resized(self, event: Page.Resized) -> None:
-        event.stop()
-        self._draw()
-
-    def more(self) -> int:
-        return self._page.more
-
-    def move(self, what: str) -> None:
-        self._page.move(what)
+        self.page.show(lines)
 
 
-class ItemView(Deciding, inherit_bindings=False):
+class ItemView(Paged, Deciding):
     """One token of a run: where it stands, its calls or its card, and every entry about it."""
 
     view = "item"
     shows_run = False
     leans = True
-    BINDINGS: ClassVar[list[BindingType]] = bindings("item")
 
     def __init__(self, world: Session, line: RunLine, shown: ShownRun) -> None:
         super().__init__(world)
         self._line = line
         self.shown = shown
         self._head = OneLine()
-        self._page = Page()
 
-    def body(self) -> ComposeResult:
+    def head(self) -> ComposeResult:
+        """Which token it is."""
         yield self._head
         yield OneLine()
-        yield self._page
-
-    def focus_body(self) -> None:
-        self.set_focus(self._page)
-
-    def on_mount(self) -> None:
-        self._draw()
-        super().on_mount()
 
     def line(self) -> RunLine | None:
+        """The token that the page is about."""
         return self._line
 
     def context(self) -> Context:
+        """Where the run stands, with this token of it as the one to decide about."""
         shown = self.shown
-        context = self.world.context(self.view, None, **self.around())
         if shown is None:
-            return context
-        return context._replace(
+            return super().context()
+        run = RunContext(
             standing=shown.standing,
             item="item" if self._line.number else "late",
             rotates=shown.plan.verb is Verb.ROTATE,
         )
+        return super().context()._replace(run=run)
 
     def _entries(self) -> list[Entry]:
         plan = self._line.plan or (self.shown.plan.id if self.shown is not None else "")
@@ -116,7 +90,8 @@ class ItemView(Deciding, inherit_bindings=False):
             return []
         return found
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """What the run did for the token, and every entry about it."""
         if self.shown is None:
             return
         line, width = self._line, self.app.size.width
@@ -124,30 +99,22 @@ class ItemView(Deciding, inherit_bindings=False):
                         (line.state, "")])  # fmt: skip
         extended = line.plan and line.plan != self.shown.plan.id
         item = None if extended else self.shown.plan.item(line.number)
-        self._page.show(item_lines(line, item, self._entries(), self.world.now(), width))
-
-    def on_page_resized(self, event: Page.Resized) -> None:
-        event.stop()
-        self._draw()
-
-    def more(self) -> int:
-        return self._page.more
-
-    def move(self, what: str) -> None:
-        self._page.move(what)
+        self.page.show(item_lines(line, item, self._entries(), self.world.now(), width))
 
     def journal_changed(self) -> None:
-        self._draw()
+        """Show its new entries, and have the board below read the run."""
+        self.draw()
         # The board below has the thread that reads the run.
         for screen in self.app.screen_stack:
             if isinstance(screen, View) and screen.view == "run":
                 screen.journal_changed()
 
     def run_changed(self, shown: object) -> None:
+        """Follow the token to where it stands now."""
         if not isinstance(shown, ShownRun):
             return
         if self.shown is not None and shown.plan.id == self.shown.plan.id:
             self.shown = shown
             same = [line for line in shown.lines if line.key == self._line.key]
             self._line = same[0] if same else self._line
-            self._draw()
+            self.draw()

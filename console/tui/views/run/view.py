@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, overload
+from typing import TYPE_CHECKING, overload
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.widget import Widget
 
 from backends.contract import Verb
-from console.tui.actions.context import Context
+from console.tui.actions.context import Context, RunContext
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line as Drawn
-from console.tui.views.base import bindings
+from console.tui.views.handlers import does
+from console.tui.views.paged import Paged
 from console.tui.views.run import page
 from console.tui.views.run.decisions import Deciding
 from console.tui.views.run.reader import RunLine, RunReader, ShownRun
@@ -50,58 +50,56 @@ class Rows(Sequence[Drawn]):
         return page.item_row(self._lines[at], self._width, plain=self._plain)
 
 
-class RunView(Deciding, inherit_bindings=False):
+class RunView(Paged, Deciding):
+    """A board with the run's sums, lanes and troubles over the list of its tokens."""
+
     view = "run"
+    selects = True
     shows_run = False
     kept = 9
-    BINDINGS: ClassVar[list[BindingType]] = bindings("run")
 
     def __init__(self, world: Session, plan: str) -> None:
         super().__init__(world)
         self.plan_id = plan
         self._board = Page()
         self._heads = OneLine()
-        self._list = Page(select=True)
         self.shown: ShownRun | None = None
         self._reader = RunReader(
             plan, world.paths, world.open_journal, world.now, self._shown_soon, self._trouble_soon
         )
 
-    def body(self) -> ComposeResult:
+    def head(self) -> ComposeResult:
+        """The board, and the titles of the list under it."""
         yield self._board
         yield OneLine()
         yield self._heads
-        yield self._list
-
-    def focus_body(self) -> None:
-        self.set_focus(self._list)
 
     def on_mount(self) -> None:
+        """Have the run read."""
         self._board.can_focus = False
-        super().on_mount()
-        self._draw()
         self._reader.start()
         self._reader.ask(True)
 
     def on_unmount(self) -> None:
+        """End the thread that reads for the view."""
         self._reader.end()
 
     def context(self) -> Context:
+        """Where the run stands, what it waits for, and what is under the cursor."""
         shown, line = self.shown, self.line()
-        context = self.world.context(self.view, None, **self.around())
         if shown is None:
-            return context
-        item = "" if line is None else "item" if line.number else "late"
-        return context._replace(
+            return super().context()
+        run = RunContext(
             standing=shown.standing,
             second=bool(shown.second),
             working=shown.working,
             halted=len(shown.halted),
             late=len(shown.late),
-            item=item,
+            item="" if line is None else "item" if line.number else "late",
             rotates=shown.plan.verb is Verb.ROTATE,
             closing=shown.closing,
         )
+        return super().context()._replace(run=run)
 
     # Reading
 
@@ -116,21 +114,22 @@ class RunView(Deciding, inherit_bindings=False):
             return
         under = self.line()
         self.shown = shown
-        if under is not None and self._list.cursor:
+        if under is not None and self.page.cursor:
             # The token stays under the cursor wherever it stands now.
             keys = [line.key for line in shown.lines]
-            self._list.cursor = keys.index(under.key) if under.key in keys else 0
-        self._draw()
+            self.page.cursor = keys.index(under.key) if under.key in keys else 0
+        self.draw()
         self.host.run_shown(shown.plan.id, shown.seq, shown)
 
     def line(self) -> RunLine | None:
         """The token of the run under the cursor."""
-        at = self._list.cursor
+        at = self.page.cursor
         return self.shown.lines[at] if self.shown and at < len(self.shown.lines) else None
 
     # Drawing
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """The board in the room that the list leaves, and one line for each token."""
         width, shown = self.app.size.width, self.shown
         if shown is None:
             self._board.show([[(" Reading the run …", "dim")]])
@@ -142,38 +141,31 @@ class RunView(Deciding, inherit_bindings=False):
         self._board.styles.height = min(len(lines), 2) if self.open_bar else len(lines)
         self._board.show(lines)
         self._heads.say(page.item_heads(width))
-        self._list.show(Rows(shown.lines, width, plain=plain))
+        self.page.show(Rows(shown.lines, width, plain=plain))
 
     async def show_bar(self, bar: Widget, focus: Widget) -> None:
         """Open a bar, and give it the room of the board."""
         await super().show_bar(bar, focus)
-        self._draw()
+        self.draw()
 
     def close_bar(self) -> None:
         """Close it, and show the whole board again."""
         super().close_bar()
-        self._draw()
+        self.draw()
 
     def on_page_selected(self, event: Page.Selected) -> None:
+        """Keys may mean something else for the token that the cursor is on now."""
         event.stop()
         self.frame()
-
-    def on_page_resized(self, event: Page.Resized) -> None:
-        event.stop()
-        self._draw()
-
-    def more(self) -> int:
-        return self._list.more
-
-    def move(self, what: str) -> None:
-        self._list.move(what)
 
     # News
 
     def journal_changed(self) -> None:
+        """Have read what is new."""
         self._reader.ask(True)
 
     def tick(self) -> None:
+        """Ages read differently as time goes by."""
         super().tick()
         # Rates and the time that is left go down by themselves, and a runner may be gone.
         if self.shown is None or self.shown.standing not in ("closed", "aborted"):
@@ -181,6 +173,7 @@ class RunView(Deciding, inherit_bindings=False):
 
     # Actions
 
+    @does("open")
     async def do_open(self) -> None:
         """The token's own part of the run."""
         line = self.line()
@@ -188,7 +181,9 @@ class RunView(Deciding, inherit_bindings=False):
             shown = self.shown
             await self.host.open_view(lambda: ItemView(self.world, line, shown), again=False)
 
+    @does("report")
     async def do_report(self) -> None:
+        """The situation report as plain text."""
         if self.shown is not None:
             shown = self.shown
             await self.host.open_view(lambda: ReportView(self.world, shown), again=False)

@@ -141,6 +141,7 @@ class TimelineChart(Lines, can_focus=True):
     # Lines
 
     def line(self, y: int) -> Line:
+        """One line of bars, of the axis, or of a lane."""
         scene = self._scene
         if scene is None or self._eye.bins != scene.frame.bins:
             return ()
@@ -266,6 +267,7 @@ class TimelineChart(Lines, can_focus=True):
                 self.refresh(Region(start, y, end - start, 1))
 
     def on_resize(self) -> None:
+        """Tell the view that there is another number of bins."""
         self.post_message(self.Resized())
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 
 from console.timeline.axis import Window
 from console.timeline.coverage import moment
@@ -13,7 +12,8 @@ from console.timeline.events import ShownEvent
 from console.tui.actions.context import Context
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line, Part, count, fit
-from console.tui.views.base import View, bindings
+from console.tui.views.handlers import does
+from console.tui.views.paged import Paged
 from console.tui.views.timeline.page import event_lines, event_row
 from console.tui.views.timeline.reader import EventsWanted, FoundEvents, WholeEvent
 from console.tui.widgets.page import Page
@@ -41,13 +41,13 @@ class EventsHost(Protocol):
         """The list is closed: nothing is to come any more."""
 
 
-class EventsView(View, inherit_bindings=False):
+class EventsView(Paged):
     """Over a timeline, whose thread reads for it."""
 
     view = "events"
+    selects = True
     shows_run = False
     leans = True
-    BINDINGS: ClassVar[list[BindingType]] = bindings("events")
 
     def __init__(
         self,
@@ -66,32 +66,37 @@ class EventsView(View, inherit_bindings=False):
         self._counted = counted
         self._head = OneLine()
         self._titles = OneLine()
-        self._page = Page(select=True)
         self._whole = Page()
         self._events: list[ShownEvent] = []
         self._read = False
         self._more_wanted = True
         self._told: WholeEvent | None = None
 
-    def body(self) -> ComposeResult:
+    def head(self) -> ComposeResult:
+        """Which stretch of whose time it is, and the titles of the list."""
         yield self._head
         yield self._titles
-        yield self._page
+
+    def body(self) -> ComposeResult:
+        """The list, and in its place the one event that is read whole."""
+        yield from super().body()
         yield self._whole
 
-    def focus_body(self) -> None:
-        self.set_focus(self._page if self._told is None else self._whole)
+    def paged(self) -> Page:
+        """The event that is read whole, else the list."""
+        return self.page if self._told is None else self._whole
 
     def on_mount(self) -> None:
+        """Have the first events read."""
         self._whole.display = False
-        super().on_mount()
-        self._draw()
         self._ask()
 
     def on_unmount(self) -> None:
+        """Nothing is to come for this list any more."""
         self._timeline.forget_list()
 
     def context(self) -> Context:
+        """An event that is read whole is what escape takes away first."""
         return super().context()._replace(filtered=self._told is not None)
 
     def _ask(self) -> None:
@@ -107,19 +112,20 @@ class EventsView(View, inherit_bindings=False):
         self._read = True
         self._events += listed.events
         self._more_wanted = len(listed.events) == PAGE
-        self._draw()
+        self.draw()
 
     def tell(self, told: WholeEvent) -> None:
         """One event whole."""
         if self.is_mounted:
             self._told = told
-            self._page.display = self._titles.display = False
+            self.page.display = self._titles.display = False
             self._whole.display = True
-            self._draw()
+            self.draw()
             self.focus_body()
             self.frame()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """The list, and the event that is read whole where there is one."""
         width = self.app.size.width
         span = f"{moment(self._window.start)} to {moment(self._window.end)}"
         told: list[Part] = [(" EVENTS ", "title"), (span, "bold")]
@@ -138,36 +144,30 @@ class EventsView(View, inherit_bindings=False):
         if not rows and self._read:
             nothing = NONE_KEPT if self._counted else "No event in that time."
             rows = [[(f" {nothing}", "warn" if self._counted else "dim")]]
-        self._page.show(rows)
+        self.page.show(rows)
         if self._told is not None:
             self._whole.show(event_lines(self._told.event, self._told.facts, width))
 
     def on_page_selected(self, event: Page.Selected) -> None:
+        """Read on where the cursor has come to the end of what was read."""
         event.stop()
         if event.index >= len(self._events) - 1:
             self._ask()
 
-    def on_page_resized(self, event: Page.Resized) -> None:
-        event.stop()
-        self._draw()
-
-    def more(self) -> int:
-        return self._page.more if self._told is None else self._whole.more
-
-    def move(self, what: str) -> None:
-        (self._page if self._told is None else self._whole).move(what)
-
+    @does("open")
     def do_open(self) -> None:
         """The event under the cursor, whole."""
-        if self._told is None and self._page.cursor < len(self._events):
-            self._timeline.ask_whole(self._events[self._page.cursor])
+        if self._told is None and self.page.cursor < len(self._events):
+            self._timeline.ask_whole(self._events[self.page.cursor])
 
+    @does("back")
     def do_back(self) -> None:
+        """From the whole event to the list, then to the timeline."""
         if self._told is None:
             super().do_back()
             return
         self._told = None
         self._whole.display = False
-        self._page.display = self._titles.display = True
+        self.page.display = self._titles.display = True
         self.focus_body()
         self.frame()

@@ -121,6 +121,7 @@ class TimelineReader(Background[TimelineWanted]):
         self.ask(TimelineWanted(whole=event))
 
     def merged(self, waiting: TimelineWanted, question: TimelineWanted) -> TimelineWanted:
+        """One question with what both want; of the same kind, the newer."""
         return TimelineWanted(
             question.load or waiting.load,
             question.preview or waiting.preview,
@@ -129,11 +130,13 @@ class TimelineReader(Background[TimelineWanted]):
         )
 
     def run(self) -> None:
+        """Answer until the view is left, and close what was opened for it."""
         super().run()
         if self._timeline is not None:
             self._timeline.close()
 
     def work(self, question: TimelineWanted) -> None:
+        """Read the timeline, a list of events, or one event whole, whatever was asked for."""
         if question.load is not None:
             self._load(question.load)
         timeline = self._timeline

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 
 from console.errors import UsageError
 from console.inventory.search.inventory import Row
@@ -14,11 +13,12 @@ from console.timeline.axis import Window, next_burst
 from console.timeline.events import ShownEvent
 from console.timeline.view import BY
 from console.timeline.when import moment_of
-from console.tui.actions.context import Context
+from console.tui.actions.context import Context, TimelineContext
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line
 from console.tui.session.worker_link import sentences
-from console.tui.views.base import View, bindings
+from console.tui.views.base import View
+from console.tui.views.handlers import does, does_each
 from console.tui.views.timeline.chart import FIXED, MOST_BELOW, Scene, TimelineChart, shared
 from console.tui.views.timeline.page import ShownTimeline, answered, event_row, heading
 from console.tui.views.timeline.reader import (
@@ -39,14 +39,16 @@ if TYPE_CHECKING:
 
 FRAME = 5
 """Lines of the screen that are neither words, picture nor events."""
-TEN = 10
+STEPS = {"bin_left": -1, "bin_right": 1, "bins_left": -10, "bins_right": 10}
+"""How many bins each of the moving keys goes."""
 
 
-class TimelineView(View, inherit_bindings=False):
+class TimelineView(View):
+    """The words on top, the picture under them, and the events of the cursor's bin at the end."""
+
     view = "timeline"
     shows_run = False
     kept: ClassVar[int] = 8
-    BINDINGS: ClassVar[list[BindingType]] = bindings("timeline")
 
     def __init__(self, world: Session, tokens: tuple[str, ...] = ()) -> None:
         super().__init__(world)
@@ -77,37 +79,41 @@ class TimelineView(View, inherit_bindings=False):
         )
 
     def body(self) -> ComposeResult:
+        """Words, picture and events, from top to bottom."""
         yield self._head
         yield self._words
         yield self._chart
         yield self._below
 
     def focus_body(self) -> None:
+        """Give the keys to the view's main widget."""
         self.set_focus(self._chart)
 
     def on_mount(self) -> None:
+        """Have the timeline read, and look for news of it from then on."""
         self._words.can_focus = self._below.can_focus = False
         if len(self.tokens) == 1:
             detail = self.world.inventory.detail(self.tokens[0])
             self._row = detail.row if detail is not None else None
         self._lay_out()
-        super().on_mount()
         self._head.say(heading(None, None, self._eye, self._log, self.app.size.width))
         self._reader.start()
         self._load()
         self.set_interval(1.0, self._catch_up)
 
     def on_unmount(self) -> None:
+        """End the thread that reads for the view."""
         self._reader.end()
 
     def row(self) -> Row | None:
+        """The one token that it is about; none where there are several."""
         return self._row
 
     def context(self) -> Context:
-        leak, revoked = self.leak is not None, False
-        if self._loaded is not None:
-            revoked = self._loaded.timeline.revoked is not None
-        return super().context()._replace(leak=leak, revoked=revoked)
+        """Which of the two moments that one can jump to are known."""
+        revoked = self._loaded is not None and self._loaded.timeline.revoked is not None
+        known = TimelineContext(self.leak is not None, revoked)
+        return super().context()._replace(timeline=known)
 
     # Reading
 
@@ -126,13 +132,16 @@ class TimelineView(View, inherit_bindings=False):
             self._load()
 
     def store_changed(self) -> None:
+        """Read again as soon as the last reading lets it."""
         self._stale = True
         self._catch_up()
 
     def journal_changed(self) -> None:
+        """The journal says when a token was revoked, so it is read again too."""
         self.store_changed()
 
     def tick(self) -> None:
+        """Follow the newest, where that is wanted."""
         super().tick()
         if self._eye.follow:
             self._stale = True
@@ -160,7 +169,7 @@ class TimelineView(View, inherit_bindings=False):
             words = max(len(said), 2)
         self._words.styles.height = words
         lanes = len(loaded.timeline.lanes) if loaded is not None else 3
-        alarms = int(bool(self._alarm.display)) + int(bool(self._after.display))
+        alarms = self.around.alarms
         share = shared(height - FRAME - words - alarms, lanes)
         chart, asked = self._chart, self.open_bar is not None
         chart.bars, chart.rows = share.bars, share.rows
@@ -170,8 +179,9 @@ class TimelineView(View, inherit_bindings=False):
         self._around = (alarms, asked)
 
     def frame(self) -> None:
+        """Bring the lines around up to date, and make room where they became more."""
         super().frame()
-        alarms = int(bool(self._alarm.display)) + int(bool(self._after.display))
+        alarms = self.around.alarms
         if self.is_mounted and self._around != (alarms, self.open_bar is not None):
             self._lay_out()
             self.call_after_refresh(self._draw)
@@ -210,11 +220,12 @@ class TimelineView(View, inherit_bindings=False):
             self._draw()
 
     def on_timeline_chart_resized(self, event: TimelineChart.Resized) -> None:
+        """Draw for the bins that there are now."""
         event.stop()
         self._draw()
 
     def on_resize(self) -> None:
-        super().on_resize()
+        """Share the lines anew, and draw once everything has its size."""
         self._lay_out()
         self.call_after_refresh(self._draw)
 
@@ -277,29 +288,21 @@ class TimelineView(View, inherit_bindings=False):
         self._chosen = place - self._first if place >= 0 else -1
         self._draw()
 
-    def _step(self, bins: int) -> None:
-        window = self._eye.window
-        if bins:
-            self._eye.follow = self._eye.follow and bins > 0
+    @does_each(*STEPS)
+    def do_step(self, name: str) -> None:
+        """Move the cursor, and the window with it where the cursor would leave it."""
+        window, bins = self._eye.window, STEPS[name]
+        self._eye.follow = self._eye.follow and bins > 0
         self._eye.move(bins)
         self._looked(window)
 
-    def do_bin_left(self) -> None:
-        self._step(-1)
-
-    def do_bin_right(self) -> None:
-        self._step(1)
-
-    def do_bins_left(self) -> None:
-        self._step(-TEN)
-
-    def do_bins_right(self) -> None:
-        self._step(TEN)
-
+    @does("brush")
     def do_brush(self) -> None:
+        """Begin a brush at the cursor, or take it away."""
         self._eye.start_brush()
         self._moved()
 
+    @does("zoom")
     async def do_zoom(self) -> None:
         """What is under the brush fills the window; without one, list the bin's events."""
         if self._eye.zoom():
@@ -318,31 +321,36 @@ class TimelineView(View, inherit_bindings=False):
         self._list = view
         await self.host.open_view(lambda: view, again=False)
 
+    @does("out")
     def do_out(self) -> None:
+        """Back to the wider window."""
         if self._eye.out():
             self._draw()
         else:
             self.note("this is all that is known")
 
+    @does("reset")
     def do_reset(self) -> None:
+        """The window that this began with."""
         self._eye.reset()
         self._draw()
 
+    @does("log_scale")
     def do_log_scale(self) -> None:
+        """Bars on a logarithmic scale, or a linear one."""
         self._log = not self._log
         self._draw()
 
+    @does("follow")
     def do_follow(self) -> None:
+        """Stay at the newest as it comes in, or no longer."""
         self._eye.toggle_follow()
         self._draw()
 
-    def do_next_burst(self) -> None:
-        self._burst(back=False)
-
-    def do_previous_burst(self) -> None:
-        self._burst(back=True)
-
-    def _burst(self, *, back: bool) -> None:
+    @does_each("next_burst", "previous_burst")
+    def do_burst(self, name: str) -> None:
+        """To where the lane's use begins or jumps next, or did last."""
+        back = name == "previous_burst"
         found = next_burst(self._chart.lane.counts, self._eye.cursor, back=back)
         if found is None:
             self.note(f"no {'earlier' if back else 'later'} burst in this window")
@@ -356,20 +364,29 @@ class TimelineView(View, inherit_bindings=False):
             self._eye.jump(at)
             self._looked(window)
 
+    @does("to_leak")
     def do_to_leak(self) -> None:
+        """To the time of the leak."""
         self._jump(self.leak)
 
+    @does("to_revoke")
     def do_to_revoke(self) -> None:
+        """To when the token was revoked."""
         self._jump(self._loaded.timeline.revoked if self._loaded is not None else None)
 
+    @does("lanes")
     def do_lanes(self) -> None:
+        """Lanes by the next of token, actor, address and action."""
         known = list(BY)
         self._by = known[(known.index(self._by) + 1) % len(known)]
         self._first, self._chosen = 0, -1
         self.note(f"lanes by {self._by} …")
         self._load()
 
+    @does("set_leak")
     async def do_set_leak(self) -> None:
+        """Ask when it leaked; an empty answer takes the time away."""
+
         async def entered() -> None:
             text = line.value.strip()
             try:
@@ -396,7 +413,9 @@ class TimelineView(View, inherit_bindings=False):
         line.on_leave = self.close_bar
         await self.show_bar(line, line)
 
+    @does("back")
     def do_back(self) -> None:
+        """A brush goes first, then the view."""
         if self._eye.anchor is not None:
             self._eye.start_brush()
             self._moved()

@@ -32,6 +32,7 @@ class ResponseReader(Background[tuple[Token, bool]]):
         self._boards: dict[str, Board] = {}
 
     def work(self, question: tuple[Token, bool]) -> None:
+        """Read what runs did about a token; it is told with whether it is gone."""
         token, gone = question
         if self._view is None:
             self._view = self._open()

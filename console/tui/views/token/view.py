@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 
 from console.errors import ConsoleError
 from console.inventory.search.inventory import Row
@@ -15,10 +14,10 @@ from console.tui.draw.cells import OneLine
 from console.tui.session.worker_link import WorkerError
 from console.tui.views.act.page import Consumers
 from console.tui.views.act.view import ActView
-from console.tui.views.base import bindings
+from console.tui.views.handlers import does
+from console.tui.views.paged import Paged
 from console.tui.views.token.page import Life, heading, token_lines
 from console.tui.views.token.reader import ResponseReader
-from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
     from console.tui.session.session import Session
@@ -27,15 +26,15 @@ HISTORY = 200
 """Entries of each kind that the page shows; more are for the command line."""
 
 
-class TokenView(ActView, inherit_bindings=False):
+class TokenView(Paged, ActView):
+    """The page of one token, with what its system says now and what runs did about it."""
+
     view = "token"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("token")
 
     def __init__(self, world: Session, handle: str) -> None:
         super().__init__(world)
         self.handle = handle
         self._head = OneLine()
-        self._page = Page()
         self._life: Life | None = None
         self._consumers = Consumers()
         self._about: About | None = None
@@ -43,22 +42,20 @@ class TokenView(ActView, inherit_bindings=False):
             world.paths, world.open_journal, world.now, self._told_soon, self._trouble_soon
         )
 
-    def body(self) -> ComposeResult:
+    def head(self) -> ComposeResult:
+        """Which token it is, and how it stands."""
         yield self._head
         yield OneLine()
-        yield self._page
-
-    def focus_body(self) -> None:
-        self.set_focus(self._page)
 
     def on_mount(self) -> None:
+        """Show what the store has, then ask the token's system what depends on it."""
         self._responses.start()
         self._read()
-        super().on_mount()
         if self._life is not None:
             self.run_worker(self._ask())
 
     def on_unmount(self) -> None:
+        """End the thread that reads for the view."""
         self._responses.end()
 
     def tells(self, handle: str) -> bool:
@@ -68,6 +65,7 @@ class TokenView(ActView, inherit_bindings=False):
         return gone and handle == self.handle and self._about is not None
 
     def row(self) -> Row | None:
+        """The token of the page, as the store has it now."""
         return self._life.detail.row if self._life is not None else None
 
     def _read(self) -> None:
@@ -87,7 +85,7 @@ class TokenView(ActView, inherit_bindings=False):
         if state is not None and state.capabilities is not None:
             title = state.capabilities.of(detail.row.kind).title
         self._life = Life(detail, changes, events, self._consumers, title, about=self._about)
-        self._draw()
+        self.draw()
         self._ask_journal()
 
     def _ask_journal(self) -> None:
@@ -106,15 +104,16 @@ class TokenView(ActView, inherit_bindings=False):
             return
         self._about = about
         self._life = self._life._replace(about=about)
-        self._draw()
+        self.draw()
         self.host.show_run(self)
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """The answers about the token, how each is known, and its history."""
         if self._life is None:
             return
         now, width = self.world.now(), self.app.size.width
         self._head.say(heading(self._life, now, width))
-        self._page.show(token_lines(self._life, now, width))
+        self.page.show(token_lines(self._life, now, width))
 
     async def _ask(self) -> None:
         row = self.row()
@@ -123,31 +122,26 @@ class TokenView(ActView, inherit_bindings=False):
         self._consumers = await self.ask_consumers(row)
         if self._life is not None:
             self._life = self._life._replace(consumers=self._consumers)
-            self._draw()
-
-    def on_page_resized(self, event: Page.Resized) -> None:
-        event.stop()
-        self._draw()
-
-    def more(self) -> int:
-        return self._page.more
-
-    def move(self, what: str) -> None:
-        self._page.move(what)
+            self.draw()
 
     def store_changed(self) -> None:
+        """Read the token anew."""
         self._read()
 
     def journal_changed(self) -> None:
+        """A run may have done something about the token."""
         self._ask_journal()
 
     def tick(self) -> None:
+        """Ages read differently as time goes by."""
         super().tick()
         # Whether the declared propagation is over is told by the clock alone.
         self._ask_journal()
-        self._draw()
+        self.draw()
 
+    @does("reread")
     def do_reread(self) -> None:
+        """Ask the system for this token again, then show what it said."""
         self.run_worker(self._reread())
 
     async def _reread(self) -> None:
