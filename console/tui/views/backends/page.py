@@ -13,7 +13,7 @@ from console.journal import proof
 from console.text import age
 from console.tui.draw import readings
 from console.tui.draw.lines import Line, Part, block, count, fit
-from console.tui.session.own_view import NOTHING, Mine
+from console.tui.session.own_view import NOTHING, OTHERS, Mine
 from console.tui.views.health import health
 
 SKEW_MATTERS = 2_000
@@ -111,7 +111,8 @@ def detail(
     lines.append([(title, "bold"), (f" · {state.type} · {seen.word}", seen.role)])
     error, hint = mine.trouble(state)
     if error:
-        lines += block("ERROR", [(error, "bad")], width)
+        whose: list[Part] = [(f" ({OTHERS})", "dim")] if mine.of_others else []
+        lines += block("ERROR", [(error, "bad"), *whose], width)
     if hint:
         lines += block("DO NEXT", [(hint, "")], width)
     lines += block("ANSWERS", _answers(contact, now), width)
