@@ -20,6 +20,7 @@ from backends.logs.postgres import ServerLine, Sessions, from_json
 from backends.logs.since import whole_lines
 from backends.model import Gap, GapKind
 from backends.postgres.roles import Login
+from backends.words import count
 
 MAX_READ: Final = 64 * 1024 * 1024
 """Bytes of the log's end that are read; what is older is not seen, and that is said."""
@@ -52,7 +53,7 @@ class UnreadLines(NamedTuple):
     @property
     def words(self) -> str:
         """How many lines they are, and what is wrong with them."""
-        return f"{self.lines:,} {self.what}"
+        return f"{count(self.lines, 'line')}: {self.what}"
 
 
 class RecentLog(NamedTuple):
