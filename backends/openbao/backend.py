@@ -54,7 +54,7 @@ from backends.model import (
     TokenRef,
 )
 from backends.openbao import actions, events, mapping, naming, rotate
-from backends.openbao.audit import AuditLog
+from backends.openbao.audit import AuditIndex
 from backends.openbao.capabilities import declare
 from backends.openbao.client import Client, role_path, roles_path, unknown_token
 from backends.openbao.inventory import Survey
@@ -99,7 +99,7 @@ class OpenBao(Backend):
         self._url = _address(get("url"))
         self._verify = _trust(get("ca_file"), get("verify", True))
         audit_file = get("audit_file")
-        self._log = AuditLog(Path(audit_file).expanduser()) if audit_file else None
+        self._log = AuditIndex(Path(audit_file).expanduser()) if audit_file else None
         self._mounts = [
             mount.strip("/").removeprefix("auth/") for mount in _list(get("approle_mounts"))
         ]

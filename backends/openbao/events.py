@@ -11,7 +11,7 @@ from pathlib import Path
 from backends.logs import tail
 from backends.logs.since import lines_from
 from backends.model import AuditEvent, Gap, GapKind
-from backends.openbao.audit import FILES, AuditLog
+from backends.openbao.audit import FILES, AuditIndex
 from backends.openbao.entry import AuditLine, entry_of, is_request
 
 BATCH = 2000
@@ -22,7 +22,7 @@ SLACK = timedelta(seconds=10)
 
 
 async def stream(
-    log: AuditLog, since: datetime, until: datetime | None
+    log: AuditIndex, since: datetime, until: datetime | None
 ) -> AsyncIterator[AuditEvent | Gap]:
     """Events between two points in time, in the log's own order, then what is missing.
 
@@ -118,7 +118,7 @@ class _Torn:
         self._before = max(self._before, entry.time)
 
 
-def _wanted(entry: AuditLine, log: AuditLog, since: datetime, until: datetime | None) -> bool:
+def _wanted(entry: AuditLine, log: AuditIndex, since: datetime, until: datetime | None) -> bool:
     if entry.type == "request" or entry.time < since:
         return False
     return (until is None or entry.time <= until) and not log.is_own(entry)

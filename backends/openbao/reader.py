@@ -33,7 +33,7 @@ from backends.model import (
     not_tracked,
 )
 from backends.openbao import mapping
-from backends.openbao.audit import AuditLog
+from backends.openbao.audit import AuditIndex
 from backends.openbao.client import Client, Record, elsewhere, entity_path
 from backends.openbao.mapping import APPROLE, SERVICE, Entity, SecretIdPlace
 
@@ -110,7 +110,7 @@ class BaoReader:
         self,
         name: str,
         client: Client,
-        log: AuditLog | None,
+        log: AuditIndex | None,
         *,
         device: str,
         namespaces: Sequence[str] | None,
@@ -131,7 +131,7 @@ class BaoReader:
         return TokenRef(self.name, SERVICE, accessor)
 
     @property
-    def usable_log(self) -> AuditLog | None:
+    def usable_log(self) -> AuditIndex | None:
         """The audit log, where there is one that could be read last time."""
         return self.log if self.log is not None and self.log.read_at is not None else None
 
