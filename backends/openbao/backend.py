@@ -57,9 +57,10 @@ from backends.openbao import actions, events, mapping, naming, rotate
 from backends.openbao.audit import AuditIndex
 from backends.openbao.capabilities import declare
 from backends.openbao.client import Client, role_path, roles_path, unknown_token
+from backends.openbao.concurrently import concurrently
 from backends.openbao.inventory import Survey
 from backends.openbao.mapping import APPROLE, SERVICE, SecretIdPlace
-from backends.openbao.reader import NO_AUDIT_FILE, BaoReader, concurrently
+from backends.openbao.reader import NO_AUDIT_FILE, BaoReader
 
 REVOKE_PATH = "auth/token/revoke-accessor"
 OWN_AT_HAND = 10.0
