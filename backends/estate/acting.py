@@ -96,7 +96,7 @@ def _meet(
             made = world.mint_successor(row, intent, chosen)
             if made.refused:
                 return _no("400", made.refused)
-            done = effects.Effect(True, 1)
+            done = effects.CallEffect(True, 1)
         else:
             verb = RETIRING[step.expect] if verb is Verb.ROTATE else verb
             done = effects.change(world.db, verb, spec, row, world.now(), intent)
@@ -137,7 +137,7 @@ def _lost(day: trouble.SystemTrouble, seed: int, turn: int) -> str:
     return day.lose
 
 
-def _answer(spec: System, verb: Verb, done: effects.Effect, turn: int) -> Outcome:
+def _answer(spec: System, verb: Verb, done: effects.CallEffect, turn: int) -> Outcome:
     fine, already, why = WORDS[spec.name]
     id_ = f"est-{turn:06d}"
     if done.changed:

@@ -14,14 +14,14 @@ def arm(connection: sqlite3.Connection, token: int, delay: int) -> None:
 
 
 def alert(connection: sqlite3.Connection, token: int, now: int) -> None:
-    """Tell the bots that a changing call reached a token. Each acts once."""
+    """Tell the attackers that a changing call reached a token. Each acts once."""
     connection.execute(
         "UPDATE bot SET due_at = ? + delay WHERE token = ? AND due_at IS NULL", (now, token)
     )
 
 
 def act(connection: sqlite3.Connection, seed: int, key: bytes, now: int) -> None:
-    """Let the bots whose time has come make their tokens, within the caller's transaction."""
+    """Let the attackers whose time has come make their tokens, within the caller's transaction."""
     due = connection.execute(
         "SELECT id, token, due_at FROM bot WHERE due_at <= ? ORDER BY due_at, id", (now,)
     ).fetchall()

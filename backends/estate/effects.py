@@ -24,7 +24,7 @@ SELECT n FROM tree ORDER BY n
 """
 
 
-class Effect(NamedTuple):
+class CallEffect(NamedTuple):
     """What really came of a change. ``changed`` is false where it was so before."""
 
     changed: bool
@@ -33,7 +33,7 @@ class Effect(NamedTuple):
 
 def change(
     db: sqlite3.Connection, verb: Verb, spec: System, row: sqlite3.Row, now: int, intent: str
-) -> Effect:
+) -> CallEffect:
     """Contain, restore, revoke or disconnect.
 
     Raises:
@@ -42,7 +42,7 @@ def change(
     """
     day = trouble.of(db, spec.name)
     if day.no_effect:
-        done = Effect(True)
+        done = CallEffect(True)
     elif verb is Verb.REVOKE:
         done = _revoke(db, spec, day, row, now)
     elif verb is Verb.DISCONNECT:
@@ -71,11 +71,11 @@ def note(db: sqlite3.Connection, row: sqlite3.Row, what: str, now: int, intent: 
 
 def _revoke(
     db: sqlite3.Connection, spec: System, day: trouble.SystemTrouble, row: sqlite3.Row, now: int
-) -> Effect:
+) -> CallEffect:
     if row["gone_at"] is not None:
         # Asked again while the first request is still being worked off, a system says
         # yes again; only when the record says "gone" can it say "already".
-        return Effect(row["gone_at"] > now)
+        return CallEffect(row["gone_at"] > now)
     doomed = [row["n"]]
     if spec.name == "vault" and not day.siblings_alive:
         doomed += [below["n"] for below in db.execute(CHILDREN, {"n": row["n"]})]
@@ -96,7 +96,7 @@ def _revoke(
             "UPDATE consumer SET moves_to = NULL, moves_at = NULL WHERE token = ? AND moves_to = ?",
             (row["predecessor"], row["n"]),
         )
-    return Effect(True, len(doomed))
+    return CallEffect(True, len(doomed))
 
 
 def _switch(
@@ -107,24 +107,24 @@ def _switch(
     now: int,
     *,
     off: bool,
-) -> Effect:
+) -> CallEffect:
     if spec.name not in ("cloud", "database"):
         raise Refused("tokens cannot be disabled here")
     if row["gone_at"] is not None and row["gone_at"] <= now:
         raise NotFound("the token is gone")
     if bool(row["disabled"]) is off:
-        return Effect(False)
+        return CallEffect(False)
     blocked = now + max(spec.lag, day.effect_lag) if off and not day.undead else None
     db.execute(
         "UPDATE token SET disabled = ?, blocked_from = ? WHERE n = ?",
         (int(off), blocked, row["n"]),
     )
-    return Effect(True, 1)
+    return CallEffect(True, 1)
 
 
 def _disconnect(
     db: sqlite3.Connection, day: trouble.SystemTrouble, row: sqlite3.Row, now: int
-) -> Effect:
+) -> CallEffect:
     if row["system"] != "database":
         raise Refused("there are no sessions here")
     open_now: Sequence[sqlite3.Row] = db.execute(
@@ -134,4 +134,4 @@ def _disconnect(
     db.executemany(
         "UPDATE session SET ended_at = ? WHERE id = ?", [(now, one["id"]) for one in ended]
     )
-    return Effect(bool(open_now), len(ended))
+    return CallEffect(bool(open_now), len(ended))

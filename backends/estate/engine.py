@@ -15,9 +15,8 @@ from typing import Self
 
 from backends.contract import Verb
 from backends.errors import NotFound, Refused
-from backends.estate import activity, attacker, database, effects, rotation, trouble
-from backends.estate import truth as oracle
-from backends.estate.effects import Effect
+from backends.estate import activity, attacker, database, effects, rotation, trouble, truth
+from backends.estate.effects import CallEffect
 from backends.estate.issuing import digest, event, identity, insert_token, value
 from backends.estate.systems import SYSTEMS
 from backends.model import Secret
@@ -254,7 +253,7 @@ class EstateWorld:
 
     # -- ends
 
-    def change(self, verb: Verb, system: str, id_: str, intent: str = "") -> Effect:
+    def change(self, verb: Verb, system: str, id_: str, intent: str = "") -> CallEffect:
         """Contain, restore, revoke or disconnect, as truly as the troubles of the day allow.
 
         Raises:
@@ -275,21 +274,21 @@ class EstateWorld:
 
         By default the newest value of each is meant; with ``version`` 1, the first one.
         """
-        return oracle.truth(self.db, self.now(), system, version)
+        return truth.truth(self.db, self.now(), system, version)
 
     def changes(self, system: str, id_: str, what: str = "") -> int:
         """How many changing calls have really reached a token, of all kinds or of one.
 
         ``what`` is a verb's value; the call that mints counts as "rotate", on the old token.
         """
-        return oracle.changes(self.db, self.token_row(system, id_)["n"], what)
+        return truth.changes(self.db, self.token_row(system, id_)["n"], what)
 
     def all_changes(self) -> dict[tuple[str, str], dict[str, int]]:
         """The same for every token that was reached, by system and id."""
-        return oracle.all_changes(self.db)
+        return truth.all_changes(self.db)
 
     def breaches(self, system: str) -> int:
-        """How many changes came faster than ``Trouble.rate_limit``, since that was set."""
+        """How many changes came faster than ``SystemTrouble.rate_limit``, since that was set."""
         return database.tally(self.db, system, "breaches")
 
     def remint(self, system: str, id_: str, *, after: int | None = None) -> str | None:

@@ -62,7 +62,7 @@ def create(
     is the last.
 
     The file appears whole or not at all. With ``now`` given, the estate's clock is set to
-    it and runs on from there; ``World.freeze`` stops it.
+    it and runs on from there; ``EstateWorld.freeze`` stops it.
 
     Raises:
         ConfigError: the path is taken, or there is no such system.

@@ -4,7 +4,7 @@ Each stands for a family of real ones, with that family's blind spots. The vault
 the last use only from its audit log and takes the children along; the cloud remembers the
 last use by the hour and has two slots; the database records neither creation nor use and
 leaves sessions open; the code host answers 202 and works it off later. Its deploy tokens
-and app secrets are two kinds more: a new estate holds none, ``World.mint`` makes them.
+and app secrets are two kinds more: a new estate holds none, ``EstateWorld.mint`` makes them.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class SystemTrouble(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     ``auth`` (the console's credential is not accepted); ``forbidden`` scopes; and
     ``rate_every``: each n-th call is put off, for ``retry_after`` seconds. ``rate_limit``
     is how many changes a second are taken; what comes beyond a second's worth is answered
-    with 429, has no effect, and is counted (``World.breaches``).
+    with 429, has no effect, and is counted (``EstateWorld.breaches``).
 
     Lists: ``die_after`` so many tokens the answer breaks off; ``endless`` repeats its
     page for ever; ``omit_page`` leaves out that page (from 1) and says nothing.

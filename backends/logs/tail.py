@@ -9,23 +9,18 @@ is told instead of going on as if nothing had happened.
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import gzip
 import hashlib
 import io
-import lzma
-import os
-import re
-import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, NamedTuple
 
 import msgspec
 
 from backends.errors import BackendError, Forbidden, NotFound, ServerFault
+from backends.logs.generations import BROKEN, OPENERS, generations, is_pattern, opened
 from backends.logs.source import Hole
 
 CHUNK = 1 << 20
@@ -37,14 +32,6 @@ KEPT = 128
 """Files that are remembered as read to their end."""
 FIRST = 64 << 10
 TOO_LONG = b"\0"
-
-BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
-"""What reading a damaged or vanishing file raises."""
-OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
-    ".gz": lambda path: cast(IO[bytes], gzip.open(path, "rb")),  # noqa: SIM115
-    ".bz2": lambda path: bz2.open(path, "rb"),  # noqa: SIM115
-    ".xz": lambda path: lzma.open(path, "rb"),  # noqa: SIM115
-}
 
 Split = Callable[[bytes], tuple[list[bytes], bytes]]
 """Cuts bytes into whole records (each with its end) and what is left over."""
@@ -119,7 +106,7 @@ class Tail:
         self.path = path
         self._newest = newest
         self._split = split
-        self._pattern = any(sign in path.name for sign in "*?[")
+        self._pattern = is_pattern(path)
         self._present: set[int] = set()
         self._unread: list[tuple[int, Hole]] = []
         """Files that cannot be read, as holes, each with its place in the order."""
@@ -181,7 +168,7 @@ class Tail:
         found = files[index]
         rest = [one for one in files[index + 1 :] if one.first not in place.done]
         try:
-            with _open(found.path) as handle:
+            with opened(found.path) as handle:
                 if _mark(handle, place.offset) == place.mark:
                     return [found, *rest], place.offset, []
                 handle.seek(0)
@@ -230,7 +217,7 @@ class Tail:
 
     def _read(self, generation: Generation, place: Place, *, last: bool) -> Iterator[Piece]:
         try:
-            with _open(generation.path) as handle:
+            with opened(generation.path) as handle:
                 if _first(handle) != generation.first:
                     raise _Moved
                 yield from self._drain(handle, place, last=last)
@@ -283,7 +270,7 @@ class Tail:
     def _generations(self) -> list[Generation]:
         """The files that have at least one whole line, oldest first, each once."""
         found: dict[str, Generation] = {}
-        paths = _ordered(self.path, pattern=self._pattern)
+        paths = generations(self.path)
         if self._newest is not None:
             paths = paths[-self._newest :]
         self._present = {number for _, number in paths if number is not None}
@@ -293,7 +280,7 @@ class Tail:
         self._unread = []
         for order, (path, number) in enumerate(paths):
             try:
-                with _open(path) as handle:
+                with opened(path) as handle:
                     first = _first(handle)
             except FileNotFoundError:
                 continue  # Renamed just now: the next look finds it.
@@ -357,72 +344,6 @@ def _unreadable(path: Path, error: BaseException) -> BackendError:
 
 def _placed(place: Place, offset: int, before: bytes) -> Place:
     return Place(place.first, offset, _digest(before[-MARK:]), place.done, place.sizes)
-
-
-def _ordered(path: Path, *, pattern: bool) -> list[tuple[Path, int | None]]:
-    """The files of a log, oldest first, each with the number that its name ends with."""
-    if pattern:
-        with contextlib.suppress(OSError):
-            return [(one, None) for one in sorted(path.parent.glob(path.name)) if one.is_file()]
-        return []
-    keyed: list[tuple[tuple[int, int, str, bool], Path, int | None]] = []
-    names = _siblings(path)
-    stamp = r"[-.]\d[\dTZ:._-]*"
-    behind = re.compile(re.escape(path.name) + stamp)
-    dated = re.compile(re.escape(path.stem) + stamp + re.escape(path.suffix))
-    for one in names:
-        plain = one.name
-        for suffix in OPENERS:
-            plain = plain.removesuffix(suffix)
-        # While a file is being compressed, the whole one is the later in order.
-        whole = plain == one.name
-        tail = plain.removeprefix(path.name + ".")
-        if one == path:
-            keyed.append(((2, 0, "", whole), one, 0))
-        elif plain != tail and tail.isdecimal() and tail.isascii() and len(tail) <= 5:
-            keyed.append(((1, -int(tail), "", whole), one, int(tail)))
-        elif behind.fullmatch(plain) or dated.fullmatch(plain):
-            keyed.append(((0, 0, plain, whole), one, None))
-    return [(one, number) for _, one, number in sorted(keyed, key=lambda item: item[0])]
-
-
-def _siblings(path: Path) -> list[Path]:
-    """The files beside a log, itself among them.
-
-    Where the folder may be gone through and not be listed, those that can be guessed: a log
-    that may be read is read all the same.
-    """
-    try:
-        return list(path.parent.iterdir())
-    except OSError as error:
-        guessed = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, 10))]
-        found = [one for one in guessed if os.path.isfile(one)]
-        if not isinstance(error, PermissionError) or path not in found:
-            raise ServerFault(f"cannot look into {path.parent}: {error.strerror}") from None
-        return found
-
-
-def generations(path: Path) -> list[tuple[Path, int | None]]:
-    """The files of a log, oldest first: itself with what was rotated away, or a pattern's.
-
-    With each its number, where files are numbered: 0 is the live one, and neighbours are
-    one apart unless some are missing.
-
-    Raises:
-        BackendError: its folder cannot be looked into.
-    """
-    pattern = any(sign in path.name for sign in "*?[")
-    return _ordered(path, pattern=pattern)
-
-
-def opened(path: Path) -> IO[bytes]:
-    """One file of a log, whichever way it is packed. Raises what :data:`BROKEN` says."""
-    return _open(path)
-
-
-def _open(path: Path) -> IO[bytes]:
-    opener = OPENERS.get(path.suffix)
-    return opener(path) if opener else path.open("rb")
 
 
 def _first(handle: IO[bytes]) -> str:

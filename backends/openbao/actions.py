@@ -22,8 +22,9 @@ from backends.model import Consumer, Dependents, Gap, GapKind, Token, TokenRef, 
 from backends.openbao import contain, mapping, rotate
 from backends.openbao.body import filled
 from backends.openbao.client import at, role_path
+from backends.openbao.concurrently import concurrently
 from backends.openbao.mapping import APPROLE, SERVICE
-from backends.openbao.reader import NO_AUDIT_FILE, BaoReader, concurrently
+from backends.openbao.reader import NO_AUDIT_FILE, BaoReader
 from backends.words import count
 
 MAX_CHILDREN = 200

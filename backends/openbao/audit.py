@@ -48,7 +48,7 @@ MAX_UNCLAIMED = 10_000
 LOOK_UPS = ("auth/token/lookup-accessor", "secret-id-accessor/lookup")
 
 
-class LastUse:
+class TokenUse:
     """The last time a token was used, and from where it ever was (as far as the log goes)."""
 
     __slots__ = ("address", "at", "leases", "places", "times", "what")
@@ -77,7 +77,7 @@ class Birth(NamedTuple):
     child_of_parent: bool
 
 
-class AuditLog:
+class AuditIndex:
     """An index over the log that grows with it. Holds a few hundred bytes per token, no lines.
 
     ``scan`` is slow on its first call and belongs into a thread; the rest is look-ups.
@@ -97,7 +97,7 @@ class AuditLog:
         self._place: Place | None = None
         self._told: set[str] = set()
         """Files that cannot be read, which the tail tells of at every look."""
-        self._uses: dict[str, LastUse] = {}
+        self._uses: dict[str, TokenUse] = {}
         self._births: dict[str, Birth] = {}
         self._children: dict[str, list[str]] = {}
         self._by_secret: dict[str, str] = {}
@@ -258,7 +258,7 @@ class AuditLog:
     def _used(self, key: str, entry: AuditLine) -> None:
         use = self._uses.get(key)
         if use is None:
-            use = self._uses[key] = LastUse()
+            use = self._uses[key] = TokenUse()
         request = entry.request
         use.times += 1
         if use.at is None or entry.time >= use.at:
@@ -284,7 +284,7 @@ class AuditLog:
         # A device with hmac_accessor=false writes accessors as they are.
         yield _accessor(ref)
 
-    def use(self, ref: TokenRef) -> LastUse | None:
+    def use(self, ref: TokenRef) -> TokenUse | None:
         """The last use of a token, or None where the log has none under any of its names."""
         return next((self._uses[key] for key in self._names(ref) if key in self._uses), None)
 

@@ -54,12 +54,13 @@ from backends.model import (
     TokenRef,
 )
 from backends.openbao import actions, events, mapping, naming, rotate
-from backends.openbao.audit import AuditLog
+from backends.openbao.audit import AuditIndex
 from backends.openbao.capabilities import declare
 from backends.openbao.client import Client, role_path, roles_path, unknown_token
+from backends.openbao.concurrently import concurrently
 from backends.openbao.inventory import Survey
 from backends.openbao.mapping import APPROLE, SERVICE, SecretIdPlace
-from backends.openbao.reader import NO_AUDIT_FILE, BaoReader, concurrently
+from backends.openbao.reader import NO_AUDIT_FILE, BaoReader
 
 REVOKE_PATH = "auth/token/revoke-accessor"
 OWN_AT_HAND = 10.0
@@ -99,7 +100,7 @@ class OpenBao(Backend):
         self._url = _address(get("url"))
         self._verify = _trust(get("ca_file"), get("verify", True))
         audit_file = get("audit_file")
-        self._log = AuditLog(Path(audit_file).expanduser()) if audit_file else None
+        self._log = AuditIndex(Path(audit_file).expanduser()) if audit_file else None
         self._mounts = [
             mount.strip("/").removeprefix("auth/") for mount in _list(get("approle_mounts"))
         ]

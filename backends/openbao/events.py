@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from backends.logs import tail
+from backends.logs import generations
 from backends.logs.since import lines_from
 from backends.model import AuditEvent, Gap, GapKind
-from backends.openbao.audit import FILES, AuditLog
+from backends.openbao.audit import FILES, AuditIndex
 from backends.openbao.entry import AuditLine, entry_of, is_request
 from backends.words import count
 
@@ -23,7 +23,7 @@ SLACK = timedelta(seconds=10)
 
 
 async def stream(
-    log: AuditLog, since: datetime, until: datetime | None
+    log: AuditIndex, since: datetime, until: datetime | None
 ) -> AsyncIterator[AuditEvent | Gap]:
     """Events between two points in time, in the log's own order, then what is missing.
 
@@ -51,7 +51,7 @@ async def stream(
                 if entry is not None and _wanted(entry, log, since, until):
                     for event in log.events_of(entry, origin):
                         yield event
-        except tail.BROKEN as error:
+        except generations.BROKEN as error:
             if path == paths[-1]:
                 raise
             what = f"audit events in the rest of {path.name}: it cannot be read"
@@ -83,7 +83,7 @@ async def _entries(
     path: Path, since: datetime, until: datetime | None
 ) -> AsyncIterator[AuditLine | None]:
     """The entries of one file between two points in time; None for a line that is none."""
-    with tail.opened(path) as handle:
+    with generations.opened(path) as handle:
         lines = lines_from(handle, lambda line: _reached(line, since - SLACK))
         while batch := await asyncio.to_thread(list, islice(lines, BATCH)):
             for line in batch:
@@ -119,7 +119,7 @@ class _Torn:
         self._before = max(self._before, entry.time)
 
 
-def _wanted(entry: AuditLine, log: AuditLog, since: datetime, until: datetime | None) -> bool:
+def _wanted(entry: AuditLine, log: AuditIndex, since: datetime, until: datetime | None) -> bool:
     if entry.type == "request" or entry.time < since:
         return False
     return (until is None or entry.time <= until) and not log.is_own(entry)
@@ -143,17 +143,17 @@ def _generations(path: Path, since: datetime) -> tuple[datetime | None, list[Pat
     Then why the older of them cannot be read, where that is so.
     """
     first = _first(path)
-    older = [one for one, _ in tail.generations(path)[-FILES:] if one != path][-1:]
+    older = [one for one, _ in generations.generations(path)[-FILES:] if one != path][-1:]
     if not older or (first is not None and first <= since):
         return first, [path], ""
     try:
         return _first(older[0]) or first, [*older, path], ""
-    except tail.BROKEN as error:
+    except generations.BROKEN as error:
         why = getattr(error, "strerror", None) or "it is damaged"
         return first, [path], f"{older[0].name} cannot be read: {why}."
 
 
 def _first(path: Path) -> datetime | None:
-    with tail.opened(path) as handle:
+    with generations.opened(path) as handle:
         entries: Iterator[AuditLine | None] = map(entry_of, islice(handle, 100))
         return next((entry.time for entry in entries if entry is not None), None)

@@ -9,8 +9,9 @@ from backends.errors import AuthFailed, BackendError, Forbidden, NotFound, Unrea
 from backends.model import Found, Gap, GapKind, Progress, ScopeDone, Token, TokenRef
 from backends.openbao import mapping
 from backends.openbao.client import Record, role_path, roles_path
+from backends.openbao.concurrently import concurrently
 from backends.openbao.mapping import APPROLE, SERVICE, SecretIdPlace, policy, scope_of
-from backends.openbao.reader import BaoReader, Book, concurrently
+from backends.openbao.reader import BaoReader, Book
 from backends.words import count
 
 Item = TypeVar("Item")

@@ -26,7 +26,7 @@ from backends.model import (
     not_read,
     not_tracked,
 )
-from backends.openbao.audit import AuditLog
+from backends.openbao.audit import AuditIndex
 
 SERVICE = "service-token"
 APPROLE = "approle-secret-id"
@@ -201,7 +201,7 @@ class Trace(NamedTuple):
     parent: Reading[TokenRef]
 
 
-def trace(log: AuditLog | None, trouble: Reading[Any], ref: TokenRef) -> Trace:
+def trace(log: AuditIndex | None, trouble: Reading[Any], ref: TokenRef) -> Trace:
     """The log's readings for a token; ``trouble`` where there is no log to be read."""
     if log is None:
         return Trace(trouble, trouble, trouble, trouble, trouble)

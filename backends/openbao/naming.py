@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from backends.errors import BackendError
 from backends.model import TokenRef
-from backends.openbao.reader import BaoReader, concurrently
+from backends.openbao.concurrently import concurrently
+from backends.openbao.reader import BaoReader
 
 
 async def log_names(reader: BaoReader, refs: Iterable[TokenRef]) -> dict[str, TokenRef]:

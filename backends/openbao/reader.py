@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from backends.errors import (
-    AuthFailed,
     BackendError,
     BadAnswer,
     Forbidden,
     NotFound,
     ServerFault,
-    TimedOut,
-    Unreachable,
 )
 from backends.model import (
     Gap,
@@ -33,67 +30,13 @@ from backends.model import (
     not_tracked,
 )
 from backends.openbao import mapping
-from backends.openbao.audit import AuditLog
+from backends.openbao.audit import AuditIndex
 from backends.openbao.client import Client, Record, elsewhere, entity_path
+from backends.openbao.concurrently import concurrently
 from backends.openbao.mapping import APPROLE, SERVICE, Entity, SecretIdPlace
 from backends.words import count
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-FAULTS_IN_A_ROW = 8
-"""So many faults of the server with no answer in between, and it is taken to be down."""
-
-REFUSALS_IN_A_ROW = 32
-"""So many refusals with no answer at all, and the right itself is taken to be missing."""
-
 NO_AUDIT_FILE = "OpenBao keeps no record of use but its audit log: set audit_file"
-
-
-async def concurrently(
-    items: Sequence[Item],
-    work: Callable[[Item], Awaitable[Result]],
-    workers: int,
-    allowed: Callable[[], Awaitable[bool | None]] | None = None,
-) -> list[tuple[Item, Result | BackendError]]:
-    """The results for all items, in the order in which they came.
-
-    Hands out no more items after an error that would only repeat itself (no connection, a
-    dead credential, a missing policy, fault upon fault); the rest is then missing. A refusal
-    is of one item, unless ``allowed`` says that the right is missing, or, where it cannot
-    say, nothing but refusals came.
-    """
-    results: list[tuple[Item, Result | BackendError]] = []
-    waiting = iter(items)
-    faults = refusals = answers = 0
-    stopped = False
-
-    async def hopeless() -> bool:
-        may = await allowed() if allowed is not None else None
-        return may is False or (may is None and not answers and refusals >= REFUSALS_IN_A_ROW)
-
-    async def worker() -> None:
-        nonlocal faults, refusals, answers, stopped
-        for item in waiting:
-            try:
-                results.append((item, await work(item)))
-                answers += 1
-                faults = 0
-            except BackendError as error:
-                results.append((item, error))
-                faults += isinstance(error, ServerFault | TimedOut)
-                lasting = isinstance(error, Unreachable | AuthFailed)
-                if isinstance(error, Forbidden):
-                    refusals += 1
-                    lasting = await hopeless()
-                stopped = stopped or lasting or faults >= FAULTS_IN_A_ROW
-            if stopped:
-                return
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(workers, len(items))):
-            group.create_task(worker())
-    return results
 
 
 class Book:
@@ -111,7 +54,7 @@ class BaoReader:
         self,
         name: str,
         client: Client,
-        log: AuditLog | None,
+        log: AuditIndex | None,
         *,
         device: str,
         namespaces: Sequence[str] | None,
@@ -132,7 +75,7 @@ class BaoReader:
         return TokenRef(self.name, SERVICE, accessor)
 
     @property
-    def usable_log(self) -> AuditLog | None:
+    def usable_log(self) -> AuditIndex | None:
         """The audit log, where there is one that could be read last time."""
         return self.log if self.log is not None and self.log.read_at is not None else None
 

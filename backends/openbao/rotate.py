@@ -32,8 +32,9 @@ from backends.model import Secret, Token, TokenRef
 from backends.openbao import mapping
 from backends.openbao.body import MARK, NEW_VALUE, marked, written
 from backends.openbao.client import Record, at, entity_path, role_path
+from backends.openbao.concurrently import concurrently
 from backends.openbao.mapping import APPROLE, SecretIdPlace
-from backends.openbao.reader import BaoReader, concurrently
+from backends.openbao.reader import BaoReader
 
 MOST_LOOKED_AT: Final = 100_000
 """Tokens of a namespace that are looked up at most to find one by its metadata."""

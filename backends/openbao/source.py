@@ -13,7 +13,7 @@ from backends.contract import Option
 from backends.logs.lined import PATH, Lined, LineEvents
 from backends.logs.source import COVERS, SourceConfig
 from backends.model import Covers, TokenRef
-from backends.openbao.audit import AuditLog
+from backends.openbao.audit import AuditIndex
 from backends.openbao.entry import entry_of, is_request
 
 SERVICE = "service-token"
@@ -32,7 +32,7 @@ class _Fresh(dict[str, str]):
         super().__setitem__(key, value)
 
 
-class _Names(AuditLog):
+class _Names(AuditIndex):
     """The log's own knowledge, with the names that the log itself uses."""
 
     def __init__(self, source: OpenBaoFile) -> None:

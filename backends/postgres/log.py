@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from backends.errors import BackendError
-from backends.logs import tail
+from backends.logs import generations
 from backends.logs.postgres import ServerLine, Sessions, from_json
 from backends.logs.since import whole_lines
 from backends.model import Gap, GapKind
@@ -81,7 +81,7 @@ def read(path: Path, now: datetime, since: datetime | None = None) -> RecentLog:
     for number, (file, start) in enumerate(files):
         try:
             _take(taken, file, start)
-        except tail.BROKEN as error:
+        except generations.BROKEN as error:
             if number + 1 == len(files):
                 raise error if isinstance(error, OSError) else OSError(5, "it is damaged") from None
             # What was rotated away is told of as far back as it can be read without a gap.
@@ -167,7 +167,7 @@ class _Taken:
 def _take(taken: _Taken, file: Path, start: int) -> None:
     first: datetime | None = None
     last: datetime | None = None
-    with tail.opened(file) as handle:
+    with generations.opened(file) as handle:
         handle.seek(start)
         if start:
             handle.readline()
@@ -200,7 +200,7 @@ def _files(path: Path, since: datetime | None) -> tuple[list[tuple[Path, int]], 
     by side. So an older one is read as well if it was written to within the time in question.
     """
     try:
-        every = tail.generations(path) or [(path, None)]
+        every = generations.generations(path) or [(path, None)]
     except BackendError:
         # Its folder may be closed to us, and the file itself not.
         every = [(path, None)]
@@ -214,11 +214,11 @@ def _files(path: Path, since: datetime | None) -> tuple[list[tuple[Path, int]], 
         if number is not None and newer is not None and number - newer > 1:
             break
         newer = number
-        packed = file.suffix in tail.OPENERS
+        packed = file.suffix in generations.OPENERS
         try:
             size = file.stat().st_size * (PACKED if packed else 1)
             begins = _begins(file)
-        except tail.BROKEN:
+        except generations.BROKEN:
             if not chosen:
                 raise
             unread.append(file)
@@ -254,7 +254,7 @@ def _written(path: Path) -> datetime | None:
 
 def _begins(path: Path) -> datetime | None:
     """The time of a file's first line."""
-    with tail.opened(path) as handle:
+    with generations.opened(path) as handle:
         parsed = from_json(handle.readline(MAX_READ))
     return None if isinstance(parsed, str) else parsed[0]
 

@@ -359,8 +359,8 @@ BUSY = """
 import sys
 from pathlib import Path
 from backends.contract import Verb
-from backends.estate import World
-with World(Path(sys.argv[1])) as world:
+from backends.estate import EstateWorld
+with EstateWorld(Path(sys.argv[1])) as world:
     for turn in range(25):
         world.travel(30)
         world.advance()

@@ -235,7 +235,7 @@ def test_a_log_that_is_not_there_or_closed_says_so(tmp_path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tail, "_open", refuse)
+        patch.setattr(tail, "opened", refuse)
         with pytest.raises(Forbidden):
             Reader(tmp_path / "closed.log").look()
 

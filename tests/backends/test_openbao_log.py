@@ -15,7 +15,7 @@ from backends.logs import tail
 from backends.logs.since import CHUNK
 from backends.model import AuditEvent, Gap, GapKind, How, TokenRef, not_tracked
 from backends.openbao import events
-from backends.openbao.audit import AuditLog
+from backends.openbao.audit import AuditIndex
 from backends.openbao.mapping import SERVICE, trace
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -51,14 +51,14 @@ def ref(accessor: str = "acc") -> TokenRef:
     return TokenRef("bao", SERVICE, accessor)
 
 
-def scanned(path: Path) -> AuditLog:
-    log = AuditLog(path)
+def scanned(path: Path) -> AuditIndex:
+    log = AuditIndex(path)
     log.expect("", ref())
     log.scan()
     return log
 
 
-def read(log: AuditLog, since: datetime, until: datetime | None = None) -> list[AuditEvent | Gap]:
+def read(log: AuditIndex, since: datetime, until: datetime | None = None) -> list[AuditEvent | Gap]:
     async def work() -> list[AuditEvent | Gap]:
         return [item async for item in events.stream(log, since, until)]
 
@@ -99,7 +99,7 @@ def test_a_look_up_is_joined_whether_its_answer_or_its_entry_comes_first(tmp_pat
         return line(number, request=request)
 
     path.write_bytes(look_up(1, "early"))
-    log = AuditLog(path)
+    log = AuditIndex(path)
     log.scan()
     assert not log.joined(ref("early"))
     log.expect("look-1", ref("early"))
@@ -212,7 +212,7 @@ def test_an_endless_line_takes_no_endless_memory(tmp_path: Path, monkeypatch: An
     path = tmp_path / "audit.log"
     path.write_bytes(b"x" * (5 * tail.CHUNK) + b"\n" + line(1))
     learned: list[bytes] = []
-    log = AuditLog(path)
+    log = AuditIndex(path)
     monkeypatch.setattr(log, "_learn", learned.append)
     log.scan()
     assert learned == [tail.TOO_LONG, line(1)]
