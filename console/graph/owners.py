@@ -45,6 +45,8 @@ class Ownership(NamedTuple):
 
 
 class Orphan(NamedTuple):
+    """A token that nobody answers for, and why: never claimed, or its owner left."""
+
     handle: str
     backend: str
     name: str

@@ -51,6 +51,7 @@ class _One:
         self.known = 0
 
     def remember(self, notes: list[bytes]) -> None:
+        """Learn from stored notes how large a tree this witness has signed already."""
         for signed in notes:
             try:
                 opened = note.open_note(signed, [self.verifier])

@@ -28,6 +28,7 @@ class Window(NamedTuple):
 
     @property
     def span(self) -> int:
+        """Its length in seconds."""
         return self.end - self.start
 
     def edges(self, bins: int) -> list[int]:
@@ -65,6 +66,7 @@ class Window(NamedTuple):
         return Window(at - before, at - before + span)
 
     def pan(self, seconds: int) -> Window:
+        """The window moved by so many seconds; below 0 goes back."""
         return Window(self.start + seconds, self.end + seconds)
 
     def brush(self, first: int, last: int, bins: int) -> Window:

@@ -52,6 +52,7 @@ class LogCoverage(NamedTuple):
 
     @property
     def read(self) -> bool:
+        """Whether anything of the log was read."""
         return self.since is not None and self.until is not None
 
     def missing(self, start: int, end: int) -> list[UncoveredStretch]:

@@ -40,6 +40,7 @@ class Series:
         return index if self._sums is None else self._sums[index]
 
     def between(self, start: int, end: int) -> int:
+        """How many events there are from ``start`` to before ``end``, in unix seconds."""
         return self.before(end) - self.before(start)
 
     def counts(self, edges: Sequence[int]) -> list[int]:
@@ -49,10 +50,12 @@ class Series:
 
     @property
     def first(self) -> int | None:
+        """The time of the first event; None where there is none."""
         return self.times[0] if self.times else None
 
     @property
     def last(self) -> int | None:
+        """The time of the last event; None where there is none."""
         return self.times[-1] if self.times else None
 
 
@@ -100,6 +103,7 @@ class Collector:
         self.whole = TimelineLane("", Series(), Series(), Series())
 
     def put(self, key: str, at: int, outcome: str) -> None:
+        """Add one event to its lane, which is made where it is missing, and to the whole."""
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = TimelineLane(key, Series(), Series(), Series())

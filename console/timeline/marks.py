@@ -46,6 +46,7 @@ class Mark(NamedTuple):
 
     @property
     def sign(self) -> str:
+        """The character that stands for its kind; it says the same without colour."""
         return SIGNS.get(self.kind, "*")
 
 

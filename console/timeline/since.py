@@ -57,6 +57,7 @@ class _Seen(NamedTuple):
 
     @property
     def strangers(self) -> tuple[str, ...]:
+        """The addresses that had not used the token before the leak."""
         return tuple(sorted(self.addresses.keys() - self.before))
 
 

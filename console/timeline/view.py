@@ -115,6 +115,7 @@ class Timeline:
         self.close()
 
     def close(self) -> None:
+        """Close the connection to the store."""
         self.connection.close()
 
     @property

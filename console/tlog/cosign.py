@@ -60,6 +60,7 @@ class Cosigner:
         return f"Cosigner({self.vkey})"
 
     def sign(self, text: bytes) -> bytes:
+        """The signature over a note's text, as of now, in the form of C2SP cosignature/v1."""
         seconds = int(self._clock())
         return seconds.to_bytes(_TIME, "big") + self._key.sign(_message(seconds, text))
 

@@ -79,9 +79,13 @@ class Signer(Protocol):
     """Somebody who can sign a note: a key in memory, in an agent, or in hardware."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name that stands beside its signatures."""
+
     @property
-    def key_id(self) -> bytes: ...
+    def key_id(self) -> bytes:
+        """The four bytes that say which key of that name it is."""
+
     @property
     def type(self) -> int:
         """The type byte: how the signature is made."""
@@ -127,6 +131,7 @@ class Verifier:
 
     @property
     def type(self) -> int:
+        """The type byte: how the signature is made."""
         return self.TYPE
 
     @property
@@ -166,6 +171,7 @@ class Ed25519Signer:
         return f"Ed25519Signer({self.vkey})"
 
     def sign(self, text: bytes) -> bytes:
+        """The Ed25519 signature over a note's text."""
         return self._key.sign(text)
 
 

@@ -161,6 +161,11 @@ class _Reader:
         self.number = 0
 
     def read(self, data: bytes) -> Policy:
+        """The policy that a file's bytes are.
+
+        Raises:
+            PolicyError: they are none; the line is named.
+        """
         if len(data) > MAX_BYTES:
             raise PolicyError(f"a policy file has at most {MAX_BYTES} bytes")
         if any((byte < 0x20 and byte not in b"\t\n") or byte == 0x7F for byte in data):

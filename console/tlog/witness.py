@@ -207,6 +207,7 @@ class WitnessServer:
 
     @property
     def port(self) -> int:
+        """The TCP port that it listens on."""
         return int(self._server.server_address[1])
 
     @property
@@ -256,6 +257,7 @@ class _Server(http.server.ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a request in a thread of its own, as soon as there is room for one more."""
         # Waiting here keeps the next ones in the kernel's queue instead of in threads.
         while not self._room.acquire(timeout=0.1):
             if self.closing:
@@ -268,6 +270,7 @@ class _Server(http.server.ThreadingHTTPServer):
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a request, and cut it off when it takes too long."""
         timer = threading.Timer(self.owner.LIFETIME, _cut, (request,))
         timer.daemon = True
         timer.start()
@@ -293,6 +296,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
+        """Answer ``add-checkpoint``."""
         length = self.headers.get("Content-Length", "")
         plain = re.fullmatch(r"[0-9]{1,9}", length) and "Transfer-Encoding" not in self.headers
         if self.path != PATH or not plain:
@@ -307,6 +311,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self._send(self._decide(lambda witness: witness.add_checkpoint(body)))
 
     def do_GET(self) -> None:
+        """Answer what a monitor asks: the newest checkpoint of a log."""
         found = _MONITOR.fullmatch(self.path)
         if found is None:
             self._send(_refusal(404, "no such page"))

@@ -35,6 +35,8 @@ class FoundInFile(NamedTuple):
 
 
 class Searched(NamedTuple):
+    """What a search of a directory found, and how much of it could be searched."""
+
     found: list[FoundInFile]
     files: int
     skipped: list[str]

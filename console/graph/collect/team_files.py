@@ -22,12 +22,16 @@ SIZE_LIMIT = 8_000_000
 
 
 class Owner(msgspec.Struct, forbid_unknown_fields=True):
+    """An ``[[owner]]`` of ``owners.toml``: who answers for which tokens, by name, id or pattern."""
+
     name: str
     tokens: list[str]
     kind: str = ""
 
 
 class DeclaredConsumer(msgspec.Struct, forbid_unknown_fields=True):
+    """A ``[[consumer]]`` of a consumers file: something that would break without these tokens."""
+
     name: str
     tokens: list[str]
     kind: str = "workload"
@@ -38,6 +42,10 @@ class DeclaredConsumer(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class OwnerEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """An ``[[entry]]`` of a consumers file: a secret store's entry, whose values it holds, and
+    which grants open it.
+    """
+
     name: str
     backend: str = ""
     holds: list[str] = []
@@ -45,11 +53,15 @@ class OwnerEntry(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Owners(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole of an ``owners.toml``, with the names of those who left."""
+
     owner: list[Owner] = []
     left: list[str] = []
 
 
 class ConsumersFile(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole of a consumers file."""
+
     consumer: list[DeclaredConsumer] = []
     entry: list[OwnerEntry] = []
 

@@ -25,6 +25,7 @@ class Everything:
         self._anchors: dict[tuple[int, int], Key] = {}
 
     def count(self) -> int:
+        """How many rows there are in all."""
         return self._total
 
     def window(self, start: int, size: int) -> list[int]:

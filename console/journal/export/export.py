@@ -226,6 +226,10 @@ class _Signatures:
         self._directory = directory
 
     def add(self, entry: Entry) -> None:
+        """Write an entry's signature, or its session's key, into files for ``ssh-keygen``.
+
+        An entry that cannot be read has none.
+        """
         try:
             body = entry.body
         except SchemaError:

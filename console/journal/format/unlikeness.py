@@ -50,6 +50,7 @@ class Unlikeness(NamedTuple):
 
     @property
     def rate(self) -> float:
+        """The share that is strange, from 0 to 1."""
         return self.strange / self.of if self.of else 0.0
 
 

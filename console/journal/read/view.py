@@ -103,6 +103,7 @@ class JournalView:
         self.close()
 
     def close(self) -> None:
+        """Close the journal. Reading again opens it again."""
         if self._store is not None:
             self._store.close()
             self._store = None

@@ -172,11 +172,17 @@ class PostgresStore:
 
     @property
     def where(self) -> str:
+        """Which database it is, without the password."""
         info = self._connection.info
         return f"postgresql://{info.host}:{info.port}/{info.dbname}"
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
+        """One transaction with the right to append, which only one bastion has at a time.
+
+        Raises:
+            JournalError: the server refused it, or went away; nothing of it is kept then.
+        """
         import psycopg
 
         with self._threads:
@@ -188,6 +194,11 @@ class PostgresStore:
                 raise _trouble(error) from None
 
     def rows(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a statement with ``?`` for its values.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
         import psycopg
 
         with self._threads:
@@ -197,6 +208,12 @@ class PostgresStore:
                 raise _trouble(error) from None
 
     def insert(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Insert rows, within ``exclusive``.
+
+        Raises:
+            AlreadyRecorded: there is an entry of that already.
+            JournalError: it cannot be written.
+        """
         import psycopg
 
         try:
@@ -211,6 +228,7 @@ class PostgresStore:
             raise _trouble(error) from None
 
     def add_entry(self, seq: int, leaf: bytes) -> None:
+        """Add an entry's bytes, with the columns by which it is found."""
         names = ", ".join(_COLUMNS)
         marks = ", ".join("?" for _ in range(len(_COLUMNS) + 2))
         statement = f"INSERT INTO entry (seq, leaf, {names}) VALUES ({marks})"  # noqa: S608
@@ -285,6 +303,7 @@ class PostgresStore:
         return odd
 
     def reopen(self) -> None:
+        """Begin anew with a fresh connection, as after an error that leaves the old one unsure."""
         with self._threads:
             self._connection.close()
             self._connection = self._connect()
@@ -293,6 +312,7 @@ class PostgresStore:
         """Nothing to do: the server keeps house."""
 
     def close(self) -> None:
+        """Close the connection."""
         with self._threads:
             self._connection.close()
 

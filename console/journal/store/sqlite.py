@@ -66,9 +66,15 @@ class SqliteReader:
 
     @property
     def where(self) -> str:
+        """The file's path, for messages."""
         return str(self.path)
 
     def rows(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a statement with ``?`` for its values.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
         with self._threads:
             try:
                 return self.connection.execute(statement, tuple(values)).fetchall()
@@ -85,6 +91,10 @@ class SqliteReader:
         return "" if ill == "ok" else str(ill)
 
     def guards(self, *, deep: bool = False) -> list[Odd]:
+        """What is not as it was made of the rules that keep entries from being changed.
+
+        ``deep`` checks the indexes against their rows too, which reads the whole file.
+        """
         with self._threads:
             try:
                 odd = guards.sqlite_odd(self.connection)
@@ -93,6 +103,7 @@ class SqliteReader:
                 raise trouble(self.path, error, "read") from None
 
     def close(self) -> None:
+        """Close the connection."""
         with self._threads:
             self.connection.close()
 
@@ -121,6 +132,11 @@ class SqliteStore(SqliteReader):
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
+        """One transaction with the right to append, which only one process has at a time.
+
+        Raises:
+            JournalError: it cannot be written; nothing of it is kept then.
+        """
         with self._alone():
             try:
                 self.connection.execute("BEGIN IMMEDIATE")
@@ -135,6 +151,12 @@ class SqliteStore(SqliteReader):
                 raise
 
     def insert(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Insert rows, within ``exclusive``.
+
+        Raises:
+            AlreadyRecorded: there is an entry of that already.
+            JournalError: it cannot be written.
+        """
         try:
             for row in rows:
                 self.connection.execute(statement, row)
@@ -144,15 +166,18 @@ class SqliteStore(SqliteReader):
             raise trouble(self.path, error, "write") from None
 
     def add_entry(self, seq: int, leaf: bytes) -> None:
+        """Add an entry's bytes; the columns by which it is found follow from them."""
         self.insert("INSERT INTO entry (seq, leaf) VALUES (?, ?)", [(seq, leaf)])
 
     def mend(self) -> list[Odd]:
+        """Put back what ``guards`` misses, and say what it was."""
         try:
             return guards.sqlite_mend(self.connection)
         except sqlite3.Error as error:
             raise trouble(self.path, error, "write") from None
 
     def reopen(self) -> None:
+        """Begin anew with a fresh connection, as after an error that leaves the old one unsure."""
         with self._alone():
             with contextlib.suppress(sqlite3.Error):
                 self.connection.close()

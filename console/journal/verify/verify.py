@@ -113,6 +113,7 @@ class Report:
         return next((each for each in self.findings if each.code is self.code), None)
 
     def add(self, code: Code, what: str, text: str, seq: int = 0) -> None:
+        """Note something wrong, up to a limit. ``seq`` is its entry; 0 is the journal itself."""
         # A graver one is kept even where a hundred lesser ones came before it.
         if len(self.findings) < MOST or all(each.code is not code for each in self.findings):
             self.findings.append(Finding(code, what, seq, text))
@@ -216,6 +217,7 @@ class _Pass:
         self._covered = 0
 
     def run(self, since: Checkpoint | None) -> None:
+        """Go through the journal once; from ``since`` on, where that checkpoint is believed."""
         if since is not None and not self._skip(since):
             return
         self._report.whole = since is None
