@@ -281,15 +281,17 @@ NOUNS = frozenset(
 )
 TOLD_APART = frozenset(
     {
-        ("act_bar", "key('runs')"),
-        ("acting", "len(marked)"),
+        ("bar", "key('runs')"),
+        ("view", "len(marked)"),
+        ("view", "longest"),
         ("acknowledge", "ELSEWHERE.seconds // 60"),
         ("cascade", "number"),
-        ("folding", "len(found)"),
+        ("load", "len(found)"),
+        ("old_value", "len(late)"),
         ("inventory", "many"),
-        ("listing", "hidden"),
+        ("run_list", "hidden"),
         ("objects", "self._faults"),
-        ("plan", "len(self.items)"),
+        ("model", "len(self.items)"),
         ("postgres", "len(all_)"),
         ("report", "rate"),
         ("rotate", "len(accessors)"),
