@@ -1,10 +1,9 @@
 """The command line does not pay for the screen, nor the screen for the backends."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fresh_python import loaded, run_command
 
 SCREEN = ("textual", "rich")
 HEAVY = (
@@ -17,31 +16,6 @@ HEAVY = (
     "alembic",
     "cryptography",
 )
-
-
-def loaded(code: str, home: Path) -> set[str]:
-    """The top-level modules that a fresh interpreter holds after running the code."""
-    script = (
-        f"import sys\n{code}\nprint('\\n'.join(sorted({{m.split('.')[0] for m in sys.modules}})))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"TOKEN_CONSOLE_HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-    )
-    return set(done.stdout.split())
-
-
-def run_command(*words: str) -> str:
-    return (
-        "from console.cli import main\n"
-        "try:\n"
-        f"    main({list(words)!r})\n"
-        "except SystemExit:\n"
-        "    pass"
-    )
 
 
 @pytest.mark.parametrize(

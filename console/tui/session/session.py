@@ -23,7 +23,7 @@ from console.tui.session.journal_state import UNREADABLE, JournalState, JournalT
 from console.tui.session.own_view import ENDED, Mine
 
 
-class Session:
+class ConsoleSession:
     """Reads files and remembers what was read last; asks nobody and draws nothing."""
 
     def __init__(

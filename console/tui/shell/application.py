@@ -19,7 +19,7 @@ from console.tui.draw.cells import Lines
 from console.tui.draw.lines import Part
 from console.tui.session.journal_state import JournalState
 from console.tui.session.journal_watch import JournalWatch
-from console.tui.session.session import Session
+from console.tui.session.session import ConsoleSession
 from console.tui.session.worker_link import WorkerError, WorkerLink, sentences
 from console.tui.shell.alarms import Alarms
 from console.tui.shell.navigation import Way
@@ -27,7 +27,7 @@ from console.tui.shell.signals import Leaving
 from console.tui.shell.textual_hacks import CarefulApp
 from console.tui.shell.watched_run import WatchedRun
 from console.tui.views import status
-from console.tui.views.base import Host, View
+from console.tui.views.base import View, ViewHost
 from console.tui.views.inventory.view import InventoryView
 
 LOOK_EVERY = 1.0
@@ -67,7 +67,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.theme = theme
         self.title = "token-console"
         Lines.plain_ascii = ascii_only
-        self.world = Session(
+        self.world = ConsoleSession(
             paths, settings, act=act, demo=demo, ascii_only=ascii_only, now=now
         )  # fmt: skip
         self.alarms = Alarms(paths.state / "alarms.json")
@@ -143,7 +143,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     # What the views may ask for
 
     @property
-    def host(self) -> Host:
+    def host(self) -> ViewHost:
         """This application, as far as the views know it."""
         return self
 

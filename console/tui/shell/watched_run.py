@@ -6,7 +6,7 @@ from console.journal.read.view import Entry
 from console.response.plan import file
 from console.response.state import load, old_value
 from console.response.state.run import Board
-from console.tui.session.session import Session
+from console.tui.session.session import ConsoleSession
 from console.tui.views.base import View
 
 RUN_ENTRIES = 50
@@ -16,7 +16,7 @@ RUN_ENTRIES = 50
 class WatchedRun:
     """Reads in the journal what a run does, and shows it on whatever view is in front."""
 
-    def __init__(self, world: Session) -> None:
+    def __init__(self, world: ConsoleSession) -> None:
         self._world = world
         self._title = ""
         self._entries: list[Entry] = []

@@ -20,11 +20,11 @@ from console.tui.views.frame import Frame
 from console.tui.views.handlers import Handler, does, does_each, handlers
 from console.tui.widgets.bar import Bar
 from console.tui.widgets.page import Page
-from console.tui.widgets.picker import Choice, Picker
+from console.tui.widgets.picker import Picker, PickerRow
 
 if TYPE_CHECKING:
     from console.response.state.old_value import Verdict
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 
 MOVES = tuple(action.id for action in ACTIONS if action.group == "Move")
@@ -39,7 +39,7 @@ def bindings(view: str) -> list[BindingType]:
     ]
 
 
-class Host(Protocol):
+class ViewHost(Protocol):
     """What a view may ask of the application around it."""
 
     @property
@@ -143,7 +143,7 @@ class View(Screen[None], inherit_bindings=False):
         # Keys that Textual gives every screen would be in nobody's help.
         super().__init_subclass__(**{"inherit_bindings": False, **options})
 
-    def __init__(self, world: Session) -> None:
+    def __init__(self, world: ConsoleSession) -> None:
         super().__init__()
         self.world = world
         self.around = Frame()
@@ -153,9 +153,9 @@ class View(Screen[None], inherit_bindings=False):
         """Whether the store changed while another view was in front."""
 
     @property
-    def host(self) -> Host:
+    def host(self) -> ViewHost:
         """The application, as far as a view has to know it."""
-        host: Host | None = getattr(self.app, "host", None)
+        host: ViewHost | None = getattr(self.app, "host", None)
         if host is None:
             raise TypeError("a view belongs to the console's application")
         return host
@@ -307,7 +307,7 @@ class View(Screen[None], inherit_bindings=False):
     async def pick(
         self,
         title: str,
-        items: Callable[[str], Sequence[Choice]],
+        items: Callable[[str], Sequence[PickerRow]],
         chosen: Callable[[str], Awaitable[None]],
         *,
         switch: Callable[[str], None] | None = None,
@@ -377,15 +377,15 @@ class View(Screen[None], inherit_bindings=False):
         """Choose an action by its name; what cannot be done says why."""
         context = self.context()
 
-        def items(text: str) -> list[Choice]:
+        def items(text: str) -> list[PickerRow]:
             return [_item(action, context) for action in matching(text, context)]
 
         await self.pick(":", items, self.action_act)
 
 
-def _item(action: Action, context: Context) -> Choice:
+def _item(action: Action, context: Context) -> PickerRow:
     keys = " ".join(key_names(action))
-    return Choice(
+    return PickerRow(
         action.id,
         action.label,
         f"{keys:10} {action.tooltip}",

@@ -18,7 +18,7 @@ from console.tui.widgets.run_strip import RunStrip
 
 if TYPE_CHECKING:
     from console.response.state.old_value import Verdict
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 
 class Frame:
@@ -52,7 +52,7 @@ class Frame:
         """Lines that alarms take from the body."""
         return int(bool(self._alarm.display)) + int(bool(self._after.display))
 
-    def say(self, world: Session, alarms: Sequence[Part], width: int) -> None:
+    def say(self, world: ConsoleSession, alarms: Sequence[Part], width: int) -> None:
         """Bring all but the keys and the note up to date. ``alarms`` are those of runs."""
         self._top.say(status.top(world, width))
         alarm = journal_state.alarm(world.standing, width)

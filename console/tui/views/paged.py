@@ -10,7 +10,7 @@ from console.tui.views.base import View
 from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 
 class Paged(View):
@@ -22,7 +22,7 @@ class Paged(View):
     selects: ClassVar[bool] = False
     """Whether a cursor goes from line to line; without it, the page scrolls."""
 
-    def __init__(self, world: Session) -> None:
+    def __init__(self, world: ConsoleSession) -> None:
         super().__init__(world)
         self.page = Page(select=self.selects)
 

@@ -7,7 +7,7 @@ from console.tui.actions.registry import Action, footer, key_names
 from console.tui.draw import readings
 from console.tui.draw.lines import Line, Part, clip, count, spread, width_of
 from console.tui.session import journal_state
-from console.tui.session.session import Session
+from console.tui.session.session import ConsoleSession
 from console.tui.session.worker_link import sentences
 from console.tui.views.health import health
 
@@ -18,7 +18,7 @@ SHORTEST_TROUBLE = 34
 """Cells that a backend's trouble keeps, however many others there are."""
 
 
-def top(world: Session, width: int) -> Line:
+def top(world: ConsoleSession, width: int) -> Line:
     """Program, host, how much is seen, the mode and the journal's state."""
     left: list[Part] = [(" token-console", "bold")]
     if world.demo:
@@ -34,7 +34,7 @@ def top(world: Session, width: int) -> Line:
     return spread(left, right, width)
 
 
-def data(world: Session, width: int) -> Line:
+def data(world: ConsoleSession, width: int) -> Line:
     """How old each backend's data is; what is in trouble goes first and says what to do."""
     now = world.now()
     if world.store_trouble:
@@ -82,7 +82,7 @@ def _joined(parts: list[list[Part]], width: int) -> Line:
     return clip(line, width)
 
 
-def note_of_worker(world: Session, trouble: str) -> str:
+def note_of_worker(world: ConsoleSession, trouble: str) -> str:
     """What to say when the process that talks to the backends is not there."""
     if world.worker_up or not trouble:
         return ""

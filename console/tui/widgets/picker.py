@@ -15,7 +15,7 @@ from console.tui.widgets.line_input import LineInput
 from console.tui.widgets.page import Page
 
 
-class Choice(NamedTuple):
+class PickerRow(NamedTuple):
     """``checked`` None means that the item is not a switch; ``why_not`` disables it."""
 
     id: str
@@ -47,7 +47,7 @@ class Picker(Vertical):
     def __init__(
         self,
         title: str,
-        items: Callable[[str], Sequence[Choice]],
+        items: Callable[[str], Sequence[PickerRow]],
         done: Callable[[str], Awaitable[None]],
         *,
         switch: Callable[[str], None] | None = None,
@@ -59,7 +59,7 @@ class Picker(Vertical):
         self._done = done
         self._switch = switch
         self._rows = rows
-        self._shown: Sequence[Choice] = ()
+        self._shown: Sequence[PickerRow] = ()
         self.input = LineInput(
             [(f" {title} ", "title")],
             placeholder="type to narrow",
@@ -88,7 +88,7 @@ class Picker(Vertical):
         lines = [self._line(item, width) for item in self._shown]
         self._page.show(lines or [[("   nothing is called that", "dim")]])
 
-    def _line(self, item: Choice, width: int) -> Line:
+    def _line(self, item: PickerRow, width: int) -> Line:
         box = {None: "", True: "[x] ", False: "[ ] "}[item.checked]
         role = "dim" if item.why_not else ""
         note = f"not now: {item.why_not}" if item.why_not else item.note
@@ -122,7 +122,7 @@ class Picker(Vertical):
         """Make the lines for the width that there is now."""
         event.stop()
 
-    def _under(self) -> Choice | None:
+    def _under(self) -> PickerRow | None:
         at = self._page.cursor
         return self._shown[at] if at < len(self._shown) else None
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fresh_python import loaded, run_command
 from journal_scene import ACT, WHY, Databases, grown, intent, put_back
 from msgspec.structs import replace
 from real_systems import console
-from test_imports import loaded, run_command
 from tlog_tree import LOG, key
 
 from backends.model import Secret

@@ -298,7 +298,6 @@ TOLD_APART = frozenset(
         ("since", "many"),
         ("since", "number"),
         ("since", "times"),
-        ("verdict", "len(late)"),
     }
 )
 """Modules and their numbers that are more than one where they are said, a rate, or a key."""

@@ -17,7 +17,7 @@ from console.tui.views.act.bar import ActBar, ActTarget
 from console.tui.views.act.page import Consumers
 from console.tui.views.base import View
 from console.tui.views.handlers import does, does_each
-from console.tui.widgets.picker import Choice
+from console.tui.widgets.picker import PickerRow
 
 ORDER = (Verb.CONTAIN, Verb.ROTATE, Verb.REVOKE, Verb.RESTORE, Verb.DISCONNECT)
 """As a responder would reach for them."""
@@ -62,10 +62,10 @@ class ActView(View):
         """Choose among all verbs; what cannot be done says why."""
         context = self.context()
 
-        def items(text: str) -> list[Choice]:
+        def items(text: str) -> list[PickerRow]:
             rows = [BY_ID[verb.value] for verb in ORDER]
             return [
-                Choice(
+                PickerRow(
                     row.id,
                     row.label,
                     f"{row.keys[0]}  {row.tooltip.partition('. ')[0]}",

@@ -16,7 +16,7 @@ from console.tui.views.handlers import does
 from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 MOST_ROWS = 8
 """Backends that are seen at once above the details."""
@@ -27,7 +27,7 @@ class BackendsView(View):
 
     view = "backends"
 
-    def __init__(self, world: Session) -> None:
+    def __init__(self, world: ConsoleSession) -> None:
         super().__init__(world)
         self._heads = OneLine()
         self._list = Page(select=True)

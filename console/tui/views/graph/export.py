@@ -14,7 +14,7 @@ from console.graph import export
 from console.settings import Paths
 from console.store import reading
 from console.tui.views.graph.scene import Picture
-from console.tui.widgets.picker import Choice
+from console.tui.widgets.picker import PickerRow
 
 FORMS = (
     ("dot", "DOT", "for Graphviz: dot -Tsvg"),
@@ -24,10 +24,10 @@ FORMS = (
 ENDINGS = {"dot": "dot", "mermaid": "mmd", "json": "json"}
 
 
-def forms(typed: str) -> Sequence[Choice]:
+def forms(typed: str) -> Sequence[PickerRow]:
     """The forms to choose from."""
     wanted = typed.strip().lower()
-    return [Choice(id_, label, note) for id_, label, note in FORMS if wanted in label.lower()]
+    return [PickerRow(id_, label, note) for id_, label, note in FORMS if wanted in label.lower()]
 
 
 async def write(paths: Paths, picture: Picture, form: str, now: float) -> Path:

@@ -20,7 +20,7 @@ from console.tui.views.paged import Paged
 from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 MOST = 2_000
 """Rows of a tree; more are for the command line."""
@@ -31,7 +31,7 @@ class NodeLines(Paged):
 
     selects = True
 
-    def __init__(self, world: Session, graph: Graph) -> None:
+    def __init__(self, world: ConsoleSession, graph: Graph) -> None:
         super().__init__(world)
         self._graph = graph
         self._head = OneLine()
@@ -60,7 +60,7 @@ class XrayView(NodeLines):
 
     view = "xray"
 
-    def __init__(self, world: Session, picture: Picture, num: int, reverse: bool) -> None:
+    def __init__(self, world: ConsoleSession, picture: Picture, num: int, reverse: bool) -> None:
         super().__init__(world, picture.graph)
         self._unknown = picture.unknown
         self._num, self._reverse = num, reverse
@@ -110,7 +110,7 @@ class LossView(NodeLines):
     view = "loss"
 
     def __init__(
-        self, world: Session, graph: Graph, node: Node, loss: Loss, unknown: list[str]
+        self, world: ConsoleSession, graph: Graph, node: Node, loss: Loss, unknown: list[str]
     ) -> None:
         super().__init__(world, graph)
         self._node, self._loss, self._unknown = node, loss, unknown

@@ -26,10 +26,10 @@ from console.tui.views.graph.reader import GraphReader
 from console.tui.views.graph.scene import Picture, ScenePlace, SceneWanted
 from console.tui.views.handlers import does, does_each
 from console.tui.widgets.decide_bar import REASON, DecideBar, Question
-from console.tui.widgets.picker import Choice
+from console.tui.widgets.picker import PickerRow
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 WIDE = (140, 40)
 """The least columns and lines of a terminal on which all edges can be followed."""
@@ -46,7 +46,7 @@ class GraphView(ActView):
 
     view = "graph"
 
-    def __init__(self, world: Session, start: tuple[str, str] | None) -> None:
+    def __init__(self, world: ConsoleSession, start: tuple[str, str] | None) -> None:
         super().__init__(world)
         self.wanted = SceneWanted(start)
         self._behind: list[SceneWanted] = []
@@ -265,10 +265,10 @@ class GraphView(ActView):
             return
         nodes = picture.graph.nodes
 
-        def items(text: str) -> list[Choice]:
+        def items(text: str) -> list[PickerRow]:
             named = self._named(text.strip())
             wanted = text.strip().casefold()
-            found: list[Choice] = []
+            found: list[PickerRow] = []
             # What the text names is offered before what only holds it.
             for node in sorted(nodes.values(), key=lambda node: node.key not in named):
                 whole = node.name or node.key
@@ -277,7 +277,7 @@ class GraphView(ActView):
                 if (node.side == "token" and node.key in named) or wanted in whole.casefold():
                     place = f"{node.kind} {node.place}"
                     place += f" {node.key}" if node.side == "token" else ""
-                    found.append(Choice(str(node.num), page.name(node, 20), place))
+                    found.append(PickerRow(str(node.num), page.name(node, 20), place))
                     if len(found) == FOUND:
                         break
             return found

@@ -12,7 +12,7 @@ from console.tui.views.help.page import help_lines
 from console.tui.views.paged import Paged
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 
 class HelpView(Paged):
@@ -20,7 +20,7 @@ class HelpView(Paged):
 
     view = "help"
 
-    def __init__(self, world: Session, asked: Context) -> None:
+    def __init__(self, world: ConsoleSession, asked: Context) -> None:
         super().__init__(world)
         self._asked = asked
         self._head = OneLine([(f" HELP for the {asked.view} view", "bold")])

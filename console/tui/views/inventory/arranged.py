@@ -12,10 +12,10 @@ from console.tui.session import remembered
 from console.tui.views.act.view import ActView
 from console.tui.views.handlers import does, does_each
 from console.tui.views.inventory.table import TokenTable
-from console.tui.widgets.picker import Choice
+from console.tui.widgets.picker import PickerRow
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 SORT_IDS = tuple(action.id for action in ACTIONS if action.id.startswith("sort_"))
 SORTS = (*dict.fromkeys(c.sort for c in COLUMNS if c.sort), "changed")
@@ -26,7 +26,7 @@ DESCENDING_FIRST = ("grants",)
 class ArrangedList(ActView):
     """A view with the table of tokens, in the order and with the columns of last time."""
 
-    def __init__(self, world: Session) -> None:
+    def __init__(self, world: ConsoleSession) -> None:
         super().__init__(world)
         self._file = world.paths.state / "screen.json"
         saved = remembered.load(self._file)
@@ -59,9 +59,9 @@ class ArrangedList(ActView):
     async def do_sort(self) -> None:
         """Choose the column to sort by."""
 
-        def items(text: str) -> list[Choice]:
+        def items(text: str) -> list[PickerRow]:
             return [
-                Choice(name, name, "sorted by now" if name == self.table.sort else "")
+                PickerRow(name, name, "sorted by now" if name == self.table.sort else "")
                 for name in SORTS
                 if text.strip().lower() in name
             ]
@@ -75,10 +75,10 @@ class ArrangedList(ActView):
     async def do_columns(self) -> None:
         """Switch columns on and off, as long as the list of them is open."""
 
-        def items(text: str) -> list[Choice]:
+        def items(text: str) -> list[PickerRow]:
             fits = {placed.column.id for placed in self.table._placed()}
             return [
-                Choice(
+                PickerRow(
                     column.id,
                     column.title.lower(),
                     column.what if column.id in fits or column.id not in self.table.chosen

@@ -23,7 +23,7 @@ from console.tui.views.inventory.searcher import MARGIN, FoundRows, RowQuestion,
 from console.tui.widgets.line_input import LineInput
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 ON_ROWS = frozenset(
     {"open", "mark", "mark_range"}
@@ -41,7 +41,7 @@ class InventoryView(ArrangedList):
 
     view = "inventory"
 
-    def __init__(self, world: Session) -> None:
+    def __init__(self, world: ConsoleSession) -> None:
         super().__init__(world)
         self._filter = LineInput(
             [(" / ", "key")],

@@ -20,10 +20,10 @@ from console.tui.views.journal.entry_filter import EntryFilter, FilterError, par
 from console.tui.views.journal.reader import PAGE, EntryQuestion, EntryReader, FoundEntries
 from console.tui.widgets.line_input import LineInput
 from console.tui.widgets.page import Page
-from console.tui.widgets.picker import Choice
+from console.tui.widgets.picker import PickerRow
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 FRAME = 6
 """Lines of the screen that are neither list nor entry."""
@@ -40,7 +40,7 @@ class JournalScreen(View):
     view = "journal"
     shows_run = False
 
-    def __init__(self, world: Session) -> None:
+    def __init__(self, world: ConsoleSession) -> None:
         super().__init__(world)
         self._input = LineInput(
             [(" / ", "key")],
@@ -312,9 +312,9 @@ class JournalScreen(View):
     async def do_kinds(self) -> None:
         """Choose the one kind of entry that is listed, or all."""
 
-        def items(text: str) -> list[Choice]:
+        def items(text: str) -> list[PickerRow]:
             wanted = text.strip().lower()
-            return [Choice(kind, kind) for kind in ("all", *KINDS) if wanted in kind]
+            return [PickerRow(kind, kind) for kind in ("all", *KINDS) if wanted in kind]
 
         async def chosen(kind: str) -> None:
             self._kind = "" if kind == "all" else kind

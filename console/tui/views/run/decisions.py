@@ -18,7 +18,7 @@ from console.tui.views.act.view import ActView
 from console.tui.views.handlers import does
 from console.tui.views.run.reader import RunLine, ShownRun
 from console.tui.widgets.decide_bar import REASON, DecideBar, Question, word
-from console.tui.widgets.picker import Choice
+from console.tui.widgets.picker import PickerRow
 
 CALLS = 40
 """Tokens whose calls are shown to the second person; the file has all of them."""
@@ -161,8 +161,8 @@ class Deciding(ActView):
             await self._unhalt(line.backend)
         else:
 
-            def items(text: str) -> list[Choice]:
-                return [Choice(name, name, why) for name, why in halted.items() if text in name]
+            def items(text: str) -> list[PickerRow]:
+                return [PickerRow(name, name, why) for name, why in halted.items() if text in name]
 
             await self.pick("un-halt", items, self._unhalt)
 

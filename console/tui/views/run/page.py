@@ -29,7 +29,7 @@ from console.tui.views.run.reader import RunLine as Item
 from console.tui.views.run.reader import RunRow, ShownRun
 
 
-class Mark(NamedTuple):
+class StateMark(NamedTuple):
     """How a state is drawn: its sign says it where there is no colour."""
 
     sign: str
@@ -39,13 +39,13 @@ class Mark(NamedTuple):
 
 
 LOOKS = {
-    "dead": Mark("█", "#", "good", "DEAD"),
-    "replaced": Mark("▓", "=", "good", "REPL"),
-    "done": Mark("▆", "+", "good", "DONE"),
-    "recorded": Mark("▒", "-", "", "REC"),
-    "excepted": Mark("e", "e", "dim", "EXC"),
-    "failed": Mark("!", "!", "bad", "FAIL"),
-    "left": Mark("░", ".", "dim", "LEFT"),
+    "dead": StateMark("█", "#", "good", "DEAD"),
+    "replaced": StateMark("▓", "=", "good", "REPL"),
+    "done": StateMark("▆", "+", "good", "DONE"),
+    "recorded": StateMark("▒", "-", "", "REC"),
+    "excepted": StateMark("e", "e", "dim", "EXC"),
+    "failed": StateMark("!", "!", "bad", "FAIL"),
+    "left": StateMark("░", ".", "dim", "LEFT"),
 }
 SIGNS = {"late": "+", "unknown": "?"}
 ALWAYS = ("failed", "left")

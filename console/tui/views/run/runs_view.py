@@ -15,7 +15,7 @@ from console.tui.views.run.reader import RunRow, RunsReader
 from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 
 class RunsView(Paged):
@@ -25,7 +25,7 @@ class RunsView(Paged):
     selects = True
     shows_run = False
 
-    def __init__(self, world: Session) -> None:
+    def __init__(self, world: ConsoleSession) -> None:
         super().__init__(world)
         self._heads = OneLine()
         self._told: list[RunRow] | None = None

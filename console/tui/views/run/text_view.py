@@ -21,7 +21,7 @@ from console.tui.views.run.item_page import item_lines
 from console.tui.views.run.reader import RunLine, ShownRun
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 
 class ReportView(Paged):
@@ -30,7 +30,7 @@ class ReportView(Paged):
     view = "report"
     shows_run = False
 
-    def __init__(self, world: Session, shown: ShownRun) -> None:
+    def __init__(self, world: ConsoleSession, shown: ShownRun) -> None:
         super().__init__(world)
         self._shown = shown
 
@@ -54,7 +54,7 @@ class ItemView(Paged, Deciding):
     shows_run = False
     leans = True
 
-    def __init__(self, world: Session, line: RunLine, shown: ShownRun) -> None:
+    def __init__(self, world: ConsoleSession, line: RunLine, shown: ShownRun) -> None:
         super().__init__(world)
         self._line = line
         self.shown = shown

@@ -21,7 +21,7 @@ from console.tui.views.run.text_view import ItemView, ReportView
 from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 FRAME = 6
 """Lines of the screen that are neither board nor list."""
@@ -58,7 +58,7 @@ class RunView(Paged, Deciding):
     shows_run = False
     kept = 9
 
-    def __init__(self, world: Session, plan: str) -> None:
+    def __init__(self, world: ConsoleSession, plan: str) -> None:
         super().__init__(world)
         self.plan_id = plan
         self._board = Page()

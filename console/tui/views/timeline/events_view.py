@@ -19,7 +19,7 @@ from console.tui.views.timeline.reader import EventsWanted, FoundEvents, WholeEv
 from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 PAGE = 500
 NONE_KEPT = (
@@ -51,7 +51,7 @@ class EventsView(Paged):
 
     def __init__(
         self,
-        world: Session,
+        world: ConsoleSession,
         timeline: EventsHost,
         window: Window,
         lane: str | None,

@@ -34,7 +34,7 @@ from console.tui.widgets.asked_line import AskedLine
 from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
     from console.tui.views.timeline.events_view import EventsView
 
 FRAME = 5
@@ -50,7 +50,7 @@ class TimelineView(View):
     shows_run = False
     kept: ClassVar[int] = 8
 
-    def __init__(self, world: Session, tokens: tuple[str, ...] = ()) -> None:
+    def __init__(self, world: ConsoleSession, tokens: tuple[str, ...] = ()) -> None:
         super().__init__(world)
         self.tokens = tokens
         self._row: Row | None = None

@@ -20,7 +20,7 @@ from console.tui.views.token.page import Life, heading, token_lines
 from console.tui.views.token.reader import ResponseReader
 
 if TYPE_CHECKING:
-    from console.tui.session.session import Session
+    from console.tui.session.session import ConsoleSession
 
 HISTORY = 200
 """Entries of each kind that the page shows; more are for the command line."""
@@ -31,7 +31,7 @@ class TokenView(Paged, ActView):
 
     view = "token"
 
-    def __init__(self, world: Session, handle: str) -> None:
+    def __init__(self, world: ConsoleSession, handle: str) -> None:
         super().__init__(world)
         self.handle = handle
         self._head = OneLine()
