@@ -1,4 +1,7 @@
-"""Backends: how each stood when it was last looked at, and what that look covered."""
+"""Backends: how each stood when it was last looked at, and what that look covered.
+
+What is done once a batch is in SQL: a statement by typed columns takes 0.7 ms, 30 times as long.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,9 @@ def change(connection: Connection, name: str, **values: Any) -> None:
 
 def count(connection: Connection, name: str, present: int, gone: int) -> None:
     """Move the backend's counters of tokens, so that nobody has to count rows."""
-    change(
-        connection,
-        name,
-        tokens=col(BackendRow.tokens) + present,
-        gone=col(BackendRow.gone) + gone,
+    connection.exec_driver_sql(
+        "UPDATE backend SET tokens = tokens + ?, gone = gone + ? WHERE name = ?",
+        (present, gone, name),
     )
 
 
@@ -56,8 +57,9 @@ def events_until(connection: Connection, name: str) -> int | None:
 
 def note_event(connection: Connection, name: str, at: int) -> None:
     """Note the newest event of a batch."""
-    newest = func.max(func.coalesce(col(BackendRow.event_at), 0), at)
-    change(connection, name, event_at=newest)
+    connection.exec_driver_sql(
+        "UPDATE backend SET event_at = max(coalesce(event_at, 0), ?) WHERE name = ?", (at, name)
+    )
 
 
 def cover_events(connection: Connection, name: str, since: int, until: int) -> None:

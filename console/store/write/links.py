@@ -108,7 +108,7 @@ def add(connection: Connection, rows: Sequence[StoredLink]) -> None:
 
 def clear(connection: Connection, origin: str) -> None:
     """Drop the links of a reader."""
-    connection.execute(delete(LinkRow).where(col(LinkRow.origin) == origin))
+    connection.exec_driver_sql("DELETE FROM link WHERE origin = ?", (origin,))
 
 
 def clear_but(connection: Connection, origin: str, kind: str, end: int) -> None:

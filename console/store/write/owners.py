@@ -1,4 +1,7 @@
-"""Who answers for a token: claims, who left, and the owner that the inventory's rows show."""
+"""Who answers for a token: claims, who left, and the owner that the inventory's rows show.
+
+What is done for each token is in SQL: a statement by typed columns takes 30 times as long.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, or_, select
 from sqlmodel import col
 
 from console.store.tables import ClaimRow, DepartedRow, TokenRow
@@ -47,12 +50,11 @@ def claim(
     reason: str = "",
 ) -> None:
     """Keep that somebody says who owns a token; ``entry`` is the journal's, for one by hand."""
-    connection.execute(
-        insert(ClaimRow).values(
-            handle=handle, owner=owner, kind=kind, how=how, origin=origin, at=at, entry=entry,
-            reason=reason,
-        )
-    )  # fmt: skip
+    connection.exec_driver_sql(
+        "INSERT INTO claim (handle, owner, kind, how, origin, at, entry, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (handle, owner, kind, how, origin, at, entry, reason),
+    )
 
 
 def drop_claims(connection: Connection, how: str) -> None:
@@ -139,8 +141,8 @@ def set_owner(
     hay: str,
 ) -> None:
     """Show an owner in a token's row: ``origin`` is who says so, ``gone`` why it counts no more."""
-    values = {
-        "owner": owner, "owner_key": key, "owner_how": how, "owner_from": origin,
-        "owner_gone": gone, "hay": hay,
-    }  # fmt: skip
-    connection.execute(update(TokenRow).where(col(TokenRow.num) == num).values(**values))
+    connection.exec_driver_sql(
+        "UPDATE token SET owner = ?, owner_key = ?, owner_how = ?, owner_from = ?,"
+        " owner_gone = ?, hay = ? WHERE num = ?",
+        (owner, key, how, origin, gone, hay, num),
+    )
