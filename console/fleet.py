@@ -78,6 +78,7 @@ class Fleet:
 
     @property
     def names(self) -> list[str]:
+        """The configured backends, in the order of the file."""
         return list(self._tables)
 
     def chosen(self, wanted: Iterable[str]) -> list[str]:
@@ -223,6 +224,11 @@ class Fleet:
         await self.syncer.refresh(await self.backend(ref.backend), ref)
 
     async def dependents(self, ref: TokenRef) -> Dependents:
+        """What would break without a token, asked now; the answer is kept for the graph.
+
+        Raises:
+            BackendError: the system cannot be asked.
+        """
         found = await (await self.backend(ref.backend)).dependents(ref)
         with contextlib.suppress(SQLAlchemyError):
             await asyncio.to_thread(collect.answered, self.engine, ref, found)

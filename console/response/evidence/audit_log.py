@@ -43,6 +43,7 @@ class _Reading(NamedTuple):
 
     @property
     def whole(self) -> bool:
+        """Whether the log was read to its end, with nothing left out."""
         return not self.trouble and not self.gap
 
 

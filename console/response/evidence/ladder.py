@@ -85,6 +85,7 @@ class _Look:
         """From here on the system has promised that the value works no more."""
 
     async def run(self) -> Climb:
+        """One look: the record, a try of the old value, the log; as far as each is possible."""
         if not self.acted and self.item.proposal.steps:
             return self._result(None)
         self.memory.looks += 1

@@ -80,6 +80,7 @@ class _Rotation:
         ]
 
     async def run(self) -> Done:
+        """Go through the rotation, once more where a new value was lost on the way."""
         for _ in range(ROUNDS):
             made = await self.minter.mint()
             if isinstance(made, Done):

@@ -97,6 +97,7 @@ class _Recovery:
         self._plans: dict[str, Plan | None] = {}
 
     async def settle(self, intent: Entry) -> Recovered | None:
+        """Ask what became of one open call, and write it down; None where it is known by now."""
         # The runner may have written its outcome between our list and our lock.
         answers = self._journal.entries(100, ref=intent.id)
         if any(entry.state in SETTLED for entry in answers):

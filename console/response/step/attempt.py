@@ -113,6 +113,7 @@ class _Attempt:
         self.act = entry_parts.act(step.verb.value, self.subject, step, tools.plan.id)
 
     async def run(self) -> Done:
+        """Make the step's call: tried again only as often as its retry class allows."""
         tools, plan = self.tools, self.tools.plan
         for attempt in range(len(PAUSES) + 1):
             await tools.lane.turn()
