@@ -28,7 +28,7 @@ class Signatures(StrEnum):
     OFF = "off"
 
 
-class Witnessing(StrEnum):
+class WitnessRule(StrEnum):
     """The setting ``witnessing``: what happens when not enough witnesses answer."""
 
     REQUIRE = "require"
@@ -63,9 +63,9 @@ class JournalSettings(Section, frozen=True):
     ] = ()
     """``URL VKEY``, one for each witness."""
     witnessing: Annotated[
-        Witnessing,
+        WitnessRule,
         Meta(description='one of the texts "require", "prefer" and "off"', examples=['"require"']),
-    ] = Witnessing.OFF
+    ] = WitnessRule.OFF
     """Where witnesses are named and this is not, it is require."""
 
 
@@ -79,7 +79,7 @@ def parse(told: Any, folder: Path, wrong: Wrong) -> JournalSettings:
         told = {option: value for option, value in told.items() if option != "url"}
     found = section.read(JournalSettings, "journal", told, folder, wrong)
     if found.witnesses and "witnessing" not in told:
-        found = msgspec.structs.replace(found, witnessing=Witnessing.REQUIRE)
-    if found.witnessing != Witnessing.OFF and not found.witnesses:
+        found = msgspec.structs.replace(found, witnessing=WitnessRule.REQUIRE)
+    if found.witnessing != WitnessRule.OFF and not found.witnesses:
         wrong("witnessing", "witnessing without a witness", f"witnesses = {WITNESS_EXAMPLE}")
     return found

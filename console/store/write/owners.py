@@ -28,7 +28,7 @@ class OwnedToken(NamedTuple):
     doc: bytes
 
 
-class NamedToken(NamedTuple):
+class TokenNames(NamedTuple):
     """What a token can be called by in a file of a team's."""
 
     handle: str
@@ -86,11 +86,11 @@ def disabled_principals(connection: Connection) -> list[str]:
     return [name for (name,) in rows if name]
 
 
-def names_of(connection: Connection) -> list[NamedToken]:
+def names_of(connection: Connection) -> list[TokenNames]:
     """What every token can be called by."""
     row = TokenRow
     found = select(col(row.handle), col(row.backend), col(row.name), col(row.ref))
-    return [NamedToken(*one) for one in connection.execute(found)]
+    return [TokenNames(*one) for one in connection.execute(found)]
 
 
 def handles_of(connection: Connection, wanted: str) -> list[str]:

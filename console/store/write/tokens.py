@@ -1,7 +1,7 @@
 """Tokens: rows, records, the search index over them, and the history of their changes.
 
-Reading and writing of whole batches is in SQL: SQLAlchemy's own way through ``json_each``
-and ``executemany`` is slower by a tenth of a sync (``tests/bench/bench_sync.py``).
+What is done for a batch of tokens is in SQL: through ``json_each`` a list of any length is
+one parameter of one statement.
 """
 
 from __future__ import annotations
