@@ -13,8 +13,7 @@ import pytest
 from aws_answers import ACCOUNT, KEY, aws, config
 from raw_server import answer
 
-from backends.aws_iam import AwsIam, trail
-from backends.logs import cloudtrail
+from backends.aws_iam import AwsIam, cloudtrail, trail
 from backends.model import AuditEvent, Consumer, How, TokenRef, encode
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -77,7 +77,7 @@ def test_a_crash_shows_one_line_and_no_secret(home, where) -> None:
         if where == "key":
             terminal.shown("job-00")
             terminal.press(b"s")
-        assert terminal.ended() == 1
+        assert terminal.ended() == 1, terminal.out[-2000:]
         terminal.restored()
         assert CANARY.encode() not in terminal.out
         assert b"Traceback" not in terminal.out

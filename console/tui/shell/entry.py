@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -12,6 +15,8 @@ from console.tui.session import worker_link
 
 DARK = "ansi-dark"
 """The terminal's own colours: right on dark and light, in sixteen colours and in millions."""
+MOMENT = 1.0
+"""Seconds that the screen's threads have to come to an end by themselves."""
 
 
 def run(
@@ -49,4 +54,27 @@ def run(
     # Any-motion tracking writes to the wire with each movement, and takes the terminal's
     # own selection away.
     mouse = not surroundings.remote and os.environ.get("TOKEN_CONSOLE_MOUSE") == "1"
-    return run_app(app, mouse=mouse)
+    code = run_app(app, mouse=mouse)
+    _end_with_threads(code)
+    return code
+
+
+def _end_with_threads(code: int) -> None:
+    """End the process here where a thread of the screen still works after a moment.
+
+    Python ends such threads wherever they are as it ends itself. In a library written in Rust
+    or C++ (signatures are checked in one) that is an abort: a core, and exit code 134.
+    """
+    from console.tui.session.background import Background
+    from console.tui.views.inventory.searcher import Searcher
+
+    ours = [each for each in threading.enumerate() if isinstance(each, Background | Searcher)]
+    for each in ours:
+        each.end()
+    for each in ours:
+        each.join(MOMENT / len(ours))
+    if any(each.is_alive() for each in ours):
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)

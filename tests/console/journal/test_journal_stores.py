@@ -169,7 +169,7 @@ def test_a_seal_finds_a_changed_event(place: Place) -> None:
         assert "9 audit events of vault" in entry.sentence
     assert broken(kept, events) == ""
     assert "not those" in broken(kept, [*events[:8], ("e8", b"{}")])
-    assert "8 are there" in broken(kept, events[:8])
+    assert "9 events were sealed and 8 found" in broken(kept, events[:8])
 
 
 def test_a_checkpoint_that_came_back_cosigned_is_kept(place: Place) -> None:

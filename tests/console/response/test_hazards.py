@@ -19,7 +19,7 @@ from backends.contract import (
     Verb,
     WhoAmI,
 )
-from backends.estate import EstateWorld, hazard_cases
+from backends.estate import hazard_cases
 from backends.model import Grant, Token, TokenRef, known
 from console.inventory.records import Event
 from console.response.plan import tripwires
@@ -238,4 +238,3 @@ def test_worlds_planted_cases_are_all_asked_for() -> None:
     from backends.estate import HAZARDS
 
     assert set(HAZARDS) == set(PLANTED)
-    assert hasattr(EstateWorld, "plant")

@@ -392,7 +392,7 @@ def homes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[[bool, People], tuple[Home, Home]]:
     """Makes the two homes, which have seen the system once."""
-    monkeypatch.setitem(registry.BUILT_IN, "scripted", "scripted_system:Scripted")  # type: ignore[arg-type]
+    monkeypatch.setitem(registry.TYPES.built_in, "scripted", "scripted_system:Scripted")  # type: ignore[arg-type]
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     system = scripted_system.make(tmp_path / "system", "k", "other")
 

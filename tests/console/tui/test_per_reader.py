@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from console.tui.views.backends.own_view import OTHERS, Mine
 from scripted import NOW, Scripted, token
 from timeline_world import World
 
@@ -18,6 +17,7 @@ from console.inventory.records import BackendState
 from console.inventory.search.inventory import Inventory
 from console.store.tables import BackendRow
 from console.tui.draw import lines
+from console.tui.session.own_view import OTHERS, Mine
 from console.tui.views.backends import page
 
 STAMP = NOW.timestamp()
