@@ -12,6 +12,7 @@ from timeline_world import World
 
 from backends.contract import Health, WhoAmI
 from backends.errors import AuthFailed
+from console.audit import intake
 from console.contact import OK, Contact
 from console.inventory.records import BackendState
 from console.inventory.search.inventory import Inventory
@@ -42,7 +43,9 @@ def world(tmp_path: Path) -> World:
     made = World(tmp_path)
     made.backend = Ahead([token("a")])
     asyncio.run(made.syncer.sync(made.backend))
-    asyncio.run(made.syncer.sync_events(made.backend, NOW - timedelta(days=2)))
+    skew = made.syncer.skew(made.backend.name)
+    since = NOW - timedelta(days=2)
+    asyncio.run(intake.take_in(made.syncer, made.backend, since, skew=skew))
     return made
 
 
