@@ -45,7 +45,7 @@ class Log(NamedTuple):
     notes: tuple[str, ...]
     """About its clock, and what went wrong with it."""
     skew: int = 0
-    """Seconds that its clock is ahead of ours; below 0 behind."""
+    """Seconds that its clock was ahead of the clock that read it; below 0 behind."""
     covers: Covers = Covers.PART
     nameless: int = 0
     """Of the tokens that are asked about, those of which nobody could say what it calls them."""
@@ -181,9 +181,11 @@ def _declared(said: bytes | None, kinds: set[str]) -> Covers:
 
 
 def _clock(ms: int) -> tuple[str, ...]:
+    """How far a log's clock was off when it was read, which another process may have done."""
     if abs(ms) < 1500:
         return ()
-    return (f"its clock is {'ahead of' if ms > 0 else 'behind'} ours by {abs(ms) // 1000} s",)
+    where = "ahead of" if ms > 0 else "behind"
+    return (f"its clock was {abs(ms) // 1000} s {where} the clock of whoever read it",)
 
 
 def touches(hole: Hole, start: int, end: int) -> bool:

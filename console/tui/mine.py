@@ -12,6 +12,10 @@ ENDED = ("ok", "partial", "failed")
 """How a look ends. "busy" is none of them: another process looked."""
 
 
+OTHERS = "as the last look said, which was not this console's"
+"""Behind an error of the shared store: another process may have had other credentials."""
+
+
 class Mine(NamedTuple):
     """``news`` is the worker's last word about a look, ``looked`` the last that ended."""
 
@@ -55,6 +59,11 @@ class Mine(NamedTuple):
                 return str(self.looked.get("message", "")), str(self.looked.get("hint", ""))
             return "", ""
         return state.error, state.hint
+
+    @property
+    def of_others(self) -> bool:
+        """Whether what is wrong is known from the shared store only: from whoever looked last."""
+        return self.contact.state not in (FAILED, SILENT) and self.looked is None
 
 
 NOTHING = Mine()

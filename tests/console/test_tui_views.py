@@ -113,7 +113,7 @@ def test_the_journal_shows_open_intents_first_and_the_top_line_counts_them(paths
         await pilot.press("f", *"evid", "enter")
         await until(pilot, lambda: "2 entries" in screen(app))
         assert "kind: evidence" in screen(app)
-        assert "level 2, recorded by the issuer" in screen(app)
+        assert "EVIDENCE recorded by the issuer" in " ".join(screen(app).split())
         assert "outcome" not in screen(app).splitlines()[2]
 
     drive(app, steps, (100, 40))

@@ -13,7 +13,7 @@ from console.journal import proof
 from console.text import age
 from console.tui import readings
 from console.tui.lines import Line, Part, Role, block, count, fit
-from console.tui.mine import NOTHING, Mine
+from console.tui.mine import NOTHING, OTHERS, Mine
 
 STALE_AFTER = 300
 """Seconds after which a backend's data counts as stale, even where nothing failed."""
@@ -144,7 +144,8 @@ def detail(
     lines.append([(title, "bold"), (f" · {state.type} · {seen.word}", seen.role)])
     error, hint = mine.trouble(state)
     if error:
-        lines += block("ERROR", [(error, "bad")], width)
+        whose: list[Part] = [(f" ({OTHERS})", "dim")] if mine.of_others else []
+        lines += block("ERROR", [(error, "bad"), *whose], width)
     if hint:
         lines += block("DO NEXT", [(hint, "")], width)
     lines += block("ANSWERS", _answers(contact, now), width)
