@@ -154,11 +154,14 @@ def connect(path: Path) -> sqlite3.Connection:
             f"there is no estate at {path}", "Make one: token-console demo.", option="path"
         )
     if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
-        raise ConfigError(
-            f"{path} belongs to {_name(path.stat().st_uid)}, and you are {_name(os.geteuid())}",
-            f"Type: sudo chown {_name(os.geteuid())}: {shlex.quote(str(path))}",
-            option="path",
-        )
+        owner, me, quoted = path.stat().st_uid, os.geteuid(), shlex.quote(str(path))
+        if owner == me:
+            # To own it already is no help where its mode forbids it to everybody.
+            told, mend = "is yours, and its mode keeps you out", f"chmod u+rw {quoted}"
+        else:
+            told = f"belongs to {_name(owner)}, and you are {_name(me)}"
+            mend = f"sudo chown {_name(me)}: {quoted}"
+        raise ConfigError(f"{path} {told}", f"Type: {mend}", option="path")
     connection = sqlite3.connect(
         path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pwd
+import re
 import shutil
 import sys
 import tempfile
@@ -18,6 +18,7 @@ from patience import HANG
 
 from console import ownership, settings
 from console.cli import main
+from console.errors import UsageError
 from console.journal.own import own
 from console.journal.read import JournalView
 from console.settings import Paths
@@ -26,7 +27,8 @@ from console.tui.standing import Standing
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
-WHO = pwd.getpwuid(NOBODY).pw_name if os.geteuid() == 0 else ""
+WHO = ownership.name_of(NOBODY if os.geteuid() == 0 else os.geteuid())
+"""Who works in the home: somebody else, where root can become that; else whoever tests."""
 
 
 class Told(NamedTuple):
@@ -53,7 +55,7 @@ def run(home: Path, *words: str, user: int = NOBODY) -> Told:
         if pid == 0:
             code = 70
             try:
-                if user:
+                if user and os.geteuid() == 0:
                     become(user)
                 sys.stdout = sys.stderr = said
                 code = main(["--home", str(home), *words])
@@ -82,7 +84,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(made: Path) -> Iterator[Path]:
-    """A copy of it that belongs to a user who is not root, where that user can reach it."""
+    """A copy of it that belongs to a user who is not root, where that user can reach it.
+
+    Where the tests are not root's, that user is the one who runs them.
+    """
     place = Path(tempfile.mkdtemp(prefix="tc-home-"))
     try:
         found = place / "demo"
@@ -90,10 +95,19 @@ def home(made: Path) -> Iterator[Path]:
         config = found / "config.toml"
         config.write_text(config.read_text().replace(str(made), str(found)))
         for each in (place, *place.rglob("*")):
-            os.chown(each, NOBODY, NOBODY)
+            if os.geteuid() == 0:
+                os.chown(each, NOBODY, NOBODY)
         yield found
     finally:
         shutil.rmtree(place)
+
+
+@pytest.fixture
+def somebody_elses(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home as it is to root, whom nobody but root can be: the user's number is patched."""
+    if os.geteuid() != 0:
+        monkeypatch.setattr(ownership.os, "geteuid", lambda: 0)
+    return home
 
 
 def refused(told: Told) -> str:
@@ -128,6 +142,52 @@ def test_a_file_that_root_left_is_named_with_what_to_type(home: Path, name: str)
     assert "Type: sudo chown " in text
     os.chown(path, NOBODY, NOBODY)
     assert run(home, *EVERY[name]).code == 0
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_file_that_its_mode_keeps_from_its_owner_is_named_with_what_to_type(
+    home: Path, name: str
+) -> None:
+    """As a copy with ``cp`` under a strict umask leaves it, or a backup that was put back."""
+    path = home / name
+    assert run(home, *EVERY[name]).code == 0
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        text = refused(run(home, *EVERY[name]))
+    finally:
+        path.chmod(mode)
+    assert f"{path} is yours, and its mode keeps you out" in text
+    assert re.search(rf"Type: chmod u\+rwX? {re.escape(str(path))}", text)
+    assert run(home, *EVERY[name]).code == 0
+
+
+def test_whose_a_file_is_follows_from_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last resort where nobody can become root: the user's number and rights are patched."""
+    path = tmp_path / "journal.db"
+    path.touch()
+    owner = ownership.name_of(path.stat().st_uid)
+    monkeypatch.setattr(ownership.os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(ownership.os, "geteuid", lambda: path.stat().st_uid + 1)
+    me = ownership.name_of(path.stat().st_uid + 1)
+    told = ownership.hint(PermissionError(13, "Permission denied", str(path)))
+    assert told.startswith(f"{path} belongs to {owner}, and you are {me}.")
+    assert told.endswith(f"Type: sudo chown {me}: {path}")
+
+
+@pytest.mark.parametrize("words", WRITES)
+def test_root_is_kept_from_making_files_in_somebodys_home(
+    somebody_elses: Path, words: tuple[str, ...]
+) -> None:
+    before = sorted(somebody_elses.rglob("*"))
+    assert f"belongs to {WHO}" in refused(run(somebody_elses, *words, user=0))
+    with pytest.raises(UsageError) as caught:
+        ownership.must_be_ours(somebody_elses / "state")
+    assert f"belongs to {WHO}, and you are root" in str(caught.value)
+    assert f"sudo -u {WHO} token-console" in caught.value.hint
+    assert sorted(somebody_elses.rglob("*")) == before, "not even a lock was made"
 
 
 @as_root
@@ -166,7 +226,6 @@ def test_root_leaves_nothing_in_somebodys_home(home: Path, words: tuple[str, ...
     assert run(home, "journal", "verify").code == 0
 
 
-@as_root
 def test_a_home_that_cannot_be_written_is_said_to_be_that(home: Path) -> None:
     state = home / "state"
     state.chmod(0o500)
