@@ -226,6 +226,16 @@ def test_root_leaves_nothing_in_somebodys_home(home: Path, words: tuple[str, ...
     assert run(home, "journal", "verify").code == 0
 
 
+@as_root
+def test_root_makes_nothing_where_there_is_no_configuration_either(home: Path) -> None:
+    """Whose configuration it is refuses root too, so that is not what is asked for here."""
+    (home / "config.toml").unlink()
+    text = refused(run(home, *ROTATE, user=0))
+    assert f"belongs to {WHO}, and you are root" in text
+    assert f"Type: sudo -u {WHO} token-console" in text
+    assert {path for path in home.rglob("*") if path.stat().st_uid == 0} == set()
+
+
 def test_a_home_that_cannot_be_written_is_said_to_be_that(home: Path) -> None:
     state = home / "state"
     state.chmod(0o500)
