@@ -15,6 +15,7 @@ from backends.contract import Option
 from backends.logs import tail
 from backends.logs.source import Batch, Clock, Hole, Source, SourceConfig
 from backends.model import AuditEvent
+from backends.words import count
 
 PATH = Option("path", "The log file; rotated siblings and a pattern (*) are found.", required=True)
 _places = msgspec.json.Decoder(tail.Place)
@@ -108,31 +109,31 @@ class _Lost:
         self._since: datetime | None = None
         self._whats: dict[str, None] = {}
 
-    def add(self, count: int, since: datetime | None, what: str) -> None:
-        if not count:
+    def add(self, number: int, since: datetime | None, what: str) -> None:
+        if not number:
             return
         if not self._count:
             self._since = since
         self._whats[what] = None
-        self._count += count
-        self._batch.bad += count
+        self._count += number
+        self._batch.bad += number
 
     def end(self, until: datetime | None) -> None:
         if not self._count:
             return
-        what = f"{self._count} {', '.join(list(self._whats)[:MAX_WHATS])}"
+        what = f"{count(self._count, 'line')}: {', '.join(list(self._whats)[:MAX_WHATS])}"
         if len(self._batch.holes) < MAX_HOLES:
             hole = Hole("unreadable", what, "Look at the file.", self._since, until)
             self._batch.holes.append(hole)
         else:
             last = self._batch.holes.pop()
-            what = f"many {', '.join(list(self._whats)[:MAX_WHATS])}"
+            what = f"many lines: {', '.join(list(self._whats)[:MAX_WHATS])}"
             self._batch.holes.append(last._replace(what=what, until=until))
         self._count = 0
         self._whats.clear()
 
 
-NO_ENTRY = "lines that are not whole entries"
+NO_ENTRY = "no whole entry"
 MAX_HOLES = 50
 MAX_WHATS = 3
 

@@ -52,7 +52,7 @@ _STARTING = ("", "startup", "authentication")
 _DURATION = re.compile(r"duration: [\d.]+ ms  (?=statement: |execute )")
 _ENDS = ("statement: ", "execute ", "disconnection: ", "duration: ")
 """How lines begin that show that the statement before has ended."""
-NO_ENTRY: Final = "lines that are not whole entries"
+NO_ENTRY: Final = "no whole entry"
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -129,7 +129,7 @@ def _timed(entry: Mapping[str, Any]) -> Entry | str:
     except (ValueError, KeyError, AttributeError, TypeError):
         return NO_ENTRY
     if zone not in ("UTC", "GMT"):
-        return f"lines whose time is in the zone {zone[:20]!r}: only log_timezone = UTC can be read"
+        return f"time in the zone {zone[:20]!r}, and only log_timezone = UTC can be read"
     return at, entry
 
 

@@ -58,7 +58,7 @@ async def stream(
         yield Gap(
             str(log.path),
             GapKind.FAILED,
-            f"{count(torn.count, 'line')} of the audit file: no whole entries",
+            f"{count(torn.count, 'line')} of the audit file: no whole entry",
             "A crash of the server or a full disk may have torn them; look at the file.",
             torn.since,
             torn.until,

@@ -19,6 +19,7 @@ from backends.logs import tail
 from backends.logs.postgres import Line, Sessions, from_json
 from backends.model import Gap, GapKind
 from backends.postgres.roles import Login
+from backends.words import count
 
 MAX_READ: Final = 64 * 1024 * 1024
 """Bytes of the log's end that are read; what is older is not seen, and that is said."""
@@ -50,7 +51,7 @@ class Stretch(NamedTuple):
 
     @property
     def words(self) -> str:
-        return f"{self.lines:,} {self.what}"
+        return f"{count(self.lines, 'line')}: {self.what}"
 
 
 class LogTail(NamedTuple):

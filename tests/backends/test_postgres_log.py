@@ -418,7 +418,7 @@ def test_a_source_says_which_zone_it_cannot_read(tmp_path: Path) -> None:
     (batch,) = given.read({}, {})
     assert batch.first is None, "nothing of it may count as covered"
     (hole,) = batch.holes
-    assert "3 lines whose time is in the zone 'CET'" in hole.what
+    assert "3 lines: time in the zone 'CET'" in hole.what
     assert "log_timezone = UTC" in hole.what
 
 

@@ -253,8 +253,8 @@ def test_a_pin_of_another_journal_or_rubbish(scene: Scene, tmp_path: Path) -> No
 def test_changed_entries_are_never_signed_over(scene: Scene, tmp_path: Path) -> None:
     """Neither by making the tree anew, nor by calling it a journal of the first version."""
     for attack, told in (
-        (edit_and_chain, "not those that were signed"),
-        (roll_back_10, "100 entries were signed"),
+        (edit_and_chain, "this is not what was signed"),
+        (roll_back_10, "signed up to entry 100, and"),
     ):
         path = tmp_path / attack.__name__ / "journal.db"
         path.parent.mkdir()
