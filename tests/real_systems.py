@@ -163,8 +163,9 @@ def console(
     home: Path, *words: str, text: str | None = None, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line over a home, as a person would. ``environ`` is what is added."""
+    # Isolated from the beginning, as the installed command: else Python is started twice.
     return subprocess.run(
-        [sys.executable, "-m", "console", "--home", str(home), *words],
+        [sys.executable, "-I", "-m", "console", "--home", str(home), *words],
         capture_output=True,
         text=True,
         input=text,

@@ -107,17 +107,26 @@ def test_a_sync_without_the_credential_to_act_disarms_nobody(home: Path) -> None
     asyncio.run(run())
 
 
-@pytest.fixture
-def bao(tmp_path: Path) -> Iterator[OpenBaoServer]:
-    running = OpenBaoServer(tmp_path / "bao")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBaoServer]:
+    """One for all: a test only stops it for a while, or stands before its door."""
+    running = OpenBaoServer(tmp_path_factory.mktemp("bao"))
     running.start()
     try:
         running.fill(20)
         yield running
     finally:
-        with suppress(ProcessLookupError):
-            os.kill(running.pid, signal.SIGCONT)
         running.stop()
+
+
+@pytest.fixture
+def bao(server: OpenBaoServer) -> Iterator[OpenBaoServer]:
+    """The server, which goes on whatever became of a test that stopped it."""
+    try:
+        yield server
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(server.pid, signal.SIGCONT)
 
 
 def test_a_stopped_server_is_silent_and_its_return_is_noticed_at_a_key(

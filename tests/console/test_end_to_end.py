@@ -58,20 +58,23 @@ def listed(home: Path, *query: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_sync_list_and_show_tell_of_real_tokens(home: Path, real: RealSystem) -> None:
-    issued = real.issue(unique("ledger"))
+def test_sync_list_and_show_tell_of_real_tokens(home: Path, lab: Lab) -> None:
+    """One look at all three, since that is what the command does."""
+    made = [systems(lab)[kind].issue(unique("ledger")) for kind in TYPES]
     done = console(home, "sync")
     assert done.returncode in (0, 3), done.stderr
-    assert issued.value not in done.stdout + done.stderr
-    (row,) = [row for row in listed(home, issued.name) if row["id"] == issued.id]
-    assert row["owner"]["value"] == "payments"
-    assert row["owner"]["source"]
-    assert row["last_used_at"]["how"] in ("never", "not_tracked", "known")
-    shown = console(home, "show", f"{issued.backend}/{issued.id}")
-    assert shown.returncode == 0, shown.stderr
-    for label in ("CREATED", "OWNER", "LAST USED", "MAY", "EXPIRES", "HISTORY"):
-        assert label in shown.stdout
-    assert issued.value not in shown.stdout
+    rows = listed(home, "ledger-")
+    for issued in made:
+        assert issued.value not in done.stdout + done.stderr
+        (row,) = [row for row in rows if row["id"] == issued.id]
+        assert row["owner"]["value"] == "payments"
+        assert row["owner"]["source"]
+        assert row["last_used_at"]["how"] in ("never", "not_tracked", "known")
+        shown = console(home, "show", f"{issued.backend}/{issued.id}")
+        assert shown.returncode == 0, shown.stderr
+        for label in ("CREATED", "OWNER", "LAST USED", "MAY", "EXPIRES", "HISTORY"):
+            assert label in shown.stdout
+        assert issued.value not in shown.stdout
 
 
 def test_a_pasted_secret_is_identified(home: Path, real: RealSystem) -> None:
@@ -133,8 +136,10 @@ def test_revoke_ends_the_token_and_the_journal_says_who_and_why(
     assert kinds.index("intent") > kinds.index("outcome") > kinds.index("evidence")
     outcome = next(entry for entry in entries if entry["type"] == "outcome")
     assert outcome["out"]["state"] == "applied"
-    evidence = next(entry for entry in entries if entry["type"] == "evidence")
-    assert evidence["out"]["evidence"] == 2
+    # The newest comes first, and the runner may have climbed on since: our try was refused.
+    levels = [entry["out"]["evidence"] for entry in entries if entry["type"] == "evidence"]
+    assert levels[-1] == 2
+    assert levels == sorted(levels, reverse=True)
     intent = next(entry for entry in entries if entry["type"] == "intent")
     assert intent["why"] == REASON
     assert intent["incident"] == "INC-2291"

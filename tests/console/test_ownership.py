@@ -150,7 +150,6 @@ def test_a_file_that_its_mode_keeps_from_its_owner_is_named_with_what_to_type(
 ) -> None:
     """As a copy with ``cp`` under a strict umask leaves it, or a backup that was put back."""
     path = home / name
-    assert run(home, *EVERY[name]).code == 0
     mode = path.stat().st_mode
     path.chmod(0)
     try:
