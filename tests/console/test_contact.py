@@ -26,7 +26,7 @@ from backends.estate import World, create
 from backends.estate.issue import ACTING
 from backends.lab.lab import toml
 from backends.lab.openbao import OpenBaoServer
-from console import settings
+from console import contact, settings
 from console.settings import Paths
 from console.store import reading
 from console.tui.application import ConsoleApp
@@ -141,6 +141,9 @@ def test_a_stopped_server_is_silent_and_its_return_is_noticed_at_a_key(
             await until(pilot, lambda: " ms " in row(app) and "can act" in row(app))
             os.kill(bao.pid, signal.SIGSTOP)
             await until(pilot, lambda: "SILENT" in row(app))
+            # By the bound of the question itself, and not when the client gives up long after.
+            assert app.world.contacts["vault"].error == contact.silence(contact.ANSWER)
+            assert contact.ANSWER <= 15
             assert " ms " not in row(app), "how fast it was says nothing of it now"
             assert "no answer for" in screen(app)
             assert "it last answered" in screen(app)
