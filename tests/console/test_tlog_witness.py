@@ -274,7 +274,7 @@ def test_two_forks_that_race_are_never_both_cosigned(tmp_path: Path) -> None:
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, {here!r})
+sys.path[:0] = [{here!r}, {shared!r}]
 from tlog_tree import LOG, ORIGIN
 from test_tlog_witness import OWN
 from console.journal.tlog import witness as module
@@ -302,7 +302,10 @@ def serve(tmp_path: Path) -> Iterator[Callable[[str], str]]:
 
     def start(moment: str = "") -> str:
         script = CHILD.format(
-            here=str(Path(__file__).parent), moment=moment, place=str(tmp_path / "w")
+            here=str(Path(__file__).parent),
+            shared=str(Path(__file__).parents[1]),
+            moment=moment,
+            place=str(tmp_path / "w"),
         )
         child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
         children.append(child)
