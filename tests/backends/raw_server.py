@@ -31,6 +31,7 @@ class RawServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.requests: list[bytes] = []
+        self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     @property
@@ -43,14 +44,19 @@ class RawServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection, contextlib.suppress(OSError):
-                connection.settimeout(HANG)
-                request = _read(connection)
+            # Each by itself: one on which nothing is asked must not hold up those behind it.
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(HANG)
+            request = _read(connection)
+            with self._counting:
                 number = len(self.requests)
                 self.requests.append(request)
-                answer = self._script(number, request)
-                if answer is not None:
-                    connection.sendall(answer)
+            answer = self._script(number, request)
+            if answer is not None:
+                connection.sendall(answer)
 
     def __enter__(self) -> RawServer:
         self._thread.start()
