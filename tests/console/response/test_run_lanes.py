@@ -106,7 +106,7 @@ def test_a_system_that_cannot_be_opened_halts_its_lane_until_it_is_lifted(many: 
 
 def test_a_paused_run_makes_no_call_until_it_is_resumed(many: Many) -> None:
     # So slow that every turn has to be waited for, also on a machine that is slow itself.
-    plan = many.approve(rates={"a": 0.05, "b": 0.05})
+    plan = many.approve(rates={"a": 0.5, "b": 0.5})
     seen: list[int] = []
 
     def made() -> int:
