@@ -18,7 +18,7 @@ PARTS = re.compile(
     r"|from console\.response\.plan\.items import"
     r"|from console\.response\.plan\.priority import[^\n]*arrange"
 )
-"""What ``gather`` puts a plan together with: who uses these has begun a second planner."""
+"""What ``build_plan`` puts a plan together with: who uses these has begun a second planner."""
 DRAWN = {
     "tests/console/response/test_board.py": "the state of runs is folded, for plans of any shape",
     "tests/scenes/tui_run_scene.py": "the screen is given runs to draw that no lab could make",
@@ -89,7 +89,7 @@ def test_the_product_makes_a_plan_in_one_function() -> None:
         for path, tree in sources("console", "backends")
         for function in makes_a_plan(tree)
     }
-    assert found == {(PLANNER, "gather")}
+    assert found == {(PLANNER, "build_plan")}
 
 
 def test_the_parts_of_the_planner_are_used_by_nobody_else() -> None:
@@ -109,8 +109,8 @@ def test_no_test_makes_a_plan_by_itself() -> None:
 
 def test_the_tests_planner_calls_the_products() -> None:
     tree = ast.parse(texts("tests")[SHARED])
-    calls = [call for call in called(tree) if call[2] == "gather"]
-    assert calls == [("planned_all", "build", "gather")]
+    calls = [call for call in called(tree) if call[2] == "build_plan"]
+    assert calls == [("planned_all", "build", "build_plan")]
     imported = {
         f"{node.module}.{each.name}"
         for node in ast.walk(tree)
@@ -118,10 +118,9 @@ def test_the_tests_planner_calls_the_products() -> None:
         for each in node.names
     }
     assert "console.response.plan.build" in imported
-    # Both faces of the product plan by the very same name.
-    for face in ("console/worker/acts.py", "console/cli/response/plan.py"):
-        planning = [call[1:] for call in called(ast.parse(texts("console")[face]))]
-        assert ("build", "gather") in planning
+    # Both faces of the product plan by the service, and that by the very same name.
+    users = {path for path, text in texts("console").items() if "build.build_plan(" in text}
+    assert users == {"console/response/service/planning.py"}
 
 
 @pytest.mark.parametrize(
