@@ -268,11 +268,13 @@ class _Attempt:
     async def _call(self, intent: Entry) -> tuple[Outcome, tuple[tuple[TokenRef, Secret], ...]]:
         permit = Permit(intent.id, self.step, value=self.value)
         try:
-            # After the intent: what held several of these up would let their calls go at once.
-            await self.tools.lane.ready()
-            async with self.tools.lane.gate, asyncio.timeout(CALL_TIMEOUT):
-                with permit.active():
-                    outcome = await self.perform(self.step)
+            # Last of all, after the intent and inside the gate: whatever held several of these
+            # up would else let their calls go at once.
+            async with self.tools.lane.gate:
+                await self.tools.lane.ready()
+                async with asyncio.timeout(CALL_TIMEOUT):
+                    with permit.active():
+                        outcome = await self.perform(self.step)
         except NoIntent as error:
             outcome = Outcome(state=OutcomeState.NOT_SENT, detail=error.message)
         except TimeoutError:
