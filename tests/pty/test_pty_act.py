@@ -93,7 +93,7 @@ def test_contain_restore_and_rotate_by_keys(screen: Demo, home: Path) -> None:
         assert ran(home, verb) == [], "a paste confirms nothing"
         screen.press(name.encode() + b"\r")
         screen.shown(f"RUN  {verb} {name}")
-        screen.shown(": recorded")
+        screen.shown("recorded: the system")
         kinds = {entry["type"] for entry in ran(home, verb)}
         assert {"plan", "intent", "outcome", "evidence"} <= kinds
     screen.press(b"R" + REASON.encode() + b"\r")
