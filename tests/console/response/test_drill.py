@@ -63,10 +63,7 @@ def test_a_drill_of_five_thousand_ends_in_time_and_forgets_nothing(tmp_path: Pat
     print(f" the bound is {bound:.1f} s: {100 * ((took - idle) / bound - 1):.1f} % over")
     assert watcher.wrong == []
     assert watcher.ticks > SECONDS
-    # A machine that stalls lets calls go together that were paced apart. The system refuses
-    # those, they are made again, and below nothing is lost; without a pace it were hundreds.
-    print(f"{drill.breaches()} calls came faster than the limit")
-    assert drill.breaches() * 100 < len(plan.items)
+    assert drill.breaches() == 0
 
     board = drill.board(plan)
     assert board.sums()["recorded"] == len(plan.items)
