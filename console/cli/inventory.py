@@ -122,10 +122,10 @@ def _tell(name: str, report: SyncReport, json: bool) -> None:
     """How one look ended, as soon as it has."""
     if not json:
         told = f"{name}: {report.result}, {count(report.tokens, 'token')}"
-        for word in ("new", "changed", "gone", "back", "gaps"):
+        for word in ("new", "changed", "gone", "back"):
             number = getattr(report, word)
             told += f", {number:,} {word}" if number else ""
-        output.line(told)
+        output.line(told + (f", {count(report.gaps, 'gap')}" if report.gaps else ""))
         sys.stdout.flush()
     if report.message:
         output.error(f"{name}: {report.message}", report.hint)
