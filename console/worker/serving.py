@@ -62,6 +62,23 @@ class Worker:
             "token": self._token,
         }
 
+    async def lasting(self, work: Callable[..., Awaitable[None]], what: str, *backend: str) -> None:
+        """Do ``work(*backend)``; a defect in it is told, and it begins anew after a while.
+
+        A task that just ended would leave the screen to say for good that it goes on.
+        """
+        while True:
+            try:
+                return await work(*backend)
+            except Exception as error:  # noqa: BLE001
+                told, hint = self._failing(error)
+                for name in backend:
+                    self._news(name, "failed", 0, None, f"{what}: {told}", hint)
+                if not backend:
+                    sentence = f"{what}: {told.rstrip('.')}. {hint}".rstrip()
+                    self._write({"event": "trouble", "sentence": sentence})
+            await asyncio.sleep(self.fleet.settings.refresh)
+
     async def keep_fresh(self, name: str) -> None:
         """Sync one backend again and again, for ever."""
         while True:
@@ -162,16 +179,20 @@ class Worker:
             if handler is None:
                 raise UsageError(f"the worker does not know {request.get('do')!r}")
             reply.update(await handler(request))
-        except (ConsoleError, BackendError) as error:
-            whose = ownership.hint(error, self.fleet.paths.places)
-            reply.update(error=str(error), hint=whose or error.hint)
         except Exception as error:  # noqa: BLE001
             # One request must not end the process that keeps the inventory fresh.
-            told, hint = f"a defect: {type(error).__name__}", "Please report it."
-            if whose := ownership.hint(error, self.fleet.paths.places):
-                told, hint = "a file of this home cannot be used", whose
+            told, hint = self._failing(error)
             reply.update(error=told, hint=hint)
         self._write(reply)
+
+    def _failing(self, error: Exception) -> tuple[str, str]:
+        """An error in words that may be shown, and what to do about it."""
+        whose = ownership.hint(error, self.fleet.paths.places)
+        if isinstance(error, (ConsoleError, BackendError)):
+            return str(error), whose or error.hint
+        if whose:
+            return "a file of this home cannot be used", whose
+        return f"a defect: {type(error).__name__}", "Please report it."
 
     async def _refresh(self, request: Mapping[str, Any]) -> Answer:
         name = request.get("backend")
@@ -222,12 +243,16 @@ async def serve(paths: Paths, settings: Settings, *, act: bool) -> None:
 
     async with Fleet(settings, paths, act=act) as fleet:
         worker = Worker(fleet, write)
-        tasks = {asyncio.create_task(worker.keep_fresh(name)) for name in fleet.names}
-        tasks |= {asyncio.create_task(worker.keep_asking(name)) for name in fleet.names}
+        lasting = [
+            worker.lasting(work, what, name)
+            for work, what in ((worker.keep_fresh, "looking"), (worker.keep_asking, "asking"))
+            for name in fleet.names
+        ]
         if settings.sources:
-            tasks.add(asyncio.create_task(worker.keep_ingested()))
+            lasting.append(worker.lasting(worker.keep_ingested, "reading the log sources"))
         if act:
-            tasks.add(asyncio.create_task(worker.recover()))
+            lasting.append(worker.lasting(worker.recover, "looking what became of open calls"))
+        tasks = {asyncio.create_task(work) for work in lasting}
         try:
             while line := await reader.readline():
                 with contextlib.suppress(ValueError):

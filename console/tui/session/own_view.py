@@ -28,9 +28,14 @@ class Mine(NamedTuple):
         """Whether it answered when it was last asked, and nothing is waited for."""
         return self.contact.state == OK and not self.contact.waiting_since
 
+    @property
+    def reads(self) -> bool:
+        """Whether a look of ours goes on."""
+        return self.news is not None and self.news.get("state") == "running"
+
     def looking(self, now: float) -> int:
         """Seconds that a look of ours goes on; 0 where none does, or not for long."""
-        if self.news is None or self.news.get("state") != "running":
+        if self.news is None or not self.reads:
             return 0
         took = int(now - float(self.news.get("began") or now))
         return took if took >= NOTICED else 0

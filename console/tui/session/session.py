@@ -139,11 +139,11 @@ class ConsoleSession:
 
     def mine(self, name: str) -> Mine:
         """What this console itself knows of a backend, whatever others wrote into the store."""
-        contact = self.contacts.get(name, UNKNOWN)
+        contact, looked = self.contacts.get(name, UNKNOWN), self.looked.get(name)
         if not self.worker_up:
-            # Nobody asks any more: what was told last is not known to be so now.
-            contact = replace(contact, state="", waiting_since=0)
-        return Mine(contact, self.news.get(name), self.looked.get(name))
+            # Nobody asks or looks any more: what was told last is not known to be so now.
+            return Mine(replace(contact, state="", waiting_since=0), None, looked)
+        return Mine(contact, self.news.get(name), looked)
 
     def heard(self, message: Mapping[str, Any]) -> bool:
         """Take in the worker's word about a backend. Whether it was one."""

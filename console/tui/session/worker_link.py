@@ -83,6 +83,7 @@ class WorkerLink:
     def start(self) -> None:
         """Start the worker and keep one running until :meth:`close`."""
         self._task = asyncio.get_running_loop().create_task(self._keep())
+        self._task.add_done_callback(_told)
 
     async def close(self) -> None:
         """End the worker by closing its input; kill it when it does not end by itself."""
@@ -196,6 +197,13 @@ class WorkerLink:
                 waiting.set_exception(WorkerError("the backend process ended"))
         self._waiting.clear()
         self._on_state()
+
+
+def _told(task: asyncio.Task[None]) -> None:
+    """Have the loop's handler hear of a defect at once: the link would be silent for good."""
+    if not task.cancelled() and (error := task.exception()):
+        told = {"message": "the line to the worker ended", "exception": error}
+        task.get_loop().call_exception_handler(told)
 
 
 def _private(path: os.PathLike[str]) -> IO[bytes]:

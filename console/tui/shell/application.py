@@ -33,6 +33,9 @@ from console.tui.views.inventory.view import InventoryView
 LOOK_EVERY = 1.0
 """Seconds between two cheap looks at the store and the journal."""
 
+BEGIN_AFTER = 1.0
+"""Seconds after which what waits for the first frame begins without it."""
+
 NUDGE_EVERY = 2.0
 """Seconds between two times that keys make the worker ask a silent backend again."""
 
@@ -75,6 +78,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.watched = WatchedRun(self.world)
         self.way = Way(self, self.inventory_view)
         self._words = worker
+        self._begun = False
         self._nudged = 0.0
         self.link = WorkerLink(
             worker or (), paths, on_news=self._news, on_state=self._worker_changed
@@ -98,11 +102,10 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         asyncio.get_running_loop().set_exception_handler(self._loop_failed)
         self.set_interval(LOOK_EVERY, self._look)
         self.set_interval(TICK_EVERY, self._tick)
-        # After the first frame: no row may wait for a check of the journal.
-        self.call_after_refresh(self._keep)
-        if self._words:
-            # After the first frame: the worker's imports take a core for a second.
-            self.call_after_refresh(self.link.start)
+        self.call_after_refresh(self._begin)
+        # Textual calls nothing back for a view that was left before its first frame, as the
+        # first one is by a quick key: without this nobody would ask any system anything.
+        self.set_timer(BEGIN_AFTER, self._begin)
 
     async def on_unmount(self) -> None:
         """End the threads and the worker, and give the files back."""
@@ -269,9 +272,16 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         with contextlib.suppress(ConsoleError, sqlite3.Error):
             self.alarms.look(self.world.journal)
 
-    def _keep(self) -> None:
+    def _begin(self) -> None:
+        """After the first frame: no row may wait for a check of the journal, or for the
+        worker's imports, which take a core for a second."""
+        if self._begun:
+            return
+        self._begun = True
         self.keeper.look()
         self.keeper.start()
+        if self._words:
+            self.link.start()
 
     def _stands(self, standing: JournalState) -> None:
         """The keeper's news about the journal."""
@@ -332,14 +342,15 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         if self.world.heard(message):
             if front is not None and self.is_running:
                 front.contacts_changed()
-        elif message.get("event") == "recovered" and front is not None:
-            front.note(str(message.get("sentence", "")))
+        elif message.get("event") in ("recovered", "trouble") and front is not None:
+            bad = message.get("event") == "trouble"
+            front.note(str(message.get("sentence", "")), bad)
 
     def _worker_changed(self) -> None:
         self.world.worker_up = self.link.up
         self.world.worker_trouble = "" if self.link.up else self.link.trouble
         if (front := self.front) is not None:
-            front.frame()
+            front.contacts_changed()
             if trouble := status.note_of_worker(self.world, self.link.trouble):
                 front.note(trouble, bad=True)
 

@@ -59,7 +59,9 @@ def data(world: ConsoleSession, width: int) -> Line:
         elif seen.word == "partial":
             well.append([(f"{name}{age} partial", "warn")])
         elif state.synced_at is None:
-            well.append([(f"{name} reading", "dim")])
+            # Never read yet; that it is being read is said only where somebody reads.
+            reads = state.result == "running" or mine.reads
+            well.append([(f"{name} {'reading' if reads else 'not read'}", "dim")])
         else:
             well.append([(f"{name}{age}", "dim")])
     # A long error must not push the other systems, and above all production, out of sight.

@@ -9,6 +9,7 @@ from tui_world import HOSTILE, drive, fill, screen, settled, until
 from console.journal.format.entry import Act, CallMark, Kind, Out, Target, uuid7
 from console.journal.write.journal import Journal
 from console.tui.actions.registry import here
+from console.tui.views.inventory.view import InventoryView
 
 
 @pytest.fixture
@@ -83,6 +84,69 @@ def test_backends_show_health_coverage_and_what_to_do_next(paths) -> None:
         assert "Nobody can list: batch tokens" in text
 
     drive(app, steps, (80, 40))
+
+
+def test_a_key_before_the_first_frame_keeps_no_system_from_being_asked(paths, monkeypatch) -> None:
+    async def never(self) -> None:
+        """What Textual does for a view that was left before it was drawn."""
+
+    monkeypatch.setattr(InventoryView, "_invoke_and_clear_callbacks", never)
+    app = world.application(paths, act=True, worker="plan")
+
+    async def steps(pilot):
+        await pilot.press("b")
+        await until(pilot, lambda: "ESCROW      a rotation seals its new values" in screen(app))
+        assert app.world.worker_up
+        assert app.keeper.is_alive(), "the journal is checked as well"
+
+    drive(app, steps, (100, 40))
+
+
+def test_nothing_is_said_to_be_read_that_nobody_reads(tmp_path) -> None:
+    paths = world.where(tmp_path)
+    fill(paths, ())
+    app = world.application(paths)
+    strip = lambda: screen(app).splitlines()[-2]  # noqa: E731
+
+    async def steps(pilot):
+        assert "vault-prod PROD not read" in strip()
+        app.link.up = True
+        app._worker_changed()
+        app._news(look("running"))
+        await settled(pilot)
+        assert "vault-prod PROD reading" in strip()
+        app.link.up = False
+        app._worker_changed()
+        await settled(pilot)
+        assert "vault-prod PROD not read" in strip()
+
+    drive(app, steps, (100, 40))
+
+
+def test_a_look_ends_with_the_worker_that_made_it(paths) -> None:
+    app = world.application(paths)
+    app.link.up = True
+
+    async def steps(pilot):
+        app._worker_changed()
+        await pilot.press("b", "down", "down")
+        await settled(pilot)
+        app._news(look("running"))
+        await until(pilot, lambda: "look 1m" in screen(app) and "under way for" in screen(app))
+        app.link.up = False
+        app._worker_changed()
+        app._tick()
+        await until(pilot, lambda: "look 1m" not in screen(app))
+        assert "under way for" not in screen(app)
+
+    drive(app, steps, (100, 40))
+
+
+def look(state: str) -> dict:
+    """The worker's word about a look at the vault that began a minute ago."""
+    began = world.NOW.timestamp() - 60
+    told = {"event": "sync", "backend": "vault-prod", "state": state, "done": 0, "total": None}
+    return {**told, "message": "", "hint": "", "began": began}
 
 
 def test_enter_on_a_backend_lists_its_tokens(paths) -> None:

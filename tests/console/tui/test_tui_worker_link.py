@@ -139,3 +139,29 @@ def test_the_command_names_the_paths_and_the_mode(paths) -> None:
     assert words[1:4] == ["-I", "-m", "console.worker"]
     assert words[4:] == [str(paths.config), str(paths.state), "--act"]
     assert "--act" not in command(paths, act=False)
+
+
+def test_a_defect_in_what_takes_the_news_is_heard_of_and_is_no_silence(paths) -> None:
+    paths.make()
+    heard: list[dict] = []
+
+    def refuse(message) -> None:
+        raise LookupError("no such widget")
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: heard.append(told))
+        words = [sys.executable, "-c", SCRIPT]
+        link = WorkerLink(words, paths, on_news=refuse, on_state=lambda: None)
+        link.start()
+        try:
+            async with asyncio.timeout(HANG):
+                await came_up(link)
+                asking = asyncio.ensure_future(link.ask("one"))
+                while not heard:  # noqa: ASYNC110 - a process sets no event.
+                    await asyncio.sleep(0.01)
+                asking.cancel()
+        finally:
+            await link.close()
+
+    asyncio.run(main())
+    assert isinstance(heard[0]["exception"], LookupError)

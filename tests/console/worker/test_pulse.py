@@ -18,7 +18,7 @@ from console import contact
 from console.contact import FAILED, OK
 from console.fleet import Fleet
 from console.inventory.sync.sync import SyncReport
-from console.settings import Settings
+from console.settings import Paths, Settings
 from console.worker.serving import Worker
 
 NOBODY = "no connection for GET /health: Connection refused"
@@ -59,7 +59,7 @@ class Scene:
         fleet = SimpleNamespace(
             names=["vault"],
             settings=Settings(Path("config.toml"), DAY, 7, (), (), ()),
-            paths=None,
+            paths=Paths(Path("config.toml"), Path("state")),
             act=False,
             type_of=lambda name: "scripted",
             opened=lambda name: self.opened,
@@ -185,3 +185,42 @@ def test_where_one_question_finds_nobody_the_other_is_not_waited_for() -> None:
     told = asyncio.run(contact.ask(opened, "scripted", HANG))
     assert (told.state, told.error) == (FAILED, NOBODY)
     assert not told.answered_at, "a refused connection is no answer"
+
+
+def test_a_look_that_a_defect_ends_is_told_as_failed_and_begins_anew() -> None:
+    async def run() -> None:
+        scene = Scene()
+        scene.worker.fleet.settings = scene.worker.fleet.settings._replace(refresh=0)
+        tried: list[str] = []
+
+        async def keep(name: str) -> None:
+            tried.append(name)
+            if len(tried) < 2:
+                raise LookupError("a secret could be quoted here")
+
+        await scene.worker.lasting(keep, "looking", "vault")
+        assert tried == ["vault", "vault"]
+        (told,) = scene.told
+        assert (told["backend"], told["state"]) == ("vault", "failed")
+        assert told["message"] == "looking: a defect: LookupError"
+        assert "quoted" not in str(told)
+
+    asyncio.run(run())
+
+
+def test_a_defect_in_what_is_of_no_backend_is_told_as_a_sentence() -> None:
+    async def run() -> None:
+        scene = Scene()
+        scene.worker.fleet.settings = scene.worker.fleet.settings._replace(refresh=0)
+        left = [LookupError()]
+
+        async def look() -> None:
+            if left:
+                raise left.pop()
+
+        await scene.worker.lasting(look, "looking what became of open calls")
+        (told,) = scene.told
+        assert told["event"] == "trouble"
+        assert told["sentence"].startswith("looking what became of open calls: a defect")
+
+    asyncio.run(run())

@@ -88,7 +88,7 @@ def _mode(contact: Contact, act: bool) -> str:
 def _under_way(mine: Mine, now: float) -> str:
     """How far a look of ours is, in a word; empty where none goes on."""
     done = mine.news.get("done") if mine.news is not None else None
-    if done and mine.news is not None and mine.news.get("state") == "running":
+    if done and mine.reads:
         return f"{done:,} read"
     took = mine.looking(now)
     return f"look {age(took)}" if took else ""
@@ -163,7 +163,7 @@ def _answers(contact: Contact, now: float) -> list[Part]:
 
 def _look(state: BackendState, mine: Mine, now: float) -> list[Part]:
     """The look that goes on, ours or another process's; empty where none does."""
-    if mine.news is not None and mine.news.get("state") == "running":
+    if mine.news is not None and mine.reads:
         done = int(mine.news.get("done") or 0)
         took = age(max(now - float(mine.news.get("began") or now), 0))
         return [(f"under way for {took}, {count(done, 'token')} read so far", "")]

@@ -33,6 +33,8 @@ class BackendsView(View):
         self._list = Page(select=True)
         self._detail = Page()
         self._escrow: Line = ()
+        self._escrow_told = False
+        self._escrow_asked = False
 
     def body(self) -> ComposeResult:
         """The list, and the details under it."""
@@ -49,7 +51,11 @@ class BackendsView(View):
         """Show the backends, and ask whether a rotation could be planned."""
         self._detail.can_focus = False
         self._draw()
-        if self.world.act:
+        self._ask_for_escrow()
+
+    def _ask_for_escrow(self) -> None:
+        if self.world.act and not self._escrow_told and not self._escrow_asked:
+            self._escrow_asked = True
             self.run_worker(self._ask_escrow())
 
     async def _ask_escrow(self) -> None:
@@ -59,10 +65,12 @@ class BackendsView(View):
         except WorkerError as error:
             self._escrow = [(f"not known whether a rotation can be planned: {error.said}", "warn")]
         else:
+            self._escrow_told = True
             parts: list[Part] = [(str(reply.get("says", "")), "" if reply.get("keys") else "bad")]
             if hint := reply.get("hint"):
                 parts.append((f". {hint}", ""))
             self._escrow = parts
+        self._escrow_asked = False
         self._draw()
 
     def _draw(self, *, keep: bool = True) -> None:
@@ -126,6 +134,8 @@ class BackendsView(View):
     def contacts_changed(self) -> None:
         """Show how each backend answers now."""
         super().contacts_changed()
+        # There is a worker now, if there was none when this view was opened.
+        self._ask_for_escrow()
         self._draw()
 
     def tick(self) -> None:
