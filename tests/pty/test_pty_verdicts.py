@@ -43,11 +43,11 @@ class WholeProgram(Terminal):
         """Read until these words stand on the screen, wherever they wrap."""
         self.until(lambda: words in self.flat())
 
-    def on(self, name: str) -> None:
-        """Put the cursor on the one token of this name."""
+    def on(self, name: str, handle: str = "") -> None:
+        """Put the cursor on the one token of this name, or of this handle where two have it."""
         self.press(b"/")
         self.quiet(0.3)
-        self.press(name.encode() + b" -is:gone")
+        self.press((handle or name).encode() + b" -is:gone")
         self.quiet(0.3)
         self.press(b"\r")
         self.until(lambda: " 1 of " in self.text() and name[:6] in self.text())
@@ -162,12 +162,17 @@ def test_both_say_that_the_old_value_lives_while_a_consumer_has_not_moved(
         "rotate", row["handle"], "--reason", REASON, "--to", "file", "--confirm", issued.name,
         *ANSWERS,
     )  # fmt: skip
+    headline, said = "OLD VALUE STILL WORKS", set()
+
+    def works(item: dict[str, Any]) -> bool:
+        said.add(item.get("old_value", {}).get("headline", ""))
+        return headline in said
+
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as asking:
-        item = desk.reaches(lambda each: each.get("old_value", {}).get("why", ""), issued)
+        item = desk.reaches(works, issued)
         asking.kill()
     assert known(lab)["openbao"].accepts(issued), "by the system's own word"
-    headline = item["old_value"]["headline"]
-    assert headline == "OLD VALUE STILL WORKS"
+    assert said <= {"", "NOT KNOWN", headline}, "nothing else was ever said of it"
     short = item["plan"][-8:]
     report = desk.must("run", "report", short)
     line = next(each for each in report.splitlines() if headline in each)
@@ -179,7 +184,8 @@ def test_both_say_that_the_old_value_lives_while_a_consumer_has_not_moved(
         terminal.says(headline)
         terminal.leaves()
         terminal.leaves()
-        terminal.on(issued.name)
+        # Its successor has its name.
+        terminal.on(issued.name, row["handle"])
         terminal.press(b"\r")
         terminal.says(headline)
     assert headline in " ".join(desk.must("show", row["handle"]).split())
