@@ -27,6 +27,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes: begun last, it would keep one worker and rest the others."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _textual_of_the_session() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("TEXTUAL")}

@@ -18,7 +18,7 @@ from backends.model import Secret, TokenRef
 from backends.openbao.mapping import APPROLE, SERVICE
 
 __all__ = ["server"]
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 ROLE = "auth/approle/role/scanner"
 NUMBERS = itertools.count()

@@ -27,7 +27,7 @@ from pty_screen import Terminal
 
 from backends.lab.lab import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.pty]
+pytestmark = [pytest.mark.lab, pytest.mark.pty, pytest.mark.long]
 
 
 class WholeProgram(Terminal):

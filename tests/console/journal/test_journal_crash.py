@@ -28,6 +28,8 @@ from console.journal.verify.verify import Code, verify
 from console.journal.write import opening_check
 from console.journal.write.journal import Journal
 
+pytestmark = pytest.mark.long
+
 ROUNDS = 200
 
 

@@ -17,6 +17,8 @@ from console.errors import PlanRefused
 from console.journal import opening
 from console.response.run import decisions, process
 
+pytestmark = pytest.mark.long
+
 TOKENS = 5_000
 SECONDS = 80.0
 OWNER = "payments"

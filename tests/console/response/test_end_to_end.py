@@ -22,7 +22,7 @@ from real_systems import Issued, RealSystem, console, systems
 
 from backends.lab.lab import Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 TYPES = ("openbao", "aws_iam", "postgres")
 REASON = "leaked in a public repository"

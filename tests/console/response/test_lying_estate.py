@@ -42,6 +42,8 @@ from console.response.step.attempt import End
 from console.response.step.context import History
 from console.response.step.pace import Pace
 
+pytestmark = pytest.mark.long
+
 RUNS = int(os.environ.get("LYING_RUNS", "1000"))
 PART = 100
 """Runs of one estate and one journal."""

@@ -20,7 +20,7 @@ from patience import HANG
 
 from backends.lab.lab import Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 PROBE = ("--probe", "--secret-stdin")
 KINDS = ("openbao", "secret-id", "aws_iam", "postgres")

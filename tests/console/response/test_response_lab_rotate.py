@@ -24,7 +24,7 @@ from backends.contract import Call
 from backends.lab.lab import Lab
 from backends.model import encode
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 TO = tuple(word for sink in SINKS for word in ("--to", sink))
 

@@ -27,6 +27,8 @@ from console.response.plan.model import Mode, Plan
 from console.response.run import process
 from console.response.step.attempt import Done, End
 
+pytestmark = pytest.mark.long
+
 WINDOW = 61
 """Seconds: longer than any of the estate's systems takes to show what was done."""
 CLASSES = {

@@ -32,6 +32,8 @@ from console.store import reading, upkeep
 from console.tui.session.worker_link import command
 from console.tui.shell.application import ConsoleApp
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
