@@ -32,6 +32,18 @@ EXIT_HELP = """\
 exit codes: 0 done, 1 failed, 2 wrong command or configuration, 3 done in part
 """
 
+INTAKE_HELP = """\
+what can come in: one secret; many, one a line; a report of TruffleHog, gitleaks, Kingfisher,
+  Betterleaks, in SARIF, or GitHub's secret-scanning alerts; a CSV with a column of ids or values
+The value is never shown or kept. It is looked up at configured backends that can have issued
+  it, which is no use of it; it is not tried.
+examples:
+  token-console intake               (paste; nothing is shown)
+  gitleaks git -f json -r - | token-console intake
+  token-console intake vendor.csv --offline
+exit codes: 0 every one has a token, 1 one has none, 2 wrong command or configuration
+"""
+
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The chosen command with its options; ``run`` is the function that carries it out."""
@@ -106,6 +118,25 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     identify.add_argument("--backend", action="append", default=[], help="ask these only")
     identify.add_argument("--json", action="store_true")
+
+    intake = command(
+        "intake",
+        "a secret leaked: say whose it is, what it did, and what to do next",
+        "pbpaste | token-console intake --leak 6h",
+        "intake:run",
+    )
+    intake.epilog = INTAKE_HELP
+    intake.add_argument(
+        "file", nargs="?", metavar="FILE", help="a report or a list; without one, standard input"
+    )
+    intake.add_argument(
+        "--leak", metavar="WHEN", help="when it leaked: a time, or an age such as 6h"
+    )
+    intake.add_argument("--backend", action="append", default=[], help="ask these only")
+    intake.add_argument(
+        "--offline", action="store_true", help="ask no system: inventory and fingerprints only"
+    )
+    intake.add_argument("--json", action="store_true")
 
     backends = command(
         "backends",

@@ -34,7 +34,7 @@ def reading(label: str, value: Reading[Any], now: datetime) -> str:
         text = str(known)
     source = value.source
     if value.as_of:
-        source += f", as of {since(value.as_of, now)} ago"
+        source += f", as of {since(value.as_of, max(now, value.as_of))} ago"
     return f"{text} ({source})" if source else text
 
 
@@ -75,12 +75,13 @@ def describe(
 def response(about: About) -> Iterator[str]:
     """What the journal tells: who ended it, and what is known of its value, each line whole."""
     if about.ended is not None:
-        yield from _labelled("ENDED", about.ended.words)
+        yield from labelled("ENDED", about.ended.words)
     if about.verdict is not None:
-        yield from _labelled("OLD VALUE", f"{about.verdict.labelled} (run {about.run[-8:]})")
+        yield from labelled("OLD VALUE", f"{about.verdict.labelled} (run {about.run[-8:]})")
 
 
-def _labelled(label: str, text: str) -> Iterator[str]:
+def labelled(label: str, text: str) -> Iterator[str]:
+    """A text beside its label, wrapped and never cut."""
     margin = f"{label:<10} "
     yield from textwrap.wrap(
         text, 80, initial_indent=margin, subsequent_indent=" " * len(margin), break_on_hyphens=False

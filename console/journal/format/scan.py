@@ -14,11 +14,11 @@ figures are printed by ``tests/bench/bench_scan.py``.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 
 from console.errors import UsageError
 from console.journal.format.unlikeness import strangeness
+from console.secret_types import checksums
 
 WITHHELD = "[withheld: looks like a secret]"
 MIN_REASON = 10
@@ -196,20 +196,11 @@ def _placeholder(text: str) -> bool:
     Where the format has a checksum, one that fits says that it is a value.
     """
     prefix, _, value = text.partition("_")
-    checked = prefix in ("ghp", "gho", "ghu", "ghs", "ghr", "npm") and len(value) == 36
-    if checked and _base62(zlib.crc32(value[:30].encode())) == value[30:]:
+    checked = prefix in ("ghp", "gho", "ghu", "ghs", "ghr", "npm")
+    if checked and checksums.crc_base62(value):
         return False
     # The last part alone would tell nothing: a key's frame ends in dashes, a value may too.
     return len(set(max(re.split(r"[-_.]", text), key=len))) < 4
-
-
-def _base62(number: int) -> str:
-    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    text = ""
-    while number:
-        number, rest = divmod(number, 62)
-        text = digits[rest] + text
-    return text.rjust(6, "0")
 
 
 class ReasonRefused(UsageError):

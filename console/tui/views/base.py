@@ -243,7 +243,7 @@ class View(Screen[None], inherit_bindings=False):
 
     def secret_typed(self, what: str) -> None:
         """A secret was typed somewhere: say what it is, and where it may be given."""
-        self.note(f"{what}: masked, not searched for. Pipe it into: token-console identify", True)
+        self.note(f"{what}: masked, not searched for. Pipe it into: token-console intake", True)
 
     def on_page_scrolled(self, event: Page.Scrolled) -> None:
         """Say anew how many lines are below what is seen."""

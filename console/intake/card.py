@@ -1,0 +1,255 @@
+"""The answer card: what is known of the value in hand, and what can be done here, best first.
+
+Everything on it comes from what was read; nothing is tried. The headline is about the value
+and says no more than is known: that a system's record calls a token active is no proof that
+the value still works, and that it is gone from a list is no proof that it does not.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from backends.contract import KindCapabilities, Rotation, Support, Verb
+from backends.model import Token, TokenState
+from console.graph import owners
+from console.intake.matching import Found
+from console.inventory.search.inventory import BackendState, Detail, Inventory
+from console.journal.read.view import JournalView
+from console.response.state.old_value import What
+from console.response.state.token_life import About, about
+from console.settings import Paths
+from console.store import reading
+from console.text import stamp
+from console.timeline.since import Since, since
+from console.timeline.view import Timeline
+
+NEIGHBOURS = 200
+"""Links of a token that are counted; of more it is said that there are more."""
+
+_ENDED = {
+    TokenState.REVOKED: "REVOKED",
+    TokenState.EXPIRED: "EXPIRED",
+    TokenState.DISABLED: "DISABLED",
+}
+
+
+class Headline(NamedTuple):
+    """One line about the value: a few words in capitals, and why, as raw text."""
+
+    title: str
+    why: str
+
+
+class Move(NamedTuple):
+    """Something that can be done here. ``command`` is what one types after the program's name."""
+
+    verb: Verb
+    command: str
+    words: str
+
+
+class Dependent(NamedTuple):
+    """Something that would break, or be reached: how it is linked, and what it is. Raw text."""
+
+    link: str
+    kind: str
+    name: str
+
+
+class Card(NamedTuple):
+    """What is known of one token whose value came in."""
+
+    found: Found
+    detail: Detail | None
+    """As the inventory has it; None where only its system knows it."""
+    token: Token
+    headline: Headline
+    about: About | None
+    since: Since | None
+    leak: int | None
+    owner: owners.Ownership | None
+    dependents: tuple[Dependent, ...]
+    more_dependents: bool
+    moves: tuple[Move, ...]
+    no_undo: str
+    """That nothing reversible exists here, where that is so; said before anybody plans it."""
+    siblings: tuple[str, ...]
+    """Handles of other tokens with the same value."""
+
+
+def card(
+    found: Found,
+    paths: Paths,
+    inventory: Inventory,
+    journal: JournalView,
+    now: float,
+    leak: int | None,
+) -> Card | None:
+    """The card of a token that was found; None where neither store nor system told of it.
+
+    Raises:
+        ConsoleError: the store or the journal cannot be read.
+    """
+    detail = inventory.detail(found.handle)
+    token = found.token if found.token is not None else (detail.token if detail else None)
+    if token is None:
+        return None
+    states = {state.name: state for state in inventory.backends()}
+    state = states.get(token.ref.backend)
+    gone = detail is not None and detail.row.presence == "gone"
+    told = None
+    if detail is not None:
+
+        def stored(handle: str) -> Token | None:
+            known = inventory.detail(handle)
+            return known.token if known is not None else None
+
+        told = about(detail.token, paths, journal, now, gone=gone, parent_of=stored)
+    use, linked, more, owner, siblings = _from_store(paths, token.ref.handle, journal, now, leak)
+    declared = _declared(state, token)
+    moves = tuple(_moves(declared, token))
+    return Card(
+        found=found,
+        detail=detail,
+        token=token,
+        headline=_headline(found, token, told, state, now, gone=gone),
+        about=told,
+        since=use if detail is not None else None,
+        leak=leak,
+        owner=owner,
+        dependents=linked,
+        more_dependents=more,
+        moves=moves,
+        no_undo=_no_undo(declared, token, state),
+        siblings=siblings,
+    )
+
+
+def _headline(
+    found: Found,
+    token: Token,
+    told: About | None,
+    state: BackendState | None,
+    now: float,
+    *,
+    gone: bool,
+) -> Headline:
+    verdict = told.verdict if told is not None else None
+    # A run's verdict is on the value that there was: of a token that lives on, the one in
+    # hand may be its successor.
+    over = gone or token.state in _ENDED
+    if (
+        told is not None
+        and verdict is not None
+        and verdict.what in ((What.WORKS, What.RECORDED, What.REFUSED) if over else (What.WORKS,))
+    ):
+        title = verdict.title.replace("OLD VALUE", "LEAKED VALUE", 1)
+        return Headline(title, verdict.why or f"as run {told.run[-8:]} found")
+    which = "" if found.by_value else "; only an id was given, so no value was compared"
+    if found.token is not None:
+        says = f"{token.ref.backend} says so now{which}"
+        if ended := _ENDED.get(token.state):
+            return Headline(f"RECORDED {ended}, NOT TRIED", f"{says}; the value was not tried")
+        return Headline(
+            "TAKE IT AS LIVE: RECORDED ACTIVE, NOT TRIED", f"{says}; the value was not tried"
+        )
+    if gone:
+        return Headline(
+            "NOT IN ITS SYSTEM'S LIST ANY MORE, NOT TRIED",
+            f"{told.ended.words if told is not None and told.ended is not None else ''}"
+            f"{which}".strip("; ")
+            or "who ended it is not known here",
+        )
+    read = (
+        "never read to its end"
+        if state is None or state.synced_at is None
+        else (f"as read at {stamp(datetime.fromtimestamp(state.synced_at, UTC))}")
+    )
+    if ended := _ENDED.get(token.state):
+        return Headline(f"RECORDED {ended}, NOT TRIED", f"{read}; not asked again now{which}")
+    return Headline(
+        "NOT KNOWN: TAKE IT AS LIVE",
+        f"the inventory calls it active, {read}; its system was not asked now{which}",
+    )
+
+
+def _from_store(
+    paths: Paths, handle: str, journal: JournalView, now: float, leak: int | None
+) -> tuple[Since | None, tuple[Dependent, ...], bool, owners.Ownership | None, tuple[str, ...]]:
+    use = None
+    if leak is not None:
+        with Timeline(
+            paths.inventory, (handle,), journal=journal, leak=leak, clock=lambda: now
+        ) as timeline:
+            use = since(timeline, leak)
+    with closing(reading.connect(paths.inventory)) as connection:
+        try:
+            rows = _linked(connection, handle)
+            owner = owners.ownership(connection, handle)
+        except sqlite3.Error as error:
+            raise reading.unusable(paths.inventory, error) from None
+    siblings = tuple(key for link, _, _, key in rows if link == "same value as")
+    linked = tuple(
+        Dependent(link, kind, name)
+        for link, kind, name, _ in rows[:NEIGHBOURS]
+        if link != "same value as"
+    )
+    return use, linked, len(rows) > NEIGHBOURS, owner, siblings
+
+
+_LINKED = """
+SELECT DISTINCT l.kind, n.kind, coalesce(nullif(n.name, ''), n.key), n.key
+FROM node t JOIN link l ON l.a = t.num JOIN node n ON n.num = l.b
+WHERE t.side = 'token' AND t.key = ?
+AND l.kind IN ('parent of', 'used by', 'kept in', 'same value as')
+ORDER BY l.kind, n.kind, n.name LIMIT ?
+"""
+
+
+def _linked(connection: sqlite3.Connection, handle: str) -> list[tuple[str, str, str, str]]:
+    return connection.execute(_LINKED, (handle, NEIGHBOURS + 1)).fetchall()
+
+
+def _declared(state: BackendState | None, token: Token) -> KindCapabilities:
+    if state is None or state.capabilities is None:
+        return KindCapabilities(kind=token.ref.kind, title=token.ref.kind)
+    return state.capabilities.of(token.ref.kind)
+
+
+_OFFERED = (Support.FULL, Support.PARTIAL)
+_WORDS = {
+    Verb.CONTAIN: "stop it now; can be undone",
+    Verb.ROTATE: "replace its value and move who uses it",
+    Verb.REVOKE: "end it for good",
+    Verb.DISCONNECT: "end what is open under it",
+}
+
+
+def _moves(declared: KindCapabilities, token: Token) -> Iterable[Move]:
+    """What its backend declares for it, the best stop first: one that can be undone."""
+    if token.state in (TokenState.REVOKED, TokenState.EXPIRED):
+        return
+    contain = declared.ability(Verb.CONTAIN)
+    order = [Verb.CONTAIN, Verb.ROTATE, Verb.REVOKE, Verb.DISCONNECT]
+    if declared.rotation is Rotation.NO_API:
+        order.remove(Verb.ROTATE)
+    for verb in order:
+        ability = contain if verb is Verb.CONTAIN else declared.ability(verb)
+        if ability.support in _OFFERED and not (verb is Verb.CONTAIN and not ability.reversible):
+            note = f" ({ability.note})" if ability.note else ""
+            partly = ", in part" if ability.support is Support.PARTIAL else ""
+            yield Move(verb, f"{verb.value} {token.ref.handle}", f"{_WORDS[verb]}{partly}{note}")
+
+
+def _no_undo(declared: KindCapabilities, token: Token, state: BackendState | None) -> str:
+    if state is None or state.capabilities is None:
+        return f"what {token.ref.backend} can do is not known yet: it was never asked"
+    contain = declared.ability(Verb.CONTAIN)
+    if contain.support in _OFFERED and contain.reversible:
+        return ""
+    why = f": {contain.note}" if contain.note else ""
+    return f"{declared.title} cannot be contained here{why}; rotate or revoke it"

@@ -1,0 +1,191 @@
+"""Whose token is it? Asked of the inventory, of the fingerprints, and of the systems themselves.
+
+A value goes to no system that cannot have issued it: where its form tells the issuer, only
+backends of that type are asked. No match is never "not ours": a system may issue what it
+cannot list, a log may be short, and what a look was refused is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+from backends.contract import Match
+from backends.model import Secret, Token
+from console.fleet import Fleet
+from console.intake.items import Item
+from console.inventory.search.inventory import BackendState, Inventory
+from console.journal import opening
+from console.journal.files import beside
+from console.journal.read import fingerprint
+from console.settings import Paths
+from console.store import reading
+
+TOGETHER = 8
+"""Values that are asked about at the same time."""
+PRINTS = "SELECT DISTINCT fp, handle FROM entry WHERE fp IS NOT NULL AND handle IS NOT NULL"
+
+
+class Found(NamedTuple):
+    """One token that an item is. ``token`` is as its system has it now, where it was asked."""
+
+    handle: str
+    how: str
+    """How that is known, in words of ours."""
+    token: Token | None = None
+    by_value: bool = False
+    """Whether the very value was compared, and not just an id that came with it."""
+
+
+class Matched(NamedTuple):
+    """What became of one item."""
+
+    item: Item
+    found: tuple[Found, ...]
+    silent: tuple[tuple[str, str], ...] = ()
+    """Backends that could not answer, and why."""
+    asked: tuple[str, ...] = ()
+    """Backends that were asked about the value and answered."""
+
+
+class Known:
+    """What this machine has: the inventory, and the fingerprints of values once in hand.
+
+    Raises ``ConsoleError`` where the store, the journal or the pepper cannot be read.
+    """
+
+    def __init__(self, paths: Paths, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._pepper = fingerprint.pepper(beside(opening.base(paths)).pepper)
+        self._prints: dict[str, set[str]] = {}
+        with closing(reading.connect(paths.inventory)) as connection:
+            self._learn(_prints(connection))
+        with opening.view(paths) as view:
+            if view.store is not None:
+                self._learn(
+                    (str(print_), str(handle)) for print_, handle in view.store.rows(PRINTS)
+                )
+
+    def _learn(self, pairs: Iterable[tuple[str, str]]) -> None:
+        for print_, handle in pairs:
+            self._prints.setdefault(print_, set()).add(handle)
+
+    def of_value(self, value: Secret) -> list[Found]:
+        """The tokens that had this value when it was last in hand here."""
+        if self._pepper is None:
+            return []
+        handles = self._prints.get(fingerprint.fingerprint(self._pepper, value), set())
+        how = "a fingerprint that was kept here"
+        return [Found(handle, how, by_value=True) for handle in sorted(handles)]
+
+    def of_id(self, id_: str) -> list[Found]:
+        """The tokens that an id, a handle, a name or a fingerprint means."""
+        return [Found(row.handle, "its id in the inventory") for row in self._inventory.find(id_)]
+
+
+async def match(
+    items: Sequence[Item],
+    known: Known,
+    fleet: Fleet,
+    wanted: Sequence[str] = (),
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> list[Matched]:
+    """What each item is, in their order. ``wanted`` names the only backends to be asked."""
+    gate = asyncio.Semaphore(TOGETHER)
+    done = 0
+
+    async def one(item: Item) -> Matched:
+        nonlocal done
+        async with gate:
+            matched = await _one(item, known, fleet, wanted)
+        done += 1
+        on_progress(done)
+        return matched
+
+    return list(await asyncio.gather(*map(one, items)))
+
+
+async def _one(item: Item, known: Known, fleet: Fleet, wanted: Sequence[str]) -> Matched:
+    found = known.of_id(item.id) if item.id else []
+    ask = _who_may_know(item, fleet, wanted)
+    text = item.value if item.value is not None else Secret(item.id)
+    silent: list[tuple[str, str]] = []
+    if item.value is not None:
+        found += known.of_value(item.value)
+    # An id alone is in the inventory, or a system is asked that takes ids for what they are.
+    if ask and (item.value is not None or item.recognised is not None):
+        answers, silent = await fleet.identify(text, ask)
+        found += [_live(match, item) for match in answers]
+    mute = {name for name, _ in silent}
+    return Matched(
+        item, _joined(found), tuple(silent), tuple(name for name in ask if name not in mute)
+    )
+
+
+def _who_may_know(item: Item, fleet: Fleet, wanted: Sequence[str]) -> list[str]:
+    """The backends that can have issued it: all, where its form does not tell."""
+    names = fleet.chosen(wanted)
+    told = item.recognised
+    if told is None or not told.type.backends:
+        return names
+    kinds = {*told.type.backends, *_STANDS_FOR_ALL}
+    return [name for name in names if fleet.type_of(name) in kinds or not _ours(fleet, name)]
+
+
+_STANDS_FOR_ALL = ("estate",)
+"""The embedded estate plays several systems."""
+_OURS = frozenset({"openbao", "aws_iam", "postgres", "estate"})
+
+
+def _ours(fleet: Fleet, name: str) -> bool:
+    """Whether we know what a type of backend issues; somebody else's may issue anything."""
+    return fleet.type_of(name) in _OURS
+
+
+def _live(match: Match, item: Item) -> Found:
+    return Found(match.ref.handle, match.how, match.token, by_value=item.value is not None)
+
+
+def _joined(found: Iterable[Found]) -> tuple[Found, ...]:
+    """Each token once: what its system says now counts before what was kept."""
+    kept: dict[str, Found] = {}
+    for one in found:
+        before = kept.get(one.handle)
+        if before is None or (before.token is None and one.token is not None):
+            by_value = one.by_value or (before is not None and before.by_value)
+            kept[one.handle] = one._replace(by_value=by_value)
+    return tuple(kept.values())
+
+
+def _prints(connection: sqlite3.Connection) -> Iterable[tuple[str, str]]:
+    rows: list[tuple[str, str]] = connection.execute(
+        "SELECT print, handle FROM fingerprint"
+    ).fetchall()
+    return rows
+
+
+def why_none(matched: Matched, states: Mapping[str, BackendState]) -> list[str]:
+    """What it means that nothing was found, sentence by sentence. Raw text."""
+    item, told = matched.item, matched.item.recognised
+    lines: list[str] = []
+    if told is None:
+        what = "no token here has this id" if item.id else "its form does not tell what it is"
+        lines.append(f"{what[:1].upper()}{what[1:]}.")
+    else:
+        lines.append(f"It is {told.type.title}, {told.sure.value}.")
+    if told is not None and told.type.backends and not (matched.asked or matched.silent):
+        lines.append(f"No configured backend issues these ({' or '.join(told.type.backends)}).")
+    for name in matched.asked:
+        state = states.get(name)
+        gaps = len(state.gaps) if state is not None else 0
+        partly = f", and its last look has {gaps} gap{'' if gaps == 1 else 's'}" if gaps else ""
+        never = (
+            "" if state is not None and state.synced_at else ", and it was never read to its end"
+        )
+        lines.append(f"{name} was asked and has no living token with it{partly}{never}.")
+    lines += [f"{name} could not be asked: {why}." for name, why in matched.silent]
+    lines.append("That does not say that it is not ours.")
+    return lines

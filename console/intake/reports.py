@@ -1,0 +1,390 @@
+"""Reads what a responder is handed: a value, a list, a scanner's report, a vendor's table.
+
+The format is told by the content, never by a file's name. Of a report only the members that
+are needed are read; one entry that makes no sense is said and the others are read.
+
+Sources: TruffleHog v3 ``--json`` (a finding a line: DetectorName, Raw, RawV2, SourceMetadata),
+gitleaks 8 ``-f json`` (RuleID, Secret, File, Commit), Kingfisher ``--format json`` (rule,
+finding.snippet, finding.validation), Betterleaks 2 (rule_id, match.value, attributes),
+SARIF 2.1.0 (runs[].results[]), GitHub's REST API for secret-scanning alerts.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from console.errors import UsageError
+from console.intake.items import Intake, Item, Place, merged, of_value
+from console.secret_types import types
+
+MOST_BYTES = 256 << 20
+"""What is taken in at once, in bytes."""
+MOST_VALUE = 64 * 1024
+"""Characters of one value; a longer one is no credential."""
+MOST_PROBLEMS = 20
+"""Troubles that are told one by one."""
+_DEEPEST = 64
+
+Members = Mapping[str, Any]
+
+
+class _Reading:
+    """One report as it is read: what was found, and what could not be."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self._problems: list[str] = []
+        self._more = 0
+
+    def problem(self, text: str) -> None:
+        """Something was left out."""
+        if len(self._problems) < MOST_PROBLEMS:
+            self._problems.append(text)
+        else:
+            self._more += 1
+
+    def value(self, value: object, place: Place, what: str) -> None:
+        """A value of a report; what is none is said."""
+        text = value.strip() if isinstance(value, str) else ""
+        if not text:
+            self.problem(f"{what} has no value (redacted?)")
+        elif len(text) > MOST_VALUE:
+            self.problem(f"{what} has a value of {len(text):,} characters, which is no credential")
+        else:
+            self.items.append(of_value(text, place))
+
+    def end(self, format_: str) -> Intake:
+        """All of it, each value once."""
+        rest = (f"and {self._more:,} more that could not be read",) if self._more else ()
+        return Intake(format_, merged(self.items), (*self._problems, *rest))
+
+
+def read(data: bytes) -> Intake:
+    """What is in these bytes.
+
+    Raises:
+        UsageError: there is nothing in them, or more than ``MOST_BYTES``, or they are no text.
+    """
+    if len(data) > MOST_BYTES:
+        raise UsageError(
+            f"more than {MOST_BYTES >> 20} MB came in", "Split it, and take in one part at a time."
+        )
+    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").replace("\r\n", "\n")
+    if not text.strip():
+        raise UsageError("nothing came in", "Paste a secret, or pipe a scanner's report in.")
+    if "\x00" in text:
+        raise UsageError("that is no text", "Give a secret, a list, or a report in JSON or CSV.")
+    first = text.lstrip()[0]
+    reading = _Reading()
+    if first in "[{":
+        documents = list(_documents(text, reading))
+        if documents:
+            return _report(documents, reading)
+        reading = _Reading()
+    if (table := _table(text)) is not None:
+        return table
+    return _lines(text, reading)
+
+
+def _documents(text: str, reading: _Reading) -> Iterator[Any]:
+    """One JSON document, or one a line; nothing where the first line is no JSON either."""
+    try:
+        yield json.loads(text)
+        return
+    except (ValueError, RecursionError):
+        lines = text.splitlines()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            document = json.loads(line)
+        except (ValueError, RecursionError):
+            if number == 1:
+                return
+            # Scanners write their progress between their findings.
+            reading.problem(f"line {number} is no JSON")
+            continue
+        yield document
+
+
+def _report(documents: list[Any], reading: _Reading) -> Intake:
+    named: dict[str, int] = {}
+    number = 0
+    for document in documents:
+        for entry in _entries(document):
+            number += 1
+            if not isinstance(entry, dict):
+                reading.problem(f"entry {number} is no finding")
+                continue
+            name = _one(entry, reading, f"entry {number}")
+            named[name] = named.get(name, 0) + 1
+    known = [name for name in named if name]
+    if not known and not number:
+        return reading.end("an empty report")
+    if not known:
+        raise UsageError(
+            "this JSON is no report that is known",
+            "Known are TruffleHog, gitleaks, Kingfisher, Betterleaks, SARIF and GitHub alerts.",
+        )
+    return reading.end(" and ".join(known))
+
+
+def _entries(document: Any) -> Iterator[Any]:
+    """The findings in a document: of a list, of a report's ``findings``, of SARIF's runs."""
+    if isinstance(document, list):
+        yield from document
+    elif not isinstance(document, dict):
+        yield document
+    elif isinstance(document.get("runs"), list):
+        for run in document["runs"]:
+            yield from run.get("results") or () if isinstance(run, dict) else ()
+    elif isinstance(document.get("findings"), list):
+        yield from document["findings"]
+    elif isinstance(document.get("finding"), dict) and "schema_version" in document:
+        yield document["finding"]
+    else:
+        yield document
+
+
+def _one(entry: Members, reading: _Reading, what: str) -> str:
+    """Read one finding of whatever kind; the name of its kind, empty for none that is known."""
+    if "DetectorName" in entry or "SourceMetadata" in entry:
+        _trufflehog(entry, reading, what)
+        return "TruffleHog"
+    if "RuleID" in entry:
+        _gitleaks(entry, reading, what)
+        return "gitleaks"
+    if isinstance(entry.get("finding"), dict) and isinstance(entry.get("rule"), dict):
+        _kingfisher(entry, reading, what)
+        return "Kingfisher"
+    if isinstance(entry.get("match"), dict) and "rule_id" in entry:
+        _betterleaks(entry, reading, what)
+        return "Betterleaks"
+    if "secret_type" in entry:
+        _github(entry, reading, what)
+        return "GitHub alerts"
+    if "ruleId" in entry or "locations" in entry:
+        _sarif(entry, reading, what)
+        return "SARIF"
+    reading.problem(f"{what} is no finding of a known kind")
+    return ""
+
+
+def _trufflehog(entry: Members, reading: _Reading, what: str) -> None:
+    data = _in(entry, "SourceMetadata", "Data")
+    source = next((each for each in data.values() if isinstance(each, dict)), {})
+    says = "verified" if entry.get("Verified") is True else "not verified"
+    place = Place(
+        _text(entry.get("DetectorName")),
+        _text(source.get("file") or source.get("link") or source.get("repository")),
+        _number(source.get("line")),
+        _text(source.get("commit")),
+        _moment(source.get("timestamp")),
+        f"{says} by TruffleHog",
+    )
+    # RawV2 has all the parts where a credential has more than one, such as an id and a key.
+    raw, both = entry.get("Raw"), entry.get("RawV2")
+    reading.value(raw, place, what)
+    if isinstance(raw, str) and isinstance(both, str) and both.startswith(raw):
+        rest = both[len(raw) :].strip(":/ ")
+        if rest:
+            reading.value(rest, place, what)
+
+
+def _gitleaks(entry: Members, reading: _Reading, what: str) -> None:
+    place = Place(
+        _text(entry.get("RuleID")),
+        _text(entry.get("File")),
+        _number(entry.get("StartLine")),
+        _text(entry.get("Commit")),
+        _moment(entry.get("Date")),
+        _text(entry.get("ValidationStatus")),
+    )
+    reading.value(entry.get("Secret") or entry.get("Match"), place, what)
+
+
+def _kingfisher(entry: Members, reading: _Reading, what: str) -> None:
+    finding = entry["finding"]
+    commit = _in(finding, "git_metadata", "commit")
+    validation = _in(finding, "validation")
+    place = Place(
+        _text(entry["rule"].get("id") or entry["rule"].get("name")),
+        _text(finding.get("path")),
+        _number(finding.get("line")),
+        _text(commit.get("id")),
+        _moment(commit.get("date") or commit.get("committer_date")),
+        _text(validation.get("status")),
+    )
+    reading.value(finding.get("snippet"), place, what)
+
+
+def _betterleaks(entry: Members, reading: _Reading, what: str) -> None:
+    attributes, location = _in(entry, "attributes"), _in(entry, "location")
+    place = Place(
+        _text(entry.get("rule_id")),
+        _text(location.get("path")),
+        _number(location.get("start_line")),
+        _text(attributes.get("git.sha")),
+        _moment(attributes.get("git.date")),
+        _text(_in(entry, "validation").get("status")),
+    )
+    reading.value(entry["match"].get("value"), place, what)
+
+
+def _github(entry: Members, reading: _Reading, what: str) -> None:
+    said = [
+        _text(entry.get(name)) for name in ("state", "resolution", "validity") if entry.get(name)
+    ]
+    place = Place(
+        _text(entry.get("secret_type_display_name") or entry.get("secret_type")),
+        _text(entry.get("html_url")),
+        at=_moment(entry.get("created_at")),
+        says=", ".join(said),
+    )
+    reading.value(entry.get("secret"), place, what)
+
+
+def _sarif(entry: Members, reading: _Reading, what: str) -> None:
+    locations = entry.get("locations")
+    first = locations[0] if isinstance(locations, list) and locations else {}
+    physical = _in(first if isinstance(first, dict) else {}, "physicalLocation")
+    region = _in(physical, "region")
+    prints = _in(entry, "partialFingerprints")
+    place = Place(
+        _text(entry.get("ruleId")),
+        _text(_in(physical, "artifactLocation").get("uri")),
+        _number(region.get("startLine")),
+        _text(prints.get("commitSha")),
+        _moment(prints.get("date")),
+    )
+    snippet = _in(region, "snippet").get("text")
+    found = types.find(snippet) if isinstance(snippet, str) else []
+    if found:
+        # A snippet may be the whole line around the value.
+        for value, _ in found:
+            reading.value(value, place, what)
+    else:
+        reading.value(snippet, place, what)
+
+
+_ASSIGNED = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,80})[=:](?P<value>[^=].{7,})")
+"""A line of a shell's or a program's settings: ``VAULT_TOKEN=...``."""
+_ID_HEADS = ("id", "key_id", "access_key_id", "accessor", "token_id", "credential_id", "handle")
+_VALUE_HEADS = ("secret", "token", "value", "key", "api_key", "password", "fingerprint", "hash")
+
+
+def _table(text: str) -> Intake | None:
+    """A table with a column of ids or values, as vendors send it; None where it is none."""
+    try:
+        head = next(csv.reader(io.StringIO(text.split("\n", 1)[0])))
+        dialect = csv.Sniffer().sniff(text[:4096], ",;\t") if len(head) < 2 else csv.excel
+    except (csv.Error, StopIteration):
+        return None
+    rows = csv.reader(io.StringIO(text), dialect)
+    heads = [each.strip().lower().replace(" ", "_").replace("-", "_") for each in next(rows, [])]
+    if len(heads) < 2:
+        return None
+    at = next((heads.index(each) for each in (*_VALUE_HEADS, *_ID_HEADS) if each in heads), None)
+    if at is None:
+        return None
+    reading = _Reading()
+    is_id = heads[at] in (*_ID_HEADS, "fingerprint", "hash")
+    try:
+        for number, row in enumerate(rows, 2):
+            value = row[at].strip() if at < len(row) else ""
+            if not value:
+                if any(row):
+                    reading.problem(f"line {number} has nothing in column {heads[at]!r}")
+                continue
+            place = Place(f"column {heads[at]}", line=number)
+            if is_id:
+                reading.items.append(
+                    Item(None, value[:MOST_VALUE], types.recognise(value), (place,))
+                )
+            else:
+                reading.value(value, place, f"line {number}")
+    except csv.Error as error:
+        reading.problem(f"the table breaks off: {error}")
+    return reading.end(f"a table, by its column {heads[at]!r}")
+
+
+def _lines(text: str, reading: _Reading) -> Intake:
+    """Values one a line, or a text with values of known types in it."""
+    stripped = text.strip()
+    if types.recognise(stripped) is not None or _alone(stripped):
+        # It may have line breaks in it, as a private key has.
+        reading.value(stripped, Place(), "what came in")
+        return reading.end("one value")
+    nothing, words_on_a_line = 0, 0
+    text, keys = types.without_keys(text)
+    reading.items += [of_value(value) for value in keys]
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.removeprefix("export ").split()
+        words_on_a_line = max(words_on_a_line, len(words))
+        if len(words) == 1:
+            _word(words[0], number, reading)
+        elif words:
+            found = types.find(line)
+            nothing += not found
+            reading.items += [of_value(value, Place(line=number)) for value, _ in found]
+    if nothing:
+        lines = "1 line holds" if nothing == 1 else f"{nothing:,} lines hold"
+        reading.problem(f"{lines} no value of a known type; give a value alone on its line")
+    return reading.end("a text" if words_on_a_line > 1 else "values, one a line")
+
+
+def _alone(text: str) -> bool:
+    """Whether a text is one word that is no setting: then its line's number says nothing."""
+    return len(text.split()) == 1 and not types.find(text) and not _ASSIGNED.fullmatch(text)
+
+
+def _word(word: str, number: int, reading: _Reading) -> None:
+    """One word alone on its line: a value, or a name and a value."""
+    if types.recognise(word) is None:
+        if found := types.find(word):
+            reading.items += [of_value(value, Place(line=number)) for value, _ in found]
+            return
+        if assigned := _ASSIGNED.fullmatch(word):
+            value = assigned["value"].strip("\"'")
+            reading.value(value, Place(assigned["name"], line=number), f"line {number}")
+            return
+    reading.value(word, Place(line=number), f"line {number}")
+
+
+def _in(value: Any, *names: str) -> Members:
+    """A member of a member, as a mapping; an empty one where it is anything else."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return str(value)[:1000] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _number(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _moment(value: object) -> datetime | None:
+    """A time of a report. Of one without an offset nobody knows the zone: it is taken as UTC."""
+    if not isinstance(value, str) or not value:
+        return None
+    for text in (value, value.replace(" ", "T", 1).replace(" ", "")):
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            continue
+        try:
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            return None
+    return None
