@@ -83,9 +83,9 @@ async def _match(
             output.progress(f"{done:,} of {total:,} looked up")
 
     async with Fleet(loaded, where) as fleet:
-        wanted = [] if chosen.offline else fleet.chosen(chosen.backend)
+        ask = [] if chosen.offline else fleet.chosen(chosen.backend)
         try:
-            return await match(told.items, known, fleet, wanted, progress)
+            return await match(told.items, known, fleet, ask, progress)
         finally:
             output.progress_done()
 
@@ -182,8 +182,11 @@ def _card(shown: Card, now: datetime) -> Iterator[str]:
     for number, move in enumerate(shown.moves):
         text = f"token-console {move.command} --reason ...   {move.words}"
         yield from labelled("" if number else "DO NEXT", text)
-    if not shown.moves:
-        yield from labelled("DO NEXT", "nothing can be done here by the console; see its backend")
+    if not shown.moves and shown.no_undo:
+        yield from labelled("DO NEXT", "the console can do nothing with it; see its backend")
+    elif not shown.moves:
+        told = f"nothing to end any more: token-console show {ref.handle} tells its life"
+        yield from labelled("DO NEXT", told)
 
 
 def _answers(shown: Card) -> str:

@@ -111,7 +111,9 @@ def card(
         told = about(detail.token, paths, journal, now, gone=gone, parent_of=stored)
     use, linked, more, owner, siblings = _from_store(paths, token.ref.handle, journal, now, leak)
     declared = _declared(state, token)
-    moves = tuple(_moves(declared, token))
+    # Of what has ended nothing is offered: neither to end it again, nor a way back.
+    over = gone or token.state in (TokenState.REVOKED, TokenState.EXPIRED)
+    moves = () if over else tuple(_moves(declared, token))
     return Card(
         found=found,
         detail=detail,
@@ -124,7 +126,7 @@ def card(
         dependents=linked,
         more_dependents=more,
         moves=moves,
-        no_undo=_no_undo(declared, token, state),
+        no_undo="" if over else _no_undo(declared, token, state),
         siblings=siblings,
     )
 
@@ -231,8 +233,6 @@ _WORDS = {
 
 def _moves(declared: KindCapabilities, token: Token) -> Iterable[Move]:
     """What its backend declares for it, the best stop first: one that can be undone."""
-    if token.state in (TokenState.REVOKED, TokenState.EXPIRED):
-        return
     contain = declared.ability(Verb.CONTAIN)
     order = [Verb.CONTAIN, Verb.ROTATE, Verb.REVOKE, Verb.DISCONNECT]
     if declared.rotation is Rotation.NO_API:

@@ -90,17 +90,17 @@ async def match(
     items: Sequence[Item],
     known: Known,
     fleet: Fleet,
-    wanted: Sequence[str] = (),
+    ask: Sequence[str],
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> list[Matched]:
-    """What each item is, in their order. ``wanted`` names the only backends to be asked."""
+    """What each item is, in their order; of the backends in ``ask``, who can know it is asked."""
     gate = asyncio.Semaphore(TOGETHER)
     done = 0
 
     async def one(item: Item) -> Matched:
         nonlocal done
         async with gate:
-            matched = await _one(item, known, fleet, wanted)
+            matched = await _one(item, known, fleet, ask)
         done += 1
         on_progress(done)
         return matched
@@ -108,9 +108,9 @@ async def match(
     return list(await asyncio.gather(*map(one, items)))
 
 
-async def _one(item: Item, known: Known, fleet: Fleet, wanted: Sequence[str]) -> Matched:
+async def _one(item: Item, known: Known, fleet: Fleet, names: Sequence[str]) -> Matched:
     found = known.of_id(item.id) if item.id else []
-    ask = _who_may_know(item, fleet, wanted)
+    ask = _who_may_know(item, fleet, names)
     text = item.value if item.value is not None else Secret(item.id)
     silent: list[tuple[str, str]] = []
     if item.value is not None:
@@ -125,12 +125,11 @@ async def _one(item: Item, known: Known, fleet: Fleet, wanted: Sequence[str]) ->
     )
 
 
-def _who_may_know(item: Item, fleet: Fleet, wanted: Sequence[str]) -> list[str]:
+def _who_may_know(item: Item, fleet: Fleet, names: Sequence[str]) -> list[str]:
     """The backends that can have issued it: all, where its form does not tell."""
-    names = fleet.chosen(wanted)
     told = item.recognised
     if told is None or not told.type.backends:
-        return names
+        return list(names)
     kinds = {*told.type.backends, *_STANDS_FOR_ALL}
     return [name for name in names if fleet.type_of(name) in kinds or not _ours(fleet, name)]
 

@@ -27,8 +27,9 @@ def hidden(prompt: str, limit: int) -> bytes:
     Enter ends it, or ctrl-d; of a paste without brackets, an enter that nothing follows.
     """
     number = sys.stdin.fileno()
-    print(prompt, end="", file=sys.stderr, flush=True)
     with _unseen(number):
+        # Asked for only now: what is pasted at the prompt must not be echoed any more.
+        print(prompt, end="", file=sys.stderr, flush=True)
         data = _read(number, limit)
     print(f" {len(data):,} bytes", file=sys.stderr, flush=True)
     return data
