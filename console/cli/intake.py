@@ -26,6 +26,7 @@ from console.inventory import export
 from console.inventory.search.inventory import Inventory
 from console.journal import opening
 from console.settings import Paths, paths
+from console.store import upkeep
 from console.text import safe, stamp
 from console.timeline.when import moment_of
 
@@ -45,6 +46,14 @@ def run(chosen: argparse.Namespace) -> int:
         output.line(_what_came(told))
     for problem in told.problems:
         output.error(f"left out: {problem}")
+    if not where.inventory.exists():
+        # Whoever has a leaked value in hand must not have to wait for a long look first.
+        where.make()
+        upkeep.bring_up_to_date(where.inventory)
+        output.error(
+            "no backend was read yet: who uses it, and what depends on it, is not known here",
+            "Afterwards: token-console sync, and then again.",
+        )
     with opened(where) as inventory:
         matched = asyncio.run(_match(chosen, told, where, loaded, inventory))
         if chosen.json:

@@ -190,6 +190,9 @@ def _trufflehog(entry: Members, reading: _Reading, what: str) -> None:
     )
     # RawV2 has all the parts where a credential has more than one, such as an id and a key.
     raw, both = entry.get("Raw"), entry.get("RawV2")
+    if isinstance(both, str) and types.recognise(both) is not None:
+        reading.value(both, place, what)
+        return
     reading.value(raw, place, what)
     if isinstance(raw, str) and isinstance(both, str) and both.startswith(raw):
         rest = both[len(raw) :].strip(":/ ")
@@ -324,7 +327,7 @@ def _lines(text: str, reading: _Reading) -> Intake:
     nothing, words_on_a_line = 0, 0
     text, keys = types.without_keys(text)
     reading.items += [of_value(value) for value in keys]
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_each(text), 1):
         words = line.removeprefix("export ").split()
         words_on_a_line = max(words_on_a_line, len(words))
         if len(words) == 1:
@@ -339,9 +342,19 @@ def _lines(text: str, reading: _Reading) -> Intake:
     return reading.end("a text" if words_on_a_line > 1 else "values, one a line")
 
 
+def _each(text: str) -> Iterator[str]:
+    """The lines of a text, one at a time: a list of all would be several times its size."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield text[start:end]
+        start = end + 1
+
+
 def _alone(text: str) -> bool:
     """Whether a text is one word that is no setting: then its line's number says nothing."""
-    return len(text.split()) == 1 and not types.find(text) and not _ASSIGNED.fullmatch(text)
+    return len(text.split(maxsplit=1)) == 1 and not types.find(text) and not _ASSIGNED.fullmatch(text)
 
 
 def _word(word: str, number: int, reading: _Reading) -> None:

@@ -121,7 +121,7 @@ ALERT = {
 @pytest.mark.parametrize(
     ("document", "name", "wanted", "where"),
     [
-        (json.dumps(TRUFFLEHOG), "TruffleHog", [KEY_ID, SECRET], "deploy/prod.env"),
+        (json.dumps(TRUFFLEHOG), "TruffleHog", [f"{KEY_ID}:{SECRET}"], "deploy/prod.env"),
         ([GITLEAKS], "gitleaks", [GITHUB], "src/config.py"),
         ([KINGFISHER], "Kingfisher", [GRAFANA], "grafana.ini"),
         ({"findings": [KINGFISHER]}, "Kingfisher", [GRAFANA], "grafana.ini"),
@@ -150,7 +150,7 @@ def test_what_a_report_says_of_the_value_is_kept_as_its_word() -> None:
 def test_findings_a_line_with_a_scanners_progress_between_them() -> None:
     line = json.dumps(TRUFFLEHOG)
     told = read(f"{line}\nscanning 40 of 90\n{json.dumps(GITLEAKS)}\n")
-    assert values(told) == [KEY_ID, SECRET, GITHUB]
+    assert values(told) == [f"{KEY_ID}:{SECRET}", GITHUB]
     assert told.problems == ("line 2 is no JSON",)
 
 
@@ -197,6 +197,13 @@ def test_members_of_any_shape_end_nothing(odd) -> None:
         {**ALERT, "state": odd, "created_at": odd},
     ]
     assert set(values(read(document))) >= {GITHUB, GRAFANA, KEY_ID}
+
+
+def test_an_id_with_its_secret_is_one_value_and_not_two() -> None:
+    told = read(f"{KEY_ID}:{SECRET}\n{KEY_ID} {SECRET[::-1]}\n")
+    assert values(told) == [f"{KEY_ID}:{SECRET}", f"{KEY_ID} {SECRET[::-1]}"]
+    assert told.items[0].recognised is not None
+    assert told.items[0].recognised.type.backends == ("aws_iam",)
 
 
 def test_a_vendors_table_by_its_column_of_ids() -> None:

@@ -70,6 +70,19 @@ def test_what_has_no_form_of_its_own_is_of_no_type(value: str) -> None:
     assert types.recognise(value) is None
 
 
+@pytest.mark.parametrize("text", ["it was {} there", "A={}"])
+def test_every_type_is_found_in_a_text_as_it_is_recognised_alone(text: str) -> None:
+    values = [GITHUB, GRAFANA, KEY_ID, PEM, jwt({"iss": "x", "sub": "y"}), "hvs." + "A" * 90]
+    values += ["glpat-abcdefghij1234567890", "npm_" + "0" * 36, "sk_live_51HqJ8kLkjsdf8Kjsdf83j"]
+    values += ["sk-ant-admin01-" + "a" * 93 + "AA", "pypi-" + "a" * 50, "AIza" + "b" * 35]
+    values += ["cfut_" + "a" * 40 + "0" * 8, "dop_v1_" + "0" * 64, "sntryu_" + "0" * 64]
+    values += ["sk-proj-abcT3BlbkFJdef", "rk_test_0123456789ab", "xapp-1-A0123456789"]
+    for value in values:
+        alone = types.recognise(value)
+        assert alone is not None, value
+        assert types.find(text.format(value)) == [(value, alone)]
+
+
 def test_no_fact_holds_the_secret() -> None:
     told = types.recognise("postgresql://app:hunter2@db.example/x")
     assert told is not None
