@@ -353,8 +353,10 @@ def _each(text: str) -> Iterator[str]:
 
 
 def _alone(text: str) -> bool:
-    """Whether a text is one word that is no setting: then its line's number says nothing."""
-    return len(text.split(maxsplit=1)) == 1 and not types.find(text) and not _ASSIGNED.fullmatch(text)
+    """Whether a text is one word and no setting: then its line's number says nothing."""
+    return (
+        len(text.split(maxsplit=1)) == 1 and not types.find(text) and not _ASSIGNED.fullmatch(text)
+    )
 
 
 def _word(word: str, number: int, reading: _Reading) -> None:
