@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from console.intake.card import Card
 from console.intake.items import Intake, Item
+from console.intake.service import Taken
 from console.inventory.questions import questions
 from console.text import safe, stamp
 
@@ -99,3 +101,24 @@ def _breaks(shown: Card) -> str:
     rest = len(shown.dependents) - len(named)
     more = " and more than are counted" if shown.more_dependents else ""
     return "; ".join(named) + (f"; and {rest} more" if rest else "") + more
+
+
+def told(taken: Taken, now: datetime) -> dict[str, Any]:
+    """An intake for the screen: texts, labelled lines, and which token each card is of."""
+    return {
+        "came": what_came(taken.told),
+        "left_out": list(taken.told.problems),
+        "items": [
+            {
+                "label": label(one.matched.item),
+                "places": list(places(one.matched.item)),
+                "not_asked": [f"{name}: {why}" for name, why in one.matched.silent],
+                "no_match": list(one.why_none),
+                "cards": [
+                    {"handle": shown.token.ref.handle, "lines": list(card_lines(shown, now))}
+                    for shown in one.cards
+                ],
+            }
+            for one in taken.answered
+        ],
+    }

@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,14 @@ from console import settings as settings_module
 from console.contact import ANSWER, Contact
 from console.errors import ConsoleError, Exit, UsageError
 from console.fleet import Fleet
+from console.intake import words
+from console.intake.service import take_in
 from console.inventory.search.inventory import Inventory
 from console.inventory.sync.sync import SyncReport
 from console.journal import opening
 from console.response.run.recovery import recover
 from console.settings import Paths, Settings
+from console.timeline.when import moment_of
 from console.worker.acts import Acts, Answer
 from console.worker.pulse import Pulse
 
@@ -60,6 +64,7 @@ class Worker:
             "nudge": self._nudge,
             "dependents": self._dependents,
             "token": self._token,
+            "intake": self._intake,
         }
 
     async def lasting(self, work: Callable[..., Awaitable[None]], what: str, *backend: str) -> None:
@@ -215,6 +220,20 @@ class Worker:
     async def _token(self, request: Mapping[str, Any]) -> Answer:
         await self.fleet.refresh(self._ref(request))
         return {"ok": True}
+
+    async def _intake(self, request: Mapping[str, Any]) -> Answer:
+        """A secret in hand, or a report: what each value is, and the cards of its tokens."""
+        now = time.time()
+        leak = str(request.get("leak") or "")
+        taken = await take_in(
+            str(request["value"]).encode(),
+            self.fleet.paths,
+            self.fleet,
+            self.fleet.names,
+            now,
+            moment_of(leak, now) if leak else None,
+        )
+        return words.told(taken, datetime.fromtimestamp(now, UTC))
 
     def _ref(self, request: Mapping[str, Any]) -> Any:
         inventory = Inventory(self.fleet.paths.inventory)

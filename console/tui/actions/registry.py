@@ -17,7 +17,7 @@ from console.tui.draw.columns import CHANGED_KEY, COLUMNS
 
 VIEWS = (
     "inventory", "token", "backends", "journal", "runs", "run", "item", "report", "timeline",
-    "events", "graph", "xray", "loss", "help",
+    "events", "graph", "xray", "loss", "intake", "help",
 )  # fmt: skip
 
 ACTING = ("inventory", "token", "graph")
@@ -77,7 +77,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("find", ("/",), "find", "Find a node by its name, and go to it.", ("graph",), 9,
            group="Find", sense="find"),
     Action("open", ("enter",), "open", "Open what is under the cursor.",
-           ("inventory", "backends", "journal", "runs", "run", "events", "graph", "xray", "loss"),
+           ("inventory", "backends", "journal", "runs", "run", "events", "graph", "xray", "loss",
+            "intake"),
            1, sense="into"),
     Action("contain", ("c",), "contain",
            "Plan to stop its use; can be undone. Asks before anything is sent.",
@@ -194,6 +195,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("columns", ("vertical_line",), "columns",
            "Choose the columns; remembered for next time.", ("inventory",), group="Sort"),
     *_sorts(),
+    Action("intake", ("I",), "secret in hand",
+           "Paste a leaked secret or a scanner's report: whose it is, and what to do.",
+           VIEWS, group="Find", why_not=disabled.needs_worker),
     Action("backends", ("b",), "backends", "How each backend is, and what it can do.",
            tuple(view for view in VIEWS if view != "backends"), 9),
     Action("journal", ("J",), "journal", "Every action: intent, outcome, evidence.",

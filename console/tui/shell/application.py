@@ -228,6 +228,13 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
         await self.way.open(lambda: RunView(self.world, plan))
 
+    async def open_intake(self, value: str, leak: str) -> None:
+        """What is known of a secret in hand, over the view in front."""
+        from console.tui.views.intake.view import IntakeView
+
+        # Not made again: the value is not kept for that.
+        await self.way.open(lambda: IntakeView(self.world, value, leak), again=False)
+
     def run_shown(self, plan: str, seq: int, shown: object) -> None:
         """A board has news: it was looked at, and a page over it may have to follow."""
         self.alarms.heard(plan, seq)

@@ -11,14 +11,19 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widget import Widget
 
+from console.errors import UsageError
 from console.inventory.search.inventory import Row
 from console.journal.read.view import Entry
+from console.timeline.when import moment_of
 from console.tui.actions.context import Context
 from console.tui.actions.registry import ACTIONS, BY_ID, Action, key_names, matching
 from console.tui.draw.lines import Part
+from console.tui.session.worker_link import sentences
 from console.tui.views.frame import Frame
 from console.tui.views.handlers import Handler, does, does_each, handlers
+from console.tui.widgets.asked_line import AskedLine
 from console.tui.widgets.bar import Bar
+from console.tui.widgets.hidden_line import HiddenLine
 from console.tui.widgets.page import Page
 from console.tui.widgets.picker import Picker, PickerRow
 
@@ -86,6 +91,9 @@ class ViewHost(Protocol):
 
     async def open_run(self, plan: str) -> None:
         """A run's board."""
+
+    async def open_intake(self, value: str, leak: str) -> None:
+        """What is known of a secret in hand. The value is kept nowhere else."""
 
     async def help_for(self, context: Context) -> None:
         """Help for a view."""
@@ -371,6 +379,36 @@ class View(Screen[None], inherit_bindings=False):
     async def do_help(self) -> None:
         """What the keys do here, and why some do not."""
         await self.host.help_for(self.context())
+
+    @does("intake")
+    async def do_intake(self) -> None:
+        """Take a secret without showing it, ask when it leaked, and show whose it is."""
+
+        async def taken(value: str) -> None:
+            if not value.strip():
+                self.note("Nothing came: paste the secret or the report, then enter.")
+                return
+            line = AskedLine([(" leaked when? 6h, 3d, a time in UTC, or enter > ", "title")])
+
+            async def told() -> None:
+                leak = line.value.strip()
+                try:
+                    if leak:
+                        moment_of(leak, self.world.now())
+                except UsageError as error:
+                    self.note(sentences(str(error), error.hint), bad=True)
+                    return
+                self.close_bar()
+                await self.host.open_intake(value, leak)
+
+            line.on_enter, line.on_leave = told, self.close_bar
+            await self.show_bar(line, line)
+
+        def full() -> None:
+            self.note("More than can be pasted here: token-console intake FILE", bad=True)
+
+        asked = HiddenLine(" secret or report (not shown) > ", taken, self.close_bar, full)
+        await self.show_bar(asked, asked)
 
     @does("palette")
     async def do_palette(self) -> None:

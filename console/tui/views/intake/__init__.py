@@ -1,0 +1,1 @@
+"""A secret in hand: taken without being shown, and its answer cards."""

@@ -1,0 +1,48 @@
+"""The answer cards as lines, each with the token that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from console.tui.draw.lines import Line, Role, block
+
+WAITING = "Looking it up …"
+
+
+def lines(reply: Mapping[str, Any], width: int) -> list[tuple[Line, str]]:
+    """The worker's answer, line by line, with a token's handle where the line is of one."""
+    return list(_lines(reply, width))
+
+
+def _lines(reply: Mapping[str, Any], width: int) -> Iterator[tuple[Line, str]]:
+    yield [(f" {reply.get('came', '')}", "bold")], ""
+    for problem in _texts(reply.get("left_out")):
+        yield from _block("LEFT OUT", problem, width, "warn")
+    for number, item in enumerate(reply.get("items") or (), 1):
+        yield (), ""
+        for line in block(f"#{number}", [(str(item.get("label", "")), "")], width):
+            yield line, ""
+        for place in _texts(item.get("places")):
+            yield from _block("", place, width, "dim")
+        for sentence in _texts(item.get("not_asked")):
+            yield from _block("NOT ASKED", sentence, width, "warn")
+        none = _texts(item.get("no_match"))
+        if none:
+            yield from _block("NO MATCH", " ".join(none), width, "warn")
+        for card in item.get("cards") or ():
+            handle = str(card.get("handle", ""))
+            yield (), handle
+            for row, (label, text) in enumerate(card.get("lines") or ()):
+                role: Role = "bad" if row == 0 else ""
+                for line in block(str(label), [(str(text), role)], width):
+                    yield line, handle
+
+
+def _block(label: str, text: str, width: int, role: Role) -> Iterator[tuple[Line, str]]:
+    for line in block(label, [(text, role)], width):
+        yield line, ""
+
+
+def _texts(value: object) -> Sequence[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []
