@@ -11,11 +11,6 @@ from typing import ClassVar
 from sqlalchemy import Index, LargeBinary, Table
 from sqlmodel import Field, SQLModel
 
-NEVER_USED = -1
-"""``used_key`` of a token that was never used: before every real time."""
-NEVER_EXPIRES = 1 << 53
-"""``expires_key`` of a token that never expires: after every real time."""
-
 
 class TokenRow(SQLModel, table=True):
     """One token, as far as lists, sorting and searching need it."""

@@ -117,6 +117,13 @@ def long_ids(connection: Connection) -> dict[str, str]:
     return {str(ref): str(handle) for ref, handle in rows}
 
 
+def shown_owners(connection: Connection) -> list[str]:
+    """The owners that tokens' rows show, each once."""
+    owner = col(TokenRow.owner)
+    found = connection.execute(select(owner).distinct().where(owner.is_not(None))).scalars()
+    return [name for name in found if name is not None]
+
+
 def to_resolve(connection: Connection, departed: Iterable[str]) -> list[OwnedToken]:
     """Tokens that are claimed, that show another owner than their record, or whose owner left."""
     rows = connection.exec_driver_sql(
