@@ -12,7 +12,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, or_, select
 from sqlmodel import col
 
-from console.store.tables import ClaimRow, DepartedRow, TokenRow
+from console.store.tables.graph import ClaimRow, DepartedRow
+from console.store.tables.inventory import TokenRow
 
 
 class OwnedToken(NamedTuple):
