@@ -21,9 +21,10 @@ from console.errors import Exit, UsageError
 from console.inventory import export
 from console.inventory.search import query
 from console.inventory.search.inventory import COLUMNS, Detail, Inventory, Row, Sort
-from console.inventory.search.resolve_name import LIMIT, told_apart
+from console.inventory.search.resolve_name import told_apart
 from console.settings import Paths, paths
 from console.store import upkeep
+from console.store.queries.names import LIMIT
 from console.text import age
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from console.graph import model
 from console.graph.model import Evidence, LinkSource, Node
 from console.graph.reach import Reach, closure
+from console.store.queries import backends, links
 
 
 class Edge(NamedTuple):
@@ -92,73 +93,44 @@ class Graph:
 
 def load(connection: sqlite3.Connection) -> Graph:
     """All nodes and links of the store."""
-    nodes = (
-        Node(*row)
-        for row in connection.execute(
-            "SELECT n.num, n.side, n.key,"
-            " CASE n.side WHEN 'token' THEN coalesce(t.kind, n.kind) ELSE n.kind END,"
-            " CASE n.side WHEN 'token' THEN coalesce(t.name, n.name) ELSE n.name END,"
-            " coalesce(t.backend, n.place),"
-            " CASE n.side WHEN 'token' THEN coalesce(t.status, '')"
-            "  WHEN 'who' THEN coalesce((SELECT how FROM departed d WHERE d.key = n.key), '')"
-            "  ELSE '' END"
-            " FROM node n LEFT JOIN token t ON n.side = 'token' AND t.handle = n.key"
-        )
-    )
-    edges = (
-        Edge(*row) for row in connection.execute("SELECT a, b, kind FROM link ORDER BY a, b, kind")
-    )
+    nodes = (Node(*row) for row in links.nodes(connection))
+    edges = (Edge(*row) for row in links.edges(connection))
     return Graph(nodes, edges)
 
 
 def node_of(connection: sqlite3.Connection, side: str, key: str) -> int | None:
     """The number of a node; None where nothing is known of it."""
-    row = connection.execute(
-        "SELECT num FROM node WHERE side = ? AND key = ?", (side, key)
-    ).fetchone()
-    return None if row is None else int(row[0])
+    return links.node(connection, side, key)
 
 
 def evidence(connection: sqlite3.Connection, a: int, b: int) -> list[Evidence]:
     """Why a link between two nodes is believed, the best reason first."""
-    return [
-        Evidence(*row)
-        for row in connection.execute(
-            "SELECT kind, source, origin, seen, times, confidence, detail FROM link"
-            " WHERE a = ? AND b = ? ORDER BY confidence DESC, seen DESC",
-            (a, b),
-        )
-    ]
+    return [Evidence(*row) for row in links.evidence(connection, a, b)]
 
 
 def sources(connection: sqlite3.Connection) -> list[LinkSource]:
     """What links were read from, the troubled first."""
-    return [
-        LinkSource(*row)
-        for row in connection.execute(
-            "SELECT name, kind, at, found, problem, hint FROM link_source"
-            " ORDER BY problem = '', kind, name"
-        )
-    ]
+    return [LinkSource(*row) for row in links.sources(connection)]
 
 
 def unknowns(connection: sqlite3.Connection, handle: str = "") -> list[str]:
     """What the graph cannot know, and why; for an empty picture most of all."""
+    read = sources(connection)
     found = [
         f"{one.name}: {one.problem}. {one.hint}".strip()
-        for one in sources(connection)
+        for one in read
         if one.problem and (one.kind != "asked" or one.name == f"asked {handle}")
     ]
-    kinds = {kind for (kind,) in connection.execute("SELECT DISTINCT kind FROM link_source")}
+    kinds = {one.kind for one in read}
     if "owners" not in kinds:
         found.append('No file of owners is read. Name one: [graph] owners = ["owners.toml"].')
     if "consumers" not in kinds:
         found.append('No file of consumers is read: [graph] consumers = ["consumers.toml"].')
     if "configs" not in kinds:
         found.append('No configuration files are searched: [graph] configs = ["deploy/"].')
-    for name, until in connection.execute("SELECT name, events_until FROM backend ORDER BY name"):
-        if until is None:
-            found.append(f"{name}: its audit log was never read, so nobody was seen using it.")
-    if handle and f"asked {handle}" not in {one.name for one in sources(connection)}:
+    for log in backends.logs(connection):
+        if log.until is None:
+            found.append(f"{log.name}: its audit log was never read, so nobody was seen using it.")
+    if handle and f"asked {handle}" not in {one.name for one in read}:
         found.append("Its system was not asked what depends on it: token-console graph ID --ask.")
     return found

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from console.graph import model
 from console.graph.graph import Graph
 from console.graph.model import identity
+from console.store.queries import links, tokens
+from console.store.queries import owners as queries
 
 HAND, DECLARED, BACKEND, HINT = "hand", "declared", "backend", "hint"
 RANK = {HAND: 0, DECLARED: 1, BACKEND: 2, HINT: 3}
@@ -102,10 +104,7 @@ HOW_WORDS = {"left": "has left", "disabled": "is disabled"}
 
 def gone(connection: sqlite3.Connection) -> dict[str, str]:
     """Who is gone, by key."""
-    return {
-        key: HOW_WORDS.get(how, how)
-        for key, how in connection.execute("SELECT key, how FROM departed ORDER BY how")
-    }
+    return {key: HOW_WORDS.get(how, how) for key, how in queries.departed(connection)}
 
 
 def ownership(connection: sqlite3.Connection, handle: str) -> Ownership:
@@ -115,23 +114,8 @@ def ownership(connection: sqlite3.Connection, handle: str) -> Ownership:
 
 def claims(connection: sqlite3.Connection, handle: str) -> list[Claim]:
     """All claims about a token, hints included."""
-    found = [
-        Claim(*row)
-        for row in connection.execute(
-            "SELECT owner, kind, how, origin, at, entry, reason FROM claim WHERE handle = ?"
-            " ORDER BY id",
-            (handle,),
-        )
-    ]
-    rows = connection.execute(
-        "SELECT w.name, w.kind, l.kind, t.backend FROM token t"
-        " JOIN node n ON n.side = 'token' AND n.key = t.handle"
-        " JOIN link l ON l.b = n.num AND l.origin = 'record ' || t.handle"
-        " JOIN node w ON w.num = l.a AND w.side = 'who'"
-        " WHERE t.handle = ? ORDER BY l.kind DESC",
-        (handle,),
-    )
-    for name, kind, link, backend in rows:
+    found = [Claim(*row) for row in queries.claims(connection, handle)]
+    for name, kind, link, backend in links.holders(connection, handle):
         how = BACKEND if link == model.OWNS else HINT
         origin = backend if how == BACKEND else f"{backend}: {link} it"
         found.append(Claim(name, kind, how, origin))
@@ -147,11 +131,7 @@ def orphans(connection: sqlite3.Connection) -> list[Orphan]:
             f"its owner {words.get(identity(owner), why)}" if owner and why
             else "nobody claims it",
         )
-        for handle, backend, name, owner, why in connection.execute(
-            "SELECT handle, backend, name, owner, owner_gone FROM token"
-            " WHERE status <> 'gone' AND (owner IS NULL OR owner_gone <> '')"
-            " ORDER BY backend, name_key"
-        )
+        for handle, backend, name, owner, why in tokens.unanswered(connection)
     ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from backends.contract import KindCapabilities, Rotation, Support, Verb
 from backends.model import Token, TokenState
 from console.graph import owners
+from console.graph.model import KEPT_IN, PARENT, SIBLING, USED_BY
 from console.intake.matching import Found
 from console.inventory.search.inventory import BackendState, Detail, Inventory
 from console.journal.read.view import JournalView
@@ -23,6 +24,7 @@ from console.response.state.old_value import What
 from console.response.state.token_life import About, about
 from console.settings import Paths
 from console.store import reading
+from console.store.queries import links
 from console.text import stamp
 from console.timeline.since import Since, since
 from console.timeline.view import Timeline
@@ -190,30 +192,18 @@ def _from_store(
             use = since(timeline, leak)
     with closing(reading.connect(paths.inventory)) as connection:
         try:
-            rows = _linked(connection, handle)
+            rows = links.next_to(connection, handle, _LINKS, NEIGHBOURS + 1)
             owner = owners.ownership(connection, handle)
         except sqlite3.Error as error:
             raise reading.unusable(paths.inventory, error) from None
-    siblings = tuple(key for link, _, _, key in rows if link == "same value as")
+    siblings = tuple(key for link, _, _, key in rows if link == SIBLING)
     linked = tuple(
-        Dependent(link, kind, name)
-        for link, kind, name, _ in rows[:NEIGHBOURS]
-        if link != "same value as"
+        Dependent(link, kind, name) for link, kind, name, _ in rows[:NEIGHBOURS] if link != SIBLING
     )
     return use, linked, len(rows) > NEIGHBOURS, owner, siblings
 
 
-_LINKED = """
-SELECT DISTINCT l.kind, n.kind, coalesce(nullif(n.name, ''), n.key), n.key
-FROM node t JOIN link l ON l.a = t.num JOIN node n ON n.num = l.b
-WHERE t.side = 'token' AND t.key = ?
-AND l.kind IN ('parent of', 'used by', 'kept in', 'same value as')
-ORDER BY l.kind, n.kind, n.name LIMIT ?
-"""
-
-
-def _linked(connection: sqlite3.Connection, handle: str) -> list[tuple[str, str, str, str]]:
-    return connection.execute(_LINKED, (handle, NEIGHBOURS + 1)).fetchall()
+_LINKS = (PARENT, USED_BY, KEPT_IN, SIBLING)
 
 
 def _declared(state: BackendState | None, token: Token) -> KindCapabilities:

@@ -4,50 +4,41 @@ from __future__ import annotations
 
 import os
 from sqlite3 import Connection
-from typing import Any
 
 from backends.contract import Capabilities
 from backends.model import Gap, GapKind, decode
 from console.inventory.records import BackendState
-
-COLUMNS = (
-    "name, type, result, synced_at, tried_at, tokens, gone, error, hint, capabilities,"
-    " events_since, events_until, event_at, running_pid"
-)
+from console.store.queries import backends as queries
+from console.store.queries.backends import StoredBackend
 
 
 def backends(connection: Connection) -> list[BackendState]:
     """All backends that were ever looked at, by name."""
     # The listing and the audit log may meet the same gap; a person needs to read it once.
     gaps: dict[str, dict[Gap, None]] = {}
-    for name, scope, kind, what, hint in connection.execute(
-        "SELECT backend, scope, kind, what, hint FROM gap ORDER BY id"
-    ):
+    for name, scope, kind, what, hint in queries.gaps(connection):
         gaps.setdefault(name, {})[Gap(scope, GapKind(kind), what, hint)] = None
-    rows = connection.execute(f"SELECT {COLUMNS} FROM backend ORDER BY name")  # noqa: S608
-    return [_state(row, list(gaps.get(row[0], ()))) for row in rows.fetchall()]
+    return [_state(row, list(gaps.get(row.name, ()))) for row in queries.every(connection)]
 
 
-def _state(row: tuple[Any, ...], gaps: list[Gap]) -> BackendState:
-    (name, type_, result, synced_at, tried_at, tokens, gone) = row[:7]
-    (error, hint, capabilities, since, until, event_at, pid) = row[7:]
-    running = pid is not None and _alive(pid)
+def _state(row: StoredBackend, gaps: list[Gap]) -> BackendState:
+    running = row.running_pid is not None and _alive(row.running_pid)
     return BackendState(
-        name=name,
-        type=type_,
+        name=row.name,
+        type=row.type,
         # A look that goes on says nothing yet: until it ends, the last one's result stands.
-        result="running" if result == "never" and running else result,
-        synced_at=synced_at,
-        tried_at=tried_at,
-        tokens=tokens,
-        gone=gone,
-        error=error,
-        hint=hint,
+        result="running" if row.result == "never" and running else row.result,
+        synced_at=row.synced_at,
+        tried_at=row.tried_at,
+        tokens=row.tokens,
+        gone=row.gone,
+        error=row.error,
+        hint=row.hint,
         gaps=gaps,
-        capabilities=decode(capabilities, Capabilities) if capabilities else None,
-        events_since=since,
-        events_until=until,
-        event_at=event_at,
+        capabilities=decode(row.capabilities, Capabilities) if row.capabilities else None,
+        events_since=row.events_since,
+        events_until=row.events_until,
+        event_at=row.event_at,
         running=running,
     )
 

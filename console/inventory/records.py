@@ -40,16 +40,6 @@ class Row(NamedTuple):
     """The kind of the last change; empty when nothing was seen to change."""
 
 
-ROW = (
-    "num, handle, backend, kind, ref, name, state,"
-    " CASE status WHEN 'gone' THEN 'gone' ELSE 'present' END,"
-    " owner_how, owner, principal_how, principal, created_how, created_at,"
-    " used_how, used_at, used_from, expires_how, expires_at, grants_how, grants,"
-    " first_seen, changed_at, change"
-)
-"""The columns of a ``Row``, in its order."""
-
-
 class Sort(NamedTuple):
     """An order. Ages and times since ascend from the youngest; nobody-knows is always last."""
 

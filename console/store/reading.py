@@ -79,6 +79,17 @@ def check_schema(connection: sqlite3.Connection, path: Path, *, empty_is_fine: b
     return number
 
 
+def data_version(connection: sqlite3.Connection) -> int:
+    """A number that is another one when some other connection has written."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def generation(connection: sqlite3.Connection) -> int:
+    """A number that grows with every commit of a writer."""
+    found = connection.execute("SELECT value FROM mark WHERE name = 'generation'")
+    return int(found.fetchone()[0])
+
+
 def unusable(path: Path, error: Exception) -> StoreError:
     """What to tell when SQLite cannot use the file."""
     text = str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -10,6 +9,9 @@ from typing import NamedTuple
 
 from backends.declare import Capabilities
 from backends.model import Covers, decode
+from console.store.queries import backends as backend_rows
+from console.store.queries import logs as log_rows
+from console.store.queries import tokens as token_rows
 from console.text import age, stamp
 
 
@@ -128,31 +130,16 @@ def coverage(
     ``tokens`` are the handles of those that are asked about, which a log may not know.
     """
     wanted = set(backends)
-    some = json.dumps(list(tokens))
+    asked = list(tokens)
     kinds: dict[str, set[str]] = {}
-    for backend, kind in connection.execute(
-        "SELECT DISTINCT backend, kind FROM token WHERE handle IN (SELECT value FROM json_each(?))",
-        (some,),
-    ):
+    for backend, kind in token_rows.kinds(connection, asked):
         kinds.setdefault(backend, set()).add(kind)
-    nameless: dict[str, int] = dict(
-        connection.execute(
-            "SELECT backend, count(*) FROM token WHERE handle IN (SELECT value FROM json_each(?))"
-            " AND NOT EXISTS (SELECT 1 FROM log_name WHERE log_name.handle = token.handle)"
-            " GROUP BY 1",
-            (some,),
-        ).fetchall()
-    )
+    nameless = log_rows.nameless(connection, asked)
     holes: dict[str, list[UncoveredStretch]] = {}
-    for source, since, until, kind, what in connection.execute(
-        "SELECT source, since, until, kind, what FROM log_hole ORDER BY since"
-    ):
+    for source, since, until, kind, what in log_rows.holes(connection):
         holes.setdefault(source, []).append(UncoveredStretch(since, until, kind, what, source))
     logs: list[LogCoverage] = []
-    for name, type_, since, until, skew, said in connection.execute(
-        "SELECT name, type, events_since, events_until, skew_ms, capabilities FROM backend"
-        " ORDER BY name"
-    ):
+    for name, type_, since, until, skew, said in backend_rows.logs(connection):
         if (not wanted or name in wanted) and until is not None:
             ms = skew or 0
             found = tuple(holes.get(name, ()))
@@ -161,9 +148,8 @@ def coverage(
                 name, name, type_, since, until, found, _clock(ms), ms // 1000, covers
             )
             logs.append(log)
-    for name, backend, type_, since, until, ahead, back, error, covers, named in connection.execute(
-        "SELECT name, backend, type, covers_since, covers_until, ahead_ms, back_ms, error, covers,"
-        " named FROM log_source ORDER BY name"
+    for name, backend, type_, since, until, ahead, back, error, told, named in log_rows.sources(
+        connection
     ):
         if wanted and backend not in wanted:
             continue
@@ -177,7 +163,7 @@ def coverage(
         logs.append(
             LogCoverage(name, backend, type_, since, until, found, notes, ahead // 1000,
                 # One that could not even be opened was not asked what it covers.
-                Covers(covers or Covers.BOTH), unknown)
+                Covers(told or Covers.BOTH), unknown)
         )  # fmt: skip
     return Coverage(tuple(logs))
 

@@ -7,12 +7,8 @@ from typing import Any, NamedTuple
 
 from backends.model import EventClass
 from console.journal.format.scan import withhold
-from console.timeline.view import BY, Timeline
-
-COLUMNS = (
-    "key, at, action, class, outcome, actor, target, source, agent, origin, detail, handle, backend"
-)
-
+from console.store.queries import events
+from console.timeline.view import Timeline
 
 CLASSES: dict[str, str] = {
     EventClass.LIFE: "life: it was made, changed or ended",
@@ -54,40 +50,26 @@ def within(
     skip: int = 0,
 ) -> list[ShownEvent]:
     """The events from ``start`` to before ``end``, oldest first; of one lane if it is named."""
-    subject = timeline.subject
-    if subject.tokens:
-        which, some = "handle", subject.handles
-    else:
-        which, some = "backend", list(subject.backends)
-    marks = ", ".join("?" * len(some)) or "NULL"
-    values: list[object] = [*some, start, end]
-    narrowed = ""
+    keys = None
     if lane is not None:
-        keys = [lane, *(alias for alias, token in subject.aliases.items() if token == lane)]
-        narrowed = f" AND coalesce({BY[timeline.by]}, '') IN ({', '.join('?' * len(keys))})"
-        values += keys
-    rows = timeline.connection.execute(
-        f"SELECT {COLUMNS} FROM event WHERE {which} IN ({marks})"  # noqa: S608 - bound values.
-        f" AND at >= ? AND at < ?{narrowed} ORDER BY at, key LIMIT ? OFFSET ?",
-        (*values, limit, skip),
-    )
+        aliases = timeline.subject.aliases.items()
+        keys = [lane, *(alias for alias, token in aliases if token == lane)]
+    rows = events.within(
+        timeline.connection, timeline.whose, start, end,
+        by=timeline.by, keys=keys, limit=limit, skip=skip,
+    )  # fmt: skip
     return [_event(timeline, row) for row in rows]
 
 
 def one(timeline: Timeline, key: int) -> ShownEvent | None:
     """One event; None when it was dropped in the meantime."""
-    row = timeline.connection.execute(
-        f"SELECT {COLUMNS} FROM event WHERE key = ?",  # noqa: S608 - constants only.
-        (key,),
-    ).fetchone()
+    row = events.one(timeline.connection, key)
     return None if row is None else _event(timeline, row)
 
 
 def facts(timeline: Timeline, event: ShownEvent) -> list[tuple[str, str]]:
     """An event whole, line by line: what stands in it, and under which seal it is."""
-    sealed = timeline.connection.execute(
-        "SELECT seal FROM sealed WHERE key = ?", (event.key,)
-    ).fetchone()
+    sealed = events.seal_of(timeline.connection, event.key)
     told = [
         ("action", event.action),
         ("class", CLASSES.get(event.sort, event.sort)),
@@ -100,7 +82,7 @@ def facts(timeline: Timeline, event: ShownEvent) -> list[tuple[str, str]]:
         ("log", event.origin),
         ("backend", event.backend),
         ("token", event.handle or "none that is known"),
-        ("sealed", f"journal entry {sealed[0]}" if sealed else "not yet"),
+        ("sealed", f"journal entry {sealed}" if sealed else "not yet"),
     ]
     return [(name, value) for name, value in told if value]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
 from backends.model import Token, decode
+from console.store.queries import tokens
 
 
 class LastUse(NamedTuple):
@@ -28,11 +28,7 @@ class LastUse(NamedTuple):
 def last_use(connection: sqlite3.Connection, handles: Sequence[str]) -> LastUse | None:
     """The latest last use of some tokens, by their own issuers' records."""
     found: LastUse | None = None
-    for (doc,) in connection.execute(
-        "SELECT d.doc FROM token t JOIN document d USING (num) WHERE t.used_at IS NOT NULL"
-        " AND t.handle IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(handles)),),
-    ):
+    for (doc,) in tokens.used_records(connection, handles):
         reading = decode(doc, Token).last_used_at
         if reading.value is None:
             continue

@@ -5,14 +5,14 @@ Nothing is copied for this: the sources are merged when a timeline is asked for.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from backends.model import Effect, EventClass
 from console.journal.read.view import JournalView
-from console.store.classes import ABOUT, SLOT
+from console.store.classes import SLOT
+from console.store.queries import events, rollups, tokens
 
 SIGNS = {
     "created": "+", "scope": "~", "owner": "o", "leak": "!", "contained": "c", "restored": "u",
@@ -81,21 +81,11 @@ def revoked_at(found: Sequence[Mark]) -> int | None:
 
 
 def _records(connection: sqlite3.Connection, handles: Sequence[str]) -> list[Mark]:
-    some = (json.dumps(list(handles)),)
     found = [
         Mark(at, "created", f"created: {name}", "record", handle)
-        for handle, name, at in connection.execute(
-            "SELECT handle, name, created_at FROM token WHERE created_at IS NOT NULL"
-            " AND handle IN (SELECT value FROM json_each(?))",
-            some,
-        )
+        for handle, name, at in tokens.created(connection, handles)
     ]
-    for handle, at, kind, field, before, after in connection.execute(
-        "SELECT token.handle, change.at, change.kind, field, before, after FROM token"
-        " JOIN change ON change.token = token.num"
-        " WHERE token.handle IN (SELECT value FROM json_each(?)) ORDER BY change.id DESC LIMIT ?",
-        (*some, LIMIT),
-    ):
+    for handle, at, kind, field, before, after in tokens.changes_of(connection, handles, LIMIT):
         if kind not in _CHANGES:
             continue
         became = f" {before or '(none)'} -> {after or '(none)'}" if before or after else ""
@@ -105,18 +95,11 @@ def _records(connection: sqlite3.Connection, handles: Sequence[str]) -> list[Mar
 
 def _events(connection: sqlite3.Connection, handles: Sequence[str]) -> list[Mark]:
     # The classes of events come from the counts, so that no token's every event is read.
-    some = (json.dumps(list(handles)),)
-    slots = connection.execute(
-        f"SELECT DISTINCT handle, slot FROM rollup WHERE class IN {ABOUT} AND handle IN"  # noqa: S608
-        " (SELECT value FROM json_each(?)) ORDER BY slot DESC LIMIT ?",
-        (*some, LIMIT),
-    ).fetchall()
+    slots = rollups.slots_about(connection, handles, LIMIT)
     found: list[Mark] = []
-    for handle, slot in {(handle, slot) for handle, slot in slots}:
-        for at, action, actor, target, sort, effect in connection.execute(
-            f"SELECT at, action, actor, target, class, effect FROM event WHERE class IN {ABOUT}"  # noqa: S608
-            " AND handle = ? AND at >= ? AND at < ? AND outcome = 'ok'",
-            (handle, slot * SLOT, slot * SLOT + SLOT),
+    for handle, slot in set(slots):
+        for at, action, actor, target, sort, effect in events.about(
+            connection, handle, slot * SLOT, slot * SLOT + SLOT
         ):
             kind = _kind(sort, effect)
             by = f" by {actor}" if actor else ""

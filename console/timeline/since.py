@@ -6,7 +6,8 @@ from collections import Counter
 from typing import NamedTuple
 
 from backends.words import count
-from console.store.classes import OTHER, SHOWN, SLOT, USE
+from console.store.classes import OTHER, SLOT, USE
+from console.store.queries import events
 from console.text import age
 from console.timeline.axis import Window
 from console.timeline.coverage import WORDS, UncoveredStretch, moment, words
@@ -109,13 +110,10 @@ def _read(timeline: Timeline, leak: int) -> _Seen:
     last: tuple[int, str] | None = None
     let_in: int | None = None
     kept = 0
-    marks = ", ".join("?" * len(timeline.subject.handles))
-    whose = f"FROM event WHERE handle IN ({marks})"
-    # Grouped by the store, since a token may have been used a million times.
-    for outcome, source, times, newest, whole in timeline.connection.execute(
-        f"SELECT outcome, source, count(*), max(at), sum(at >= ?) {whose} AND at >= ?"
-        f" AND class IN {SHOWN} GROUP BY 1, 2",
-        (-(-leak // SLOT) * SLOT, *timeline.subject.handles, leak),
+    connection, handles = timeline.connection, timeline.subject.handles
+    whole_from = -(-leak // SLOT) * SLOT
+    for outcome, source, times, newest, whole in events.uses_since(
+        connection, handles, leak, whole_from
     ):
         counts[outcome if outcome in ("ok", "denied") else "error"] += times
         if source:
@@ -125,15 +123,8 @@ def _read(timeline: Timeline, leak: int) -> _Seen:
         if outcome != "denied":
             let_in = max(let_in or newest, newest)
         kept += whole
-    earlier = timeline.connection.execute(
-        f"SELECT DISTINCT source {whose} AND at < ? AND class IN {SHOWN}",
-        (*timeline.subject.handles, leak),
-    )
-    before = {source for (source,) in earlier}
-    (unclear,) = timeline.connection.execute(
-        f"SELECT count(*) {whose} AND at >= ? AND class = ?",
-        (*timeline.subject.handles, leak, OTHER),
-    ).fetchone()
+    before = events.addresses_before(connection, handles, leak)
+    unclear = events.count_since(connection, handles, leak, OTHER)
     return _Seen(counts, last, let_in, addresses, before, kept, unclear)
 
 
@@ -141,13 +132,9 @@ def _after(timeline: Timeline, leak: int) -> int:
     if timeline.ended is None:
         return 0
     start = max(timeline.ended + 1, leak)
-    marks = ", ".join("?" * len(timeline.subject.handles))
-    (times,) = timeline.connection.execute(
-        f"SELECT count(*) FROM event WHERE handle IN ({marks})"  # noqa: S608 - bound values.
-        " AND at >= ? AND outcome = 'ok' AND class = ?",
-        (*timeline.subject.handles, start, USE),
-    ).fetchone()
-    return int(times)
+    return events.count_since(
+        timeline.connection, timeline.subject.handles, start, USE, let_in=True
+    )
 
 
 def _issuer(timeline: Timeline, leak: int, let_in: int | None) -> str:

@@ -6,7 +6,6 @@ reads the counts only. ``load`` reads single events into lanes and belongs into 
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -18,15 +17,18 @@ from backends.words import count
 from console.errors import UsageError
 from console.journal.read.view import JournalView
 from console.store import reading
-from console.store.classes import EVERYTHING, OTHER, SHOWN, SLOT
+from console.store.classes import EVERYTHING, SLOT
+from console.store.queries import backends, events, logs, rollups
+from console.store.queries import tokens as queries
+from console.store.queries.events import LANES, Whose
 from console.timeline.axis import Window
 from console.timeline.coverage import Coverage, UncoveredStretch, coverage, touches
 from console.timeline.issuer import LastUse, last_use
 from console.timeline.lanes import Collector, LaneFrame, Series, TimelineLane, framed
 from console.timeline.marks import Mark, marks, revoked_at
 
-BY = {"token": "handle", "actor": "actor", "address": "source", "action": "action"}
-"""What a lane can stand for, and the column that has it."""
+BY = tuple(LANES)
+"""What a lane can stand for."""
 DAY = 86_400
 EVER = Window(-(1 << 53), 1 << 53)
 UNCLEAR = 100
@@ -134,29 +136,15 @@ class Timeline:
         return None if self.revoked is None else self.revoked + SLACK + self.coverage.skew
 
     @property
-    def raw_since(self) -> int | None:
-        """From when on single events are there; None where there are none at all."""
-        where, values = self._where()
-        statement = f"SELECT min(at) FROM event WHERE {where}"  # noqa: S608 - bound values only.
-        found = self.connection.execute(statement, values).fetchone()[0]
-        return None if found is None else int(found)
-
-    def _where(self) -> tuple[str, tuple[object, ...]]:
+    def whose(self) -> Whose:
+        """Whose events it shows."""
         if self.subject.tokens:
-            some = json.dumps(self.subject.handles)
-            return "handle IN (SELECT value FROM json_each(?))", (some,)
-        some = json.dumps(list(self.subject.backends))
-        return "backend IN (SELECT value FROM json_each(?))", (some,)
+            return Whose(self.subject.handles)
+        return Whose((), self.subject.backends)
 
     def _counted(self) -> TimelineLane:
         handles = self.subject.handles if self.subject.tokens else [EVERYTHING]
-        rows = self.connection.execute(
-            "SELECT slot * ?, sum(uses), sum(uses * (outcome = 'denied')) FROM rollup"  # noqa: S608
-            " WHERE handle IN (SELECT value FROM json_each(?))"
-            f" AND backend IN (SELECT value FROM json_each(?)) AND class IN {SHOWN}"
-            " GROUP BY slot ORDER BY slot",
-            (SLOT, json.dumps(handles), json.dumps(list(self.subject.backends))),
-        ).fetchall()
+        rows = rollups.shown(self.connection, handles, self.subject.backends)
         times = [row[0] for row in rows]
         everything = Series(times, [row[1] for row in rows])
         denied = Series(times, [row[2] for row in rows])
@@ -168,11 +156,7 @@ class Timeline:
         if not self.subject.tokens:
             return []
         found: list[UncoveredStretch] = []
-        for slot, times in self.connection.execute(
-            "SELECT slot, sum(uses) FROM rollup WHERE class = ?"
-            " AND handle IN (SELECT value FROM json_each(?)) GROUP BY slot ORDER BY slot",
-            (OTHER, json.dumps(self.subject.handles)),
-        ):
+        for slot, times in rollups.unclear(self.connection, self.subject.handles):
             what = f"{count(times, 'entry', 'entries')} whose class no log tells"
             hole = UncoveredStretch(slot * SLOT, slot * SLOT + SLOT, "unclear", what, "")
             if found and len(found) >= UNCLEAR:
@@ -192,15 +176,12 @@ class Timeline:
         if by not in BY:
             raise UsageError(f"no lanes by {by!r}", f"Known are: {', '.join(BY)}.")
         window = window or EVER
-        where, values = self._where()
         collector = Collector(self.ended)
         try:
-            for at, outcome, key in self.connection.execute(
-                f"SELECT at, outcome, {BY[by]} FROM event"  # noqa: S608 - known columns.
-                f" WHERE {where} AND at >= ? AND at < ? AND class IN {SHOWN} ORDER BY at",
-                (*values, window.start, window.end),
+            for at, outcome, key in events.lanes(
+                self.connection, self.whose, by, window.start, window.end
             ):
-                collector.put(self.subject.aliases.get(key, key) or "", at, outcome)
+                collector.put(self.subject.aliases.get(key or "", key) or "", at, outcome)
         except sqlite3.Error as error:
             raise reading.unusable(self._path, error) from None
         self.by, self.lanes, self.loaded = by, collector.lanes(), window
@@ -260,20 +241,12 @@ class Timeline:
 
 def _subject(connection: sqlite3.Connection, tokens: Sequence[str], backend: str) -> Subject:
     if not tokens:
-        known = connection.execute("SELECT name FROM backend ORDER BY name").fetchall()
-        names = tuple(name for (name,) in known if not backend or name == backend)
+        known = backends.names(connection)
+        names = tuple(name for name in known if not backend or name == backend)
         if backend and not names:
             raise UsageError(f"no backend is called {backend!r}", "See: token-console backends")
         return Subject((), {}, names, backend or "all backends")
-    some = (json.dumps(list(tokens)),)
-    rows = connection.execute(
-        "SELECT handle, backend, name FROM token WHERE handle IN (SELECT value FROM json_each(?))",
-        some,
-    ).fetchall()
-    aliases = connection.execute(
-        "SELECT alias, handle FROM log_name WHERE handle IN (SELECT value FROM json_each(?))",
-        some,
-    ).fetchall()
-    backends = dict.fromkeys(row[1] for row in rows)
+    rows = queries.named(connection, tokens)
     label = f"{rows[0][1]}/{rows[0][2]}" if len(rows) == 1 else count(len(tokens), "token")
-    return Subject(tuple(tokens), {row[0]: row[1] for row in aliases}, tuple(backends), label)
+    systems = dict.fromkeys(system for _, system, _ in rows)
+    return Subject(tuple(tokens), dict(logs.names(connection, tokens)), tuple(systems), label)

@@ -19,10 +19,10 @@ from console.cli.inventory import opened
 from console.cli.journal.access import looking, one
 from console.cli.shell import output
 from console.errors import Exit, UsageError
-from console.inventory.search.terms import HANDLE
 from console.journal.format.entry import Kind, SchemaError
 from console.journal.read.view import Entry
 from console.settings import paths
+from console.store.queries.conditions import HANDLE
 from console.text import stamp
 
 MAX_SECRET = 64 * 1024

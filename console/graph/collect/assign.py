@@ -20,6 +20,7 @@ from console.journal.format.entry import Act, Kind, Target
 from console.journal.format.scan import withhold
 from console.journal.write.journal import Journal
 from console.store.database import touch
+from console.store.queries import owners as queries
 from console.store.text_fold import KEY, encodable, fold, hay
 from console.store.write import owners as rows
 from console.store.write import tokens
@@ -71,9 +72,9 @@ def write_back(connection: Connection, nodes: Nodes) -> int:
     if not isinstance(raw, sqlite3.Connection):
         raise TypeError("the inventory needs SQLite")
     gone = owners.gone(raw)
-    hows = dict(raw.execute("SELECT key, how FROM departed"))
-    named = raw.execute("SELECT DISTINCT owner FROM token WHERE owner IS NOT NULL") if gone else ()
-    departed = [name for (name,) in named if model.identity(name) in gone]
+    hows = dict(queries.departed(raw))
+    named = rows.shown_owners(connection) if gone else ()
+    departed = [name for name in named if model.identity(name) in gone]
     changed = 0
     for row in rows.to_resolve(connection, departed):
         token = decode(row.doc, Token)

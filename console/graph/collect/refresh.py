@@ -8,9 +8,8 @@ from console.graph.collect.collect import Collected, collect
 from console.journal import opening
 from console.journal.files import beside
 from console.journal.read import fingerprint
+from console.journal.store import entries
 from console.settings import GraphSettings, Paths
-
-PRINTS = "SELECT DISTINCT fp, handle FROM entry WHERE fp IS NOT NULL AND handle IS NOT NULL"
 
 
 def refresh(engine: Engine, where: Paths, settings: GraphSettings) -> Collected:
@@ -24,5 +23,5 @@ def refresh(engine: Engine, where: Paths, settings: GraphSettings) -> Collected:
     # Values were in hand when the journal's entries were written: their hashes name files.
     with opening.view(where) as view:
         store = view.store
-        prints = [] if store is None else [(fp, handle) for fp, handle in store.rows(PRINTS)]
+        prints = [] if store is None else entries.fingerprints(store)
     return collect(engine, settings, pepper=pepper, known_prints=prints)

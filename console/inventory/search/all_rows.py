@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlite3 import Connection
 
-from console.inventory.search.order import IndexStretch, Key, Order, before, length
+from console.store.queries.orders import IndexStretch, Key, Order
 
 ANCHORS = 64
 """Places that are remembered before all are forgotten."""
@@ -51,13 +51,13 @@ class Everything:
         for stretch, many in zip(self._order.stretches, self._all_lengths(), strict=True):
             key = stretch.key_of(self._connection, num)
             if key is not None:
-                return begin + before(self._connection, stretch, key)
+                return begin + stretch.before(self._connection, key)
             begin += many
         return None
 
     def _all_lengths(self) -> list[int]:
         if self._lengths is None:
-            first = length(self._connection, self._order.stretches[0])
+            first = self._order.stretches[0].length(self._connection)
             self._lengths = [first, self._total - first]
         return self._lengths
 
@@ -72,34 +72,22 @@ class Everything:
         key = self._anchors.get((place, at))
         left = self._total if many is None else many - start - size
         if left < min(abs(at - start), start):
-            found = self._read(stretch, None, left, size, reverse=True)[::-1]
+            found = stretch.numbers(self._connection, None, left, size, reverse=True)[::-1]
         elif key is None or start < abs(at - start):
-            found = self._read(stretch, None, start, size)
+            found = stretch.numbers(self._connection, None, start, size)
         elif at <= start:
-            found = self._read(stretch, key, start - at, size, inclusive=True)
+            found = stretch.numbers(self._connection, key, start - at, size, inclusive=True)
         else:
             # Up to the anchor backwards, and from it on forwards.
             many_before = min(size, at - start)
             skip = at - start - many_before
-            found = self._read(stretch, key, skip, many_before, reverse=True)[::-1]
+            found = stretch.numbers(self._connection, key, skip, many_before, reverse=True)[::-1]
             if many_before < size:
-                found += self._read(stretch, key, 0, size - many_before, inclusive=True)
+                found += stretch.numbers(
+                    self._connection, key, 0, size - many_before, inclusive=True
+                )
         self._remember(place, stretch, start, found)
         return found
-
-    def _read(
-        self,
-        stretch: IndexStretch,
-        key: Key | None,
-        skip: int,
-        size: int,
-        *,
-        reverse: bool = False,
-        inclusive: bool = False,
-    ) -> list[int]:
-        statement, args = stretch.sql("num", key, reverse=reverse, inclusive=inclusive)
-        rows = self._connection.execute(f"{statement} LIMIT {size:d} OFFSET {skip:d}", args)
-        return [num for (num,) in rows]
 
     def _remember(self, place: int, stretch: IndexStretch, start: int, found: list[int]) -> None:
         if not found:

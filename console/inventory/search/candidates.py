@@ -1,35 +1,17 @@
-"""Lists the rows that clauses find, by the store's indexes and as fast as Python can.
-
-Numbers leave SQLite joined to one text: row by row they would take twice as long.
-"""
+"""Lists the rows that clauses find, by the store's indexes and as fast as Python can."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress
 from sqlite3 import Connection
 
-from console.inventory.search.order import INDEX_OF
-from console.inventory.search.terms import Clause
-from console.store.text_fold import phrase
+from console.store.queries import matches
+from console.store.queries.conditions import Clause, all_near, any_phrase
 
 Check = Callable[[], None]
 AT_ONCE = 100_000
 """Matches that one text holds."""
-GIVEN = "(SELECT value FROM json_each(?))"
-
-
-def given(numbers: Sequence[int]) -> str:
-    """Numbers as the argument that ``GIVEN`` takes."""
-    return json.dumps(numbers)
-
-
-def both(clauses: Iterable[Clause]) -> tuple[str, list[object]]:
-    """One condition for all clauses."""
-    clauses = list(clauses)
-    where = " AND ".join(clause.where for clause in clauses) or "1"
-    return where, [argument for clause in clauses for argument in clause.args]
 
 
 class Candidates:
@@ -45,7 +27,7 @@ class Candidates:
         self._clauses = clauses
         self._positive = [clause for clause in clauses if not clause.negated]
         self._words = [clause for clause in self._positive if clause.near and not clause.condition]
-        self._near = " AND ".join(f"({clause.near})" for clause in self._words)
+        self._near = all_near(self._words)
         self._begun: list[int] = []
         self._size = 0
         self.rest: list[Clause] = list(clauses)
@@ -55,8 +37,7 @@ class Candidates:
     def size(self) -> int:
         """One more than the greatest number of a row."""
         if not self._size:
-            found = self._connection.execute("SELECT coalesce(max(num), 0) + 1 FROM token")
-            self._size = found.fetchone()[0]
+            self._size = matches.after_last(self._connection)
         return self._size
 
     def few(self, limit: int) -> list[int] | None:
@@ -64,7 +45,7 @@ class Candidates:
         best: list[int] | None = None
         for clause in self._positive:
             if clause.condition:
-                numbers = [num for (num,) in self._listed(clause, limit + 1)]
+                numbers = [num for (num,) in matches.listed(self._connection, clause, limit + 1)]
                 if len(numbers) <= limit and (best is None or len(numbers) < len(best)):
                     best = numbers
         if self._near and best is None:
@@ -106,9 +87,7 @@ class Candidates:
     def scanned(self) -> bytes:
         """Flags of the matches themselves, by a look at every row."""
         self._check()
-        where, args = both(self._clauses)
-        rows = self._connection.execute(f"SELECT num FROM token WHERE {where}", args)  # noqa: S608
-        return _set(rows, self.size)
+        return _set(matches.scanned(self._connection, self._clauses), self.size)
 
     def exactly(self) -> tuple[bytes, list[Clause]]:
         """Flags of the matches, with as little as possible left to be tested."""
@@ -128,8 +107,7 @@ class Candidates:
         if keep is None and not drop:
             return self.scanned(), []
         if keep is None:
-            rows = self._connection.execute("SELECT num FROM token INDEXED BY ix_token_changed")
-            keep = _set(rows, self.size)
+            keep = _set(matches.every(self._connection), self.size)
         for clause in drop:
             keep = _and(keep, self.flags(clause).translate(INVERT))
         return keep, rest
@@ -138,7 +116,7 @@ class Candidates:
         """One byte for each row: whether an index lists it for the clause, negation aside."""
         self._check()
         if clause.condition:
-            return _set(self._listed(clause, -1), self.size)
+            return _set(matches.listed(self._connection, clause, -1), self.size)
         flags = bytearray(self.size)
         for match in [clause.match] if clause.match else self._spelled(clause.short[0]):
             for some in self._matching(match, AT_ONCE):
@@ -148,31 +126,17 @@ class Candidates:
 
     def _spelled(self, word: str) -> Iterator[str]:
         """What to match to find a word too short for the index: all that begins with it."""
-        grams = self._connection.execute(
-            "SELECT term FROM token_terms WHERE term >= ? AND term < ?",
-            (word, f"{word}\U0010ffff"),
-        ).fetchall()
+        grams = matches.terms_from(self._connection, word)
         for start in range(0, len(grams), 50):
-            yield " OR ".join(phrase(gram) for (gram,) in grams[start : start + 50])
+            yield any_phrase(grams[start : start + 50])
 
     def _matching(self, match: str, many: int, after: int = 0) -> Iterator[list[int]]:
         """What the search index finds, in parts of at most ``many``."""
         found = many
         while found == many:
             self._check()
-            joined, after, found = self._connection.execute(
-                "SELECT group_concat(rowid), max(rowid), count(*) FROM (SELECT rowid"
-                " FROM token_fts WHERE token_fts MATCH ? AND rowid > ? LIMIT ?)",
-                (match, after, many),
-            ).fetchone()
-            yield json.loads(f"[{joined or ''}]")
-
-    def _listed(self, clause: Clause, limit: int) -> Iterable[tuple[int]]:
-        index = INDEX_OF[clause.column]
-        return self._connection.execute(
-            f"SELECT num FROM token INDEXED BY {index} WHERE {clause.condition} LIMIT ?",  # noqa: S608
-            (*clause.condition_args, limit),
-        )
+            numbers, after, found = matches.with_text(self._connection, match, after, many)
+            yield numbers
 
 
 def ones(flags: bytes) -> int:

@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import compress, islice
 from sqlite3 import Connection
 
-from console.inventory.search.candidates import GIVEN, Candidates, both, given, ones
-from console.inventory.search.order import Order, OrderInMemory, OrderWalk
-from console.inventory.search.terms import Clause
+from console.inventory.search.candidates import Candidates, ones
+from console.inventory.search.order import OrderInMemory, OrderWalk
+from console.store.queries import matches
+from console.store.queries.conditions import Clause
+from console.store.queries.orders import Order
 
 FEW = 3_000
 """Candidates that are tested and sorted at once."""
@@ -141,7 +143,7 @@ class Narrowed:
             ranks = list(map(trail.ranks.__getitem__, numbers))
             self._survivors = _by_rank(ranks, trail.numbers)
         elif len(numbers) <= size // COLD:
-            self._survivors = iter(self._sorted(numbers, ()))
+            self._survivors = iter(matches.arranged(self._connection, numbers, (), self._order))
         else:
             flags = bytearray(size)
             for number in numbers:
@@ -185,28 +187,15 @@ class Narrowed:
 
     def _sort(self, candidates: list[int]) -> None:
         """Test and sort all candidates; after that, everything is known."""
-        self._found = array("i", self._sorted(candidates, self._clauses))
+        found = matches.arranged(self._connection, candidates, self._clauses, self._order)
+        self._found = array("i", found)
         self._done = True
-
-    def _sorted(self, candidates: list[int], clauses: Sequence[Clause]) -> list[int]:
-        where, args = both(clauses)
-        rows = self._connection.execute(
-            f"SELECT num FROM token NOT INDEXED WHERE num IN {GIVEN} AND {where}"  # noqa: S608
-            f" ORDER BY {self._order.by}",
-            [given(candidates), *args],
-        )
-        return [num for (num,) in rows]
 
     def _test(self, numbers: list[int], clauses: Sequence[Clause]) -> list[int]:
         """Those of the numbers for which the clauses hold, in the same order."""
         if not clauses or not numbers:
             return numbers
-        where, args = both(clauses)
-        rows = self._connection.execute(
-            f"SELECT num FROM token WHERE num IN {GIVEN} AND {where}",  # noqa: S608
-            [given(numbers), *args],
-        )
-        good = {num for (num,) in rows}
+        good = matches.tested(self._connection, numbers, clauses)
         return [num for num in numbers if num in good]
 
 

@@ -7,18 +7,16 @@ wait for a database toolkit.
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from backends.model import Token, decode
 from console.errors import ConsoleError
 from console.inventory import backend_state
 from console.inventory.lineage import Below, below
-from console.inventory.records import ROW, BackendState, Change, Detail, Event, Row, Sort
+from console.inventory.records import BackendState, Change, Detail, Event, Row, Sort
 from console.inventory.search import resolve_name
 from console.inventory.search.all_rows import Everything
 from console.inventory.search.filtered_rows import Narrowed
@@ -26,7 +24,7 @@ from console.inventory.search.order import COLUMNS
 from console.inventory.search.planner import Planner
 from console.inventory.search.query import Query
 from console.store import reading
-from console.store.classes import ABOUT
+from console.store.queries import backends, events, rollups, tokens
 from console.store.text_fold import encodable, fold
 
 __all__ = [
@@ -46,7 +44,6 @@ KEPT = 4
 FRESH = 60
 """Seconds for which a kept result's idea of "now" is good enough."""
 HOURS = 24
-GENERATION = "SELECT value FROM mark WHERE name = 'generation'"
 BY_DEFAULT = Sort()
 
 
@@ -76,11 +73,11 @@ class Inventory:
 
     def stamp(self) -> int:
         """A number that is another one when somebody else has written."""
-        return int(self._one("PRAGMA data_version"))
+        return self._number(reading.data_version)
 
     def total(self) -> int:
         """How many tokens there are, gone ones too. Does not count them."""
-        return int(self._one("SELECT coalesce(sum(tokens + gone), 0) FROM backend"))
+        return self._number(backends.token_count)
 
     def count(self, query: Query) -> int:
         """How many tokens a query finds, exactly.
@@ -112,22 +109,14 @@ class Inventory:
             numbers = self._result(query, sort).window(start, size)
             found: dict[int, str] = {}
             for i in range(0, len(numbers), 5_000):
-                found.update(
-                    self._connection.execute(
-                        "SELECT num, handle FROM token"
-                        " WHERE num IN (SELECT value FROM json_each(?))",
-                        (json.dumps(numbers[i : i + 5_000]),),
-                    )
-                )
+                found.update(tokens.handles(self._connection, numbers[i : i + 5_000]))
             return [found[number] for number in numbers]
 
     def position(self, query: Query, sort: Sort, handle: str) -> int | None:
         """Where a token stands in a list; None if it is not in it."""
         with self._snapshot():
-            row = self._connection.execute(
-                "SELECT num FROM token WHERE handle = ?", (handle,)
-            ).fetchone()
-            return None if row is None else self._result(query, sort).position(row[0])
+            num = tokens.number(self._connection, handle)
+            return None if num is None else self._result(query, sort).position(num)
 
     def each(self, query: Query, sort: Sort) -> Iterator[tuple[Row, Token]]:
         """Every row that a query finds, with its whole record; one state of the store."""
@@ -135,13 +124,7 @@ class Inventory:
             result = self._result(query, sort)
             start = 0
             while numbers := result.window(start, 500):
-                documents = dict(
-                    self._connection.execute(
-                        "SELECT num, doc FROM document"
-                        " WHERE num IN (SELECT value FROM json_each(?))",
-                        (json.dumps(numbers),),
-                    ).fetchall()
-                )
+                documents = tokens.documents(self._connection, numbers)
                 for row in self._rows(numbers):
                     yield row, decode(documents[row.rowid], Token)
                 start += len(numbers)
@@ -156,8 +139,7 @@ class Inventory:
         connection = reading.connect(self._path)
         try:
             connection.execute("BEGIN")
-            generation = connection.execute(GENERATION).fetchone()[0]
-            self._planner.warm(connection, sort, generation)
+            self._planner.warm(connection, sort, reading.generation(connection))
         except sqlite3.DatabaseError as error:
             raise reading.unusable(self._path, error) from None
         finally:
@@ -173,14 +155,9 @@ class Inventory:
         first = last - HOURS + 1
         found: dict[int, list[int]] = {}
         with self._snapshot():
-            for num, hour, uses in self._connection.execute(
-                "SELECT t.num, u.hour, u.uses FROM token t JOIN backend b ON b.name = t.backend"
-                " LEFT JOIN use_hour u ON u.handle = t.handle AND u.hour BETWEEN ? AND ?"
-                " WHERE t.num IN (SELECT value FROM json_each(?)) AND b.events_until IS NOT NULL",
-                (first, last, json.dumps(list(rowids))),
-            ):
+            for num, hour, uses in rollups.uses(self._connection, rowids, first, last):
                 hours = found.setdefault(num, [0] * HOURS)
-                if hour is not None:
+                if hour is not None and uses is not None:
                     hours[hour - first] = uses
         return {num: tuple(hours) for num, hours in found.items()}
 
@@ -205,48 +182,32 @@ class Inventory:
             return True
         word = encodable(word)
         with self._snapshot():
-            found = self._connection.execute(
-                "SELECT 1 FROM token WHERE substr(ref, 1, ?) = ? LIMIT 1", (len(word), word)
-            )
-            return found.fetchone() is not None
+            return tokens.id_begins(self._connection, word)
 
     def detail(self, handle: str) -> Detail | None:
         """Everything about one token, by its whole handle."""
         with self._snapshot():
-            found = self._connection.execute(
-                "SELECT t.num, d.doc, t.last_seen, t.read_at, t.gone_at, b.synced_at FROM token t"
-                " JOIN document d USING (num) LEFT JOIN backend b ON b.name = t.backend"
-                " WHERE t.handle = ?",
-                (handle,),
-            ).fetchone()
+            found = tokens.record(self._connection, handle)
             if found is None:
                 return None
-            num, doc, last_seen, read_at, gone_at, synced_at = found
-            row = self._rows([num])[0]
-        if last_seen is None and gone_at is None:
-            last_seen = synced_at
-        last = max(row.first_seen, last_seen or 0, 0 if gone_at else read_at or 0)
-        return Detail(row, decode(doc, Token), row.first_seen, last, gone_at)
+            row = self._rows([found.num])[0]
+        last_seen = found.last_seen
+        if last_seen is None and found.gone_at is None:
+            last_seen = found.synced_at
+        last = max(row.first_seen, last_seen or 0, 0 if found.gone_at else found.read_at or 0)
+        return Detail(row, decode(found.doc, Token), row.first_seen, last, found.gone_at)
 
     def changes(self, handle: str, limit: int = 200) -> list[Change]:
         """A token's history, newest first. Its last entry is when it was first seen."""
         with self._snapshot():
-            row = self._connection.execute(
-                "SELECT num, first_seen, appeared_at FROM token WHERE handle = ?", (handle,)
-            ).fetchone()
-            if row is None:
+            first = tokens.first_seen(self._connection, handle)
+            if first is None:
                 return []
-            num, first_seen, appeared_at = row
             found = [
-                Change(*change)
-                for change in self._connection.execute(
-                    "SELECT at, kind, field, before, after, source FROM change WHERE token = ?"
-                    " ORDER BY id DESC LIMIT ?",
-                    (num, limit),
-                )
+                Change(*change) for change in tokens.changes(self._connection, first.num, limit)
             ]
-        if appeared_at is None and len(found) < limit:
-            found.append(Change(first_seen, "first seen", "presence", "", "", "first look"))
+        if first.appeared_at is None and len(found) < limit:
+            found.append(Change(first.first_seen, "first seen", "presence", "", "", "first look"))
         return found
 
     def events(self, handle: str, limit: int = 200, *, uses: bool = False) -> list[Event]:
@@ -255,12 +216,7 @@ class Inventory:
         With ``uses`` those are left out that were done to it. What may be a use is in it: its
         callers look for reasons to stop.
         """
-        which = f" AND class NOT IN {ABOUT}" if uses else ""
-        rows = self._connection.execute(
-            "SELECT at, action, outcome, actor, target, source, agent, origin, detail, class"  # noqa: S608
-            f" FROM event WHERE handle = ?{which} ORDER BY at DESC, key LIMIT ?",
-            (handle, limit),
-        )
+        rows = events.of_token(self._connection, handle, limit, uses=uses)
         return [Event(*row) for row in rows]
 
     def backends(self) -> list[BackendState]:
@@ -270,8 +226,7 @@ class Inventory:
 
     def unconfigured(self, configured: Collection[str]) -> list[str]:
         """Backends whose tokens are here and that the configuration does not name any more."""
-        rows = self._connection.execute("SELECT name FROM backend ORDER BY name")
-        return [name for (name,) in rows if name not in configured]
+        return [name for name in backends.names(self._connection) if name not in configured]
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -303,14 +258,14 @@ class Inventory:
             self._stopped = False
             raise Interrupted("the search was given up")
 
-    def _one(self, statement: str) -> Any:
+    def _number(self, asked: Callable[[sqlite3.Connection], int]) -> int:
         try:
-            return self._connection.execute(statement).fetchone()[0]
+            return asked(self._connection)
         except sqlite3.DatabaseError as error:
             raise reading.unusable(self._path, error) from None
 
     def _generation(self) -> int:
-        return int(self._one(GENERATION))
+        return self._number(reading.generation)
 
     def _result(self, query: Query, sort: Sort) -> Everything | Narrowed:
         generation, now = self._generation(), int(self._clock())
@@ -323,12 +278,8 @@ class Inventory:
         return kept[2]
 
     def _rows(self, numbers: Sequence[int]) -> list[Row]:
-        rows = self._connection.execute(
-            f"SELECT {ROW} FROM token WHERE num IN (SELECT value FROM json_each(?))",  # noqa: S608
-            (json.dumps(list(numbers)),),
-        )
-        found = {row[0]: Row._make(row) for row in rows}
-        return [found[number] for number in numbers if number in found]
+        found = tokens.rows(self._connection, numbers)
+        return [Row._make(found[number]) for number in numbers if number in found]
 
 
 def _fold(text: str | None) -> str | None:

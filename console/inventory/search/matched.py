@@ -9,7 +9,8 @@ from typing import Final
 from backends.model import How, Token
 from console.inventory.records import Row
 from console.inventory.search.query import Query
-from console.inventory.search.terms import HANDLE, HOWS, Term
+from console.inventory.search.terms import HOWS, Term
+from console.store.queries.conditions import HANDLE
 from console.store.text_fold import fold
 from console.text import safe, stamp
 

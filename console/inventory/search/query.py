@@ -21,7 +21,8 @@ from typing import Final, NamedTuple
 from backends.model import TokenState
 from console.errors import UsageError
 from console.inventory.search import terms
-from console.inventory.search.terms import Clause, Term
+from console.inventory.search.terms import Term
+from console.store.queries.conditions import Clause
 from console.store.text_fold import encodable
 from console.text import safe
 
@@ -62,14 +63,8 @@ class Query(NamedTuple):
         return " ".join(str(term) for term in self.terms)
 
     def clauses(self, now: int) -> list[Clause]:
-        """The terms as SQL, relative to ``now`` (unix seconds)."""
+        """The terms as conditions over the store, relative to ``now`` (unix seconds)."""
         return [terms.clause(term, now) for term in self.terms]
-
-    def sql(self, now: int) -> tuple[str, tuple[object, ...]]:
-        """A condition over the table ``token``, never NULL, and its arguments."""
-        clauses = self.clauses(now)
-        where = " AND ".join(clause.where for clause in clauses) or "1"
-        return where, tuple(argument for clause in clauses for argument in clause.args)
 
 
 class TermFault(NamedTuple):

@@ -14,8 +14,8 @@ import msgspec
 
 from backends.model import Grant, How, Reading, Token, encode
 from backends.words import count
-from console.store.tables import NEVER_EXPIRES, NEVER_USED
 from console.store.text_fold import KEY, encodable, fold, grant_text, hay, name_key
+from console.store.time_keys import NEVER_EXPIRES, NEVER_USED
 
 T = TypeVar("T")
 AS_OF = re.compile(rb',"as_of":"[^"]*"')

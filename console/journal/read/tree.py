@@ -10,7 +10,8 @@ import base64
 import hashlib
 from typing import Any
 
-from console.journal.store.base import PAGE, JournalReader, Store, leaf_at, leaves, raw
+from console.journal.store import nodes as rows
+from console.journal.store.base import JournalReader, Store, leaf_at, leaves
 from console.tlog.merkle import EMPTY, Nodes, leaf_hash, node_hash
 
 _BATCH = 10_000
@@ -60,16 +61,10 @@ class Digests:
 
     def same(self, store: JournalReader, size: int) -> bool:
         """Whether the stored nodes of the first ``size`` entries are these and no others."""
-        statement = (
-            "SELECT idx, hash FROM node WHERE level = ? AND idx > ? AND idx < ?"
-            " ORDER BY idx LIMIT ?"
-        )
         for level, expected in enumerate(self._levels, 1):
-            found, after, end = hashlib.sha256(), -1, size >> level
-            while page := store.rows(statement, (level, after, end, PAGE)):
-                for index, hash_ in page:
-                    found.update(int(index).to_bytes(8, "big", signed=True) + raw(hash_))
-                after = page[-1][0]
+            found = hashlib.sha256()
+            for index, hash_ in rows.of_level(store, level, size >> level):
+                found.update(index.to_bytes(8, "big", signed=True) + hash_)
             if found.digest() != expected.digest():
                 return False
         return True
@@ -85,12 +80,7 @@ def frontier(store: JournalReader, size: int, last: bytes) -> Frontier | None:
     """The stored tree of ``size``, whose last leaf is ``last``; None if nodes are missing."""
     wanted = [level for level in reversed(range(1, size.bit_length())) if size >> level & 1]
     places = [(level, (size >> level) - 1) for level in wanted]
-    found: dict[int, bytes] = {}
-    if places:
-        either = " OR ".join("(level = ? AND idx = ?)" for _ in places)
-        statement = f"SELECT level, hash FROM node WHERE {either}"  # noqa: S608 - no values in it.
-        values = [value for place in places for value in place]
-        found = {level: raw(hash_) for level, hash_ in store.rows(statement, values)}
+    found = rows.at(store, places)
     if len(found) < len(wanted):
         return None
     peaks = [found[level] for level in wanted]
@@ -106,28 +96,23 @@ def nodes(store: JournalReader) -> Nodes:
             if leaf is not None:
                 return leaf_hash(leaf)
         else:
-            found = store.rows("SELECT hash FROM node WHERE level = ? AND idx = ?", (level, index))
+            found = rows.at(store, [(level, index)])
             if found:
-                return raw(found[0][0])
+                return found[level]
         raise LookupError(f"the tree lacks node {index} of level {level}")
 
     return get
 
 
-def add_nodes(store: Store, made: list[tuple[int, int, bytes]]) -> None:
-    """Store nodes. Only inside ``exclusive``."""
-    store.insert("INSERT INTO node (level, idx, hash) VALUES (?, ?, ?)", made)
-
-
 def replant(store: Store) -> Frontier:
     """Make all nodes anew from the entries. Only inside ``exclusive``."""
-    store.insert("DELETE FROM node", [()])
+    rows.clear(store)
     whole = Frontier()
     made: list[tuple[int, int, bytes]] = []
     for _, leaf in leaves(store):
         made += whole.push(leaf)
         if len(made) >= _BATCH:
-            add_nodes(store, made)
+            rows.add(store, made)
             made.clear()
-    add_nodes(store, made)
+    rows.add(store, made)
     return whole

@@ -5,30 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from console.errors import JournalError
 from console.journal.format.sentence import Entry as Entry
 from console.journal.format.sentence import entry_of
 from console.journal.read import chain
-from console.journal.store.base import JournalReader, raw
+from console.journal.store import entries
+from console.journal.store.base import JournalReader
 from console.journal.store.sqlite import SqliteReader
-
-SETTLED = ("applied", "already", "rejected", "not_sent", "not_applied", "acknowledged")
-"""The states after which nothing is left to find out about an intent."""
-
-_OPEN = f"""
-SELECT seq, leaf FROM entry AS intent WHERE kind = 'intent' AND NOT EXISTS (
-  SELECT 1 FROM entry AS answer WHERE answer.ref = intent.id
-    AND answer.kind IN ('outcome', 'recovery') AND answer.state IN {SETTLED}
-) ORDER BY seq
-"""  # noqa: S608 - built from constants only.
-
-_OF_PLAN = """
-SELECT seq, leaf FROM entry WHERE plan = ? AND seq > ? UNION ALL
-SELECT seq, leaf FROM entry WHERE id = ? AND seq > ? AND coalesce(plan, '') <> ?
-ORDER BY seq
-"""
 
 
 def select(
@@ -44,40 +29,25 @@ def select(
     fp: str | None = None,
 ) -> list[Entry]:
     """Entries, newest first, that meet every condition given. See :class:`JournalView`."""
-    tests: list[str] = []
-    values: list[Any] = []
-    if before is not None:
-        tests.append("seq < ?")
-        values.append(before)
-    if plan is not None:
-        tests.append("(plan = ? OR id = ?)")
-        values += [plan, plan]
-    for column, value in (("kind", kind), ("ref", ref), ("handle", handle), ("id", id), ("fp", fp)):
-        if value is not None:
-            tests.append(f"{column} = ?")
-            values.append(str(value))
-    where = f"WHERE {' AND '.join(tests)}" if tests else ""
-    # Columns come from the list above; every value is bound.
-    statement = f"SELECT seq, leaf FROM entry {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608
-    return _entries(store.rows(statement, [*values, limit]))
+    found = entries.matching(
+        store, limit=limit, before=before, plan=plan,
+        kind=kind, ref=ref, handle=handle, id=id, fp=fp,
+    )  # fmt: skip
+    return _entries(found)
 
 
 def of_plan(store: JournalReader, plan: str, after: int = 0) -> list[Entry]:
     """A plan's approval and what belongs to it, above a number. See :class:`JournalView`."""
-    return _entries(store.rows(_OF_PLAN, (plan, after, plan, after, plan)))
+    return _entries(entries.of_plan(store, plan, after))
 
 
 def open_intents(store: JournalReader) -> list[Entry]:
     """Intents of which nobody knows what became, oldest first."""
-    return _entries(store.rows(_OPEN))
+    return _entries(entries.open_intents(store))
 
 
-def _entries(rows: Iterable[tuple[Any, ...]]) -> list[Entry]:
-    return [entry_of(seq, raw(leaf)) for seq, leaf in rows]
-
-
-def _count(store: JournalReader) -> int:
-    return int(store.rows("SELECT coalesce(max(seq), 0) FROM entry")[0][0])
+def _entries(found: Iterable[tuple[int, bytes]]) -> list[Entry]:
+    return [entry_of(seq, leaf) for seq, leaf in found]
 
 
 class JournalView:
@@ -160,7 +130,7 @@ class JournalView:
     def stamp(self) -> int:
         """Changes when something was appended. Cheap: the number of the newest entry."""
         store = self.store
-        return 0 if store is None else _count(store)
+        return 0 if store is None else entries.last_number(store)
 
     def open_intents(self) -> list[Entry]:
         """Intents of which nobody knows yet what became, oldest first."""

@@ -17,6 +17,8 @@ PAGE = 2000
 """Rows that are read at once when everything is read, so that memory stays the same."""
 
 LAST = 2**63 - 1
+LEAVES = "SELECT seq, leaf FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+"""Reads a page of all entries: who shows how far that has come knows it by this."""
 
 
 class AlreadyRecorded(JournalError):
@@ -115,8 +117,7 @@ def extent(store: JournalReader) -> tuple[int, int]:
 
 def leaves(store: JournalReader, after: int = 0, upto: int = LAST) -> Iterator[tuple[int, bytes]]:
     """The entries above a number and up to another, in order: their numbers and bytes."""
-    statement = "SELECT seq, leaf FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
-    return _paged(store, statement, after, upto)
+    return _paged(store, LEAVES, after, upto)
 
 
 def checkpoints(
@@ -145,6 +146,27 @@ def last_checkpoint(store: JournalReader) -> tuple[int, bytes] | None:
     """The newest signed checkpoint, None where there is none."""
     found = store.rows("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1")
     return (found[0][0], raw(found[0][1])) if found else None
+
+
+def checkpoints_of(store: JournalReader, size: int) -> list[bytes]:
+    """The signed checkpoint of a size; several, where somebody put them there."""
+    found = store.rows("SELECT note FROM checkpoint WHERE size = ?", (size,))
+    return [raw(note) for (note,) in found]
+
+
+def add_checkpoint(store: Store, size: int, note: bytes) -> None:
+    """Keep a signed checkpoint. Only inside ``exclusive``."""
+    store.insert("INSERT INTO checkpoint (size, note) VALUES (?, ?)", [(size, note)])
+
+
+def drop_checkpoints(store: Store, sizes: Iterable[int]) -> None:
+    """Remove the checkpoints of some sizes. Only inside ``exclusive``."""
+    store.insert("DELETE FROM checkpoint WHERE size = ?", [(size,) for size in sizes])
+
+
+def add_cosigned(store: Store, size: int, note: bytes) -> None:
+    """Keep a checkpoint that came back from witnesses. Only inside ``exclusive``."""
+    store.insert("INSERT INTO cosigned (size, note) VALUES (?, ?)", [(size, note)])
 
 
 def cosigned(store: JournalReader) -> list[bytes]:

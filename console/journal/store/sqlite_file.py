@@ -175,6 +175,11 @@ def connect_to_read(path: Path) -> sqlite3.Connection | None:
     return connection
 
 
+def mode(connection: sqlite3.Connection) -> str:
+    """How the file takes what is written: "wal" is how we made it."""
+    return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
 def _make_safe(connection: sqlite3.Connection, path: Path) -> None:
     wanted = {
         "journal_mode": ("WAL", "wal"),

@@ -71,7 +71,7 @@ def _database(path: Path) -> Iterator[Check]:
         yield Check("journal", "bad", str(error), error.hint)
         return
     if connection is not None:
-        mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        mode = sqlite_file.mode(connection)
         odds = sqlite_guards.sqlite_odd(connection)
         connection.close()
         for odd in odds:

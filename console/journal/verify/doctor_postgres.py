@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from backends.words import count
 from console.errors import JournalError
 from console.journal.format.advice import next_step
+from console.journal.store import postgres_server as server
+from console.journal.store.entries import last_number
 from console.journal.store.postgres import ENCODING, PostgresStore
 from console.journal.verify.doctor import Check
 
@@ -15,21 +17,6 @@ SUPPORTED = 14
 """The oldest major version that the project itself still mends (postgresql.org/support)."""
 NOTED, FAR = 2.0, 60.0
 """Seconds by which the server's clock may be off unremarked, and before it is bad."""
-
-_ROLE = """
-SELECT current_user::text, rolsuper,
-  pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = 'entry'::regclass), 'MEMBER')
-FROM pg_roles WHERE rolname = current_user
-"""
-_OTHERS = """
-SELECT rolname::text, rolsuper, has_table_privilege(oid, 'entry', 'UPDATE, DELETE, TRUNCATE'),
-  has_table_privilege(oid, 'entry', 'INSERT')
-FROM pg_roles WHERE rolcanlogin AND rolname <> current_user ORDER BY rolname
-"""
-_WIRE = """
-SELECT coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
-  inet_client_addr() IS NULL OR inet_client_addr() = inet_server_addr()
-"""
 
 
 def doctor(store: PostgresStore) -> list[Check]:
@@ -48,17 +35,15 @@ def doctor(store: PostgresStore) -> list[Check]:
 
 
 def _server(store: PostgresStore) -> Iterator[Check]:
-    version, number = store.rows(
-        "SELECT current_setting('server_version'), current_setting('server_version_num')::int"
-    )[0]
-    entries = store.rows("SELECT coalesce(max(seq), 0) FROM entry")[0][0]
+    version, number = server.version(store)
+    entries = last_number(store)
     text = f"PostgreSQL {version} answers; {count(entries, 'entry', 'entries')}"
     if number // 10_000 < SUPPORTED:
         hint = f"Move to version {SUPPORTED} or newer."
         yield Check("database", "note", f"{text}; nobody mends this version any more", hint)
     else:
         yield Check("database", "ok", text)
-    encoding = store.rows("SELECT getdatabaseencoding()")[0][0]
+    encoding = server.encoding(store)
     if encoding != ENCODING:
         hint = f"Other programs may misread names there; a new journal is made in {ENCODING}."
         yield Check("encoding", "note", f"the database keeps its text in {encoding}", hint)
@@ -67,10 +52,7 @@ def _server(store: PostgresStore) -> Iterator[Check]:
 def _commits(store: PostgresStore) -> Iterator[Check]:
     """What an append's own transaction reads back, and whether one disk is all there is."""
     with store.exclusive():
-        kept, standbys = store.rows(
-            "SELECT current_setting('synchronous_commit'),"
-            " current_setting('synchronous_standby_names')"
-        )[0]
+        kept, standbys = server.commits(store)
     state = "ok" if kept == "on" else "bad"
     yield Check("commit", state, f"synchronous_commit {kept}, fsync and full_page_writes on")
     if not standbys:
@@ -81,7 +63,7 @@ def _commits(store: PostgresStore) -> Iterator[Check]:
 
 
 def _role(store: PostgresStore) -> Iterator[Check]:
-    name, superuser, owner = store.rows(_ROLE)[0]
+    name, superuser, owner = server.own_role(store)
     hint = "Use a role that only appends: token-console journal init-postgres makes its grants."
     if superuser or owner:
         which = "is a superuser" if superuser else "owns the journal's tables"
@@ -95,7 +77,7 @@ def _role(store: PostgresStore) -> Iterator[Check]:
 
 
 def _others(store: PostgresStore) -> Iterator[Check]:
-    rows = store.rows(_OTHERS)
+    rows = server.other_roles(store)
     change = [name for name, superuser, may, _ in rows if may and not superuser]
     write = [name for name, superuser, may, append in rows if append and not may and not superuser]
     supers = [name for name, superuser, *_ in rows if superuser]
@@ -114,7 +96,7 @@ def _others(store: PostgresStore) -> Iterator[Check]:
 
 
 def _wire(store: PostgresStore) -> Iterator[Check]:
-    encrypted, local = store.rows(_WIRE)[0]
+    encrypted, local = server.wire(store)
     if encrypted or local:
         yield Check("wire", "ok", "encrypted" if encrypted else "the server is on this machine")
     else:
@@ -124,10 +106,10 @@ def _wire(store: PostgresStore) -> Iterator[Check]:
 
 def _clock(store: PostgresStore) -> Iterator[Check]:
     before = time.time()
-    server = float(store.rows("SELECT extract(epoch FROM clock_timestamp())::float8")[0][0])
+    told = server.clock(store)
     # The answer was made at some moment of the round trip: its middle is the best guess.
     after = time.time()
-    off, trip = server - (before + after) / 2, (after - before) / 2
+    off, trip = told - (before + after) / 2, (after - before) / 2
     state = "bad" if abs(off) - trip > FAR else "note" if abs(off) - trip > NOTED else "ok"
     text = f"the server's clock differs from this machine's by {off:+.3f} s"
     yield Check("clock", state, text, "" if state == "ok" else "Let both follow one time server.")

@@ -12,7 +12,15 @@ from typing import NamedTuple
 
 from console.errors import JournalError
 from console.journal.read import chain, tree
-from console.journal.store.base import Odd, Store, checkpoints, leaves
+from console.journal.store.base import (
+    Odd,
+    Store,
+    add_checkpoint,
+    checkpoints,
+    checkpoints_of,
+    drop_checkpoints,
+    leaves,
+)
 from console.tlog.checkpoint import Checkpoint
 from console.tlog.note import NoteError, Verifier, open_note
 
@@ -72,11 +80,9 @@ def rebuild(store: Store, vkeys: Sequence[str], known: Sequence[bytes] = ()) -> 
             )
         mended = store.mend()
         tree.replant(store)
-        store.insert("DELETE FROM checkpoint WHERE size = ?", [(size,) for size in bad])
-        if not store.rows("SELECT 1 FROM checkpoint WHERE size = ?", (newest,)):
-            store.insert(
-                "INSERT INTO checkpoint (size, note) VALUES (?, ?)", [(newest, genuine[newest][1])]
-            )
+        drop_checkpoints(store, bad)
+        if not checkpoints_of(store, newest):
+            add_checkpoint(store, newest, genuine[newest][1])
     return Rebuilt(size, len(bad), mended)
 
 

@@ -30,7 +30,8 @@ from console.journal.format.entry import (
     statement_in,
 )
 from console.journal.format.parts import Sig
-from console.journal.store.base import JournalReader, raw
+from console.journal.store import entries
+from console.journal.store.base import JournalReader
 from console.sshsig import sshsig
 from console.sshsig.allowed import AllowedSigners
 from console.sshsig.errors import SignatureRefused
@@ -133,11 +134,8 @@ class Checker:
 
     def begin(self, store: JournalReader, upto: int) -> None:
         """Learn the sessions that were opened before, where the walk begins in the middle."""
-        found = store.rows(
-            "SELECT leaf FROM entry WHERE kind = 'session.open' AND seq <= ? ORDER BY seq", (upto,)
-        )
-        for (leaf,) in found:
-            self.step(parse(raw(leaf)))
+        for leaf in entries.sessions(store, upto):
+            self.step(parse(leaf))
         self.good = 0
 
     def step(self, body: Body, leaf: bytes | None = None) -> SignatureRefused | None:
@@ -211,10 +209,10 @@ class Checker:
         """The key that signed the call which an entry answers; empty where none did."""
         ref = body.out.ref if body.out is not None else ""
         if ref and ref not in self._calls and self._store is not None:
-            found = self._store.rows("SELECT leaf FROM entry WHERE id = ?", (ref,))
+            found = entries.with_id(self._store, ref)
             with contextlib.suppress(SchemaError):
-                for (leaf,) in found:
-                    if (answered := parse(raw(leaf))).type is Kind.INTENT:
+                for leaf in found:
+                    if (answered := parse(leaf)).type is Kind.INTENT:
                         self._remember(answered)
         return self._calls.get(ref, b"")
 

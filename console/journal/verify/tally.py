@@ -7,7 +7,7 @@ from collections import OrderedDict
 from console.journal.format.entry import ANSWERS, Body, Kind
 from console.journal.format.sentence import SIGNED
 from console.journal.read.chain import Broken
-from console.journal.read.view import SETTLED
+from console.journal.store import entries
 from console.journal.store.base import JournalReader
 
 _REMEMBERED = 4096
@@ -31,7 +31,7 @@ class Tally:
         if kind in ANSWERS and body.out is not None:
             ref = body.out.ref
             if ref in self.open:
-                if kind in (Kind.OUTCOME, Kind.RECOVERY) and body.out.state in SETTLED:
+                if kind in (Kind.OUTCOME, Kind.RECOVERY) and body.out.state in entries.SETTLED:
                     self.open.discard(ref)
             elif self._kind_of(ref, body.seq) not in ANSWERS[kind]:
                 raise Broken(f"entry {body.seq} answers an entry that is not there")
@@ -48,5 +48,5 @@ class Tally:
     def _kind_of(self, id_: str, before: int) -> Kind | None:
         if id_ in self._recent:
             return self._recent[id_]
-        found = self._store.rows("SELECT seq, kind FROM entry WHERE id = ?", (id_,))
-        return Kind(found[0][1]) if found and found[0][0] < before else None
+        found = entries.kind_of(self._store, id_)
+        return Kind(found[1]) if found and found[0] < before else None

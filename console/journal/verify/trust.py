@@ -15,7 +15,8 @@ from backends.words import count
 from console.errors import JournalError, UsageError
 from console.journal.format.entry import parse
 from console.journal.keys import verifier
-from console.journal.store.base import JournalReader, raw
+from console.journal.store import entries
+from console.journal.store.base import JournalReader
 from console.tlog import note, policy
 from console.tlog.checkpoint import Checkpoint
 from console.tlog.merkle import Nodes, root_from
@@ -173,12 +174,7 @@ class Trust:
 
 def keys_of(store: JournalReader, upto: int) -> list[tuple[int, str]]:
     """The journal's keys as its entries up to a number name them."""
-    found = store.rows(
-        "SELECT seq, leaf FROM entry WHERE kind IN ('log.open', 'log.upgrade', 'key.rotate')"
-        " AND seq <= ? ORDER BY seq",
-        (upto,),
-    )
-    bodies = [(seq, parse(raw(leaf))) for seq, leaf in found]
+    bodies = [(seq, parse(leaf)) for seq, leaf in entries.naming_keys(store, upto)]
     return [(seq, body.key.vkey) for seq, body in bodies if body.key is not None]
 
 

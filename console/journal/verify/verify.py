@@ -23,11 +23,11 @@ from console.journal.store.base import (
     JournalReader,
     StoreFailed,
     checkpoints,
+    checkpoints_of,
     cosigned,
     extent,
     leaf_at,
     leaves,
-    raw,
 )
 from console.journal.verify import trust
 from console.journal.verify.tally import Tally
@@ -290,10 +290,9 @@ class _Pass:
             self._report.entries = self._skipped = since.size
             # What is older is not read, so nothing can be said about its nodes.
             self._nodes = None
-            found = "SELECT note FROM checkpoint WHERE size = ?"
-            for (note,) in self._store.rows(found, (since.size,)):
+            for note in checkpoints_of(self._store, since.size):
                 # With nothing new it is the newest one, whose signature is checked again.
-                self._checkpoint(since.size, raw(note), rotated=False)
+                self._checkpoint(since.size, note, rotated=False)
             return True
         self._report.add(Code.ROLLED_BACK, "rolled-back", text, since.size)
         return False

@@ -11,19 +11,11 @@ from typing import NamedTuple
 from console.errors import JournalError
 from console.journal.format.entry import Body, Kind, SchemaError
 from console.journal.format.sentence import Entry, entry_of
-from console.journal.read.view import SETTLED
-from console.journal.store.base import JournalReader, raw
+from console.journal.store import entries
+from console.journal.store.base import JournalReader
 
 DONE = ("applied", "already")
 """The states after which the token is no longer what an older plan saw."""
-
-_INTENTS = f"""
-SELECT seq, leaf,
-  (SELECT answer.leaf FROM entry AS answer WHERE answer.ref = intent.id
-    AND answer.kind IN ('outcome', 'recovery') AND answer.state IN {SETTLED} LIMIT 1)
-FROM entry AS intent WHERE handle = ? AND kind = 'intent' AND coalesce(plan, '') <> ?
-ORDER BY seq DESC
-"""  # noqa: S608 - built from constants only.
 
 
 class Guard(NamedTuple):
@@ -62,11 +54,11 @@ def check(store: JournalReader, draft: Body, guard: Guard) -> None:
     act = draft.act
     if draft.type is not Kind.INTENT or act is None or not act.target.handle:
         raise SchemaError("only an intent about a token can be guarded")
-    for seq, leaf, answer in store.rows(_INTENTS, (act.target.handle, act.plan_ref)):
-        entry = entry_of(seq, raw(leaf))
+    for seq, leaf, answer in entries.intents_at(store, act.target.handle, act.plan_ref):
+        entry = entry_of(seq, leaf)
         if answer is None:
             raise Taken(entry, is_open=True)
-        if entry.t_us >= guard.since_us and _done(entry_of(0, raw(answer))):
+        if entry.t_us >= guard.since_us and _done(entry_of(0, answer)):
             raise Taken(entry, is_open=False)
 
 

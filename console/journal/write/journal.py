@@ -34,7 +34,7 @@ from console.journal.format.sentence import Entry
 from console.journal.read import chain, view
 from console.journal.store import ballast
 from console.journal.store.base import AlreadyRecorded as AlreadyRecorded
-from console.journal.store.base import Full, Store, StoreFailed
+from console.journal.store.base import Full, Store, StoreFailed, add_cosigned
 from console.journal.store.sqlite import SqliteStore
 from console.journal.write import opening_check
 from console.journal.write.guard import Guard
@@ -238,7 +238,7 @@ class Journal:
     def add_cosigned(self, size: int, signed: bytes) -> None:
         """Keep a checkpoint of ours with the cosignatures that witnesses put to it."""
         with contextlib.suppress(AlreadyRecorded), self.store.exclusive():
-            self.store.insert("INSERT INTO cosigned (size, note) VALUES (?, ?)", [(size, signed)])
+            add_cosigned(self.store, size, signed)
 
     def entries(
         self,

@@ -9,6 +9,7 @@ from console.errors import ConsoleError, JournalError
 from console.journal.files import Files
 from console.journal.format.entry import Kind, parse
 from console.journal.read import chain, pins
+from console.journal.store import entries
 from console.journal.store.base import JournalReader, extent
 from console.journal.verify.verify import Report, verify
 from console.tlog.checkpoint import Checkpoint
@@ -72,7 +73,7 @@ def may_upgrade(store: JournalReader, files: Files, first: bytes) -> None:
         JournalError: it lost them, or its chain is broken: nobody may sign it anew.
     """
     lost = parse(first).v > 1 or files.verified.exists()
-    lost = lost or bool(store.rows("SELECT 1 FROM entry WHERE kind = ?", (Kind.LOG_UPGRADE.value,)))
+    lost = lost or entries.has_kind(store, Kind.LOG_UPGRADE.value)
     if lost:
         raise JournalError(
             "the journal's signed checkpoints are gone",

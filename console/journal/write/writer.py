@@ -30,10 +30,13 @@ from console.journal.format.parts import ClockStep, KeyMark, Sig, Who
 from console.journal.format.sentence import Entry, entry_of
 from console.journal.format.who import boot_id, host, who
 from console.journal.read import tree
+from console.journal.store import entries
+from console.journal.store import nodes as rows
 from console.journal.store.base import (
     AlreadyRecorded,
     Store,
     StoreFailed,
+    add_checkpoint,
     last_checkpoint,
     leaf_at,
     newest,
@@ -47,10 +50,6 @@ CLOCK_STEP = 2_000_000
 """Microseconds by which the wall clock may leave the clock since start-up unremarked."""
 
 _ONCE = frozenset({Kind.OUTCOME, Kind.RECOVERY, Kind.RECOVERY_CLAIM})
-_STANDS = """
-SELECT (SELECT kind FROM entry WHERE id = ?),
-  (SELECT 1 FROM entry WHERE ref = ? AND kind = ? AND step = ?)
-"""
 
 
 Signing = Callable[[bytes], Sig | None]
@@ -211,11 +210,9 @@ class Writer:
                 told.append(error)
         if grown.size == (tip[0] if tip else 0):
             return told
-        tree.add_nodes(self.store, nodes)
+        rows.add(self.store, nodes)
         signed = note.sign(tree.body_of(self.origin, grown), self.signer, *more)
-        self.store.insert(
-            "INSERT INTO checkpoint (size, note) VALUES (?, ?)", [(grown.size, signed)]
-        )
+        add_checkpoint(self.store, grown.size, signed)
         self.note = signed
         if more:
             self._signer = more[-1]
@@ -226,12 +223,12 @@ class Writer:
         body = draft.body
         if draft.guard is not None:
             guard.check(self.store, body, draft.guard)
-        if draft.named and self.store.rows("SELECT 1 FROM entry WHERE id = ?", (body.id,)):
+        if draft.named and entries.has_id(self.store, body.id):
             raise AlreadyRecorded("the journal refuses a second entry of that: its id is taken")
         if body.out is None or body.type not in ANSWERS:
             return
         ref, step = body.out.ref, body.act.step if body.act else ""
-        kind, once = self.store.rows(_STANDS, (ref, ref, body.type.value, step))[0]
+        kind, once = entries.answered(self.store, ref, body.type.value, step)
         if kind not in ANSWERS[body.type]:
             # An answer to nothing would look like an entry that was removed.
             raise SchemaError(f"there is nothing that this {body.type} could answer")

@@ -23,7 +23,7 @@ from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.sentence import Entry, what
 from console.journal.format.who import boot_id
 from console.journal.format.words import system_words
-from console.journal.read.view import SETTLED
+from console.journal.store.entries import SETTLED
 from console.journal.write.journal import AlreadyRecorded, Journal
 from console.lock import LockHeld, only_one
 from console.response.approve import approval

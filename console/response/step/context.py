@@ -17,7 +17,7 @@ from console.journal.format.entry import Kind
 from console.journal.format.parts import OutState, RunEvent, Sig
 from console.journal.format.sentence import Entry
 from console.journal.read import fingerprint
-from console.journal.read.view import SETTLED
+from console.journal.store.entries import SETTLED
 from console.journal.witnessing import Witnesses
 from console.journal.write.group import GroupCommit
 from console.journal.write.journal import Journal

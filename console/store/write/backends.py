@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlmodel import col
 
-from console.store.tables import BackendRow, GapRow, ScopeRow
+from console.store.tables.inventory import BackendRow, GapRow, ScopeRow
 
 EMPTY: dict[str, Any] = {
     "result": "never",

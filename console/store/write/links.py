@@ -12,14 +12,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, select
 from sqlmodel import col
 
-from console.store.tables import (
-    FingerprintRow,
-    LinkedRow,
-    LinkRow,
-    LinkSourceRow,
-    NodeRow,
-    TokenRow,
-)
+from console.store.tables.graph import FingerprintRow, LinkedRow, LinkRow, LinkSourceRow, NodeRow
+from console.store.tables.inventory import TokenRow
 
 
 class StoredLink(NamedTuple):

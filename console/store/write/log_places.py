@@ -13,14 +13,14 @@ from sqlalchemy import Connection, case, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlmodel import col
 
-from console.store.tables import (
+from console.store.tables.audit import (
     LogHoleRow,
     LogLearnedRow,
     LogNameRow,
     LogPositionRow,
     LogSourceRow,
-    TokenRow,
 )
+from console.store.tables.inventory import TokenRow
 
 EMPTY: dict[str, Any] = {
     "events": 0,

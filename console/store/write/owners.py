@@ -12,7 +12,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, or_, select
 from sqlmodel import col
 
-from console.store.tables import ClaimRow, DepartedRow, TokenRow
+from console.store.tables.graph import ClaimRow, DepartedRow
+from console.store.tables.inventory import TokenRow
 
 
 class OwnedToken(NamedTuple):
@@ -115,6 +116,13 @@ def long_ids(connection: Connection) -> dict[str, str]:
         " AND (ref GLOB '*[0-9]*' OR ref = upper(ref))"
     )
     return {str(ref): str(handle) for ref, handle in rows}
+
+
+def shown_owners(connection: Connection) -> list[str]:
+    """The owners that tokens' rows show, each once."""
+    owner = col(TokenRow.owner)
+    found = connection.execute(select(owner).distinct().where(owner.is_not(None))).scalars()
+    return [name for name in found if name is not None]
 
 
 def to_resolve(connection: Connection, departed: Iterable[str]) -> list[OwnedToken]:

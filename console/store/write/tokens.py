@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlmodel import col
 
-from console.store.tables import DocumentRow, TokenRow, table
+from console.store.tables import table
+from console.store.tables.inventory import DocumentRow, TokenRow
 
 TOKEN = table("token")
 DOCUMENT = table("document")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.words import count
 from console.journal.read.view import JournalView
-from console.journal.store.base import JournalReader, Odd
+from console.journal.store.base import LEAVES, JournalReader, Odd
 from console.tui.session.background import Background, Outdated
 from console.tui.session.journal_state import BROKEN, UNREADABLE, JournalState, JournalTrouble
 
@@ -205,7 +205,7 @@ class Watched:
         if self._ending():
             raise Outdated
         found = self._store.rows(statement, values)
-        if len(found) > 1 and statement.startswith("SELECT seq, leaf FROM entry WHERE seq > ?"):
+        if len(found) > 1 and statement == LEAVES:
             self._progress(found[0][0] - 1)
             time.sleep(BREATH)
         return found

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from console.errors import UsageError
 from console.inventory.search.query import KEYS, Query, QueryError, parse, read, scope
 from console.inventory.search.terms import Term
+from console.store.queries.conditions import together
 
 
 def test_words_keys_quotes_and_negation() -> None:
@@ -145,7 +146,7 @@ def test_any_text_is_a_query_or_a_query_error(text: str) -> None:
         return
     assert parse(str(query)) == query
     assert read(text) == (query, ())
-    where, args = query.sql(1_000_000_000)
+    where, args = together(query.clauses(1_000_000_000))
     assert where.count("?") == len(args)
 
 
@@ -176,7 +177,7 @@ def test_every_query_is_sql_that_is_never_null(text: str) -> None:
     for value in (None, "x"):
         row = [value] * 26
         connection.execute(f"INSERT INTO token VALUES ({', '.join('?' * 26)})", row)
-    where, args = query.sql(1_000_000_000)
+    where, args = together(query.clauses(1_000_000_000))
     try:
         found = connection.execute(
             f"SELECT ({where}) FROM token WHERE hay IS NOT NULL",

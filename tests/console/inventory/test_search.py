@@ -250,6 +250,16 @@ def test_terms_together_are_the_rows_of_each(inventory: Inventory, way: str, tex
     assert inventory.count(query) == len(expected)
 
 
+@pytest.mark.parametrize("length", [119, 120, 121, 300])
+def test_a_whole_owner_is_found_however_long_the_name_is(tmp_path: Path, length: int) -> None:
+    desk = Desk(tmp_path)
+    owner = "payments-" + "x" * (length - 9)
+    desk.sync(Scripted(listing(token("one", owner=known(owner, "tag")), token("two"))))
+    with closing(Inventory(desk.path)) as inventory:
+        found = inventory.window(parse(f"owner:={owner}"), BY_NAME, 0, 9)
+        assert [row.id for row in found] == ["one"]
+
+
 def test_an_unknown_column_is_the_callers_fault(inventory: Inventory) -> None:
     with pytest.raises(UsageError, match="cannot sort") as caught:
         inventory.window(parse(""), Sort("color"), 0, 10)

@@ -13,7 +13,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from console.errors import StoreError
-from console.inventory.search import terms
 from console.inventory.search.inventory import Inventory
 from console.store import reading, tables
 from console.store.database import open_for_writing
@@ -119,8 +118,3 @@ def test_the_reading_side_loads_no_database_toolkit(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_both_sides_agree_on_the_places_of_never() -> None:
-    assert terms.NEVER_USED == tables.NEVER_USED
-    assert terms.NEVER_EXPIRES == tables.NEVER_EXPIRES

@@ -16,7 +16,7 @@ from console.audit import intake
 from console.contact import OK, Contact
 from console.inventory.records import BackendState
 from console.inventory.search.inventory import Inventory
-from console.store.tables import BackendRow
+from console.store.tables.inventory import BackendRow
 from console.tui.draw import lines
 from console.tui.session.own_view import OTHERS, Mine
 from console.tui.views.backends import page

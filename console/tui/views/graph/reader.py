@@ -14,6 +14,7 @@ from console.graph.graph import Graph
 from console.graph.reach import Reach
 from console.graph.view import GraphRows, around
 from console.store import reading
+from console.store.queries import links
 from console.tui.session.background import Background
 from console.tui.views.graph import scene
 from console.tui.views.graph.scene import Picture, SceneWanted, Shape
@@ -62,14 +63,7 @@ class GraphReader(Background[SceneWanted]):
     def _load(self, connection: sqlite3.Connection) -> Graph:
         self._graph = graph = graphs.load(connection)
         self._totals = scene.totals(graph)
-        self._seen = {
-            (a, b): times
-            for a, b, times in connection.execute(
-                "SELECT a, b, max(times) FROM link WHERE kind = ? AND source = 'observed'"
-                " GROUP BY a, b",
-                (model.USED_BY,),
-            )
-        }
+        self._seen = links.observed(connection, model.USED_BY)
         self._views.clear()
         self._leak = None
         return graph

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 from console.errors import ConsoleError
 from console.journal.read.view import JournalView
+from console.store.queries import tokens
 from console.timeline import events
 from console.timeline.axis import Window
 from console.timeline.events import ShownEvent
@@ -205,9 +205,5 @@ class TimelineReader(Background[TimelineWanted]):
     def _names(self, timeline: Timeline) -> dict[str, str]:
         if timeline.by != "token":
             return {}
-        some = json.dumps([lane.key for lane in timeline.lanes])
-        rows = timeline.connection.execute(
-            "SELECT handle, name FROM token WHERE handle IN (SELECT value FROM json_each(?))",
-            (some,),
-        )
-        return {handle: name for handle, name in rows if name}
+        found = tokens.named(timeline.connection, [lane.key for lane in timeline.lanes])
+        return {handle: name for handle, _, name in found if name}
