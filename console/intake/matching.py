@@ -8,7 +8,6 @@ cannot list, a log may be short, and what a look was refused is said.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
@@ -21,12 +20,13 @@ from console.inventory.search.inventory import BackendState, Inventory
 from console.journal import opening
 from console.journal.files import beside
 from console.journal.read import fingerprint
+from console.journal.store import entries
 from console.settings import Paths
 from console.store import reading
+from console.store.queries import links
 
 TOGETHER = 8
 """Values that are asked about at the same time."""
-PRINTS = "SELECT DISTINCT fp, handle FROM entry WHERE fp IS NOT NULL AND handle IS NOT NULL"
 
 
 class Found(NamedTuple):
@@ -62,12 +62,10 @@ class Known:
         self._pepper = fingerprint.pepper(beside(opening.base(paths)).pepper)
         self._prints: dict[str, set[str]] = {}
         with closing(reading.connect(paths.inventory)) as connection:
-            self._learn(_prints(connection))
+            self._learn(links.fingerprints(connection))
         with opening.view(paths) as view:
             if view.store is not None:
-                self._learn(
-                    (str(print_), str(handle)) for print_, handle in view.store.rows(PRINTS)
-                )
+                self._learn(entries.fingerprints(view.store))
 
     def _learn(self, pairs: Iterable[tuple[str, str]]) -> None:
         for print_, handle in pairs:
@@ -157,13 +155,6 @@ def _joined(found: Iterable[Found]) -> tuple[Found, ...]:
             by_value = one.by_value or (before is not None and before.by_value)
             kept[one.handle] = one._replace(by_value=by_value)
     return tuple(kept.values())
-
-
-def _prints(connection: sqlite3.Connection) -> Iterable[tuple[str, str]]:
-    rows: list[tuple[str, str]] = connection.execute(
-        "SELECT print, handle FROM fingerprint"
-    ).fetchall()
-    return rows
 
 
 def why_none(matched: Matched, states: Mapping[str, BackendState]) -> list[str]:
