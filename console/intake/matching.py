@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from backends.contract import Match
 from backends.model import Secret, Token
+from backends.words import count
 from console.fleet import Fleet
 from console.intake.items import Item
 from console.inventory.search.inventory import BackendState, Inventory
@@ -171,7 +172,7 @@ def why_none(matched: Matched, states: Mapping[str, BackendState]) -> list[str]:
     for name in matched.asked:
         state = states.get(name)
         gaps = len(state.gaps) if state is not None else 0
-        partly = f", and its last look has {gaps} gap{'' if gaps == 1 else 's'}" if gaps else ""
+        partly = f", and its last look has {count(gaps, 'gap')}" if gaps else ""
         never = (
             "" if state is not None and state.synced_at else ", and it was never read to its end"
         )

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from backends.words import count
 from console.errors import UsageError
 from console.intake.items import Intake, Item, Place, merged, of_value
 from console.secret_types import types
@@ -337,7 +338,7 @@ def _lines(text: str, reading: _Reading) -> Intake:
             nothing += not found
             reading.items += [of_value(value, Place(line=number)) for value, _ in found]
     if nothing:
-        lines = "1 line holds" if nothing == 1 else f"{nothing:,} lines hold"
+        lines = count(nothing, "line holds", "lines hold")
         reading.problem(f"{lines} no value of a known type; give a value alone on its line")
     return reading.end("a text" if words_on_a_line > 1 else "values, one a line")
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from backends.words import count
 from console.intake.card import Card
 from console.intake.items import Intake, Item
 from console.intake.service import Taken
@@ -22,8 +23,7 @@ Labelled = tuple[str, str]
 
 def what_came(told: Intake) -> str:
     """What it was taken for, and how many values it has."""
-    count = len(told.items)
-    return f"{told.format}: {count:,} {'value or id' if count == 1 else 'values or ids'}"
+    return f"{told.format}: {count(len(told.items), 'value or id', 'values or ids')}"
 
 
 def label(item: Item) -> str:
@@ -48,7 +48,7 @@ def places(item: Item) -> Iterator[str]:
         if text := f"{place.path}{line}{commit}{rule}{at}{says}".strip():
             yield f"found at {text}"
     if item.more_places:
-        yield f"and in {item.more_places:,} more places"
+        yield f"and in {count(item.more_places, 'more place')}"
 
 
 def card_lines(shown: Card, now: datetime) -> Iterator[Labelled]:

@@ -14,6 +14,8 @@ import sys
 import termios
 from collections.abc import Iterator
 
+from backends.words import count
+
 QUIET = 0.2
 """Seconds without a byte after which an enter was typed and not pasted."""
 _BEGIN, _END = b"\x1b[200~", b"\x1b[201~"
@@ -31,7 +33,7 @@ def hidden(prompt: str, limit: int) -> bytes:
         # Asked for only now: what is pasted at the prompt must not be echoed any more.
         print(prompt, end="", file=sys.stderr, flush=True)
         data = _read(number, limit)
-    print(f" {len(data):,} bytes", file=sys.stderr, flush=True)
+    print(f" {count(len(data), 'byte')}", file=sys.stderr, flush=True)
     return data
 
 

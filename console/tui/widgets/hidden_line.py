@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from backends.words import count
 from console.tui.draw.cells import Lines
 from console.tui.draw.lines import Line, clip
 from console.tui.widgets.typed_secret import MASK
@@ -46,7 +47,7 @@ class HiddenLine(Lines, can_focus=True):
     def line(self, y: int) -> Line:
         """The prompt, and how much there is; never what."""
         size = len(self._value)
-        what = f"{MASK} {size:,} character{'' if size == 1 else 's'}" if size else ""
+        what = f"{MASK} {count(size, 'character')}" if size else ""
         cursor = " " if self.has_focus else ""
         return clip([(self._prompt, "title"), (what, ""), (cursor, "cursor")], self.size.width)
 
