@@ -8,19 +8,20 @@ from types import TracebackType
 from typing import Any, Self
 
 from console.errors import JournalError
+from console.journal.format.parts import SETTLED
 from console.journal.format.sentence import Entry as Entry
 from console.journal.format.sentence import entry_of
 from console.journal.read import chain
 from console.journal.store.base import JournalReader, raw
 from console.journal.store.sqlite import SqliteReader
 
-SETTLED = ("applied", "already", "rejected", "not_sent", "not_applied", "acknowledged")
-"""The states after which nothing is left to find out about an intent."""
+SETTLING = ", ".join(f"'{state}'" for state in SETTLED)
+"""``SETTLED`` as a statement names it."""
 
 _OPEN = f"""
 SELECT seq, leaf FROM entry AS intent WHERE kind = 'intent' AND NOT EXISTS (
   SELECT 1 FROM entry AS answer WHERE answer.ref = intent.id
-    AND answer.kind IN ('outcome', 'recovery') AND answer.state IN {SETTLED}
+    AND answer.kind IN ('outcome', 'recovery') AND answer.state IN ({SETTLING})
 ) ORDER BY seq
 """  # noqa: S608 - built from constants only.
 

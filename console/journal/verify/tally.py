@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from console.journal.format.entry import ANSWERS, Body, Kind
+from console.journal.format.parts import SETTLED
 from console.journal.format.sentence import SIGNED
 from console.journal.read.chain import Broken
-from console.journal.read.view import SETTLED
 from console.journal.store.base import JournalReader
 
 _REMEMBERED = 4096

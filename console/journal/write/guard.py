@@ -11,16 +11,13 @@ from typing import NamedTuple
 from console.errors import JournalError
 from console.journal.format.entry import Body, Kind, SchemaError
 from console.journal.format.sentence import Entry, entry_of
-from console.journal.read.view import SETTLED
+from console.journal.read.view import SETTLING
 from console.journal.store.base import JournalReader, raw
-
-DONE = ("applied", "already")
-"""The states after which the token is no longer what an older plan saw."""
 
 _INTENTS = f"""
 SELECT seq, leaf,
   (SELECT answer.leaf FROM entry AS answer WHERE answer.ref = intent.id
-    AND answer.kind IN ('outcome', 'recovery') AND answer.state IN {SETTLED} LIMIT 1)
+    AND answer.kind IN ('outcome', 'recovery') AND answer.state IN ({SETTLING}) LIMIT 1)
 FROM entry AS intent WHERE handle = ? AND kind = 'intent' AND coalesce(plan, '') <> ?
 ORDER BY seq DESC
 """  # noqa: S608 - built from constants only.
@@ -66,13 +63,7 @@ def check(store: JournalReader, draft: Body, guard: Guard) -> None:
         entry = entry_of(seq, raw(leaf))
         if answer is None:
             raise Taken(entry, is_open=True)
-        if entry.t_us >= guard.since_us and _done(entry_of(0, raw(answer))):
+        told = entry_of(0, raw(answer))
+        # By then the token is no longer what an older plan saw.
+        if entry.t_us >= guard.since_us and (told.done or told.vouched):
             raise Taken(entry, is_open=False)
-
-
-def _done(answer: Entry) -> bool:
-    """Whether the call was made. A person who settled it says so in the status."""
-    if answer.state == "acknowledged":
-        out = answer.body.out
-        return out is not None and out.status in DONE
-    return answer.state in DONE

@@ -28,7 +28,7 @@ from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
 from console.response.plan.step_id import Mark, mark_of
 from console.response.state.token import RunToken
-from console.response.step.context import DONE, Stage
+from console.response.step.context import Stage
 from console.response.step.read_back import GONE, HELD, look
 from console.text import safe, stamp
 
@@ -126,12 +126,7 @@ class _Look:
         if not steps:
             seen = [entry.t_us for entry in entries if entry.kind == Kind.EVIDENCE]
             return min(seen) / 1e6 if seen and self.row.level else 0.0
-        made = [
-            entry.t_us
-            for entry in entries
-            if entry.kind in (Kind.OUTCOME, Kind.RECOVERY) and entry.state in DONE
-        ]
-        return max(made, default=0) / 1e6
+        return max((entry.t_us for entry in entries if entry.done), default=0) / 1e6
 
     # -- level 2: the issuer's own record
 

@@ -25,7 +25,7 @@ from console.response.plan.step_id import StepId
 from console.response.rotate import successors
 from console.response.state import runner_lock
 from console.response.step.attempt import Done, End, carry_out
-from console.response.step.context import DONE, Stage, StepContext
+from console.response.step.context import Stage, StepContext
 
 PAUSES = (0.5, 2.0, 5.0)
 """Seconds before the place is read again, which may show what was there before for a while."""
@@ -77,7 +77,7 @@ def given(tools: StepContext, item: PlanItem, fp: str) -> list[str]:
         tries = _tries(tools, item, name)
         if any(
             state.intent is not None
-            and successors.fingerprint_of(state.intent) == fp
+            and state.intent.fp == fp
             and state.stage in (Stage.DONE, Stage.OPEN)
             for _, state in tries
         ):
@@ -96,7 +96,7 @@ def _tries(tools: StepContext, item: PlanItem, sink: str) -> list[tuple[str, Any
 def _delivery(tools: StepContext, item: PlanItem, sink: str, fp: str) -> Entry | None:
     """The intent by which the sink was given the value; None if it is not known to have been."""
     for _, state in _tries(tools, item, sink):
-        if state.intent is None or successors.fingerprint_of(state.intent) != fp:
+        if state.intent is None or state.intent.fp != fp:
             continue
         if state.stage is Stage.DONE or _vouched(tools, item, state.intent):
             return state.intent  # type: ignore[no-any-return]
@@ -105,14 +105,8 @@ def _delivery(tools: StepContext, item: PlanItem, sink: str, fp: str) -> Entry |
 
 def _vouched(tools: StepContext, item: PlanItem, intent: Entry) -> bool:
     """Whether a person settled a delivery that no reading can settle, as one that arrived."""
-    for entry in tools.history.of(item.number):
-        if entry.ref == intent.id and entry.state == OutState.ACKNOWLEDGED:
-            try:
-                out = entry.body.out
-            except SchemaError:
-                continue
-            return out is not None and out.status in DONE
-    return False
+    entries = tools.history.of(item.number)
+    return any(entry.ref == intent.id and entry.vouched for entry in entries)
 
 
 async def deliver(tools: StepContext, item: PlanItem, value: Secret, fp: str) -> Done:
@@ -217,7 +211,7 @@ async def _settle(tools: StepContext, item: PlanItem, name: str) -> Done | None:
         wait = 1.0 - successors.age(intent, tools.now())
         if wait > 0:
             await tools.sleep(wait)
-        seen = await _look(tools, item, name, successors.fingerprint_of(intent))
+        seen = await _look(tools, item, name, intent.fp)
         if seen.holds is None and not seen.never:
             return Done(End.WAITING, f"{name} cannot be read: {seen.words}")
         if seen.holds is None and sink.retry is Retry.FREE:

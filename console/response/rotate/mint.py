@@ -124,8 +124,7 @@ class Minter:
             return first._replace(value=self.held(first.fp))
         step = self._again(id_, intent)
         if self.in_place:
-            fp = successors.fingerprint_of(intent)
-            return Successor(step.token, fp, id_, intent, self.held(fp))
+            return Successor(step.token, intent.fp, id_, intent, self.held(intent.fp))
         lost = await successors.ask(self.tools.backend, step, intent, 1.0, 0.0)
         if not lost.refs:
             told = f"the system said yes and does not name what it made: {lost.words}"
@@ -239,7 +238,7 @@ class Minter:
 
     async def _tried(self, step: Step, intent: Entry) -> bool:
         """In place, the value in hand tells by itself whether it came into force."""
-        value = self.held(successors.fingerprint_of(intent))
+        value = self.held(intent.fp)
         if value is None or self.item.probe_effects is None:
             return False
         try:
@@ -247,8 +246,7 @@ class Minter:
         except BackendError:
             return False
         if accepted:
-            fp = successors.fingerprint_of(intent)
-            made = replace(entry_parts.target(step.token), fp=fp)
+            made = replace(entry_parts.target(step.token), fp=intent.fp)
             told = "the new value is accepted"
             out = Out(
                 ref=intent.id, state=OutState.APPLIED, how=KnownBy.PROBE, detail=told, made=made

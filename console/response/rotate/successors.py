@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from backends.contract import Backend, Rotation, Step, Value, Verb
 from backends.errors import BackendError, NotFound, Unsupported
 from backends.model import EvidenceLevel, Secret, Token, TokenRef
-from console.journal.format.entry import Kind, Out, SchemaError, Target
+from console.journal.format.entry import Kind, Out
 from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
@@ -26,6 +26,8 @@ from console.response.step.attempt import SETTLE, Done, End, carry_out, settle
 from console.response.step.context import History, Stage, StepContext
 
 ASK_TIMEOUT = 180.0
+_NAMING = (Kind.OUTCOME, Kind.RECOVERY, Kind.OBSERVE)
+"""The kinds of entries that name a token which a rotation's call made."""
 
 
 class Successor(NamedTuple):
@@ -79,33 +81,14 @@ def made(history: History, item: PlanItem) -> list[Successor]:
         if entry.kind == Kind.INTENT:
             intents[entry.id] = entry
             continue
-        target, intent = _made_in(entry), intents.get(entry.ref)
-        if target is None or intent is None:
+        target, intent = entry.made, intents.get(entry.ref)
+        if entry.kind not in _NAMING or target is None or intent is None:
             continue
         ref = TokenRef(entry.backend, target.kind, target.id)
         earlier = found.pop(ref, None)
         fp = target.fp or (earlier.fp if earlier and earlier.intent.id == intent.id else "")
         found[ref] = Successor(ref, fp, entry.step, intent)
     return list(found.values())
-
-
-def _made_in(entry: Entry) -> Target | None:
-    if entry.kind not in (Kind.OUTCOME, Kind.RECOVERY, Kind.OBSERVE):
-        return None
-    try:
-        out = entry.body.out
-    except SchemaError:
-        return None
-    return out.made if out is not None else None
-
-
-def fingerprint_of(intent: Entry) -> str:
-    """The fingerprint of the value that an intent's call carried; empty for none."""
-    try:
-        act = intent.body.act
-    except SchemaError:
-        return ""
-    return act.target.fp if act is not None else ""
 
 
 def _rollback(item: PlanItem, ref: TokenRef, call: str) -> str:
@@ -270,7 +253,7 @@ def answer(step: Step, intent: Entry, lost: Lost, how: KnownBy) -> Out:
     """
     target = None
     if lost.refs:
-        fp = fingerprint_of(intent) if step.value is Value.CHOSEN else ""
+        fp = intent.fp if step.value is Value.CHOSEN else ""
         target = replace(entry_parts.target(lost.refs[0]), fp=fp)
     return Out(
         ref=intent.id,

@@ -13,7 +13,7 @@ from backends.model import EvidenceLevel
 from backends.words import count
 from console.journal import proof
 from console.journal.format.entry import Kind
-from console.journal.format.parts import KnownBy, OutState, RunEvent
+from console.journal.format.parts import DONE, KnownBy, OutState, RunEvent
 from console.journal.format.sentence import Entry
 from console.response.plan.model import Mode, Plan, PlanItem
 from console.response.plan.step_id import Mark, StepId, mark_of
@@ -42,7 +42,6 @@ ENDING = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
 """Verbs after which an old value is to work no more."""
 CLAIMED = frozenset({Standing.DEAD, Standing.RECORDED, Standing.REPLACED, Standing.DONE})
 """States that say that a token is dealt with, and was not merely let be."""
-_DONE = frozenset({OutState.APPLIED, OutState.ALREADY})
 
 
 class RunToken:
@@ -171,7 +170,7 @@ class RunToken:
             self.steps[entry.step] = "unknown"
             return
         self.opened.pop(entry.ref, None)
-        if entry.state in _DONE:
+        if entry.state in DONE:
             self.steps[entry.step] = "done"
             self.acted = entry.t_us / 1e6
         else:

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 from backends.contract import Backend
 from backends.model import Secret
 from console.journal.format.entry import Kind
-from console.journal.format.parts import OutState, RunEvent, Sig
+from console.journal.format.parts import DONE, SETTLED, OutState, RunEvent, Sig
 from console.journal.format.sentence import Entry
 from console.journal.read import fingerprint
-from console.journal.read.view import SETTLED
 from console.journal.witnessing import Witnesses
 from console.journal.write.group import GroupCommit
 from console.journal.write.journal import Journal
@@ -27,7 +26,6 @@ from console.response.state.run import Board
 from console.response.step.pace import Pace
 from console.settings import Paths
 
-DONE = (OutState.APPLIED, OutState.ALREADY)
 _STEPS = frozenset({Kind.INTENT, Kind.OUTCOME, Kind.RECOVERY})
 _ANSWERS = frozenset({Kind.OUTCOME, Kind.RECOVERY, Kind.EVIDENCE, Kind.OBSERVE})
 """What the runner says about its calls, signed with the key that signed them."""
