@@ -300,8 +300,11 @@ class Run:
                 return
 
     async def _follow_once(self) -> None:
-        found = await asyncio.to_thread(self.journal.of_plan, self.plan.id, self._seen)
-        self._seen = max([self._seen, *(entry.seq for entry in found)])
+        # Numbers are given in the order in which entries become durable, so that a reading
+        # which begins now has everything below the newest one that is known by now.
+        newest, known = self.board.seq, self.board.known
+        found = await asyncio.to_thread(self.journal.of_plan, self.plan.id, self._seen, known)
+        self._seen = max([newest, *(entry.seq for entry in found)])
         self.board.feed(found)
 
     async def _relist(self, *, last: bool = False) -> None:

@@ -31,20 +31,21 @@ class StepState(NamedTuple):
 class History(Board):
     """The board of whoever makes a plan's calls. An entry that comes again changes nothing.
 
-    It comes twice where the runner wrote it and then reads what others have written.
+    It may come twice where the runner wrote it while it read what others have written.
     """
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
-        self._seen: set[int] = set()
+        self.known: set[int] = set()
+        """The numbers of the entries that were taken in."""
         self._entries: dict[tuple[str, int], list[Entry]] = {}
 
     def feed(self, entries: Iterable[Entry]) -> int:
         """Take in entries; how many told something new."""
         told = 0
         for entry in entries:
-            if entry.seq not in self._seen:
-                self._seen.add(entry.seq)
+            if entry.seq not in self.known:
+                self.known.add(entry.seq)
                 told += super().feed([entry])
         return told
 

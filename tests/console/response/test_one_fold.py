@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from patience import HANG
 from rotation_scene import Scene
-from run_scene import Many
+from run_scene import Many, until
 from test_board import plan_of
 
 from backends.estate import create
@@ -21,11 +24,13 @@ from console.journal.read.view import JournalView
 from console.response.plan.model import Mode, Plan
 from console.response.plan.step_id import StepId
 from console.response.rotate import successors
+from console.response.run import decisions
 from console.response.run.run import Run
 from console.response.state import load
 from console.response.state.history import History
 from console.response.state.run import Board
 from console.response.state.step_log import Stage
+from console.response.step.attempt import End
 from console.settings import Paths
 
 CONSOLE = Path(__file__).parents[3] / "console"
@@ -120,6 +125,48 @@ def test_a_runner_at_work_knows_what_is_shown(many: Many) -> None:
     assert set(seen) >= {Stage.DONE, Stage.OPEN, Stage.FAILED}
     assert shown.sums()["failed"] == 1
     assert kept[0].board.unsettled
+
+
+def test_a_runner_misses_nothing_that_others_write_between_its_own_entries(
+    many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So slow that the run is still at work when it is paused, also on a slow machine.
+    plan = many.approve(canaries=0, rates={"a": 0.5, "b": 0.5})
+    journal, kept = many.journal, []
+    read = journal.of_plan
+
+    async def others(run: Run) -> None:
+        kept.append(run)
+        loop = asyncio.get_running_loop()
+        await until(lambda: bool(run.board.began))
+        await asyncio.to_thread(decisions.pause, plan, journal, "somebody looks at it")
+        await until(lambda: run.board.paused)
+
+        def meanwhile(*given: Any) -> list[Entry]:
+            """While the runner reads, somebody writes, and then the runner itself."""
+            found = read(*given)
+            monkeypatch.setattr(journal, "of_plan", read)
+            decisions.resume(plan, journal, "it may go on")
+            own = run.halt("elsewhere", "a lane that has nothing to do")
+            asyncio.run_coroutine_threadsafe(own, loop).result(HANG)
+            return found
+
+        monkeypatch.setattr(journal, "of_plan", meanwhile)
+        await until(lambda: "elsewhere" in run.board.halted)
+        await until(lambda: not run.board.paused)
+
+    assert many.run(plan, others, person=HANG).end is End.DONE
+    entries, shown = journaled(plan, many.paths)
+    assert stages(plan, entries, kept[0].board, shown) == Counter({Stage.DONE: 8})
+
+
+def test_what_is_known_is_not_read_from_the_journal_again(many: Many) -> None:
+    plan = many.approve()
+    many.run(plan)
+    entries = many.told(plan)
+    known = {entry.seq for entry in entries[1::2]}
+    assert many.journal.of_plan(plan.id, 0, known) == entries[::2]
+    assert many.journal.of_plan(plan.id, entries[2].seq, known) == entries[4::2]
 
 
 def test_an_entry_that_comes_again_changes_nothing_and_none_is_parsed_anew(
