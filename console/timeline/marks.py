@@ -118,7 +118,7 @@ def _journaled(journal: JournalView, handle: str) -> list[Mark]:
     found: list[Mark] = []
     for entry in journal.entries(LIMIT, handle=handle):
         kind = None
-        if entry.kind in ("outcome", "recovery") and entry.state in ("applied", "already"):
+        if entry.done:
             kind = _VERBS.get(entry.verb)
         elif entry.kind == "evidence":
             kind = "proof"

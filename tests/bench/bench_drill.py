@@ -22,7 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,9 +71,11 @@ class Memory(Journal):
             told.append(entry)
         return told
 
-    def of_plan(self, plan: str, after: int = 0) -> list[Entry]:
-        first = max(after - FIRST + 1, 0)
-        return [entry for entry in self._kept[first:] if plan in (entry.plan, entry.id)]
+    def of_plan(self, plan: str, after: int = 0, known: Container[int] = ()) -> list[Entry]:
+        some = (
+            entry for entry in self._kept[max(after - FIRST + 1, 0) :] if entry.seq not in known
+        )
+        return [entry for entry in some if plan in (entry.plan, entry.id)]
 
 
 class Cost(NamedTuple):

@@ -37,9 +37,9 @@ from console.response.evidence.context import EvidenceContext
 from console.response.plan import file
 from console.response.plan.model import Mode, Plan, PlanItem
 from console.response.rotate import cutover, rotation, successors
+from console.response.state.history import History
 from console.response.state.run import Board
 from console.response.step.attempt import Done
-from console.response.step.context import History
 from console.response.step.pace import Pace
 
 
@@ -127,7 +127,7 @@ class Scene:
         """Ask who has moved, after the rotation came to its end."""
 
         async def follow(tools: EvidenceContext, item: PlanItem) -> cutover.Cutover:
-            (made,) = successors.made(tools.history, item)
+            (made,) = successors.made(tools.board, item)
             return await cutover.follow(tools, item, made.ref, made.intent)
 
         seen: cutover.Cutover = asyncio.run(self._run(plan.id, follow))
@@ -145,9 +145,8 @@ class Scene:
             await asyncio.sleep(0)
 
         with Journal(self.paths.journal) as journal:
-            entries = list(reversed(journal.entries(10_000, plan=plan.id)))
-            board = Board(plan)
-            board.feed(entries)
+            board = History(plan)
+            board.feed(journal.of_plan(plan.id))
             async with GroupCommit(journal) as group, self.backend() as backend:
                 tools = EvidenceContext(
                     plan=plan,
@@ -155,7 +154,6 @@ class Scene:
                     paths=self.paths,
                     group=group,
                     journal=journal,
-                    history=History(plan.id, entries),
                     board=board,
                     lane=Pace(backend.name),
                     secrets=self.secrets,

@@ -14,6 +14,8 @@ from console.sshsig.mark import SignatureMark as Sig
 from console.sshsig.mark import Sshd
 
 __all__ = [
+    "DONE",
+    "SETTLED",
     "Act",
     "CallMark",
     "Claimed",
@@ -207,6 +209,18 @@ class OutState(StrEnum):
     UNCLEAR = "unclear"
     """A try of a value got no answer that tells."""
     CLOSED = "closed"
+
+
+DONE = (OutState.APPLIED, OutState.ALREADY)
+"""The states that say that a call was made, or that it was so before anything was sent."""
+SETTLED = (
+    *DONE,
+    OutState.REJECTED,
+    OutState.NOT_SENT,
+    OutState.NOT_APPLIED,
+    OutState.ACKNOWLEDGED,
+)
+"""The states after which nothing is left to find out about an intent."""
 
 
 class KnownBy(StrEnum):

@@ -8,7 +8,8 @@ import msgspec
 
 from backends.words import count
 from console.journal import proof
-from console.journal.format.entry import Body, Kind, Out, RunMark, SchemaError, parse
+from console.journal.format.entry import Body, Kind, Out, RunMark, SchemaError, Target, parse
+from console.journal.format.parts import DONE, OutState
 from console.journal.format.who import summary
 from console.text import safe, stamp
 
@@ -41,13 +42,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     target_id: str = ""
     target_name: str = ""
     handle: str = ""
+    fp: str = ""
+    """The keyed fingerprint of the value that the call carried; empty where none was in hand."""
     step: str = ""
     state: str = ""
+    status: str = ""
+    """The system's own word for its answer; of what a person settled, what they found."""
     evidence: int | None = None
     ref: str = ""
     plan: str = ""
     how: str = ""
     """How an outcome is known: answer, read, probe, recovery, person."""
+    made: Target | None = None
+    """The token that the call brought into being, or whose value it replaced."""
     run: RunMark | None = None
     signed: bool = False
     """Whether it bears a responder's signature. That it is a good one is for others to say."""
@@ -62,8 +69,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return datetime.fromtimestamp(self.t_us / 1_000_000, UTC)
 
     @property
+    def done(self) -> bool:
+        """Whether it answers a call, or a plan, with the word that what was wanted is done."""
+        return self.kind in (Kind.OUTCOME, Kind.RECOVERY) and self.state in DONE
+
+    @property
+    def vouched(self) -> bool:
+        """Whether a person settled a call of which nobody else could tell, as one that was made."""
+        return self.state == OutState.ACKNOWLEDGED and self.status in DONE
+
+    @property
     def body(self) -> Body:
-        """Every field. Raises ``SchemaError`` for an entry that cannot be read."""
+        """Every field, parsed anew. Raises ``SchemaError`` for an entry that cannot be read."""
         return parse(self.raw)
 
 
@@ -94,12 +111,15 @@ def entry_of(seq: int, leaf: bytes) -> Entry:
         target_id=act.target.id if act else "",
         target_name=act.target.name if act else "",
         handle=act.target.handle if act else "",
+        fp=act.target.fp if act else "",
         step=act.step if act else "",
         state=out.state if out else "",
+        status=out.status if out else "",
         evidence=out.evidence if out else None,
         ref=out.ref if out else plan,
         plan=body.id if body.type is Kind.PLAN else plan,
         how=out.how if out else "",
+        made=out.made if out else None,
         run=run,
         signed=body.sig is not None,
         sentence=_sentence(body),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,9 +36,15 @@ def select(
     return _entries(found)
 
 
-def of_plan(store: JournalReader, plan: str, after: int = 0) -> list[Entry]:
-    """A plan's approval and what belongs to it, above a number. See :class:`JournalView`."""
-    return _entries(entries.of_plan(store, plan, after))
+def of_plan(
+    store: JournalReader, plan: str, after: int = 0, known: Container[int] = ()
+) -> list[Entry]:
+    """A plan's approval and what belongs to it, above a number. See :class:`JournalView`.
+
+    What has one of the ``known`` numbers is left out, and its bytes are not parsed.
+    """
+    found = entries.of_plan(store, plan, after)
+    return _entries(each for each in found if each[0] not in known)
 
 
 def open_intents(store: JournalReader) -> list[Entry]:

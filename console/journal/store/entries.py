@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from console.journal.format.parts import SETTLED
 from console.journal.store.base import JournalReader, raw
 
-SETTLED = ("applied", "already", "rejected", "not_sent", "not_applied", "acknowledged")
-"""The states after which nothing is left to find out about an intent."""
-
+_SETTLED = ", ".join(f"'{state}'" for state in SETTLED)
 _ANSWERED = f"""
   FROM entry AS answer WHERE answer.ref = intent.id
-    AND answer.kind IN ('outcome', 'recovery') AND answer.state IN {SETTLED}
+    AND answer.kind IN ('outcome', 'recovery') AND answer.state IN ({_SETTLED})
 """
 _OPEN = f"""
 SELECT seq, leaf FROM entry AS intent WHERE kind = 'intent' AND NOT EXISTS (

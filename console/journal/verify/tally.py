@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from console.journal.format.entry import ANSWERS, Body, Kind
+from console.journal.format.parts import SETTLED
 from console.journal.format.sentence import SIGNED
 from console.journal.read.chain import Broken
 from console.journal.store import entries
@@ -31,7 +32,7 @@ class Tally:
         if kind in ANSWERS and body.out is not None:
             ref = body.out.ref
             if ref in self.open:
-                if kind in (Kind.OUTCOME, Kind.RECOVERY) and body.out.state in entries.SETTLED:
+                if kind in (Kind.OUTCOME, Kind.RECOVERY) and body.out.state in SETTLED:
                     self.open.discard(ref)
             elif self._kind_of(ref, body.seq) not in ANSWERS[kind]:
                 raise Broken(f"entry {body.seq} answers an entry that is not there")

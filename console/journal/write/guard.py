@@ -14,9 +14,6 @@ from console.journal.format.sentence import Entry, entry_of
 from console.journal.store import entries
 from console.journal.store.base import JournalReader
 
-DONE = ("applied", "already")
-"""The states after which the token is no longer what an older plan saw."""
-
 
 class Guard(NamedTuple):
     """What an intent asks of the journal: that nobody else is at its token, or was since.
@@ -58,13 +55,7 @@ def check(store: JournalReader, draft: Body, guard: Guard) -> None:
         entry = entry_of(seq, leaf)
         if answer is None:
             raise Taken(entry, is_open=True)
-        if entry.t_us >= guard.since_us and _done(entry_of(0, answer)):
+        told = entry_of(0, answer)
+        # By then the token is no longer what an older plan saw.
+        if entry.t_us >= guard.since_us and (told.done or told.vouched):
             raise Taken(entry, is_open=False)
-
-
-def _done(answer: Entry) -> bool:
-    """Whether the call was made. A person who settled it says so in the status."""
-    if answer.state == "acknowledged":
-        out = answer.body.out
-        return out is not None and out.status in DONE
-    return answer.state in DONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -260,9 +260,12 @@ class Journal:
         found = view.select(self.store, limit=1, id=id_)
         return found[0] if found else None
 
-    def of_plan(self, plan: str, after: int = 0) -> list[Entry]:
-        """What the journal says of a plan since entry ``after``, oldest first: see there."""
-        return view.of_plan(self.store, plan, after)
+    def of_plan(self, plan: str, after: int = 0, known: Container[int] = ()) -> list[Entry]:
+        """What the journal says of a plan since entry ``after``, oldest first: see there.
+
+        What has one of the ``known`` numbers, as its writer knows of its own, is left out.
+        """
+        return view.of_plan(self.store, plan, after, known)
 
     def open_intents(self) -> list[Entry]:
         """Intents of which nobody knows yet what became, oldest first."""

@@ -27,8 +27,8 @@ from console.response.evidence.logged_use import LoggedUse
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
 from console.response.plan.step_id import Mark, mark_of
+from console.response.state.step_log import Stage
 from console.response.state.token import RunToken
-from console.response.step.context import DONE, Stage
 from console.response.step.read_back import GONE, HELD, look
 from console.text import safe, stamp
 
@@ -115,23 +115,18 @@ class _Look:
     def _acted(self) -> float:
         """When the last of the item's calls was known to be made; 0 while one is owed."""
         steps = self.item.proposal.steps
-        entries = self.tools.history.of(self.item.number)
+        entries = self.tools.board.entries(self.item.number)
         if self.item.verb is Verb.ROTATE and steps:
             # Its own steps may have been tried anew under other ids.
             end = mark_of(self.item.number, Mark.ROTATED)
             ended = [entry.t_us for entry in entries if entry.step == end]
             return max(ended, default=0) / 1e6
-        if any(self.tools.history.step(step.id).stage is not Stage.DONE for step in steps):
+        if any(self.tools.board.step(step.id).stage is not Stage.DONE for step in steps):
             return 0.0
         if not steps:
             seen = [entry.t_us for entry in entries if entry.kind == Kind.EVIDENCE]
             return min(seen) / 1e6 if seen and self.row.level else 0.0
-        made = [
-            entry.t_us
-            for entry in entries
-            if entry.kind in (Kind.OUTCOME, Kind.RECOVERY) and entry.state in DONE
-        ]
-        return max(made, default=0) / 1e6
+        return max((entry.t_us for entry in entries if entry.done), default=0) / 1e6
 
     # -- level 2: the issuer's own record
 
@@ -165,7 +160,7 @@ class _Look:
     def _last_read(self) -> float:
         read = [
             entry.t_us
-            for entry in self.tools.history.of(self.item.number)
+            for entry in self.tools.board.entries(self.item.number)
             if entry.kind in (Kind.EVIDENCE, Kind.RECOVERY)
             and entry.how == KnownBy.READ
             and entry.handle == self.handle
@@ -226,7 +221,7 @@ class _Look:
         """When the value was tried since the act, by this runner and those before."""
         told = [
             entry.t_us / 1e6
-            for entry in self.tools.history.of(self.item.number)
+            for entry in self.tools.board.entries(self.item.number)
             if entry.kind == Kind.OBSERVE
             and entry.how == KnownBy.PROBE
             and entry.step != mark_of(self.item.number, Mark.NEW_VALUE)
@@ -295,7 +290,7 @@ class _Look:
             return 0.0
         found = [
             entry.t_us
-            for entry in self.tools.history.of(self.item.number)
+            for entry in self.tools.board.entries(self.item.number)
             if entry.kind == Kind.EVIDENCE and entry.evidence == EvidenceLevel.REFUSED
         ]
         return max(found, default=0) / 1e6
@@ -349,7 +344,7 @@ class _Look:
 
     async def _tell(self, state: OutState, level: EvidenceLevel, how: KnownBy, words: str) -> None:
         step = self._step()
-        intent = self.tools.history.step(step.id).intent if step is not None else None
+        intent = self.tools.board.step(step.id).intent if step is not None else None
         out = Out(
             ref=intent.id if intent is not None else self.tools.plan.id,
             state=state,

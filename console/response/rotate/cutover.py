@@ -104,7 +104,7 @@ async def follow(
             seen = await survey(tools, item, new, changed)
     except TimeoutError:
         return Cutover((), f"who uses it was not told within {limit:.0f} s")
-    entries = tools.history.of(item.number)
+    entries = tools.board.entries(item.number)
     known = {e.run.detail for e in entries if e.run is not None and e.run.what == RunEvent.MOVED}
     for each in seen.consumers:
         detail = entry_parts.name(each.name, 160)
@@ -158,7 +158,7 @@ async def survey(tools: EvidenceContext, item: PlanItem, new: TokenRef, changed:
         if consumer.name not in named and not told:
             found.append((consumer.name, *_by_record(consumer, new == old, began, after, later)))
             named.add(consumer.name)
-    waived = _waivers(tools.history.of(item.number))
+    waived = _waivers(tools.board.entries(item.number))
     blind = trouble or log.trouble
     if not blind and not found and not log.names_tokens and (log.gap or gaps):
         blind = f"who uses it cannot be seen ({log.gap or gaps})"
@@ -258,7 +258,7 @@ def _tried(tools: EvidenceContext, item: PlanItem, changed: Entry, skew: float) 
     """
     tries = [
         entry.t_us / 1e6
-        for entry in tools.history.of(item.number)
+        for entry in tools.board.entries(item.number)
         if entry.step == mark_of(item.number, Mark.NEW_VALUE) and entry.ref == changed.id
     ]
     return max(tries) + skew + NEAR if tries else 0.0

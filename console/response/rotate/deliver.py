@@ -24,8 +24,10 @@ from console.response.plan.model import PlanItem
 from console.response.plan.step_id import StepId
 from console.response.rotate import successors
 from console.response.state import runner_lock
+from console.response.state.history import StepState
+from console.response.state.step_log import Stage
 from console.response.step.attempt import Done, End, carry_out
-from console.response.step.context import DONE, Stage, StepContext
+from console.response.step.context import StepContext
 
 PAUSES = (0.5, 2.0, 5.0)
 """Seconds before the place is read again, which may show what was there before for a while."""
@@ -77,7 +79,7 @@ def given(tools: StepContext, item: PlanItem, fp: str) -> list[str]:
         tries = _tries(tools, item, name)
         if any(
             state.intent is not None
-            and successors.fingerprint_of(state.intent) == fp
+            and state.intent.fp == fp
             and state.stage in (Stage.DONE, Stage.OPEN)
             for _, state in tries
         ):
@@ -85,34 +87,28 @@ def given(tools: StepContext, item: PlanItem, fp: str) -> list[str]:
     return found
 
 
-def _tries(tools: StepContext, item: PlanItem, sink: str) -> list[tuple[str, Any]]:
+def _tries(tools: StepContext, item: PlanItem, sink: str) -> list[tuple[str, StepState]]:
     base = StepId.of_delivery(item.number, sink)
     ids = (
-        str(base.again(number)) for number in range(1, successors.attempts(tools.history, base) + 1)
+        str(base.again(number)) for number in range(1, successors.attempts(tools.board, base) + 1)
     )
-    return [(id_, tools.history.step(id_)) for id_ in ids]
+    return [(id_, tools.board.step(id_)) for id_ in ids]
 
 
 def _delivery(tools: StepContext, item: PlanItem, sink: str, fp: str) -> Entry | None:
     """The intent by which the sink was given the value; None if it is not known to have been."""
     for _, state in _tries(tools, item, sink):
-        if state.intent is None or successors.fingerprint_of(state.intent) != fp:
+        if state.intent is None or state.intent.fp != fp:
             continue
         if state.stage is Stage.DONE or _vouched(tools, item, state.intent):
-            return state.intent  # type: ignore[no-any-return]
+            return state.intent
     return None
 
 
 def _vouched(tools: StepContext, item: PlanItem, intent: Entry) -> bool:
     """Whether a person settled a delivery that no reading can settle, as one that arrived."""
-    for entry in tools.history.of(item.number):
-        if entry.ref == intent.id and entry.state == OutState.ACKNOWLEDGED:
-            try:
-                out = entry.body.out
-            except SchemaError:
-                continue
-            return out is not None and out.status in DONE
-    return False
+    entries = tools.board.entries(item.number)
+    return any(entry.ref == intent.id and entry.vouched for entry in entries)
 
 
 async def deliver(tools: StepContext, item: PlanItem, value: Secret, fp: str) -> Done:
@@ -144,7 +140,7 @@ async def _give(tools: StepContext, item: PlanItem, name: str, value: Secret, fp
     if _delivery(tools, item, name, fp) is None:
         base = StepId.of_delivery(item.number, name)
         ids = (str(base.again(number)) for number in range(1, 1000))
-        free = next(id_ for id_ in ids if tools.history.step(id_).stage is Stage.NEW)
+        free = next(id_ for id_ in ids if tools.board.step(id_).stage is Stage.NEW)
         step = replace(step_of(tools, item, name), id=free)
         done = await carry_out(
             tools,
@@ -210,14 +206,14 @@ async def _settle(tools: StepContext, item: PlanItem, name: str) -> Done | None:
     """Find out what became of deliveries that a dead runner left open. None when all is told."""
     sink = tools.sinks[name]
     for id_, state in _tries(tools, item, name):
-        if state.stage is not Stage.OPEN:
-            continue
         intent = state.intent
+        if state.stage is not Stage.OPEN or intent is None:
+            continue
         step = replace(step_of(tools, item, name), id=id_)
         wait = 1.0 - successors.age(intent, tools.now())
         if wait > 0:
             await tools.sleep(wait)
-        seen = await _look(tools, item, name, successors.fingerprint_of(intent))
+        seen = await _look(tools, item, name, intent.fp)
         if seen.holds is None and not seen.never:
             return Done(End.WAITING, f"{name} cannot be read: {seen.words}")
         if seen.holds is None and sink.retry is Retry.FREE:
@@ -249,7 +245,7 @@ async def confirm(tools: StepContext, item: PlanItem, name: str, fp: str) -> Don
     id_ = str(StepId.of_check(item.number, name))
     if any(
         e.kind == Kind.OBSERVE and e.step == id_ and e.ref == intent.id and e.state == OutState.SEEN
-        for e in tools.history.of(item.number)
+        for e in tools.board.entries(item.number)
     ):
         return Done(End.DONE)
     seen = await _look(tools, item, name, fp)

@@ -27,8 +27,9 @@ from console.response.plan.model import PlanItem
 from console.response.plan.step_id import StepId
 from console.response.rotate import deliver, successors
 from console.response.rotate.successors import Successor
+from console.response.state.step_log import Stage
 from console.response.step.attempt import SETTLE, Done, End, carry_out
-from console.response.step.context import Stage, StepContext
+from console.response.step.context import StepContext
 from console.response.step.read_back import window
 
 MOST = 6
@@ -74,7 +75,7 @@ class Minter:
 
     def anew(self) -> None:
         """Have ``mint`` make another value, because nobody has the last one."""
-        self._more = successors.attempts(self.tools.history, self._id) + 1
+        self._more = successors.attempts(self.tools.board, self._id) + 1
 
     async def mint(self) -> Successor | Done:
         """The token with the new value: made now, or found; or why there is none.
@@ -82,12 +83,12 @@ class Minter:
         Raises:
             JournalError, SignatureRequired: as ``carry_out``.
         """
-        history = self.tools.history
-        number, tries = successors.attempts(history, self._id), 0
+        board = self.tools.board
+        number, tries = successors.attempts(board, self._id), 0
         while number <= MOST:
             number = max(number, self._more)
             id_ = str(self._id.again(number))
-            state = history.step(id_)
+            state = board.step(id_)
             if state.stage is Stage.FAILED:
                 return Done(End.STOPPED, f"it was tried and did not happen: {state.words}")
             if state.stage is Stage.NEW:
@@ -106,7 +107,7 @@ class Minter:
                 made = await self._made(id_, state.intent)
                 if isinstance(made, Done):
                     return made
-                if not successors.ended(history, self.item, made.ref):
+                if not successors.ended(board, self.item, made.ref):
                     await self._overwritten(number)
                     return made
                 number += 1
@@ -117,15 +118,14 @@ class Minter:
         if intent is None:
             return Done(End.STOPPED, "the token has been replaced by somebody else; plan again")
         named = [
-            m for m in successors.made(self.tools.history, self.item) if m.intent.id == intent.id
+            m for m in successors.made(self.tools.board, self.item) if m.intent.id == intent.id
         ]
         if named:
             first = min(named, key=lambda each: each.step != id_)
             return first._replace(value=self.held(first.fp))
         step = self._again(id_, intent)
         if self.in_place:
-            fp = successors.fingerprint_of(intent)
-            return Successor(step.token, fp, id_, intent, self.held(fp))
+            return Successor(step.token, intent.fp, id_, intent, self.held(intent.fp))
         lost = await successors.ask(self.tools.backend, step, intent, 1.0, 0.0)
         if not lost.refs:
             told = f"the system said yes and does not name what it made: {lost.words}"
@@ -140,7 +140,7 @@ class Minter:
 
     async def _step(self, id_: str, number: int) -> Step | Done:
         """The step to be made now. Where the old token is dead, its successor is replaced."""
-        made = successors.made(self.tools.history, self.item)
+        made = successors.made(self.tools.board, self.item)
         if number == 1 or not made or self.in_place:
             return replace(self.base, id=id_)
         if successors.old_lives(self.tools.backend, self.item):
@@ -239,7 +239,7 @@ class Minter:
 
     async def _tried(self, step: Step, intent: Entry) -> bool:
         """In place, the value in hand tells by itself whether it came into force."""
-        value = self.held(successors.fingerprint_of(intent))
+        value = self.held(intent.fp)
         if value is None or self.item.probe_effects is None:
             return False
         try:
@@ -247,8 +247,7 @@ class Minter:
         except BackendError:
             return False
         if accepted:
-            fp = successors.fingerprint_of(intent)
-            made = replace(entry_parts.target(step.token), fp=fp)
+            made = replace(entry_parts.target(step.token), fp=intent.fp)
             told = "the new value is accepted"
             out = Out(
                 ref=intent.id, state=OutState.APPLIED, how=KnownBy.PROBE, detail=told, made=made
@@ -267,7 +266,7 @@ class Minter:
         """Answer earlier changes in place of which nobody knows: another value is in force."""
         for earlier in range(1, number):
             id_ = str(self._id.again(earlier))
-            state = self.tools.history.step(id_)
+            state = self.tools.board.step(id_)
             if state.stage is Stage.OPEN and state.intent is not None:
                 step = self._again(id_, state.intent)
                 told = "whatever became of it, a later change has set another value since"

@@ -29,8 +29,8 @@ from console.response.plan.step_id import Mark, mark_of
 from console.response.rotate import cutover, deliver, successors
 from console.response.rotate.mint import Minter
 from console.response.rotate.successors import Successor
+from console.response.state.step_log import Stage
 from console.response.step.attempt import Done, End
-from console.response.step.context import Stage
 from console.response.step.read_back import GONE, look, window
 
 ROUNDS = 4
@@ -62,7 +62,7 @@ def complete(tools: EvidenceContext, item: PlanItem) -> bool:
     """Whether the journal says that the rotation came to its end."""
     return any(
         entry.kind == Kind.EVIDENCE and entry.step == mark_of(item.number, Mark.ROTATED)
-        for entry in tools.history.of(item.number)
+        for entry in tools.board.entries(item.number)
     )
 
 
@@ -98,7 +98,7 @@ class _Rotation:
         swept = await self._sweep(made)
         if swept is not None:
             return swept
-        if successors.going(tools.history, item, made.ref):
+        if successors.going(tools.board, item, made.ref):
             return await self._roll_back(made, "its value was lost")
         value, fp = await self._value(made)
         made = made._replace(value=value, fp=fp)
@@ -122,13 +122,13 @@ class _Rotation:
         return await self._move(made)
 
     def _retiring(self) -> bool:
-        return any(self.tools.history.step(step.id).stage is not Stage.NEW for step in self.retire)
+        return any(self.tools.board.step(step.id).stage is not Stage.NEW for step in self.retire)
 
     async def _sweep(self, made: Successor) -> Done | None:
         """End every token that the rotation made, but the one that counts."""
-        for other in successors.made(self.tools.history, self.item):
+        for other in successors.made(self.tools.board, self.item):
             spared = (made.ref, self.item.token.ref)
-            if other.ref in spared or successors.ended(self.tools.history, self.item, other.ref):
+            if other.ref in spared or successors.ended(self.tools.board, self.item, other.ref):
                 continue
             done = await successors.end(self.tools, self.item, other.ref, "another took its place")
             if done.end is not End.DONE:
@@ -201,7 +201,7 @@ class _Rotation:
         id_ = mark_of(item.number, Mark.NEW_VALUE)
         tried = [
             e
-            for e in tools.history.of(item.number)
+            for e in tools.board.entries(item.number)
             if e.kind == Kind.OBSERVE and e.step == id_ and e.ref == made.intent.id
         ]
         if tried and tried[-1].state == OutState.NOT_SEEN:
@@ -284,7 +284,7 @@ class _Rotation:
         """Have it in the journal for whom the old value is kept, or whom its end meets."""
         tools, item = self.tools, self.item
         step, told = mark_of(item.number, Mark.MOVING), system_words(told, 600)
-        notes = [e.why for e in tools.history.of(item.number) if e.step == step]
+        notes = [e.why for e in tools.board.entries(item.number) if e.step == step]
         if notes and notes[-1] == told:
             return
         act = entry_parts.act(item.verb.value, item.token, plan=tools.plan.id)
@@ -346,7 +346,7 @@ class _Rotation:
             and e.step == id_
             and e.ref == made.intent.id
             and e.state == OutState.NOT_SEEN
-            for e in self.tools.history.of(self.item.number)
+            for e in self.tools.board.entries(self.item.number)
         )
 
     @staticmethod

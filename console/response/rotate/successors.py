@@ -15,17 +15,21 @@ from msgspec.structs import replace
 from backends.contract import Backend, Rotation, Step, Value, Verb
 from backends.errors import BackendError, NotFound, Unsupported
 from backends.model import EvidenceLevel, Secret, Token, TokenRef
-from console.journal.format.entry import Kind, Out, SchemaError, Target
+from console.journal.format.entry import Kind, Out
 from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
 from console.response.plan.step_id import StepId
+from console.response.state.history import History
+from console.response.state.step_log import Stage
 from console.response.step.attempt import SETTLE, Done, End, carry_out, settle
-from console.response.step.context import History, Stage, StepContext
+from console.response.step.context import StepContext
 
 ASK_TIMEOUT = 180.0
+_NAMING = (Kind.OUTCOME, Kind.RECOVERY, Kind.OBSERVE)
+"""The kinds of entries that name a token which a rotation's call made."""
 
 
 class Successor(NamedTuple):
@@ -75,37 +79,18 @@ def made(history: History, item: PlanItem) -> list[Successor]:
     """Every token that the journal says the item's rotation made, oldest first."""
     intents: dict[str, Entry] = {}
     found: dict[TokenRef, Successor] = {}
-    for entry in history.of(item.number):
+    for entry in history.entries(item.number):
         if entry.kind == Kind.INTENT:
             intents[entry.id] = entry
             continue
-        target, intent = _made_in(entry), intents.get(entry.ref)
-        if target is None or intent is None:
+        target, intent = entry.made, intents.get(entry.ref)
+        if entry.kind not in _NAMING or target is None or intent is None:
             continue
         ref = TokenRef(entry.backend, target.kind, target.id)
         earlier = found.pop(ref, None)
         fp = target.fp or (earlier.fp if earlier and earlier.intent.id == intent.id else "")
         found[ref] = Successor(ref, fp, entry.step, intent)
     return list(found.values())
-
-
-def _made_in(entry: Entry) -> Target | None:
-    if entry.kind not in (Kind.OUTCOME, Kind.RECOVERY, Kind.OBSERVE):
-        return None
-    try:
-        out = entry.body.out
-    except SchemaError:
-        return None
-    return out.made if out is not None else None
-
-
-def fingerprint_of(intent: Entry) -> str:
-    """The fingerprint of the value that an intent's call carried; empty for none."""
-    try:
-        act = intent.body.act
-    except SchemaError:
-        return ""
-    return act.target.fp if act is not None else ""
 
 
 def _rollback(item: PlanItem, ref: TokenRef, call: str) -> str:
@@ -118,7 +103,7 @@ _GONE = "gone"
 
 def going(history: History, item: PlanItem, ref: TokenRef) -> bool:
     """Whether any call to end a token that the rotation made is in the journal."""
-    return any(StepId.parse(e.step).ends(ref.handle) for e in history.of(item.number))
+    return any(StepId.parse(e.step).ends(ref.handle) for e in history.entries(item.number))
 
 
 def ended(history: History, item: PlanItem, ref: TokenRef) -> bool:
@@ -136,7 +121,7 @@ async def end(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> Do
     """
     if ref == item.token.ref:
         return Done(End.STOPPED, "the token's own end is no roll-back")
-    if ended(tools.history, item, ref):
+    if ended(tools.board, item, ref):
         return Done(End.DONE)
     token = await _read(tools.backend, ref)
     if isinstance(token, Done):
@@ -165,9 +150,9 @@ async def end(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> Do
 
 async def _close(tools: StepContext, item: PlanItem, ref: TokenRef, why: str) -> None:
     """Write that it is gone; and answer the steps that a dead runner left open on it."""
-    for entry in tools.history.of(item.number):
+    for entry in tools.board.entries(item.number):
         if entry.kind == Kind.INTENT and StepId.parse(entry.step).ends(ref.handle):
-            state = tools.history.step(entry.step)
+            state = tools.board.step(entry.step)
             if state.stage is Stage.OPEN and state.intent is not None:
                 body = state.intent.body
                 out = Out(
@@ -222,7 +207,7 @@ async def finish(tools: StepContext, item: PlanItem, step: Step) -> Done:
     Raises:
         JournalError, SignatureRequired: as ``carry_out``.
     """
-    state = tools.history.step(step.id)
+    state = tools.board.step(step.id)
     if state.stage is Stage.OPEN and state.intent is not None:
         early = SETTLE - age(state.intent, tools.now())
         if early > 0:
@@ -270,7 +255,7 @@ def answer(step: Step, intent: Entry, lost: Lost, how: KnownBy) -> Out:
     """
     target = None
     if lost.refs:
-        fp = fingerprint_of(intent) if step.value is Value.CHOSEN else ""
+        fp = intent.fp if step.value is Value.CHOSEN else ""
         target = replace(entry_parts.target(lost.refs[0]), fp=fp)
     return Out(
         ref=intent.id,

@@ -115,7 +115,7 @@ class Climber:
             row = tools.board.row(tools.plan.id, number)
             if row is not None and row.living and item.proposal.steps:
                 last = item.proposal.steps[-1]
-                intent = tools.history.step(last.id).intent
+                intent = tools.board.step(last.id).intent
                 ref = intent.id if intent is not None else tools.plan.id
                 await collateral.children(tools, item, last, ref)
             again = (await climb(tools, item)).again
@@ -135,6 +135,6 @@ class Climber:
 
     async def _moves(self, tools: EvidenceContext, item: PlanItem) -> None:
         """Journal the consumers that were seen with the new value after the rotation's end."""
-        made = successors.made(tools.history, item)
+        made = successors.made(tools.board, item)
         if made:
             await cutover.follow(tools, item, made[-1].ref, made[-1].intent, MOVES)

@@ -14,8 +14,8 @@ from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
 from console.response.plan.step_id import Mark, mark_of
 from console.response.rotate import rotation
+from console.response.state.step_log import Stage
 from console.response.step.attempt import Done, End, carry_out, settle
-from console.response.step.context import Stage
 from console.response.step.read_back import GONE, HELD, ReadBack, look
 
 
@@ -33,7 +33,7 @@ async def run_item(tools: EvidenceContext, item: PlanItem) -> Done:
     if item.verb is Verb.ROTATE:
         return await rotation.rotate(tools, item)
     for step in item.proposal.steps:
-        before = tools.history.step(step.id)
+        before = tools.board.step(step.id)
         if before.stage is Stage.OPEN and before.intent is not None:
             found = await settle(tools, item, step, before.intent)
             if found.end is End.UNKNOWN:
@@ -49,7 +49,7 @@ def acted(tools: EvidenceContext, item: PlanItem) -> bool:
     steps = item.proposal.steps
     if item.verb is Verb.ROTATE and steps:
         return rotation.complete(tools, item)
-    return bool(steps) and all(tools.history.step(step.id).stage is Stage.DONE for step in steps)
+    return bool(steps) and all(tools.board.step(step.id).stage is Stage.DONE for step in steps)
 
 
 def may_be_tried(tools: EvidenceContext, item: PlanItem) -> bool:
@@ -58,7 +58,7 @@ def may_be_tried(tools: EvidenceContext, item: PlanItem) -> bool:
         return False
     if item.by_hand:
         return True
-    stages = [tools.history.step(step.id).stage for step in item.proposal.steps]
+    stages = [tools.board.step(step.id).stage for step in item.proposal.steps]
     mints = any(step.phase is Phase.MINT for step in item.proposal.steps)
     return (Stage.FAILED not in stages or mints) and not acted(tools, item)
 
@@ -70,7 +70,7 @@ async def _by_hand(tools: EvidenceContext, item: PlanItem) -> Done:
     if not seen.holds:
         return Done(End.WAITING, f"to be done by hand; {seen.words}", seen=seen)
     step = mark_of(item.number, Mark.BY_HAND)
-    if not any(entry.step == step for entry in tools.history.of(item.number)):
+    if not any(entry.step == step for entry in tools.board.entries(item.number)):
         act = entry_parts.act(item.verb.value, item.token, plan=tools.plan.id)
         await tools.record(
             Kind.EVIDENCE,

@@ -41,8 +41,11 @@ class CannotOpen(Exception):
 class LaneHost(Protocol):
     """The run that a lane belongs to, as far as the lane needs it."""
 
-    board: Board
     climber: Climber
+
+    @property
+    def board(self) -> Board:
+        """Where the run stands."""
 
     @property
     def ending(self) -> bool:
@@ -216,7 +219,7 @@ class Work:
         if done.end is End.TAKEN:
             self._again(item, _TAKEN_PAUSE, _TAKEN_TRIES)
             return
-        begun = any(tools.history.tries(step.id) for step in item.proposal.steps)
+        begun = any(tools.board.tries(step.id) for step in item.proposal.steps)
         if done.end is End.WAITING and self.run.held(self.backend):
             self._held_back.append(item)
             return

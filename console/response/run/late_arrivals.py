@@ -133,7 +133,7 @@ def _known(tools_by_backend: Mapping[str, StepContext], plan: Plan) -> set[str]:
     for item in plan.items:
         found.update(ref.handle for ref in item.proposal.also_ends)
         if (tools := tools_by_backend.get(item.backend)) is not None:
-            found.update(entry.handle for entry in tools.history.of(item.number))
+            found.update(entry.handle for entry in tools.board.entries(item.number))
     return found
 
 

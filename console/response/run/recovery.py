@@ -19,11 +19,10 @@ from backends.contract import Backend, Phase, Retry, Rotation, Step
 from backends.model import EvidenceLevel, TokenRef
 from console.errors import PlanRefused
 from console.journal.format.entry import ID, Act, Body, Kind, Out, SchemaError
-from console.journal.format.parts import KnownBy, OutState
+from console.journal.format.parts import SETTLED, KnownBy, OutState
 from console.journal.format.sentence import Entry, what
 from console.journal.format.who import boot_id
 from console.journal.format.words import system_words
-from console.journal.store.entries import SETTLED
 from console.journal.write.journal import AlreadyRecorded, Journal
 from console.lock import LockHeld, only_one
 from console.response.approve import approval

@@ -30,10 +30,9 @@ from console.response.run import late_arrivals
 from console.response.run.climber import LONGEST, Climber
 from console.response.run.item import acted
 from console.response.run.lane import POLL, CannotOpen, Work
-from console.response.state.run import Board
+from console.response.state.history import History
 from console.response.state.token import Standing
 from console.response.step.attempt import Done, End
-from console.response.step.context import History
 from console.response.step.pace import Pace
 from console.settings import Paths
 
@@ -82,8 +81,7 @@ class Run:
         called: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.plan, self.journal, self.paths = plan, journal, paths
-        self.board = Board(plan)
-        self.history = History(plan.id)
+        self.board = History(plan)
         self.climber = Climber(climb)
         self.works: dict[str, Work] = {}
         self.tools: dict[str, EvidenceContext] = {}
@@ -170,8 +168,7 @@ class Run:
                 if (row := self.board.row(self.plan.id, item.number)) is None
                 or row.state in (Standing.LEFT, Standing.FAILED)
             ]
-            open_ = bool(self.history.open_steps())
-            end = End.UNKNOWN if open_ else End.STOPPED if left else End.DONE
+            end = End.UNKNOWN if self.board.unsettled else End.STOPPED if left else End.DONE
             return Result(end, f"{count(len(self.plan.items), 'token')}: {told}")
         done = self._of_one()
         if done.end is End.DONE:
@@ -264,7 +261,6 @@ class Run:
             paths=self.paths,
             group=self._group,
             journal=self.journal,
-            history=self.history,
             board=self.board,
             lane=lane,
             stopping=lambda: self.ending,
@@ -291,9 +287,7 @@ class Run:
         self, what: RunEvent, *, item: int = 0, backend: str = "", detail: str = ""
     ) -> None:
         mark = RunMark(plan=self.plan.id, what=what, item=item, backend=backend, detail=detail)
-        entry = await self._group.append(Kind.RUN, run=mark)
-        if self.history.add(entry):
-            self.board.feed([entry])
+        self.board.feed([await self._group.append(Kind.RUN, run=mark)])
 
     async def _follow(self) -> None:
         """Take in what others write about this run: a pause, an exception, a second runner."""
@@ -306,11 +300,12 @@ class Run:
                 return
 
     async def _follow_once(self) -> None:
-        found = await asyncio.to_thread(self.journal.of_plan, self.plan.id, self._seen)
-        for entry in found:
-            self._seen = max(self._seen, entry.seq)
-            if self.history.add(entry):
-                self.board.feed([entry])
+        # Numbers are given in the order in which entries become durable, so that a reading
+        # which begins now has everything below the newest one that is known by now.
+        newest, known = self.board.seq, self.board.known
+        found = await asyncio.to_thread(self.journal.of_plan, self.plan.id, self._seen, known)
+        self._seen = max([newest, *(entry.seq for entry in found)])
+        self.board.feed(found)
 
     async def _relist(self, *, last: bool = False) -> None:
         """Look for tokens that came after the freeze, beside the work; the last time, wait."""

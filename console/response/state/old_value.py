@@ -122,7 +122,7 @@ def _open(row: RunToken, wait: str, until: float) -> Verdict:
     let_be = f"excepted, for {row.owner}" if row.owner else ""
     if item.fatal:
         return Verdict(What.UNDONE, UNDONE[verb], _all(let_be, item.fatal[0].text))
-    if row.opened or "settled" in row.steps.values():
+    if row.open or row.by_word:
         return Verdict(What.UNKNOWN, "NOT KNOWN", _all(_said(row, row.words), let_be), until=until)
     if verb is Verb.ROTATE and row.old:
         why = _all(f"it was replaced, and {row.old}", let_be)
@@ -148,7 +148,7 @@ def _other(row: RunToken) -> Verdict:
         return Verdict(What.UNDONE, UNDONE[verb], _all(let_be, row.item.fatal[0].text))
     if row.level >= EvidenceLevel.RECORDED and not _owed(row):
         return Verdict(What.RECORDED, _RECORDED[verb], "", row.recorded_at)
-    if row.opened or row.acted:
+    if row.open or row.acted:
         return Verdict(What.UNKNOWN, "NOT KNOWN", _all(_said(row, row.words), let_be))
     return Verdict(
         What.UNDONE, UNDONE[verb], _all(let_be, "" if row.owner else _said(row, row.words))

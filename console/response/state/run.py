@@ -34,7 +34,15 @@ from console.response.state.token import RunToken, Standing
 WINDOW = 60.0
 """Seconds over which a lane's rate is measured."""
 _TELLING = frozenset(
-    {Kind.INTENT, Kind.OUTCOME, Kind.RECOVERY, Kind.EVIDENCE, Kind.OBSERVE, Kind.NOTE}
+    {
+        Kind.INTENT,
+        Kind.OUTCOME,
+        Kind.RECOVERY_CLAIM,
+        Kind.RECOVERY,
+        Kind.EVIDENCE,
+        Kind.OBSERVE,
+        Kind.NOTE,
+    }
 )
 
 
@@ -65,7 +73,10 @@ class LaneState(NamedTuple):
 
 
 class Board:
-    """The fold. Feed it the journal's entries of the run, oldest first, each one once."""
+    """The fold. Feed it the journal's entries of the run, oldest first, each one once.
+
+    A runner, which meets its own entries twice, has a ``History``.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -76,6 +87,8 @@ class Board:
         self._handles: set[str] = set()
         self.late: dict[str, LateArrival] = {}
         self.halted: dict[str, str] = {}
+        self.lifted: dict[str, int] = {}
+        """The number of the entry that let each lane go on last, by its backend."""
         self.alarms: list[str] = []
         self.wave = 0
         self.seq = 0
@@ -175,6 +188,7 @@ class Board:
                 self.halted[mark.backend] = mark.detail
             case RunEvent.UNHALT:
                 self.halted.pop(mark.backend, None)
+                self.lifted[mark.backend] = max(self.lifted.get(mark.backend, 0), entry.seq)
             case RunEvent.WAVE:
                 self.wave = max(self.wave, mark.item)
             case RunEvent.LATE:
@@ -232,7 +246,7 @@ class Board:
         return Sums(found["asked"], found["accepted"], found["recorded"], found["refused"], silent)
 
     def _begun(self) -> Iterator[RunToken]:
-        return (row for row in self.rows.values() if row.steps or row.level)
+        return (row for row in self.rows.values() if row.begun)
 
     def lanes(self, now: float | None = None, *, working: bool = True) -> Iterator[LaneState]:
         """Each backend's part, in the plan's order. ``working``: a runner is at it."""

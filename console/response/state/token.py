@@ -17,6 +17,7 @@ from console.journal.format.parts import KnownBy, OutState, RunEvent
 from console.journal.format.sentence import Entry
 from console.response.plan.model import Mode, Plan, PlanItem
 from console.response.plan.step_id import Mark, StepId, mark_of
+from console.response.state.step_log import Stage, StepLog
 
 
 class Standing(StrEnum):
@@ -42,7 +43,6 @@ ENDING = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
 """Verbs after which an old value is to work no more."""
 CLAIMED = frozenset({Standing.DEAD, Standing.RECORDED, Standing.REPLACED, Standing.DONE})
 """States that say that a token is dealt with, and was not merely let be."""
-_DONE = frozenset({OutState.APPLIED, OutState.ALREADY})
 
 
 class RunToken:
@@ -53,10 +53,9 @@ class RunToken:
     """
 
     __slots__ = (
-        "acted", "alarm", "began", "by_probe", "calls", "ended", "expires", "item", "level",
-        "living", "moved", "old", "opened", "owner", "plan", "recorded_at", "refused",
-        "refused_at", "state", "steps", "taken", "tried", "tried_at", "trouble", "waits",
-        "waived", "words", "works",
+        "acted", "alarm", "began", "by_probe", "ended", "expires", "item", "level", "living",
+        "moved", "old", "owner", "plan", "recorded_at", "refused", "refused_at", "state", "steps",
+        "taken", "tried", "tried_at", "trouble", "waits", "waived", "words", "works",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, item: PlanItem) -> None:
@@ -68,14 +67,12 @@ class RunToken:
         self.works = False
         """The old value was seen to be accepted after the act."""
         self.alarm = ""
-        self.steps: dict[str, str] = {}
-        self.opened: dict[str, str] = {}
-        """The open intents: the id, and the step."""
+        self.steps: dict[str, StepLog] = {}
+        """Every step of which the journal tells, planned or not, by its id."""
         self.living: set[str] = set()
         """Handles of tokens that should have ended along with this one, and live."""
         self.moved: list[str] = []
         self.trouble = ""
-        self.calls = 0
         self.taken = ""
         """What another plan is doing, or did, to the token."""
         self.waived = False
@@ -106,9 +103,30 @@ class RunToken:
         return self.state is not Standing.LEFT
 
     @property
+    def calls(self) -> int:
+        """How many calls were begun for it."""
+        return sum(len(log.calls) for log in self.steps.values())
+
+    @property
+    def open(self) -> bool:
+        """Whether there is a call of which nobody knows what became."""
+        return any(log.open for log in self.steps.values())
+
+    @property
+    def by_word(self) -> bool:
+        """Whether it is a person's word alone that has settled one of its calls."""
+        return any(log.by_word for log in self.steps.values())
+
+    @property
+    def begun(self) -> bool:
+        """Whether a call may have been made for it, or anything is known of its end."""
+        made = any(log.stage is not Stage.NEW for log in self.steps.values())
+        return made or self.level > 0
+
+    @property
     def called(self) -> bool:
         """Whether no call is left to be made: only proof is waited for, or a person."""
-        return not self.opened and all(self._made(step) for step in self._wanted())
+        return not self.open and all(self._made(step) for step in self._wanted())
 
     @property
     def window(self) -> float:
@@ -141,14 +159,11 @@ class RunToken:
         match entry.kind:
             case Kind.INTENT:
                 self.began = self.began or at
-                self.calls += 1
-                self.steps[entry.step] = "open"
-                self.opened[entry.id] = entry.step
                 self.trouble = ""
-            case Kind.OUTCOME:
-                self._outcome(entry)
-            case Kind.RECOVERY:
-                self._recovery(entry)
+                self._log(entry)
+            case Kind.OUTCOME | Kind.RECOVERY:
+                self._log(entry)
+                self._answered(entry)
             case Kind.EVIDENCE:
                 self._evidence(entry)
             case Kind.RUN if entry.run is not None:
@@ -166,30 +181,16 @@ class RunToken:
     def _is(self, entry: Entry, mark: Mark) -> bool:
         return entry.step == mark_of(self.item.number, mark)
 
-    def _outcome(self, entry: Entry) -> None:
-        if entry.state == OutState.UNKNOWN:
-            self.steps[entry.step] = "unknown"
-            return
-        self.opened.pop(entry.ref, None)
-        if entry.state in _DONE:
-            self.steps[entry.step] = "done"
-            self.acted = entry.t_us / 1e6
-        else:
-            self.steps[entry.step] = "failed"
-            self.trouble = entry.sentence
+    def _log(self, entry: Entry) -> None:
+        self.steps.setdefault(entry.step, StepLog()).add(entry)
 
-    def _recovery(self, entry: Entry) -> None:
-        self.opened.pop(entry.ref, None)
-        if entry.state == OutState.APPLIED:
-            self.steps[entry.step] = "done"
+    def _answered(self, entry: Entry) -> None:
+        if entry.done:
             self.acted = entry.t_us / 1e6
             # A look has shown it; how dead that makes the token is evidence like any other.
-            if (entry.evidence or 0) >= EvidenceLevel.RECORDED:
+            if entry.kind == Kind.RECOVERY and (entry.evidence or 0) >= EvidenceLevel.RECORDED:
                 self.recorded_at = self.recorded_at or entry.t_us / 1e6
-        elif entry.state == OutState.NOT_APPLIED:
-            self.steps.pop(entry.step, None)
-        else:
-            self.steps[entry.step] = "settled"
+        elif entry.state not in (OutState.UNKNOWN, OutState.NOT_APPLIED):
             self.trouble = entry.sentence
 
     def _evidence(self, entry: Entry) -> None:
@@ -263,11 +264,10 @@ class RunToken:
             return Standing.FAILED, self.alarm
         if item.fatal:
             return Standing.FAILED, item.fatal[0].text
-        if self.opened:
-            unknown = "unknown" in self.steps.values()
+        if self.open:
+            unknown = any(log.unanswered for log in self.steps.values())
             return Standing.LEFT, "no trustworthy answer" if unknown else "being called"
-        failed = [step for step, state in self.steps.items() if state == "failed"]
-        if failed or "settled" in self.steps.values():
+        if any(log.stage is Stage.FAILED for log in self.steps.values()):
             return Standing.FAILED, self.trouble
         if self.living:
             return Standing.FAILED, f"{len(self.living)} that should have ended with it live on"
@@ -289,11 +289,12 @@ class RunToken:
 
     def _made(self, step: str) -> bool:
         """Whether a step is done, or a later attempt of it."""
-        if self.steps.get(step) == "done":
+        log = self.steps.get(step)
+        if log is not None and log.stage is Stage.DONE:
             return True
         return any(
-            state == "done" and str(StepId.parse(each).planned) == step
-            for each, state in self.steps.items()
+            log.stage is Stage.DONE and str(StepId.parse(each).planned) == step
+            for each, log in self.steps.items()
         )
 
     def _ended(self, *, by_hand: bool) -> tuple[Standing, str]:

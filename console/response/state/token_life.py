@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from backends.contract import Verb
 from backends.model import Token
 from console.errors import PlanRefused
-from console.journal.format.entry import Kind, SchemaError
+from console.journal.format.entry import Kind
 from console.journal.format.parts import OutState
 from console.journal.format.sentence import Entry
 from console.response.plan import file
@@ -29,7 +29,6 @@ LOOKED_AT = 200
 GENERATIONS = 16
 """How far up the line of parents an end is looked for."""
 _ENDS = (Verb.REVOKE.value, Verb.ROTATE.value)
-_DONE = (OutState.APPLIED, OutState.ALREADY)
 _MADE = (Kind.EVIDENCE, Kind.OUTCOME)
 
 
@@ -158,8 +157,7 @@ def _by_a_run(entries: Iterable[Entry], journal: OpenJournal) -> Ended | None:
     """The newest call that ended the token, as the journal has it."""
     entries = list(entries)
     for entry in entries:
-        done = entry.kind in (Kind.OUTCOME, Kind.RECOVERY) and entry.state in _DONE
-        if not done or entry.verb not in _ENDS or not entry.plan:
+        if not entry.done or entry.verb not in _ENDS or not entry.plan:
             continue
         plan = journal.get(entry.plan)
         who = plan.who if plan is not None else entry.who
@@ -185,10 +183,7 @@ def _successor(entries: Iterable[Entry], plan: str) -> tuple[str, str]:
     for entry in entries:
         if entry.plan != plan or entry.verb != Verb.ROTATE or entry.kind not in _MADE:
             continue
-        try:
-            out = entry.body.out
-        except SchemaError:
-            continue
-        if out is not None and out.made is not None and out.made.handle != entry.handle:
-            return safe(out.made.id, 80), out.made.handle
+        made = entry.made
+        if made is not None and made.handle != entry.handle:
+            return safe(made.id, 80), made.handle
     return "", ""

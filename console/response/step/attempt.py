@@ -26,8 +26,9 @@ from console.journal.write.journal import AlreadyRecorded
 from console.response.plan import entry_parts
 from console.response.plan.hazards import self_harm
 from console.response.plan.model import PlanItem
+from console.response.state.step_log import Stage
 from console.response.step import collateral
-from console.response.step.context import Stage, StepContext
+from console.response.step.context import StepContext
 from console.response.step.read_back import ReadBack, await_effect, look, window
 from console.response.step.result import Done as Done
 from console.response.step.result import End as End
@@ -68,7 +69,7 @@ async def carry_out(
         JournalError: the journal cannot be written to. Nothing was sent after that.
         SignatureRequired: the intent cannot be signed any more; it was not written.
     """
-    before = tools.history.step(step.id)
+    before = tools.board.step(step.id)
     if before.stage is Stage.DONE:
         return Done(End.DONE, "", before.intent)
     if before.stage is Stage.OPEN:
@@ -234,7 +235,7 @@ class _Attempt:
         told = system_words(f"another plan, …{other}, {how} this token: {taken.entry.who}")
         known = any(
             entry.run is not None and entry.run.what == RunEvent.TAKEN and entry.run.detail == told
-            for entry in self.tools.history.of(self.item.number)
+            for entry in self.tools.board.entries(self.item.number)
         )
         if not known:
             mark = RunMark(

@@ -26,8 +26,7 @@ from console.response.evidence.context import EvidenceContext
 from console.response.evidence.ladder import Climb, climb
 from console.response.plan.model import PlanItem
 from console.response.run.item import run_item
-from console.response.state.run import Board
-from console.response.step.context import History
+from console.response.state.history import History
 from console.response.step.pace import Pace
 
 WHY = "somebody else has the value"
@@ -102,7 +101,7 @@ def case(
 
             tools = EvidenceContext(
                 plan=plan, backend=backend, paths=part.paths, group=group, journal=part.journal,
-                history=History(plan.id), board=Board(plan), lane=Pace(backend.name),
+                board=History(plan), lane=Pace(backend.name),
                 secrets={ref.handle: secret} if in_hand else {}, sleep=sleep, now=clock.now,
                 patience=0.0,
             )  # fmt: skip

@@ -16,8 +16,8 @@ from console.journal.write.group import GroupCommit
 from console.journal.write.journal import Journal
 from console.response.plan.model import Plan
 from console.response.run import late_arrivals
-from console.response.state.run import Board
-from console.response.step.context import History, StepContext
+from console.response.state.history import History
+from console.response.step.context import StepContext
 from console.response.step.pace import Pace
 
 
@@ -25,12 +25,12 @@ from console.response.step.pace import Pace
 async def run_of(scene: Scene, plan: Plan) -> AsyncIterator[tuple[dict[str, StepContext], Journal]]:
     with Journal(scene.paths.journal) as journal:
         approve(plan, journal, scene.paths)
-        board, history = Board(plan), History(plan.id)
+        board = History(plan)
         async with GroupCommit(journal) as group:
             yield {
                 name: StepContext(
                     plan=plan, backend=await scene.backend(name), paths=scene.paths, group=group,
-                    journal=journal, history=history, board=board, lane=Pace(name),
+                    journal=journal, board=board, lane=Pace(name),
                 )
                 for name in plan.backends
             }, journal  # fmt: skip

@@ -37,9 +37,8 @@ from console.response.evidence.context import EvidenceContext
 from console.response.evidence.ladder import climb
 from console.response.plan.model import Mode, Plan
 from console.response.run.item import run_item
-from console.response.state.run import Board
+from console.response.state.history import History
 from console.response.step.attempt import End
-from console.response.step.context import History
 from console.response.step.pace import Pace
 
 pytestmark = pytest.mark.long
@@ -136,7 +135,7 @@ class Lie:
     async def carry_out(self, plan: Plan, secrets: dict[str, Secret]) -> Counter[str]:
         part = self.part
         backend = part.backends[self.system]
-        self.board = Board(plan)
+        self.board = History(plan)
         self.row = self.board.items[1]
 
         async def sleep(seconds: float) -> None:
@@ -146,7 +145,7 @@ class Lie:
         async with GroupCommit(part.journal) as group:
             tools = Checked(
                 plan=plan, backend=backend, paths=part.paths, group=group, journal=part.journal,
-                history=History(plan.id), board=self.board, lane=Pace(backend.name),
+                board=self.board, lane=Pace(backend.name),
                 secrets=secrets, sleep=sleep, now=part.clock.now, patience=0.0,
             )  # fmt: skip
             tools.check = self.check
