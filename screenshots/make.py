@@ -169,7 +169,27 @@ async def timeline(pilot: Pilot[None], app: ConsoleApp) -> None:
     await pilot.press("left_square_bracket")
 
 
+async def intake(pilot: Pilot[None], app: ConsoleApp) -> None:
+    """A leaked value of a busy token in hand: its answer card."""
+    from textual.events import Paste
+
+    from backends.estate import EstateWorld
+
+    await find(pilot, app, BUSY)
+    row = app.inventory_view.row()
+    if row is None:
+        raise RuntimeError("the estate has no such token")
+    await pilot.press("I")
+    await until(pilot, app, "not shown")
+    with EstateWorld(app.world.paths.config.with_name("estate.db")) as world:
+        app.post_message(Paste(world.secret("vault", row.id).reveal()))
+    await until(pilot, app, "characters")
+    await pilot.press("enter", *"6h", "enter")
+    await until(pilot, app, "LEAKED")
+
+
 VIEWS: dict[str, Steps] = {
+    "intake": intake,
     "inventory": inventory,
     "token": token,
     "graph": graph,
