@@ -182,6 +182,13 @@ class CarefulApp(App[None]):
     def unreadable(self) -> None:
         """A key was dropped because its bytes are no UTF-8."""
 
+    def unbound(self, key: str) -> None:
+        """A key was pressed that does nothing where it was pressed: the character that it
+        types, or Textual's name of it."""
+
+    def paste_dropped(self) -> None:
+        """Text was pasted where nothing takes text."""
+
     def keeps_keys(self) -> bool:
         """Whether what has the keys now must keep them, wherever a mouse clicks."""
         return False
@@ -195,6 +202,8 @@ class CarefulApp(App[None]):
             taker: object = self.focused
             if isinstance(taker, TakesText):
                 taker.take_paste(event.text)
+            else:
+                self.paste_dropped()
         elif isinstance(event, events.MouseEvent) and not event.is_forwarded:
             had = self.focused
             await super().on_event(event)
@@ -209,8 +218,9 @@ class CarefulApp(App[None]):
             self.unreadable()
         elif isinstance(taker, TakesText) and character is not None and character.isprintable():
             taker.take(character)
-        else:
-            await self._check_bindings(key)
+        elif not await self._check_bindings(key):
+            typed = character if character and character.isprintable() else ""
+            self.unbound(typed.strip() or key)
 
     def _handle_exception(self, error: Exception) -> None:
         # Textual shows an error that can draw itself as it is; what it draws is not known.

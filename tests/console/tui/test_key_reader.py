@@ -47,7 +47,7 @@ def test_a_burst_of_keys_is_taken_one_by_one() -> None:
 
 def test_pasted_text_is_no_key_whatever_is_in_it() -> None:
     reader = KeyReader()
-    heard = list(reader.read("\x1b[200~one\x1bK\x1b[A\rtwo\0\x1b[201~".encode()))
+    heard = list(reader.read(b"\x1b[200~one\x1bK\x1b[A\rtwo\0\x1b[201~"))
     assert [type(event) for event in heard] == [events.Paste]
     assert heard[0].text == "one\x1bK\x1b[A\rtwo"  # type: ignore[attr-defined]
 
