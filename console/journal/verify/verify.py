@@ -324,7 +324,10 @@ class _Pass:
                 report.add(Code.ROLLED_BACK, what, text, seq)
         report.witnessed = self._trust.witnessed(entries)
         if self._trust.quorum and report.witnessed < entries:
-            text = f"entries {report.witnessed + 1:,} to {entries:,} are not witnessed"
+            first = report.witnessed + 1
+            text = f"entries {first:,} to {entries:,} are not witnessed"
+            if first == entries:
+                text = f"entry {entries:,} is not witnessed"
             report.add(Code.INCOMPLETE, "unwitnessed", text, report.witnessed + 1)
         if report.open_intents:
             text = f"of {count(report.open_intents, 'call')} it is not known what became"

@@ -55,6 +55,37 @@ def test_the_demo_needs_neither_configuration_nor_network(prepared: Path) -> Non
     assert {row["backend"] for row in rows} == {"vault-prod", "aws-main", "pg-ledger", "github"}
 
 
+def test_what_a_look_found_is_counted_in_its_own_number(home: Path) -> None:
+    done = console(home, "sync", "aws-main")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"aws-main: ok, [1-9]\d* tokens(, \d+ \w+)*, 1 gap", done.stdout.strip())
+
+
+def test_a_look_that_failed_does_not_tell_of_no_tokens(home: Path) -> None:
+    (home / "estate.db").write_bytes(b"no database")
+    done = console(home, "sync", "github")
+    assert done.returncode == 1
+    assert done.stdout.strip() == "github: failed"
+    assert "token-console: github: " in done.stderr
+
+
+def test_a_list_that_was_cut_says_that_there_is_more(prepared: Path) -> None:
+    assert "the first 5 tokens; there are more" in console(prepared, "list", "--limit", "5").stderr
+    one = listed(prepared)[0]["handle"]
+    assert console(prepared, "list", one, "--limit", "1").stderr.splitlines()[0] == "1 token"
+
+
+def test_who_goes_takes_one_or_many_along(prepared: Path) -> None:
+    handle = listed(prepared, "backend:aws-main", "state:active")[0]["handle"]
+    lines = console(prepared, "owner", "leaves", handle).stdout.splitlines()
+    assert lines[0] == "1 dies"
+    owner = next(row["owner"]["value"] for row in listed(prepared, "-owner:none"))
+    lines = console(prepared, "owner", "leaves", owner).stdout.splitlines()
+    assert lines[0] == "0 die"
+    assert any(re.fullmatch(r"([2-9]|\d\d+) have no owner then|1 has no owner then", line)
+               for line in lines)  # fmt: skip
+
+
 def test_a_query_finds_the_same_whatever_the_form(prepared: Path) -> None:
     words = ("owner:payments", "-state:gone")
     rows = listed(prepared, *words)

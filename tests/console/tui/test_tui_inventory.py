@@ -114,7 +114,9 @@ def test_that_nobody_reads_is_not_told_as_being_read(tmp_path) -> None:
     fill(paths, [world.Still("github", [], error=Forbidden("403"))])
 
     async def steps(user):
-        await user.waits_for("No token is known yet; b tells why. Never read to the end: github, vault")
+        await user.waits_for(
+            "No token is known yet; b tells why. Never read to the end: github, vault"
+        )
         user.sees_no("are being read")
 
     use(world.application(paths), steps)
