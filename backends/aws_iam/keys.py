@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from backends import words
 from backends.aws_iam import ids
 from backends.aws_iam.client import Aws, member, utc
 from backends.aws_iam.people import PERSONAL, Missed, User, every
@@ -150,7 +151,8 @@ class Keys:
         for kind in GapKind:
             more = [gap for gap in unlisted[MAX_GAPS:] if gap.kind is kind]
             if more:
-                what = f"access keys of {len(more)} more users; the last: {more[-1].what}"
+                others = words.count(len(more), "more user")
+                what = f"access keys of {others}; the last: {more[-1].what}"
                 yield Gap(f"account {self._account}", kind, what, more[-1].hint)
         for scope, count in seen.items():
             if complete and scope not in broken:

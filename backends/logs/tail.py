@@ -264,7 +264,8 @@ class Tail:
         if not lost:
             return []
         names = ", ".join(map(str, lost[:5]))
-        what = f"generations of {self.path.name} are not there: {names}"
+        missing = "generation of {} is" if len(lost) == 1 else "generations of {} are"
+        what = f"{missing.format(self.path.name)} not there: {names}"
         return [Hole("missing", what, HINT)]
 
     def _generations(self) -> list[Generation]:

@@ -17,6 +17,7 @@ from backends.openbao.body import written
 from backends.openbao.client import at, entity_path
 from backends.openbao.mapping import APPROLE
 from backends.openbao.reader import BaoReader
+from backends.words import count
 
 MAX_ALIASES = 20
 
@@ -92,8 +93,8 @@ async def propose(reader: BaoReader, verb: Verb, token: Token) -> Proposal:
         for alias in aliases[:MAX_ALIASES]
         if mapping.text(alias, "mount_type") != "token"
     ]
-    if len(aliases) > MAX_ALIASES:
-        collateral.append(f"logins by {len(aliases) - MAX_ALIASES} more aliases")
+    if (more := len(aliases) - MAX_ALIASES) > 0:
+        collateral.append(f"logins by {count(more, 'more alias', 'more aliases')}")
     undo = "it was disabled before, and stays so" if entity.disabled else "enable the entity"
     return Proposal(
         steps=(switch(Verb.CONTAIN, True),),

@@ -288,7 +288,8 @@ class Survey:
         for name in names[:NAMED]:
             yield Gap(f"{scope}: {name}", GapKind.REFUSED, f"the {name}: its look-up", hint)
         if (more := len(names) - NAMED) > 0:
-            what = f"{more} more that are listed: their look-ups"
+            what = count(more, "more that is listed: its look-up",
+                         "more that are listed: their look-ups")  # fmt: skip
             yield Gap(f"{scope}: refused look-ups", GapKind.REFUSED, what, hint)
 
     def _with_parents(

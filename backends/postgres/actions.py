@@ -22,6 +22,7 @@ from backends.postgres import names
 from backends.postgres.consumers import Uses
 from backends.postgres.roles import state
 from backends.postgres.wire import PgSession, Read, Row
+from backends.words import count
 
 BOOTSTRAP: Final = 10
 """The oid of the role that initdb made. PostgreSQL refuses to drop it."""
@@ -330,7 +331,8 @@ def _about_rotation(token: Token) -> tuple[Hazard, ...]:
 def _left_open(found: Uses) -> tuple[str, ...]:
     if not found.live:
         return ()
-    return (f"{found.live} open session(s) go on: end them with disconnect.",)
+    live = count(found.live, "open session goes", "open sessions go")
+    return (f"{live} on: end {'it' if found.live == 1 else 'them'} with disconnect.",)
 
 
 def _hazards(verb: Verb, row: Row, found: Uses, who: RoleRights) -> tuple[Hazard, ...]:
@@ -343,10 +345,8 @@ def _hazards(verb: Verb, row: Row, found: Uses, who: RoleRights) -> tuple[Hazard
             hazards.append(Hazard(code="last-superuser", text=text, fatal=True))
     if found.live and (ends or verb is Verb.ROTATE):
         names = sorted({str(line["application_name"] or "no name") for line in found.sessions})
-        text = (
-            f"{found.live} session(s) are open and survive ({', '.join(names[:3])}): "
-            "disconnect them afterwards."
-        )
+        live = count(found.live, "session is open and survives", "sessions are open and survive")
+        text = f"{live} ({', '.join(names[:3])}): disconnect afterwards."
         hazards.append(Hazard(code="live-sessions", text=text))
     if any(line["backend_type"] == "walsender" for line in found.sessions):
         hazards.append(Hazard(code="replication", text="A replica or a backup streams with it."))
@@ -354,12 +354,14 @@ def _hazards(verb: Verb, row: Row, found: Uses, who: RoleRights) -> tuple[Hazard
         text = f"The role stays, unable to log in: {'; '.join(found.where())}."
         hazards.append(Hazard(code="dependents", text=text))
     if found.subscriptions and ends:
-        text = f"{len(found.subscriptions)} subscription(s) run as it and may stop."
+        runs = count(len(found.subscriptions), "subscription runs", "subscriptions run")
+        text = f"{runs} as it and may stop."
         hazards.append(Hazard(code="subscriptions", text=text))
     # Whoever made a role with CREATEROLE is a member of it from then on, the console's too.
     members = [row for row in found.members if row["rolname"] != who.name]
     if members and verb is Verb.REVOKE and not found.dependencies:
-        text = f"{len(members)} role(s) have rights through it and lose them."
+        roles = count(len(members), "role has", "roles have")
+        text = f"{roles} rights through it and {'loses' if len(members) == 1 else 'lose'} them."
         hazards.append(Hazard(code="members", text=text))
     if missing := _missing(verb, row, who):
         hazards.append(Hazard(code="not-permitted", text=missing))

@@ -35,6 +35,7 @@ from backends.errors import (
 )
 from backends.model import Secret
 from backends.postgres import names
+from backends.words import count
 
 T = TypeVar("T")
 Connection = psycopg.AsyncConnection[DictRow]
@@ -405,7 +406,7 @@ async def change(
 async def _run(connection: Connection, statement: str) -> tuple[str, str]:
     async with connection.cursor() as cursor:
         await cursor.execute(statement.encode())
-        rows = f"{cursor.rowcount} session(s)" if cursor.description else ""
+        rows = count(cursor.rowcount, "session") if cursor.description else ""
         return cursor.statusmessage or "", rows
 
 

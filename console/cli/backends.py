@@ -153,9 +153,12 @@ def _coverage(state: BackendState | None) -> dict[str, Any]:
 
 def _print(told: dict[str, Any]) -> None:
     if "error" in told:
-        down = "NO ANSWER" if told.get("state") == contact.SILENT else "DOWN"
-        output.line(f"{told['name']}: {down}: {told['error']}")
-        output.line(f"  next: {told['hint']}")
+        # Of a system that nobody could ask, or asked, it is not known that it is down.
+        words = {contact.SILENT: "NO ANSWER", contact.FAILED: "FAILED"}
+        word = words.get(told.get("state", ""), "CANNOT BE USED")
+        output.line(f"{told['name']}: {word}: {told['error']}")
+        if told["hint"]:
+            output.line(f"  next: {told['hint']}")
     elif "state" not in told:
         output.line(f"{told['name']}: not asked (--offline)")
     else:
@@ -170,7 +173,9 @@ def _print(told: dict[str, Any]) -> None:
     if synced := told.get("synced_at"):
         output.line(f"  {count(told['tokens'], 'token')}, seen {age(time.time() - synced)} ago")
     for gap in told.get("gaps", []):
-        output.line(f"  {gap['kind']}: {gap['what']} in {gap['scope']}: {gap.get('hint', '')}")
+        where = "" if gap["scope"] == gap["what"] else f" in {gap['scope']}"
+        hint = f": {gap['hint']}" if gap.get("hint") else ""
+        output.line(f"  {gap['kind']}: {gap['what']}{where}{hint}")
     if capabilities := told.get("capabilities"):
         _matrix(capabilities)
     output.line()

@@ -122,7 +122,10 @@ def sync(chosen: argparse.Namespace) -> int:
 def _tell(name: str, report: SyncReport, json: bool) -> None:
     """How one look ended, as soon as it has."""
     if not json:
-        told = f"{name}: {report.result}, {count(report.tokens, 'token')}"
+        told = f"{name}: {report.result}"
+        # What nobody could read is not known to be without tokens.
+        if report.tokens or report.result not in ("failed", "busy"):
+            told += f", {count(report.tokens, 'token')}"
         for word in ("new", "changed", "gone", "back"):
             number = getattr(report, word)
             told += f", {number:,} {word}" if number else ""
@@ -145,7 +148,9 @@ def list_(chosen: argparse.Namespace) -> int:
             write = export.write_json if chosen.json else export.write_csv
             write(itertools.islice(inventory.each(asked, sort), chosen.limit), sys.stdout.write)
         else:
-            _print(_rows(inventory, asked, sort, chosen.limit), time.time())
+            rows = _rows(inventory, asked, sort, chosen.limit)
+            cut = len(rows) == chosen.limit and inventory.count(asked) > len(rows)
+            _print(rows, time.time(), more=cut)
             _note_stale(inventory)
     return Exit.OK
 
@@ -162,7 +167,7 @@ def _rows(inventory: Inventory, asked: query.Query, sort: Sort, limit: int | Non
     return rows
 
 
-def _print(rows: list[Row], now: float) -> None:
+def _print(rows: list[Row], now: float, *, more: bool) -> None:
     def ago(moment: int | None, how: str) -> str:
         return export.word(how) if moment is None else age(now - moment)
 
@@ -183,7 +188,8 @@ def _print(rows: list[Row], now: float) -> None:
         ],
         [12, 40, 16, 20, 13, 13, 13, 10],
     )
-    output.note(count(len(rows), "token"))
+    many = count(len(rows), "token")
+    output.note(f"the first {many}; there are more" if more else many)
 
 
 def _none(how: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from backends.words import count
 from console.cli.graph import looking, wanted
 from console.cli.inventory import one, opened
 from console.cli.shell import output
@@ -99,12 +100,14 @@ def leaves(chosen: argparse.Namespace) -> int:
             print(export.dumps(told))
             return Exit.OK
         words = {
-            "dies": "dies", "breaks": "breaks", "orphaned": "has no owner then",
-            "unused": "was used by nothing else",
-        }  # fmt: skip
-        for name, word in words.items():
+            "dies": ("dies", "die"),
+            "breaks": ("breaks", "break"),
+            "orphaned": ("has no owner then", "have no owner then"),
+            "unused": ("was used by nothing else", "were used by nothing else"),
+        }
+        for name, (one_, many) in words.items():
             nums = getattr(found, name)
-            output.line(f"{len(nums)} {word}" if len(nums) != 1 else f"1 {word}")
+            output.line(count(len(nums), one_, many))
             for num in nums:
                 output.line(f"  {export.label(graph.nodes[num])}")
     return Exit.OK

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from backends.declare import Capabilities
 from backends.model import Covers, decode
+from backends.words import count
 from console.store.queries import backends as backend_rows
 from console.store.queries import logs as log_rows
 from console.store.queries import tokens as token_rows
@@ -199,6 +200,11 @@ def words(hole: UncoveredStretch) -> str:
     until = "now" if hole.until is None else moment(hole.until)
     log = f" ({hole.log})" if hole.log else ""
     return f"{since} to {until}: {hole.what}{log}"
+
+
+def and_more(number: int) -> str:
+    """How many holes there are beside those that are told one by one."""
+    return f"and {count(number, 'more stretch', 'more stretches')}"
 
 
 def moment(at: int) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from backends.words import count as counted
 from console.text import ascii_only, safe
 from console.timeline.axis import Window
-from console.timeline.coverage import moment, words
+from console.timeline.coverage import and_more, moment, words
 from console.timeline.lanes import OTHERS
 from console.timeline.view import Timeline, TimelineFrame
 
@@ -133,6 +133,6 @@ def _unknown(timeline: Timeline, frame: TimelineFrame, clean: Clean, gap: str) -
     for hole in holes[:12]:
         yield f"  {clean(words(hole))}"
     if len(holes) > 12:
-        yield f"  and {len(holes) - 12} more stretches"
+        yield f"  {and_more(len(holes) - 12)}"
     if not frame.exact:
         yield "counted by five minutes; single events of all that time are not kept or not read"

@@ -10,7 +10,7 @@ from console.store.classes import OTHER, SLOT, USE
 from console.store.queries import events
 from console.text import age
 from console.timeline.axis import Window
-from console.timeline.coverage import WORDS, UncoveredStretch, moment, words
+from console.timeline.coverage import WORDS, UncoveredStretch, and_more, moment, words
 from console.timeline.view import Timeline
 
 FEW = 8
@@ -250,7 +250,7 @@ def _facts(
         found.append(("issuer", f"last use {moment(use.at)}{kept} ({use.source or 'its record'})"))
     found += [("not covered", words(hole)) for hole in holes[:FEW]]
     if len(holes) > FEW:
-        found.append(("not covered", f"and {len(holes) - FEW} more stretches"))
+        found.append(("not covered", and_more(len(holes) - FEW)))
     if dropped:
         found.append(
             ("counted", "single events of that time were dropped; counts are to five minutes")

@@ -189,7 +189,7 @@ def test_a_built_in_is_never_replaced_and_the_clash_is_said(
     out = capsys.readouterr().out
     assert "ours: up" in out
     assert "note: better-estate 0.3 calls itself 'estate' too: the built-in one is used" in out
-    assert "f-sound: DOWN" in out
+    assert "f-sound: FAILED: " in out
 
     assert run(home, "sync") == 3
     assert "better-estate 0.3 calls itself 'estate' too" in capsys.readouterr().err

@@ -81,6 +81,17 @@ def _print(report: Report, known_: TrustedFacts) -> None:
         output.line(f"key        {_fingerprint(report.key)} ({known_.source})")
     witnessed = f"up to entry {report.witnessed:,}" if report.witnessed else "no"
     output.line(f"witnessed  {witnessed}")
+    if report.root:
+        _print_counts(report, known_)
+    for finding in report.findings:
+        output.line(f"  ! {finding.what}: {safe(finding.text, 400)}")
+    output.line(WORDS[report.code])
+    if (gravest := report.gravest) is not None:
+        output.note(next_step(gravest.what))
+
+
+def _print_counts(report: Report, known_: TrustedFacts) -> None:
+    """What is open and signed: counted only where the journal could be read to its end."""
     output.line(f"open       {count(report.open_intents, 'call')}")
     whose = "" if known_.allowed_signers is not None else "; whose keys they are is not told here"
     hold = count(report.signatures, "responder's signature holds", "responders' signatures hold")
@@ -90,11 +101,6 @@ def _print(report: Report, known_: TrustedFacts) -> None:
     if report.unbound:
         bear = count(report.unbound, "answer to a signed call bears", UNBOUND)
         output.line(f"           {bear} none")
-    for finding in report.findings:
-        output.line(f"  ! {finding.what}: {safe(finding.text, 400)}")
-    output.line(WORDS[report.code])
-    if (gravest := report.gravest) is not None:
-        output.note(next_step(gravest.what))
 
 
 def _print_json(report: Report, known_: TrustedFacts) -> None:

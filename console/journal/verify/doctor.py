@@ -38,7 +38,7 @@ def doctor(path: Path, environ: Mapping[str, str] = os.environ) -> list[Check]:
     files = beside(path)
     return [
         *_database(path),
-        *_key(files),
+        *_key(path, files),
         *_disk(path, files),
         *_session(environ),
         Check(
@@ -102,13 +102,16 @@ def _lock(path: Path) -> Check:
         os.close(descriptor)
 
 
-def _key(files: Files) -> Iterator[Check]:
+def _key(path: Path, files: Files) -> Iterator[Check]:
     try:
         signer = keys.load(files.key)
     except ConsoleError as error:
         yield Check("key", "bad", str(error), error.hint)
         return
-    if signer is None:
+    if signer is None and not (path.exists() or files.verified.exists()):
+        text = f"there is no log key at {files.key} yet; it is made with the journal"
+        yield Check("key", "note", text)
+    elif signer is None:
         yield Check("key", "bad", f"there is no log key at {files.key}", "Bring it back.")
     else:
         text = f"log key {signer.verifier.fingerprint}"

@@ -188,6 +188,11 @@ def verify(
     return report
 
 
+def _span(first: int, last: int) -> str:
+    """Entries by their numbers."""
+    return f"entry {last:,}" if first == last else f"entries {first:,} to {last:,}"
+
+
 class _Pass:
     """One way through the journal."""
 
@@ -214,7 +219,7 @@ class _Pass:
         self._tree = tree.Frontier()
         self._rotations: dict[int, bytes] = {}
         self._last = b""
-        self._covered = 0
+        self._covered = self._base = 0
 
     def run(self, since: Checkpoint | None) -> None:
         """Go through the journal once; from ``since`` on, where that checkpoint is believed."""
@@ -287,7 +292,7 @@ class _Pass:
             self._tally.open = {
                 entry.id for entry in open_intents(self._store) if entry.seq <= since.size
             }
-            self._report.entries = self._skipped = since.size
+            self._report.entries = self._skipped = self._base = since.size
             # What is older is not read, so nothing can be said about its nodes.
             self._nodes = None
             for note in checkpoints_of(self._store, since.size):
@@ -299,10 +304,12 @@ class _Pass:
 
     def _checkpoint(self, size: int, note: bytes, *, rotated: bool) -> None:
         """Compare a stored checkpoint with the tree, to the byte."""
-        self._report.checkpoints += 1
         body = tree.body_of(self._walk.origin, self._tree)
         if not note.startswith(f"{body}\n".encode()):
+            # Any entry since the last checkpoint that fits may be the one that was changed.
+            self._report.entries = max(self._covered, self._base)
             raise Broken(f"the checkpoint at entry {size:,} is not that of these entries")
+        self._report.checkpoints += 1
         self._report.newest, self._covered = note, size
         if rotated:
             self._rotations[size] = note
@@ -323,7 +330,8 @@ class _Pass:
                 report.add(Code.ROLLED_BACK, what, text, seq)
         report.witnessed = self._trust.witnessed(entries)
         if self._trust.quorum and report.witnessed < entries:
-            text = f"entries {report.witnessed + 1:,} to {entries:,} are not witnessed"
+            some = _span(report.witnessed + 1, entries)
+            text = f"{some} {'is' if report.witnessed + 1 == entries else 'are'} not witnessed"
             report.add(Code.INCOMPLETE, "unwitnessed", text, report.witnessed + 1)
         if report.open_intents:
             text = f"of {count(report.open_intents, 'call')} it is not known what became"
@@ -354,7 +362,7 @@ class _Pass:
             return
         covered = self._covered
         if covered < entries:
-            text = f"no signed checkpoint covers entries {covered + 1:,} to {entries:,}"
+            text = f"no signed checkpoint covers {_span(covered + 1, entries)}"
             report.add(Code.TAMPERED, "unsigned-tail", text, covered + 1)
         stored = tree.frontier(self._store, entries, self._last)
         other = self._nodes is not None and not self._nodes.same(self._store, entries)

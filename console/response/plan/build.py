@@ -230,7 +230,8 @@ async def _propose(
     if not living and verb in (Verb.RESTORE, Verb.ROTATE):
         return _unplanned(token, verb, backend, f"nothing to {verb.value}: it is gone")
     item = plan_items.assembled(backend, verb, token, system.me, proposal, mode, 1, declared)
-    if living and item.by_hand and not item.fatal:
+    # What gives a token back is no other verb's to do.
+    if living and item.by_hand and verb is not Verb.RESTORE:
         item = replace(item, instead=await _instead(system, backend, verb, token, mode, declared))
     return _AskedToken(item, declared, living)
 

@@ -80,7 +80,7 @@ def not_done(plan: Plan) -> NotDone | None:
     cards = [item for item in plan.items if item.by_hand]
     whys = list(dict.fromkeys(item.proposal.manual or "there is no call for it" for item in cards))
     if len(whys) > _MOST:
-        whys = [*whys[:_MOST], f"and {len(whys) - _MOST:,} more reasons"]
+        whys = [*whys[:_MOST], f"and {count(len(whys) - _MOST, 'more reason')}"]
     verbs = [verb for verb in OTHERS if any(verb in item.instead for item in cards)]
     if len(plan.items) == 1:
         token = plan.items[0].token

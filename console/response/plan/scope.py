@@ -12,6 +12,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from backends.model import Token, TokenRef
+from backends.words import count
 from console.errors import PlanRefused
 from console.inventory.records import Sort
 from console.inventory.search import matched
@@ -120,7 +121,8 @@ def _beside(inventory: Inventory, wanted: Query, found: int) -> int:
 def _nothing(beside: int) -> str:
     if not beside:
         return "Nothing was sent. Widen the query."
+    some = count(beside, "holds", "hold")
     return (
-        f"Nothing was sent. {beside:,} hold these words only in backend, kind, scope or grants,"
+        f"Nothing was sent. {some} these words only in backend, kind, scope or grants,"
         " which a plan takes in when asked: backend:WORD, kind:WORD, scope:WORD, grant:WORD."
     )

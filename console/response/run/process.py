@@ -46,6 +46,7 @@ from console.response.plan.file import file_of
 from console.response.run.climber import LONGEST
 from console.response.run.run import Result as Result
 from console.response.run.run import Run, backends
+from console.response.state.report import short
 from console.response.state.runner_lock import alive as alive
 from console.response.state.runner_lock import take
 from console.response.step.attempt import End
@@ -54,7 +55,6 @@ from console.text import safe
 
 LOCK_PATIENCE = 3.0
 """Seconds to wait for another runner, or a recovery, of the same plan to end."""
-_BUSY = ("another runner is at work on this plan", "Watch it: token-console journal list.")
 REFRESH_TIMEOUT = 60.0
 MOST_REFRESHED = 20
 """Tokens of one plan that are read into the inventory by the runner; more are for a sync."""
@@ -98,7 +98,7 @@ def start(
         paths.make()
         lock = take(plan_id, paths, LOCK_PATIENCE)
     except LockHeld:
-        raise PlanRefused(*_BUSY) from None
+        raise _busy(plan_id) from None
     except OSError as error:
         raise _cannot(error) from None
     given, to_child = [lock], -1
@@ -186,11 +186,18 @@ async def run(
     try:
         held = take(plan_id, paths, LOCK_PATIENCE) if lock is None else lock
     except LockHeld:
-        raise PlanRefused(*_BUSY) from None
+        raise _busy(plan_id) from None
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, held)
         journal = stack.enter_context(opening.journal(paths))
         return await _locked(plan_id, journal, paths, session, secrets, climb, show)
+
+
+def _busy(plan_id: str) -> PlanRefused:
+    return PlanRefused(
+        "another runner is at work on this plan",
+        f"Watch it: token-console run watch {short(plan_id)}",
+    )
 
 
 async def _locked(

@@ -18,7 +18,7 @@ from backends.contract import Phase, Verb
 from backends.model import EvidenceLevel
 from console.response.plan.model import Plan
 from console.response.plan.not_done import UNDONE
-from console.response.state.token import ENDING, RunToken
+from console.response.state.token import ENDING, RunToken, alive
 from console.text import age, safe
 
 _RECORDED = {
@@ -98,7 +98,9 @@ def of(row: RunToken, now: float) -> Verdict:
     if row.refused:
         silent = "then silent in the log" if row.level >= EvidenceLevel.SILENT else ""
         title = f"REFUSED at {clock(row.refused_at, now)}"
-        return Verdict(What.REFUSED, title, _all(_alive(row), silent, wait), row.refused_at, until)
+        return Verdict(
+            What.REFUSED, title, _all(alive(row.living), silent, wait), row.refused_at, until
+        )
     if row.level >= EvidenceLevel.RECORDED and not _owed(row):
         return _recorded(row, wait, until)
     return _open(row, wait, until)
@@ -112,7 +114,7 @@ def _recorded(row: RunToken, wait: str, until: float) -> Verdict:
         told.append("the new value is accepted in its place")
     tried = "TRIED, NO CLEAR ANSWER" if row.tried == "unclear" else "NOT TRIED"
     told += [] if row.item.propagation is not None else ["how long it may work on is not declared"]
-    why = _all(_alive(row), wait, *told)
+    why = _all(alive(row.living), wait, *told)
     return Verdict(What.RECORDED, f"{title}, {tried}", why, row.recorded_at, until)
 
 
@@ -163,10 +165,6 @@ def _said(row: RunToken, words: str) -> str:
 def _owed(row: RunToken) -> bool:
     """Whether a planned call is still to be made."""
     return not row.called
-
-
-def _alive(row: RunToken) -> str:
-    return f"{len(row.living):,} that should have ended with it live on" if row.living else ""
 
 
 def _all(*told: str) -> str:

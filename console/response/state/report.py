@@ -102,7 +102,7 @@ def situation(
         counts = ", ".join(
             f"{state} {lane.counts[state]:,}" for state in STATES if lane.counts[state]
         )
-        eta = f", about {age(lane.eta)} left" if lane.eta and lane.state == "running" else ""
+        eta = f", calls for about {age(lane.eta)}" if lane.eta and lane.state == "running" else ""
         why = f": {safe(lane.halted, 120)}" if lane.halted else ""
         lines.append(f"  {safe(lane.backend)}: {counts} of {lane.scope:,}; {lane.state}{why}{eta}")
     lines.append(f"proof: {board.proof().line}")
@@ -201,7 +201,7 @@ def plan_lines(plan: Plan, calls: int = 20, second: str = "") -> list[str]:
         lines.append(f"  {word}        {code}{many}: {safe(raised.hazard.text, 400)}")
     unknown = Counter(text for item in plan.items for text in item.proposal.not_known)
     for text, times in unknown.most_common(MOST_TOLD):
-        many = f" ({times:,} token{'s'[: times != 1]})" if len(plan.items) > 1 else ""
+        many = f" ({count(times, 'token')})" if len(plan.items) > 1 else ""
         lines.append(f"  ! not known   {safe(text, 400)}{many}")
     if second:
         lines.append(f"  second person needed: {safe(second, 300)}")
@@ -234,8 +234,9 @@ def _left_out(scope: Scope) -> list[str]:
         lines.append(f"  left out      and {len(scope.left_out) - 20:,} more of the same")
     if scope.beside:
         lines.append(
-            f"  not in it     {scope.beside:,} more hold the words only in backend, kind, scope or"
-            " grants; to take them in: backend:WORD, kind:WORD, scope:WORD, grant:WORD"
+            f"  not in it     {count(scope.beside, 'more holds', 'more hold')} the words only in"
+            " backend, kind, scope or grants; to take them in: backend:WORD, kind:WORD,"
+            " scope:WORD, grant:WORD"
         )
     return lines
 
@@ -285,7 +286,7 @@ def _item_lines(item: PlanItem, plan_mode: Mode, *, many: bool) -> list[str]:
     proposal, lines = item.proposal, []
     owner = safe(item.token.owner.or_else("none known"), 60)
     if many:
-        lines.append(f"  {item.number:>4}. {name(item)}, owner {owner}, wave {item.wave}")
+        lines.append(f"  {item.number:>4}. {name(item)}, owner {owner}, wave {item.wave + 1}")
         if item.matched:
             lines.append(f"        matched      {safe(item.matched, 300)}")
         if item.why:
@@ -297,8 +298,8 @@ def _item_lines(item: PlanItem, plan_mode: Mode, *, many: bool) -> list[str]:
     indent = "        " if many else "  "
     for step in proposal.steps:
         lines.append(f"{indent}will call     {safe(step.call.line, 2000)}")
-    if proposal.manual:
-        lines.append(f"{indent}by hand       {safe(proposal.manual, 600)}")
+    for number, part in enumerate(proposal.manual.splitlines()):
+        lines.append(f"{indent}{'' if number else 'by hand':<13} {safe(part, 600)}")
     lines += [f"{indent}goes with it  {safe(text, 300)}" for text in proposal.collateral[:20]]
     if len(proposal.collateral) > 20:
         lines.append(f"{indent}goes with it  and {len(proposal.collateral) - 20:,} more")

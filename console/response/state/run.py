@@ -56,7 +56,8 @@ class LateArrival(NamedTuple):
 
 
 class LaneState(NamedTuple):
-    """One backend's part of a run. ``rate`` and ``limit`` are tokens and calls a second."""
+    """One backend's part of a run. ``rate`` and ``limit`` are tokens and calls a second;
+    ``eta`` are the seconds that the calls still take, None where there are none to make."""
 
     backend: str
     counts: dict[str, int]
@@ -251,6 +252,7 @@ class Board:
     def lanes(self, now: float | None = None, *, working: bool = True) -> Iterator[LaneState]:
         """Each backend's part, in the plan's order. ``working``: a runner is at it."""
         now = time.time() if now is None else now
+        to_call = Counter(row.item.backend for row in self.rows.values() if row.to_call)
         for backend, counted in self._counts.items():
             counts = {state: counted[state] for state in STATES}
             counts["left"] += sum(late.backend == backend for late in self.late.values())
@@ -259,7 +261,8 @@ class Board:
             span = max(now - min(fresh), 1.0) if fresh else 1.0
             limit = self.plan.rates.get(backend, 0.0)
             rate = len(fresh) / span
-            eta = counts["left"] / (rate or limit) if rate or limit else None
+            calls = to_call[backend]
+            eta = calls / (rate or limit) if calls and (rate or limit) else None
             halted = self.halted.get(backend, "")
             state = self._lane_state(counts, halted)
             if state == "running" and not working:
@@ -278,7 +281,12 @@ class Board:
         return "running" if self.began else "waiting"
 
     def eta(self, now: float | None = None) -> float | None:
-        """Seconds until the slowest lane has no token left; None where nobody can tell."""
+        """Seconds until the slowest lane has no token left; None where nobody can tell.
+
+        Nobody can where a token waits for something else than calls.
+        """
+        if self.late or any(row.held for row in self.rows.values()):
+            return None
         going = [lane.eta for lane in self.lanes(now) if lane.state in ("running", "waiting")]
         known = [eta for eta in going if eta is not None]
         return max(known) if known and len(known) == len(going) else None

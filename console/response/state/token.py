@@ -6,6 +6,7 @@ known of the token's old value.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from backends.contract import Verb
@@ -43,6 +44,13 @@ ENDING = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
 """Verbs after which an old value is to work no more."""
 CLAIMED = frozenset({Standing.DEAD, Standing.RECORDED, Standing.REPLACED, Standing.DONE})
 """States that say that a token is dealt with, and was not merely let be."""
+
+
+def alive(living: Collection[str]) -> str:
+    """What is said where tokens live that should have ended along with one; empty for none."""
+    many = count(len(living), "token that should have ended with it lives on",
+                 "tokens that should have ended with it live on")  # fmt: skip
+    return many if living else ""
 
 
 class RunToken:
@@ -127,6 +135,26 @@ class RunToken:
     def called(self) -> bool:
         """Whether no call is left to be made: only proof is waited for, or a person."""
         return not self.open and all(self._made(step) for step in self._wanted())
+
+    @property
+    def held(self) -> bool:
+        """Whether it is left, and waits for a person, its consumers or another plan: for how
+        long, nobody knows."""
+        if self.finished:
+            return False
+        by_hand = not self.item.proposal.steps
+        waits = bool(self.waits) and not self.waived
+        return by_hand or waits or bool(self.taken) or self.unknown
+
+    @property
+    def to_call(self) -> bool:
+        """Whether a call for it is its lane's to make, as soon as it is its turn."""
+        return not (self.finished or self.held or self.called)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether no answer to be trusted came to a call, and nothing has told since."""
+        return bool(self.open) and any(log.unanswered for log in self.steps.values())
 
     @property
     def window(self) -> float:
@@ -265,12 +293,11 @@ class RunToken:
         if item.fatal:
             return Standing.FAILED, item.fatal[0].text
         if self.open:
-            unknown = any(log.unanswered for log in self.steps.values())
-            return Standing.LEFT, "no trustworthy answer" if unknown else "being called"
+            return Standing.LEFT, "no trustworthy answer" if self.unknown else "being called"
         if any(log.stage is Stage.FAILED for log in self.steps.values()):
             return Standing.FAILED, self.trouble
         if self.living:
-            return Standing.FAILED, f"{len(self.living)} that should have ended with it live on"
+            return Standing.FAILED, alive(self.living)
         wanted = self._wanted()
         done = sum(self._made(step) for step in wanted)
         if done < len(wanted):
@@ -322,6 +349,8 @@ class RunToken:
     @property
     def proof(self) -> str:
         """All that is known of its end, in words."""
+        if not self.begun:
+            return "none, nothing was asked yet"
         return proof.whole(self.level, refused=self.refused)
 
     def _proof(self) -> str:

@@ -27,6 +27,11 @@ def needs_token(context: Context) -> str:
     return "" if context.token else "no token is under the cursor"
 
 
+def openable(context: Context) -> str:
+    """It opens what is under the cursor."""
+    return "nothing that opens is under the cursor" if context.empty else ""
+
+
 def needs_worker(context: Context) -> str:
     """Only the process that talks to the backends can do it."""
     return "" if context.worker else "the backend process is not running"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from console.tui.actions import disabled
 from console.tui.actions.context import Context
-from console.tui.actions.keys import CLOSE, KEY_NAMES, SECOND, SET_LEAK
+from console.tui.actions.keys import CLOSE, KEY_NAMES, SECOND, SET_LEAK, spoken
 from console.tui.draw.columns import CHANGED_KEY, COLUMNS
 
 VIEWS = (
@@ -79,7 +79,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("open", ("enter",), "open", "Open what is under the cursor.",
            ("inventory", "backends", "journal", "runs", "run", "events", "graph", "xray", "loss",
             "intake"),
-           1, sense="into"),
+           1, sense="into", why_not=disabled.openable),
     Action("contain", ("c",), "contain",
            "Plan to stop its use; can be undone. Asks before anything is sent.",
            ACTING, 5, danger=True, needs="contain", group="Act",
@@ -248,6 +248,17 @@ def key_names(action: Action) -> list[str]:
 def key(id_: str) -> str:
     """The key of an action as a person would say it, for what is said elsewhere."""
     return key_names(BY_ID[id_])[0]
+
+
+def elsewhere(key_: str, view: str) -> str:
+    """What to say of a key that does nothing in a view: its character, or Textual's name."""
+    said = spoken(key_) or key_
+    does = [action for action in ACTIONS if said in key_names(action)]
+    if not does:
+        return f"{said}: no key of this view; {key('help')} lists them"
+    views = dict.fromkeys(name for action in does for name in action.where)
+    label = " or ".join(dict.fromkeys(action.label for action in does))
+    return f"{label}: not in the {view} view; {said} is a key of: {', '.join(views)}"
 
 
 def here(view: str) -> list[Action]:

@@ -114,6 +114,14 @@ def block(
     ]
 
 
+def paragraphs(label: str, text: str, role: Role, width: int, indent: int = 12) -> list[list[Part]]:
+    """A labelled text of several lines, such as the steps of a card; each begins a line."""
+    lines: list[list[Part]] = []
+    for part in text.splitlines():
+        lines += block("" if lines else label, [(part, role)], width, indent)
+    return lines
+
+
 def flow(parts: Iterable[Part], width: int, longest: int = LONGEST) -> list[list[Part]]:
     """Parts as running text: broken at blanks, and inside a word only where one is too long.
 

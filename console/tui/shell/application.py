@@ -14,6 +14,7 @@ from textual.screen import Screen
 from console import crash, ownership
 from console.errors import ConsoleError
 from console.settings import Paths, Settings
+from console.tui.actions import registry
 from console.tui.actions.context import Context
 from console.tui.draw.cells import Lines
 from console.tui.draw.lines import Part
@@ -137,6 +138,16 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         """Say that a key could not be read, and what to set."""
         if (front := self.front) is not None:
             front.note("Key dropped: it is no UTF-8. Set the terminal to UTF-8.", bad=True)
+
+    def unbound(self, key: str) -> None:
+        """Say that a key does nothing here, and where it would."""
+        if (front := self.front) is not None and front.open_bar is None:
+            front.note(registry.elsewhere(key, front.view))
+
+    def paste_dropped(self) -> None:
+        """Say that what was pasted went nowhere."""
+        if (front := self.front) is not None and front.open_bar is None:
+            front.note("Paste dropped: nothing takes text here.")
 
     def keeps_keys(self) -> bool:
         """An open bar keeps the keys: a click elsewhere must not turn typing into commands."""

@@ -10,6 +10,7 @@ import codecs
 import os
 import select
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any, Protocol, runtime_checkable
 
 from rich.console import Console
@@ -19,13 +20,19 @@ from textual import events
 from textual._compositor import ChopsUpdate
 from textual._xterm_parser import XTermParser
 from textual.app import App
+from textual.constants import ESCAPE_DELAY
 from textual.drivers.linux_driver import LinuxDriver
-from textual.keys import _character_to_key
 from textual.message import Message
 from textual.messages import InBandWindowResize
 
 UNREADABLE = "\ufffd"
 """What stands for bytes that are no UTF-8. No key types it."""
+
+ESCAPE = "\x1b"
+BEGIN_SEQUENCES = ("[", "O")
+"""What follows an escape in everything that a terminal sends for one key, or by itself."""
+PASTE_BEGINS, PASTE_ENDS = "\x1b[200~", "\x1b[201~"
+"""What a terminal puts around pasted text."""
 
 LOOK_EVERY_MS = 100
 """After so long without a byte, an escape is the key and not the beginning of another."""
@@ -42,38 +49,61 @@ class TakesText(Protocol):
         """Pasted text, as it came."""
 
 
-def split(key: str, character: str | None) -> list[tuple[str, str | None]]:
-    """The keys that were pressed for one that arrived.
-
-    tmux holds an escape back for up to half a second, and with the next key it comes as
-    alt+key. No key here uses alt, so it is what was typed: escape, then the key.
-    """
-    rest = key.removeprefix("alt+")
-    if rest == key or len(rest) != 1:
-        return [(key, character)]
-    return [("escape", None), (_character_to_key(rest), rest)]
-
-
 class KeyReader:
     """Bytes from a terminal as what was pressed, pasted or reported; never an error.
 
     A terminal set to Latin-1, a paste that was cut inside a character and a report that makes
     no sense are all possible at any time. None of them may end the screen: what is no UTF-8
     becomes ``UNREADABLE``, and a sequence that cannot be understood is left out.
+
+    An escape and the key after it are two keys, however close they come. tmux holds an escape
+    back for up to half a second, and a slow link delivers in bursts; Textual would take both
+    for one key with alt, which nothing here uses, or forget the escape.
     """
 
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self._parser = XTermParser()
+        self._begun = ""
+        """What has come since the last escape, as far as it matters."""
+        self._pasted: list[str] | None = None
+        """What has come of a paste that has not ended yet."""
+        self._came = 0.0
 
     def read(self, data: bytes) -> Iterator[Message]:
         """What these bytes complete."""
         # One by one: of what follows a sequence that makes no sense, nothing is lost.
         for character in self._decode(data):
+            if self._pasted is not None:
+                yield from self._paste(self._pasted, character)
+                continue
+            if self._begun == ESCAPE and character not in BEGIN_SEQUENCES:
+                self._begin_anew()
+                yield _escape()
+            if character == ESCAPE:
+                self._begun = ESCAPE
+            elif self._begun:
+                self._begun = (self._begun + character)[: len(PASTE_BEGINS) + 1]
+            if self._begun == PASTE_BEGINS:
+                self._begin_anew()
+                self._pasted = []
+                continue
             try:
                 yield from self._parser.feed(character)
             except Exception:  # noqa: BLE001  (whatever the parser makes of hostile numbers)
-                self._parser = XTermParser()
+                self._begin_anew()
+
+    def _paste(self, pasted: list[str], character: str) -> Iterator[Message]:
+        """Collect what is pasted. Whatever is in it is text: Textual would press the keys that
+        follow an escape."""
+        pasted.append(character)
+        self._came = monotonic()
+        if character == PASTE_ENDS[-1] and "".join(pasted[-len(PASTE_ENDS) :]) == PASTE_ENDS:
+            self._begin_anew()
+            yield events.Paste("".join(pasted[: -len(PASTE_ENDS)]).replace("\x00", ""))
 
     def rest(self) -> Iterator[Message]:
         """Nothing more has come for a while: what was an escape alone is the key.
@@ -81,10 +111,23 @@ class KeyReader:
         Escape also ends a paste whose end never came; without that, every later key would
         be taken for a part of it.
         """
+        if self._pasted is not None:
+            if self._pasted[-1:] == [ESCAPE] and monotonic() - self._came >= ESCAPE_DELAY:
+                self._begin_anew()
+                yield _escape()
+            return
         pressed = list(self._parser.tick())
         if pressed:
-            self._parser = XTermParser()
+            begun = self._begun
+            self._begin_anew()
+            if len(begun) > 1 and begun[1:] in BEGIN_SEQUENCES:
+                yield _escape()
+                pressed = list(self._parser.feed(begun[1:]))
             yield from pressed
+
+
+def _escape() -> events.Key:
+    return events.Key("escape", ESCAPE)
 
 
 class CarefulDriver(LinuxDriver):
@@ -139,6 +182,13 @@ class CarefulApp(App[None]):
     def unreadable(self) -> None:
         """A key was dropped because its bytes are no UTF-8."""
 
+    def unbound(self, key: str) -> None:
+        """A key was pressed that does nothing where it was pressed: the character that it
+        types, or Textual's name of it."""
+
+    def paste_dropped(self) -> None:
+        """Text was pasted where nothing takes text."""
+
     def keeps_keys(self) -> bool:
         """Whether what has the keys now must keep them, wherever a mouse clicks."""
         return False
@@ -147,12 +197,13 @@ class CarefulApp(App[None]):
         """Do one key after the other, and hand text to whatever takes text."""
         if isinstance(event, events.Key) and not event.is_forwarded:
             self.app_focus = True
-            for key, character in split(event.key, event.character):
-                await self._pressed(key, character)
+            await self._pressed(event.key, event.character)
         elif isinstance(event, events.Paste) and not event.is_forwarded:
             taker: object = self.focused
             if isinstance(taker, TakesText):
                 taker.take_paste(event.text)
+            else:
+                self.paste_dropped()
         elif isinstance(event, events.MouseEvent) and not event.is_forwarded:
             had = self.focused
             await super().on_event(event)
@@ -167,8 +218,9 @@ class CarefulApp(App[None]):
             self.unreadable()
         elif isinstance(taker, TakesText) and character is not None and character.isprintable():
             taker.take(character)
-        else:
-            await self._check_bindings(key)
+        elif not await self._check_bindings(key):
+            typed = character if character and character.isprintable() else ""
+            self.unbound(typed.strip() or key)
 
     def _handle_exception(self, error: Exception) -> None:
         # Textual shows an error that can draw itself as it is; what it draws is not known.

@@ -215,6 +215,10 @@ class View(Screen[None], inherit_bindings=False):
         """The one token to act on: the one mark there is, or what is under the cursor."""
         return self.row()
 
+    def at_nothing(self) -> bool:
+        """Whether there is nothing under the cursor that could be opened."""
+        return False
+
     def context(self) -> Context:
         """What is true here now. A view adds the part that is its own."""
         host = self.host
@@ -222,6 +226,7 @@ class View(Screen[None], inherit_bindings=False):
             watched=self.shows_run and host.run_id != "",
             behind=host.behind,
             before=host.before,
+            empty=self.at_nothing(),
         )
 
     def frame(self) -> None:

@@ -42,3 +42,8 @@ def health(state: BackendState, now: float, mine: Mine = NOTHING) -> HealthWord:
             return HealthWord("reading", "~", "")
         case _:
             return HealthWord("ok", "=", "good")
+
+
+def is_read(state: BackendState, mine: Mine) -> bool:
+    """Whether somebody reads it at this moment: said only where somebody does."""
+    return state.result == "running" or mine.reads

@@ -9,7 +9,7 @@ from console.tui.draw.lines import Line, Part, clip, count, spread, width_of
 from console.tui.session import journal_state
 from console.tui.session.session import ConsoleSession
 from console.tui.session.worker_link import sentences
-from console.tui.views.health import health
+from console.tui.views.health import health, is_read
 
 WIDE_TOP = 100
 """Columns from which the top line counts the backends as well."""
@@ -60,8 +60,8 @@ def data(world: ConsoleSession, width: int) -> Line:
             well.append([(f"{name}{age} partial", "warn")])
         elif state.synced_at is None:
             # Never read yet; that it is being read is said only where somebody reads.
-            reads = state.result == "running" or mine.reads
-            well.append([(f"{name} {'reading' if reads else 'not read'}", "dim")])
+            reads = "reading" if is_read(state, mine) else "not read"
+            well.append([(f"{name} {reads}", "dim")])
         else:
             well.append([(f"{name}{age}", "dim")])
     # A long error must not push the other systems, and above all production, out of sight.

@@ -55,6 +55,64 @@ def test_the_demo_needs_neither_configuration_nor_network(prepared: Path) -> Non
     assert {row["backend"] for row in rows} == {"vault-prod", "aws-main", "pg-ledger", "github"}
 
 
+def test_what_a_look_found_is_counted_in_its_own_number(home: Path) -> None:
+    done = console(home, "sync", "aws-main")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"aws-main: ok, [1-9]\d* tokens(, \d+ \w+)*, 1 gap", done.stdout.strip())
+
+
+def test_a_look_that_failed_does_not_tell_of_no_tokens(home: Path) -> None:
+    (home / "estate.db").write_bytes(b"no database")
+    done = console(home, "sync", "github")
+    assert done.returncode == 1
+    assert done.stdout.strip() == "github: failed"
+    assert "token-console: github: " in done.stderr
+
+
+def test_what_cannot_be_asked_is_not_called_down(home: Path) -> None:
+    config = home / "config.toml"
+    config.write_text(config.read_text().replace('system = "codehost"', 'system = "codehos"'))
+    for words in (("backends", "--offline"), ("backends",)):
+        out = console(home, *words).stdout
+        (line,) = [line for line in out.splitlines() if line.startswith("github: ")]
+        assert line.startswith(("github: CANNOT BE USED: ", "github: FAILED: "))
+        assert "DOWN" not in out
+
+
+def test_no_line_of_a_backend_ends_in_a_colon(prepared: Path) -> None:
+    out = console(prepared, "backends").stdout
+    assert "unlistable: the log begins at" in out
+    assert not [line for line in out.splitlines() if line.rstrip().endswith(":")]
+
+
+def test_a_list_that_was_cut_says_that_there_is_more(prepared: Path) -> None:
+    assert "the first 5 tokens; there are more" in console(prepared, "list", "--limit", "5").stderr
+    one = listed(prepared)[0]["handle"]
+    assert console(prepared, "list", one, "--limit", "1").stderr.splitlines()[0] == "1 token"
+
+
+def test_where_a_verb_has_no_call_the_verbs_that_have_one_are_named(prepared: Path) -> None:
+    handle = listed(prepared, "backend:github", "state:active")[0]["handle"]
+    told = console(prepared, "contain", handle, "--reason", REASON, "--dry-run").stdout
+    assert "NOT CONTAINED" in told
+    assert "Nothing else can be done" not in told
+    assert f"token-console revoke {handle} --reason" in told
+    told = console(prepared, "restore", handle, "--reason", REASON, "--dry-run").stdout
+    assert "NOT RESTORED" in told
+    assert "token-console revoke" not in told, "no other verb gives a token back"
+
+
+def test_who_goes_takes_one_or_many_along(prepared: Path) -> None:
+    handle = listed(prepared, "backend:aws-main", "state:active")[0]["handle"]
+    lines = console(prepared, "owner", "leaves", handle).stdout.splitlines()
+    assert lines[0] == "1 dies"
+    owner = next(row["owner"]["value"] for row in listed(prepared, "-owner:none"))
+    lines = console(prepared, "owner", "leaves", owner).stdout.splitlines()
+    assert lines[0] == "0 die"
+    assert any(re.fullmatch(r"([2-9]|\d\d+) have no owner then|1 has no owner then", line)
+               for line in lines)  # fmt: skip
+
+
 def test_a_query_finds_the_same_whatever_the_form(prepared: Path) -> None:
     words = ("owner:payments", "-state:gone")
     rows = listed(prepared, *words)

@@ -190,6 +190,9 @@ def test_an_edit_is_tampering(home: Path) -> None:
     done = console(home, "journal", "verify")
     assert "TAMPERED" in done.stdout
     assert done.stderr, "what to do about it"
+    before = number(home, "plan") - 1
+    assert f"entries    {before} in order, {before} signed checkpoints" in done.stdout
+    assert "open  " not in done.stdout, "nobody counted what comes after it"
 
 
 def test_what_cannot_be_read_is_no_tampering(home: Path, tmp_path: Path) -> None:
@@ -321,6 +324,13 @@ def test_a_secret_is_found_and_is_nowhere_afterwards(home: Path) -> None:
     assert console(home, "journal", "export", str(home / "out")).returncode == 0
     for path in home.rglob("*"):
         assert path.is_dir() or CANARY.encode() not in path.read_bytes(), path
+
+
+def test_before_the_first_entry_no_key_is_missed(tmp_path: Path) -> None:
+    done = console(tmp_path, "journal", "doctor")
+    assert done.returncode == 0, done.stdout
+    assert "it is made with the journal" in done.stdout
+    assert "Bring it back" not in done.stdout
 
 
 def test_doctor_finds_a_key_that_others_can_read(home: Path) -> None:

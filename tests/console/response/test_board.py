@@ -128,6 +128,58 @@ def test_a_refusal_makes_it_dead_and_an_acceptance_takes_that_back() -> None:
     assert "still works" in told.words()
 
 
+def test_no_time_is_told_for_what_waits_for_something_else_than_calls() -> None:
+    plan = plan_of(6, rates={f"b{number}": 2.0 for number in range(3)})
+    by_hand = replace(plan.items[0], proposal=Proposal(steps=(), manual="1. Ask them."))
+    told = Told(replace(plan, items=(by_hand, *plan.items[1:])))
+    assert told.board.eta(NOW) is None, "nobody knows when a person has done it"
+    lanes = {lane.backend: lane for lane in told.board.lanes(NOW)}
+    assert (lanes["b1"].counts["left"], lanes["b1"].eta) == (2, 0.5)
+    assert (lanes["b2"].counts["left"], lanes["b2"].eta) == (2, 1.0)
+    for number in (2, 3, 4, 5, 6):
+        told.call(number)
+        told.evidence(number, 2)
+    lines = report.situation(told.board, NOW + 60, working=True)
+    assert "b1: recorded 1, left 1 of 2; running" in [line.strip() for line in lines]
+    assert not [line for line in lines if "about" in line]
+
+
+def test_nothing_is_called_asked_of_which_nothing_was_asked() -> None:
+    told = Told(plan_of(2))
+    told.call(1)
+    assert told.board.items[1].proof == "asked"
+    assert told.board.items[2].proof == "none, nothing was asked yet"
+    assert told.board.proof().ranked[0] == ("asked", 1)
+
+
+def test_a_card_with_steps_keeps_its_lines_and_waves_count_from_one() -> None:
+    plan = plan_of(2)
+    card = Proposal(steps=(), manual="Only Ana can:\n1. Ask Ana.\n2. Look here.")
+    lines = report.plan_lines(replace(plan, items=(replace(plan.items[0], proposal=card),
+                                                   replace(plan.items[1], wave=1))))  # fmt: skip
+    assert "        by hand       Only Ana can:" in lines
+    assert "                      1. Ask Ana." in lines
+    assert "                      2. Look here." in lines
+    assert "     1. key-1 on b1, owner none known, wave 1" in lines
+    assert "     2. key-2 on b2, owner none known, wave 2" in lines
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1, "1 token that should have ended with it lives on"),
+        (2, "2 tokens that should have ended with it live on"),
+    ],
+)
+def test_what_lives_on_is_counted_in_its_own_number(number: int, said: str) -> None:
+    told = Told(plan_of())
+    told.call(1)
+    for each in range(number):
+        told.say(Kind.EVIDENCE, 1, step="1.revoke", state="not_seen", evidence=2, how="read",
+                 handle=f"child{each}")  # fmt: skip
+    assert told.words() == said
+
+
 def test_use_after_death_is_never_dead() -> None:
     told = Told(plan_of())
     told.call(1)

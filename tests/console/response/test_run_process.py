@@ -174,8 +174,9 @@ def test_a_paused_runner_outlives_its_terminal_and_ends_when_it_is_told_to(
     wait_for(lambda: bool(estates.board(plan).began), "the run to begin")
     decisions.pause(plan, estates.journal)
     os.kill(pid, signal.SIGHUP)
-    with pytest.raises(PlanRefused, match="another runner"):
+    with pytest.raises(PlanRefused, match="another runner") as refused:
         process.start(plan.id, estates.paths)
+    assert refused.value.hint == f"Watch it: token-console run watch {plan.id[-8:]}"
     assert process.alive(plan.id, estates.paths)
     os.kill(pid, signal.SIGTERM)
     estates.ended(plan)

@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 import tui_world as world
+from driver import use
 from tui_world import NOW, drive, fill, screen, settled, until
 
+from backends.errors import Forbidden
 from backends.model import ScopeDone, never
 from console.tui.views.inventory.table import TokenTable
 
@@ -72,6 +74,64 @@ def test_a_filter_that_means_nothing_says_so_and_keeps_the_last_list(paths) -> N
         assert "ci-deploy" in screen(app)
 
     drive(app, steps)
+
+
+def test_a_filter_that_means_nothing_is_not_said_to_match_nothing(paths) -> None:
+    app = world.application(paths)
+
+    async def steps(user):
+        await user.press("slash")
+        await user.type("fum")
+        await user.waits_for("No token matches. Esc clears the filter.")
+        await user.type(":bar", "enter")
+        await user.waits_for("The filter is not understood, so no token is shown.")
+        user.sees_no("No token matches")
+
+    use(app, steps)
+
+
+def test_a_list_without_a_row_does_not_offer_to_open_one(paths) -> None:
+    app = world.application(paths)
+
+    async def steps(user):
+        user.sees("enter open")
+        await user.type_filter("zzzz", found="0 of 8")
+        user.sees_no("enter open")
+        await user.press("enter")
+        user.sees("open: not now, nothing that opens is under the cursor")
+        await user.press("l")
+        await user.waits_for("No plan has been made yet.")
+        user.sees_no("enter open")
+        await user.press("enter")
+        user.sees("open: not now, nothing that opens is under the cursor")
+        assert user.way == ["inventory", "runs"]
+
+    use(app, steps)
+
+
+def test_that_nobody_reads_is_not_told_as_being_read(tmp_path) -> None:
+    paths = world.where(tmp_path)
+    fill(paths, [world.Still("github", [], error=Forbidden("403"))])
+
+    async def steps(user):
+        await user.waits_for(
+            "No token is known yet; b tells why. Never read to the end: github, vault"
+        )
+        user.sees_no("are being read")
+
+    use(world.application(paths), steps)
+
+
+def test_where_a_backend_was_never_read_no_match_is_not_all_that_is_said(tmp_path) -> None:
+    paths = world.where(tmp_path)
+    read = world.Still("vault-prod", [world.token("vault-prod", "a1", "one"), ScopeDone("r", 1)])
+    fill(paths, [read, world.Still("github", [], error=Forbidden("403"))])
+
+    async def steps(user):
+        await user.type_filter("zzzz", found="0 of 1")
+        user.sees("No token matches. Esc clears the filter. Never read to the end: github.")
+
+    use(world.application(paths), steps)
 
 
 def test_a_term_that_is_not_applied_is_marked_where_it_is_typed_and_named(paths) -> None:

@@ -121,3 +121,21 @@ def test_of_a_very_long_way_the_oldest_part_is_forgotten(paths) -> None:
         assert user.way == ["inventory"]
 
     use(world.application(paths), steps)
+
+
+def test_a_key_that_does_nothing_here_says_so_and_where_it_would(paths) -> None:
+    async def steps(user: User) -> None:
+        await user.press("x")
+        user.sees("xray: not in the inventory view; x is a key of: graph, xray")
+        await user.press("f5")
+        user.sees("f5: no key of this view; ? lists them")
+        user.sees_no("xray")
+        await user.press("J", "t")
+        user.sees("timeline: not in the journal view; t is a key of: inventory, token, graph")
+        await user.press("b", "slash")
+        user.sees("filter or find: not in the backends view")
+        await user.paste("K")
+        user.sees("Paste dropped: nothing takes text here.")
+        assert user.way == ["inventory", "journal", "backends"]
+
+    use(world.application(paths, act=True), steps)

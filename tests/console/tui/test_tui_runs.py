@@ -103,6 +103,55 @@ def test_recorded_is_never_called_dead(paths) -> None:
     drive(app, steps, (120, 24))
 
 
+def test_a_run_of_one_is_spoken_of_as_one(paths) -> None:
+    run = revoke(paths, ["one"])
+    app = world.application(paths, act=True, worker="plan")
+
+    async def steps(pilot):
+        await opened(pilot, app)
+        await pilot.press("n")
+        await until(pilot, lambda: "with the 1 token that is left." in flat(app))
+        await pilot.press("escape", "Z")
+        await until(pilot, lambda: "for good: 1 token stays as it is." in flat(app))
+        await pilot.press("escape")
+        run.end([1])
+        await until(pilot, lambda: "nothing left" in flat(app))
+        await pilot.press("z")
+        await until(pilot, lambda: "It is dealt with: nothing is left" in flat(app))
+
+    drive(app, steps, (120, 24))
+
+
+def test_nothing_is_called_asked_of_which_nothing_was_asked(paths) -> None:
+    run = revoke(paths, ["one", "two"])
+    run.end([1])
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await opened(pilot, app, worker=False)
+        text = flat(app)
+        assert "2 two vault-prod - NOT REVOKED: waiting" in text
+        assert "asked 0" in text
+
+    drive(app, steps, (120, 24))
+
+
+def test_a_card_with_steps_has_each_on_a_line_of_its_own(paths) -> None:
+    Run(paths, [item(1, Verb.ROTATE, "one", "github", manual="Only Ana can:\n1. Ask.\n2. Look.")])
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await opened(pilot, app, worker=False)
+        await pilot.press("enter")
+        await until(pilot, lambda: "BY HAND" in screen(app))
+        lines = [line.strip() for line in screen(app).splitlines()]
+        at = lines.index("BY HAND     Only Ana can:")
+        assert lines[at + 1 : at + 3] == ["1. Ask.", "2. Look."]
+        assert "PROOF none, nothing was asked yet" in flat(app)
+
+    drive(app, steps, (100, 30))
+
+
 def test_the_board_says_what_needs_a_person(paths) -> None:
     production(paths)
     run = revoke(paths, [f"job-{n}" for n in range(1, 7)])

@@ -233,11 +233,3 @@ def test_only_the_cells_that_differ_are_painted_again() -> None:
         18,
     )
     assert changed(old, strip([("日本", "")], 40)) == (0, 40)
-
-
-def test_escape_and_a_key_that_tmux_made_one_are_two_again() -> None:
-    from console.tui.shell.textual_hacks import split
-
-    assert split("alt+K", None) == [("escape", None), ("K", "K")]
-    assert split("escape", None) == [("escape", None)]
-    assert split("K", "K") == [("K", "K")]

@@ -123,6 +123,23 @@ def test_nothing_is_said_to_be_read_that_nobody_reads(tmp_path) -> None:
     drive(app, steps, (100, 40))
 
 
+def test_of_a_backend_that_was_never_read_no_number_of_tokens_is_told(tmp_path) -> None:
+    paths = world.where(tmp_path)
+    fill(paths, ())
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await pilot.press("b", "end")
+        await until(pilot, lambda: "never" in screen(app))
+        text = " ".join(screen(app).split())
+        assert "SEEN not known: it was never read to the end" in text
+        assert "nothing was refused" not in text
+        (row,) = [line.split() for line in screen(app).splitlines() if " ? vault-prod" in line]
+        assert row[row.index("never") + 1] == "-", "and not 0"
+
+    drive(app, steps, (100, 40))
+
+
 def test_a_look_ends_with_the_worker_that_made_it(paths) -> None:
     app = world.application(paths)
     app.link.up = True

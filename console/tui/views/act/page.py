@@ -12,7 +12,7 @@ from backends.contract import Call
 from backends.model import Dependents
 from console.inventory.search.inventory import Row
 from console.tui.draw import readings
-from console.tui.draw.lines import Line, Part, Role, block, count, short, spread
+from console.tui.draw.lines import Line, Part, Role, block, count, paragraphs, short, spread
 
 EXACT = 8_000
 """Characters of a call: it is what will be sent, and is shown whole."""
@@ -64,9 +64,9 @@ def plan_lines(
         lines += block("  will call" if number == 0 else "", [(call, "")], width, 15, EXACT)
     if not steps:
         manual = proposal.get("manual") or "There is no call that would do it."
-        lines += block("  by hand", [(manual, "")], width, 15)
+        lines += paragraphs("  by hand", manual, "", width, 15)
     elif proposal.get("manual"):
-        lines += block("  by hand too", [(proposal["manual"], "")], width, 15)
+        lines += paragraphs("  by hand too", proposal["manual"], "", width, 15)
     lines += _delivery(plan, width) if rotates else []
     dies = ", ".join(proposal.get("collateral", ())) or "nothing that the system tells of"
     also = "  goes with it" if plan["verb"] in ("contain", "restore") else "  dies with it"

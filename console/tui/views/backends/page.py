@@ -70,7 +70,7 @@ def row(
         (fit(state.type, 8) + " ", "dim"),
         (fit(word, 10) + " ", seen.role),
         (fit(data, 5, right=True) + " ", ""),
-        (fit(f"{state.tokens:,}", 8, right=True) + " ", ""),
+        (fit(_tokens(state), 8, right=True) + " ", ""),
         (fit(latency, 7, right=True) + " ", ""),
         (fit(mode, 9) + " ", "warn" if mode == "can act" else "dim"),
         (fit(contact.version or "-", max(width - TAKEN, 7)), "dim"),
@@ -185,8 +185,15 @@ def _data(state: BackendState, now: float) -> list[Part]:
     return parts
 
 
+def _tokens(state: BackendState) -> str:
+    """How many tokens are known; that there are none is known only after a whole look."""
+    return "-" if state.synced_at is None and not state.tokens else f"{state.tokens:,}"
+
+
 def _seen(state: BackendState) -> list[Part]:
     gaps: Sequence[Any] = state.gaps
+    if state.synced_at is None and not (gaps or state.tokens):
+        return [("not known: it was never read to the end", "warn")]
     if not gaps and state.result in ("ok", "running"):
         return [(f"{count(state.tokens, 'token')}; nothing was refused", "")]
     words: dict[str, int] = {}

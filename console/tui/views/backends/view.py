@@ -109,6 +109,10 @@ class BackendsView(View):
         at = self._list.cursor
         return self.world.backends[at] if at < len(self.world.backends) else None
 
+    def at_nothing(self) -> bool:
+        """Whether there is nothing under the cursor that could be opened."""
+        return self._selected() is None
+
     def on_page_selected(self, event: Page.Selected) -> None:
         """Tell about the backend that the cursor is on now."""
         event.stop()

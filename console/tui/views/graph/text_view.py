@@ -42,16 +42,23 @@ class NodeLines(Paged):
         yield self._head
 
     def on_page_selected(self, event: Page.Selected) -> None:
-        """A line under the cursor changes nothing around the page."""
+        """Only of a node something can be opened; the keys that are offered say so."""
         event.stop()
+        self.frame()
+
+    def _under(self) -> Node | None:
+        """The node that the line under the cursor stands for."""
+        at = self.page.cursor
+        return self._graph.nodes.get(self._nums[at]) if at < len(self._nums) else None
+
+    def at_nothing(self) -> bool:
+        """Whether there is nothing under the cursor that could be opened."""
+        return self._under() is None
 
     @does("open")
     async def do_open(self) -> None:
         """The graph around the node that the line stands for."""
-        at = self.page.cursor
-        num = self._nums[at] if at < len(self._nums) else 0
-        if num in self._graph.nodes:
-            node = self._graph.nodes[num]
+        if (node := self._under()) is not None:
             await self.host.open_graph((node.side, node.key))
 
 
@@ -96,6 +103,7 @@ class XrayView(NodeLines):
             )
         )
         self.page.show(lines, keep=keep)
+        self.frame()
 
     @does_each("xray", "breaks")
     def do_turn(self, name: str) -> None:
@@ -121,14 +129,15 @@ class LossView(NodeLines):
         loss = self._loss
         told = ", ".join(
             (
-                f"{count(len(loss.dies), 'token')} die",
-                f"{count(len(loss.breaks), 'consumer')} break",
+                count(len(loss.dies), "token dies", "tokens die"),
+                count(len(loss.breaks), "consumer breaks", "consumers break"),
                 f"{len(loss.orphaned):,} orphaned",
             )
         )
         self._head.say(clip([(f" IF {self._called()} GOES", "bold"), (f" · {told}", "")], width))
         lines, self._nums = page.loss_lines(self._graph, loss, width, self.world.ascii)
         self.page.show([*lines, (), *page.unknown_lines(self._unknown, width)])
+        self.frame()
 
     def _called(self) -> str:
         """A token is named with its backend, which has others of the same name."""

@@ -146,6 +146,10 @@ class GraphView(ActView):
         leaks = self._leakable() is not None or self.wanted.leak is not None
         return super().context()._replace(graph=GraphContext(side, leaks, self._crowded()))
 
+    def at_nothing(self) -> bool:
+        """Whether there is nothing under the cursor that could be opened."""
+        return self.picture is None or self.picture.item is None
+
     def _crowded(self) -> str:
         """Why not all edges can be shown at once."""
         picture, size = self.picture, self.app.size

@@ -71,6 +71,13 @@ class TokenTable(Lines, can_focus=True):
 
     # What is shown
 
+    def say_empty(self, text: str) -> None:
+        """What to say where there is no row."""
+        if text != self.empty:
+            self.empty = text
+            if not self.total:
+                self.redraw()
+
     @property
     def page(self) -> int:
         """Rows that are seen at once."""

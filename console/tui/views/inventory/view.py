@@ -13,9 +13,10 @@ from console.errors import ConsoleError
 from console.inventory.search.inventory import Inventory, Row, Sort
 from console.inventory.search.query import Query, TermFault, read
 from console.tui.actions.context import Context
-from console.tui.actions.registry import ACTIONS
+from console.tui.actions.registry import ACTIONS, key
 from console.tui.draw.lines import Part, short
 from console.tui.session.worker_link import sentences
+from console.tui.views import health
 from console.tui.views.handlers import does
 from console.tui.views.inventory.arranged import ArrangedList
 from console.tui.views.inventory.findings import change_words, findings
@@ -144,17 +145,25 @@ class InventoryView(ArrangedList):
         )
         self._shown = found.question
         self._counted = found.total if found.total is not None or fresh else self._counted
-        self.table.empty = self._nothing()
+        self.table.say_empty(self._nothing())
         self.table.show(found, fresh=fresh)
         self._say_count()
         self._current.set()
 
     def _nothing(self) -> str:
+        """What to say instead of rows: that there are none only where somebody looked."""
+        world = self.world
+        unread = [state.name for state in world.backends if state.synced_at is None]
+        never = f" Never read to the end: {', '.join(unread)}." if unread else ""
+        if self._lost:
+            return "   The filter is not understood, so no token is shown. Esc clears it."
         if self._filter.searched.strip():
-            return "   No token matches. Esc clears the filter."
-        if not self.world.total:
+            return f"   No token matches. Esc clears the filter.{never}"
+        if world.total:
+            return ""
+        if any(health.is_read(state, world.mine(state.name)) for state in world.backends):
             return "   No token is known yet: the backends are being read."
-        return ""
+        return f"   No token is known yet; {key('backends')} tells why.{never}"
 
     def _say_count(self) -> None:
         if self._lost:
@@ -193,6 +202,7 @@ class InventoryView(ArrangedList):
         if self._lost:
             # The last list that was understood stays, and the words say what is wrong.
             self._say_count()
+            self.table.say_empty(self._nothing())
             return
         if understood.query != self._query:
             self._query = understood.query
@@ -221,6 +231,10 @@ class InventoryView(ArrangedList):
             detail = self.world.inventory.detail(next(iter(marks)))
             return detail.row if detail is not None else None
         return self.table.row
+
+    def at_nothing(self) -> bool:
+        """Whether there is nothing under the cursor that could be opened."""
+        return self.table.row is None
 
     def marked(self) -> tuple[str, ...]:
         """The handles of all marked tokens."""
@@ -274,6 +288,11 @@ class InventoryView(ArrangedList):
         """Show what is in the store now."""
         self._search()
         self._say_count()
+
+    def contacts_changed(self) -> None:
+        """Whether the backends are being read is told where there is no row."""
+        super().contacts_changed()
+        self.table.say_empty(self._nothing())
 
     def tick(self) -> None:
         """Ages read differently as time goes by."""

@@ -199,6 +199,7 @@ class JournalScreen(View):
         self._list.styles.height = max(min(len(self._entries), share), 1)
         rows = [page.row(e, width, open_intent=e.id in self._open) for e in self._entries]
         self._list.show(rows or [[(self._nothing(), "dim")]])
+        self.frame()
         self._draw_detail(keep=keep)
 
     def _draw_detail(self, *, keep: bool) -> None:
@@ -220,6 +221,10 @@ class JournalScreen(View):
     def _selected(self) -> Entry | None:
         at = self._list.cursor
         return self._entries[at] if at < len(self._entries) else None
+
+    def at_nothing(self) -> bool:
+        """Whether there is nothing under the cursor that could be opened."""
+        return self._selected() is None
 
     def on_page_selected(self, event: Page.Selected) -> None:
         """Show the entry that the cursor is on now; at the end of the list, read on."""

@@ -124,8 +124,8 @@ class Deciding(ActView):
         """Ask why, then end the run for good."""
         if self.shown is None:
             return
-        left = count(self.shown.sums["left"], "token")
-        says = [f"No further call, for good: {left} stay as they are.",
+        left = count(self.shown.sums["left"], "token stays as it is", "tokens stay as they are")
+        says = [f"No further call, for good: {left}.",
                 "What was sent stays sent, and is in the journal."]  # fmt: skip
         questions = [REASON, word("abort", "To end it for good")]
         await self._ask(f"ABORT {self._which()}", says, questions, what="abort")
@@ -134,7 +134,9 @@ class Deciding(ActView):
     async def do_close(self) -> None:
         """Ask why, then declare the run done."""
         if self.shown is not None:
-            says = [f"All {self.shown.total:,} are dealt with: nothing is left, none failed."]
+            total = self.shown.total
+            dealt = "It is" if total == 1 else f"All {total:,} are"
+            says = [f"{dealt} dealt with: nothing is left, none failed."]
             await self._ask(f"CLOSE {self._which()}", says, [REASON], what="close")
 
     @does("start")
@@ -142,8 +144,8 @@ class Deciding(ActView):
         """Have a runner started for what is left."""
         if self.shown is None:
             return
-        left = count(self.shown.sums["left"], "token")
-        says = [f"A runner begins, or goes on, with the {left} that are left.",
+        left = count(self.shown.sums["left"], "token that is", "tokens that are")
+        says = [f"A runner begins, or goes on, with the {left} left.",
                 "No call that was made is made again."]  # fmt: skip
         await self._ask(
             f"START {self._which()}", says, [word("start", "To let it act")], do="start"

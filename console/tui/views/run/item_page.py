@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from console.journal.read.view import Entry
 from console.response.plan.model import PlanItem
 from console.tui.draw import readings
-from console.tui.draw.lines import Line, block
+from console.tui.draw.lines import Line, block, paragraphs
 from console.tui.draw.roles import STATES, VERDICTS
 from console.tui.views.run.reader import RunLine as Where
 
@@ -34,7 +34,7 @@ def item_lines(
         for number, step in enumerate(item.proposal.steps):
             lines += block("CALLS" if not number else "", [(step.call.line, "")], width, 12, EXACT)
         if item.proposal.manual:
-            lines += block("BY HAND", [(item.proposal.manual, "warn")], width)
+            lines += paragraphs("BY HAND", item.proposal.manual, "warn", width)
     lines.append(())
     for number, entry in enumerate(reversed(entries)):
         at = readings.moment(entry.at)[5:16]

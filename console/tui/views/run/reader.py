@@ -42,7 +42,8 @@ class RunLine(NamedTuple):
     state: str
     words: str
     proof: str
-    """The best that is known of its end, in a word; empty for a late arrival."""
+    """The best that is known of its end, in a word: - where nothing was asked yet, and
+    empty for a late arrival."""
     known: str
     """All that is known of its end."""
     by_hand: bool
@@ -122,7 +123,8 @@ def snapshot(board: Board, working: bool, now: float, rules: Requirements) -> Sh
         )
         lines.append(RunLine(row.plan.id, item.number, item.token.ref.handle, name, item.backend,
                           state, row.words,
-                          proof.known(row.level, refused=row.refused), row.proof,
+                          proof.known(row.level, refused=row.refused) if row.begun else "-",
+                          row.proof,
                           item.by_hand, verdict.of(row, now)))  # fmt: skip
     lines.sort(key=lambda line: URGENT.get(line.state, 9))
     excepted = [

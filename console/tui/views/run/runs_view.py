@@ -62,6 +62,7 @@ class RunsView(Paged):
             places = [number for number, each in enumerate(told) if each.plan == chosen.plan]
             self.page.cursor = places[0] if places else 0
         self.draw()
+        self.frame()
 
     def draw(self) -> None:
         """One line for each plan, and the reason of the one under the cursor."""
@@ -84,6 +85,10 @@ class RunsView(Paged):
     def _selected(self) -> RunRow | None:
         at = self.page.cursor
         return self._told[at] if self._told and at < len(self._told) else None
+
+    def at_nothing(self) -> bool:
+        """Whether there is nothing under the cursor that could be opened."""
+        return self._selected() is None
 
     def on_page_selected(self, event: Page.Selected) -> None:
         """Say the whole reason of the run that the cursor is on now."""

@@ -101,6 +101,10 @@ class RunView(Paged, Deciding):
         )
         return super().context()._replace(run=run)
 
+    def at_nothing(self) -> bool:
+        """Whether there is nothing under the cursor that could be opened."""
+        return self.line() is None
+
     # Reading
 
     def _shown_soon(self, shown: ShownRun) -> None:

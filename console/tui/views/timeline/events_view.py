@@ -95,6 +95,10 @@ class EventsView(Paged):
         """Nothing is to come for this list any more."""
         self._timeline.forget_list()
 
+    def at_nothing(self) -> bool:
+        """Whether there is nothing under the cursor that could be opened."""
+        return self._told is not None or self.page.cursor >= len(self._events)
+
     def context(self) -> Context:
         """An event that is read whole is what escape takes away first."""
         return super().context()._replace(filtered=self._told is not None)
@@ -113,6 +117,7 @@ class EventsView(Paged):
         self._events += listed.events
         self._more_wanted = len(listed.events) == PAGE
         self.draw()
+        self.frame()
 
     def tell(self, told: WholeEvent) -> None:
         """One event whole."""

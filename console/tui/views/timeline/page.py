@@ -8,7 +8,7 @@ from typing import NamedTuple
 from console.inventory.search.inventory import BackendState
 from console.text import age
 from console.timeline.axis import Window
-from console.timeline.coverage import WORDS, moment, words
+from console.timeline.coverage import WORDS, and_more, moment, words
 from console.timeline.events import ShownEvent
 from console.timeline.lanes import LaneFrame
 from console.timeline.since import Since
@@ -109,7 +109,7 @@ def _rests(shown: ShownTimeline) -> list[Part]:
         first = holes[:HOLES]
         parts = [("Not covered: ", "warn"), ("; ".join(words(hole) for hole in first), "")]
         if len(holes) > len(first):
-            parts.append((f"; and {len(holes) - len(first)} more stretches", ""))
+            parts.append((f"; {and_more(len(holes) - len(first))}", ""))
         parts.append((". Rests on ", "dim"))
     for number, log in enumerate(logs):
         since = "nothing yet" if log.since is None else f"from {clock(log.since, '%b %d %H:%M')}"
