@@ -154,7 +154,7 @@ class RunToken:
     @property
     def unknown(self) -> bool:
         """Whether no answer to be trusted came to a call, and nothing has told since."""
-        return bool(self.open) and any(log.unanswered for log in self.steps.values())
+        return self.open and any(log.unanswered for log in self.steps.values())
 
     @property
     def window(self) -> float:
