@@ -40,6 +40,8 @@ BEGIN_AFTER = 1.0
 NUDGE_EVERY = 2.0
 """Seconds between two times that keys make the worker ask a silent backend again."""
 
+UNREADABLE_SAID = "Key dropped: it is no UTF-8. Set the terminal to UTF-8."
+
 TICK_EVERY = 10.0
 """Seconds after which ages may be drawn anew."""
 
@@ -137,11 +139,15 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     def unreadable(self) -> None:
         """Say that a key could not be read, and what to set."""
         if (front := self.front) is not None:
-            front.note("Key dropped: it is no UTF-8. Set the terminal to UTF-8.", bad=True)
+            front.note(UNREADABLE_SAID, bad=True)
 
     def unbound(self, key: str) -> None:
         """Say that a key does nothing here, and where it would."""
-        if (front := self.front) is not None and front.open_bar is None:
+        front = self.front
+        if front is None or front.open_bar is not None:
+            return
+        # What is left of a character in another encoding must not hide that it was one.
+        if front.around.noted[0] != UNREADABLE_SAID:
             front.note(registry.elsewhere(key, front.view))
 
     def paste_dropped(self) -> None:
