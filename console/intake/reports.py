@@ -11,59 +11,22 @@ SARIF 2.1.0 (runs[].results[]), GitHub's REST API for secret-scanning alerts.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from backends.words import count
 from console.errors import UsageError
-from console.intake.items import Intake, Item, Place, merged, of_value
+from console.intake import lists
+from console.intake.items import Intake, Place
+from console.intake.reading import Reading
 from console.secret_types import types
 
 MOST_BYTES = 256 << 20
 """What is taken in at once, in bytes."""
-MOST_VALUE = 64 * 1024
-"""Characters of one value; a longer one is no credential."""
-MOST_PROBLEMS = 20
-"""Troubles that are told one by one."""
 _DEEPEST = 64
 
 Members = Mapping[str, Any]
-
-
-class _Reading:
-    """One report as it is read: what was found, and what could not be."""
-
-    def __init__(self) -> None:
-        self.items: list[Item] = []
-        self._problems: list[str] = []
-        self._more = 0
-
-    def problem(self, text: str) -> None:
-        """Something was left out."""
-        if len(self._problems) < MOST_PROBLEMS:
-            self._problems.append(text)
-        else:
-            self._more += 1
-
-    def value(self, value: object, place: Place, what: str) -> None:
-        """A value of a report; what is none is said."""
-        text = value.strip() if isinstance(value, str) else ""
-        if not text:
-            self.problem(f"{what} has no value (redacted?)")
-        elif len(text) > MOST_VALUE:
-            self.problem(f"{what} has a value of {len(text):,} characters, which is no credential")
-        else:
-            self.items.append(of_value(text, place))
-
-    def end(self, format_: str) -> Intake:
-        """All of it, each value once."""
-        rest = (f"and {self._more:,} more that could not be read",) if self._more else ()
-        return Intake(format_, merged(self.items), (*self._problems, *rest))
 
 
 def read(data: bytes) -> Intake:
@@ -82,18 +45,18 @@ def read(data: bytes) -> Intake:
     if "\x00" in text:
         raise UsageError("that is no text", "Give a secret, a list, or a report in JSON or CSV.")
     first = text.lstrip()[0]
-    reading = _Reading()
+    reading = Reading()
     if first in "[{":
         documents = list(_documents(text, reading))
         if documents:
             return _report(documents, reading)
-        reading = _Reading()
-    if (table := _table(text)) is not None:
+        reading = Reading()
+    if (table := lists.table(text)) is not None:
         return table
-    return _lines(text, reading)
+    return lists.lines(text, reading)
 
 
-def _documents(text: str, reading: _Reading) -> Iterator[Any]:
+def _documents(text: str, reading: Reading) -> Iterator[Any]:
     """One JSON document, or one a line; nothing where the first line is no JSON either."""
     try:
         yield json.loads(text)
@@ -114,7 +77,7 @@ def _documents(text: str, reading: _Reading) -> Iterator[Any]:
         yield document
 
 
-def _report(documents: list[Any], reading: _Reading) -> Intake:
+def _report(documents: list[Any], reading: Reading) -> Intake:
     named: dict[str, int] = {}
     number = 0
     for document in documents:
@@ -153,7 +116,7 @@ def _entries(document: Any) -> Iterator[Any]:
         yield document
 
 
-def _one(entry: Members, reading: _Reading, what: str) -> str:
+def _one(entry: Members, reading: Reading, what: str) -> str:
     """Read one finding of whatever kind; the name of its kind, empty for none that is known."""
     if "DetectorName" in entry or "SourceMetadata" in entry:
         _trufflehog(entry, reading, what)
@@ -177,7 +140,7 @@ def _one(entry: Members, reading: _Reading, what: str) -> str:
     return ""
 
 
-def _trufflehog(entry: Members, reading: _Reading, what: str) -> None:
+def _trufflehog(entry: Members, reading: Reading, what: str) -> None:
     data = _in(entry, "SourceMetadata", "Data")
     source = next((each for each in data.values() if isinstance(each, dict)), {})
     says = "verified" if entry.get("Verified") is True else "not verified"
@@ -201,7 +164,7 @@ def _trufflehog(entry: Members, reading: _Reading, what: str) -> None:
             reading.value(rest, place, what)
 
 
-def _gitleaks(entry: Members, reading: _Reading, what: str) -> None:
+def _gitleaks(entry: Members, reading: Reading, what: str) -> None:
     place = Place(
         _text(entry.get("RuleID")),
         _text(entry.get("File")),
@@ -213,7 +176,7 @@ def _gitleaks(entry: Members, reading: _Reading, what: str) -> None:
     reading.value(entry.get("Secret") or entry.get("Match"), place, what)
 
 
-def _kingfisher(entry: Members, reading: _Reading, what: str) -> None:
+def _kingfisher(entry: Members, reading: Reading, what: str) -> None:
     finding = entry["finding"]
     commit = _in(finding, "git_metadata", "commit")
     validation = _in(finding, "validation")
@@ -228,7 +191,7 @@ def _kingfisher(entry: Members, reading: _Reading, what: str) -> None:
     reading.value(finding.get("snippet"), place, what)
 
 
-def _betterleaks(entry: Members, reading: _Reading, what: str) -> None:
+def _betterleaks(entry: Members, reading: Reading, what: str) -> None:
     attributes, location = _in(entry, "attributes"), _in(entry, "location")
     place = Place(
         _text(entry.get("rule_id")),
@@ -241,7 +204,7 @@ def _betterleaks(entry: Members, reading: _Reading, what: str) -> None:
     reading.value(entry["match"].get("value"), place, what)
 
 
-def _github(entry: Members, reading: _Reading, what: str) -> None:
+def _github(entry: Members, reading: Reading, what: str) -> None:
     said = [
         _text(entry.get(name)) for name in ("state", "resolution", "validity") if entry.get(name)
     ]
@@ -254,7 +217,7 @@ def _github(entry: Members, reading: _Reading, what: str) -> None:
     reading.value(entry.get("secret"), place, what)
 
 
-def _sarif(entry: Members, reading: _Reading, what: str) -> None:
+def _sarif(entry: Members, reading: Reading, what: str) -> None:
     locations = entry.get("locations")
     first = locations[0] if isinstance(locations, list) and locations else {}
     physical = _in(first if isinstance(first, dict) else {}, "physicalLocation")
@@ -275,102 +238,6 @@ def _sarif(entry: Members, reading: _Reading, what: str) -> None:
             reading.value(value, place, what)
     else:
         reading.value(snippet, place, what)
-
-
-_ASSIGNED = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,80})[=:](?P<value>[^=].{7,})")
-"""A line of a shell's or a program's settings: ``VAULT_TOKEN=...``."""
-_ID_HEADS = ("id", "key_id", "access_key_id", "accessor", "token_id", "credential_id", "handle")
-_VALUE_HEADS = ("secret", "token", "value", "key", "api_key", "password", "fingerprint", "hash")
-
-
-def _table(text: str) -> Intake | None:
-    """A table with a column of ids or values, as vendors send it; None where it is none."""
-    try:
-        head = next(csv.reader(io.StringIO(text.split("\n", 1)[0])))
-        dialect = csv.Sniffer().sniff(text[:4096], ",;\t") if len(head) < 2 else csv.excel
-    except (csv.Error, StopIteration):
-        return None
-    rows = csv.reader(io.StringIO(text), dialect)
-    heads = [each.strip().lower().replace(" ", "_").replace("-", "_") for each in next(rows, [])]
-    if len(heads) < 2:
-        return None
-    at = next((heads.index(each) for each in (*_VALUE_HEADS, *_ID_HEADS) if each in heads), None)
-    if at is None:
-        return None
-    reading = _Reading()
-    is_id = heads[at] in (*_ID_HEADS, "fingerprint", "hash")
-    try:
-        for number, row in enumerate(rows, 2):
-            value = row[at].strip() if at < len(row) else ""
-            if not value:
-                if any(row):
-                    reading.problem(f"line {number} has nothing in column {heads[at]!r}")
-                continue
-            place = Place(f"column {heads[at]}", line=number)
-            if is_id:
-                reading.items.append(
-                    Item(None, value[:MOST_VALUE], types.recognise(value), (place,))
-                )
-            else:
-                reading.value(value, place, f"line {number}")
-    except csv.Error as error:
-        reading.problem(f"the table breaks off: {error}")
-    return reading.end(f"a table, by its column {heads[at]!r}")
-
-
-def _lines(text: str, reading: _Reading) -> Intake:
-    """Values one a line, or a text with values of known types in it."""
-    stripped = text.strip()
-    if types.recognise(stripped) is not None or _alone(stripped):
-        # It may have line breaks in it, as a private key has.
-        reading.value(stripped, Place(), "what came in")
-        return reading.end("one value")
-    nothing, words_on_a_line = 0, 0
-    text, keys = types.without_keys(text)
-    reading.items += [of_value(value) for value in keys]
-    for number, line in enumerate(_each(text), 1):
-        words = line.removeprefix("export ").split()
-        words_on_a_line = max(words_on_a_line, len(words))
-        if len(words) == 1:
-            _word(words[0], number, reading)
-        elif words:
-            found = types.find(line)
-            nothing += not found
-            reading.items += [of_value(value, Place(line=number)) for value, _ in found]
-    if nothing:
-        lines = count(nothing, "line holds", "lines hold")
-        reading.problem(f"{lines} no value of a known type; give a value alone on its line")
-    return reading.end("a text" if words_on_a_line > 1 else "values, one a line")
-
-
-def _each(text: str) -> Iterator[str]:
-    """The lines of a text, one at a time: a list of all would be several times its size."""
-    start = 0
-    while start < len(text):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        yield text[start:end]
-        start = end + 1
-
-
-def _alone(text: str) -> bool:
-    """Whether a text is one word and no setting: then its line's number says nothing."""
-    return (
-        len(text.split(maxsplit=1)) == 1 and not types.find(text) and not _ASSIGNED.fullmatch(text)
-    )
-
-
-def _word(word: str, number: int, reading: _Reading) -> None:
-    """One word alone on its line: a value, or a name and a value."""
-    if types.recognise(word) is None:
-        if found := types.find(word):
-            reading.items += [of_value(value, Place(line=number)) for value, _ in found]
-            return
-        if assigned := _ASSIGNED.fullmatch(word):
-            value = assigned["value"].strip("\"'")
-            reading.value(value, Place(assigned["name"], line=number), f"line {number}")
-            return
-    reading.value(word, Place(line=number), f"line {number}")
 
 
 def _in(value: Any, *names: str) -> Members:

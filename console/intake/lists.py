@@ -1,0 +1,108 @@
+"""Reads what is no report: a table of ids, values one a line, or a text with values in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+from backends.words import count
+from console.intake.items import Intake, Item, Place, of_value
+from console.intake.reading import MOST_VALUE, Reading
+from console.secret_types import types
+
+_ASSIGNED = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,80})[=:](?P<value>[^=].{7,})")
+"""A line of a shell's or a program's settings: ``VAULT_TOKEN=...``."""
+_ID_HEADS = ("id", "key_id", "access_key_id", "accessor", "token_id", "credential_id", "handle")
+_VALUE_HEADS = ("secret", "token", "value", "key", "api_key", "password", "fingerprint", "hash")
+
+
+def table(text: str) -> Intake | None:
+    """A table with a column of ids or values, as vendors send it; None where it is none."""
+    try:
+        head = next(csv.reader(io.StringIO(text.split("\n", 1)[0])))
+        dialect = csv.Sniffer().sniff(text[:4096], ",;\t") if len(head) < 2 else csv.excel
+    except (csv.Error, StopIteration):
+        return None
+    rows = csv.reader(io.StringIO(text), dialect)
+    heads = [each.strip().lower().replace(" ", "_").replace("-", "_") for each in next(rows, [])]
+    if len(heads) < 2:
+        return None
+    at = next((heads.index(each) for each in (*_VALUE_HEADS, *_ID_HEADS) if each in heads), None)
+    if at is None:
+        return None
+    reading = Reading()
+    is_id = heads[at] in (*_ID_HEADS, "fingerprint", "hash")
+    try:
+        for number, row in enumerate(rows, 2):
+            value = row[at].strip() if at < len(row) else ""
+            if not value:
+                if any(row):
+                    reading.problem(f"line {number} has nothing in column {heads[at]!r}")
+                continue
+            place = Place(f"column {heads[at]}", line=number)
+            if is_id:
+                reading.items.append(
+                    Item(None, value[:MOST_VALUE], types.recognise(value), (place,))
+                )
+            else:
+                reading.value(value, place, f"line {number}")
+    except csv.Error as error:
+        reading.problem(f"the table breaks off: {error}")
+    return reading.end(f"a table, by its column {heads[at]!r}")
+
+
+def lines(text: str, reading: Reading) -> Intake:
+    """Values one a line, or a text with values of known types in it."""
+    stripped = text.strip()
+    if types.recognise(stripped) is not None or _alone(stripped):
+        # It may have line breaks in it, as a private key has.
+        reading.value(stripped, Place(), "what came in")
+        return reading.end("one value")
+    nothing, words_on_a_line = 0, 0
+    text, keys = types.without_keys(text)
+    reading.items += [of_value(value) for value in keys]
+    for number, line in enumerate(_each(text), 1):
+        words = line.removeprefix("export ").split()
+        words_on_a_line = max(words_on_a_line, len(words))
+        if len(words) == 1:
+            _word(words[0], number, reading)
+        elif words:
+            found = types.find(line)
+            nothing += not found
+            reading.items += [of_value(value, Place(line=number)) for value, _ in found]
+    if nothing:
+        lines = count(nothing, "line holds", "lines hold")
+        reading.problem(f"{lines} no value of a known type; give a value alone on its line")
+    return reading.end("a text" if words_on_a_line > 1 else "values, one a line")
+
+
+def _each(text: str) -> Iterator[str]:
+    """The lines of a text, one at a time: a list of all would be several times its size."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield text[start:end]
+        start = end + 1
+
+
+def _alone(text: str) -> bool:
+    """Whether a text is one word and no setting: then its line's number says nothing."""
+    return (
+        len(text.split(maxsplit=1)) == 1 and not types.find(text) and not _ASSIGNED.fullmatch(text)
+    )
+
+
+def _word(word: str, number: int, reading: Reading) -> None:
+    """One word alone on its line: a value, or a name and a value."""
+    if types.recognise(word) is None:
+        if found := types.find(word):
+            reading.items += [of_value(value, Place(line=number)) for value, _ in found]
+            return
+        if assigned := _ASSIGNED.fullmatch(word):
+            value = assigned["value"].strip("\"'")
+            reading.value(value, Place(assigned["name"], line=number), f"line {number}")
+            return
+    reading.value(word, Place(line=number), f"line {number}")
