@@ -319,7 +319,7 @@ class Estate(Backend):
             yield Gap(
                 self.spec.origin,
                 GapKind.UNLISTABLE,
-                f"the log begins at {begins}",
+                f"the log begins at {begins:%Y-%m-%d %H:%M} UTC",
                 until=begins,
             )
         at, id_ = first, 0

@@ -120,7 +120,8 @@ def _marked(frame: TimelineFrame, clean: Clean) -> Iterator[str]:
     yield f"{'marks':<{LABEL}} {''.join(cells)}".rstrip()
     shown = frame.marks[-12:]
     for _, mark in shown:
-        told = f"{mark.kind}: {clean(mark.text)[:160]} ({mark.source})"
+        text = clean(mark.text.removeprefix(f"{mark.kind}: "))[:160]
+        told = f"{mark.kind}: {text} ({mark.source})"
         yield f"  {mark.sign} {moment(mark.at)} {told}"
     if len(frame.marks) > len(shown):
         yield f"  and {counted(len(frame.marks) - len(shown), 'marker')} before these"

@@ -148,8 +148,7 @@ def from_answer(
         links.clear_seen(connection, num, word)
     told = "; ".join(dict.fromkeys(f"{gap.what} ({gap.kind.value})" for gap in answer.gaps))
     hints = " ".join(dict.fromkeys(gap.hint for gap in answer.gaps if gap.hint))
-    problem = f"not known: {told}" if told else ""
-    note(connection, name, "asked", at, total, problem, hints)
+    note(connection, name, "asked", at, total, told, hints)
     return total
 
 

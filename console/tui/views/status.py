@@ -14,6 +14,9 @@ from console.tui.views.health import health, is_read
 WIDE_TOP = 100
 """Columns from which the top line counts the backends as well."""
 
+LEAST_NAME = 8
+"""Cells that the program's name keeps, so that what is beside it stands apart."""
+
 SHORTEST_TROUBLE = 34
 """Cells that a backend's trouble keeps, however many others there are."""
 
@@ -31,7 +34,11 @@ def top(world: ConsoleSession, width: int) -> Line:
     journal = journal_state.short(world.standing, world.now(), width)
     mode: Part = ("ACT", "bad") if world.act else ("ro", "dim")
     right: list[Part] = [(seen, ""), ("   ", ""), mode, (" · ", "dim"), *journal, (" ", "")]
-    return spread(left, right, width)
+    # Whether something can be done from here is said on any screen, however narrow.
+    for less in (right, right[2:], [mode, (" ", "")]):
+        if width_of(less) <= width - LEAST_NAME:
+            return spread(left, less, width)
+    return clip([mode], width)
 
 
 def data(world: ConsoleSession, width: int) -> Line:

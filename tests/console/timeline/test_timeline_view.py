@@ -236,6 +236,9 @@ def test_changes_that_sync_found_are_marks(tmp_path: Path) -> None:
     asyncio.run(world.syncer.sync(world.backend))
     with world.timeline("a", leak=T0) as timeline:
         kinds = {mark.kind: mark for mark in timeline.marks}
+        drawn = "\n".join(plain.draw(timeline, timeline.limits))
+    assert "created: " in drawn
+    assert "created: created" not in drawn
     assert {"created", "scope", "owner", "leak"} <= kinds.keys()
     assert kinds["scope"].source == "sync"
     assert "policy admin" in kinds["scope"].text

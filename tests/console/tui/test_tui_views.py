@@ -339,6 +339,19 @@ def test_a_worker_that_is_not_there_is_said_and_the_rows_stay(paths) -> None:
     drive(app, steps)
 
 
+@pytest.mark.parametrize("width", [200, 100, 60, 40, 20])
+@pytest.mark.parametrize(("act", "word"), [(True, "ACT"), (False, "ro")])
+def test_however_narrow_it_is_the_top_line_says_whether_one_can_act(
+    paths, width, act, word
+) -> None:
+    app = world.application(paths, act=act)
+
+    async def steps(pilot):
+        assert word in screen(app).splitlines()[0].split()
+
+    drive(app, steps, (width, 10))
+
+
 def test_a_very_small_terminal_is_survived(paths) -> None:
     app = world.application(paths)
 
