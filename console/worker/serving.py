@@ -44,6 +44,9 @@ from console.worker.pulse import Pulse
 RESTRAINT = 5
 """A backend whose listing takes long rests at least this many times as long afterwards."""
 
+ALIVE_EVERY = 5.0
+"""Seconds between two signs of life, so that a process that stands still is noticed."""
+
 PROGRESS_EVERY = 0.5
 """Seconds between two progress messages of one backend."""
 
@@ -83,6 +86,12 @@ class Worker:
                     sentence = f"{what}: {told.rstrip('.')}. {hint}".rstrip()
                     self._write({"event": "trouble", "sentence": sentence})
             await asyncio.sleep(self.fleet.settings.refresh)
+
+    async def keep_alive(self) -> None:
+        """Give a sign of life again and again, for ever."""
+        while True:
+            self._write({"event": "alive"})
+            await asyncio.sleep(ALIVE_EVERY)
 
     async def keep_fresh(self, name: str) -> None:
         """Sync one backend again and again, for ever."""
@@ -272,6 +281,7 @@ async def serve(paths: Paths, settings: Settings, *, act: bool) -> None:
         if act:
             lasting.append(worker.lasting(worker.recover, "looking what became of open calls"))
         tasks = {asyncio.create_task(work) for work in lasting}
+        tasks.add(asyncio.create_task(worker.keep_alive()))
         try:
             while line := await reader.readline():
                 with contextlib.suppress(ValueError):

@@ -17,12 +17,16 @@ from typing import IO, Any
 from backends import child
 from console import ownership
 from console.settings import Paths
+from console.text import age
 
 PAUSES = (1.0, 2.0, 5.0, 15.0, 60.0)
 """Seconds before another worker is started; the last one repeats."""
 
 LINE_LIMIT = 16 << 20
 """Bytes of one message: a token may have tens of thousands of dependents."""
+
+SILENT_AFTER = 20.0
+"""Seconds without a sign of life after which a worker counts as standing still."""
 
 ENOUGH = 30.0
 """Seconds after which a worker counts as having worked, and the pauses start again."""
@@ -44,6 +48,11 @@ class WorkerError(Exception):
 def sentences(message: str, hint: str) -> str:
     """What happened and what to do next, on one line."""
     return f"{message.rstrip('.')}. {hint}" if hint else message
+
+
+def standing_still(seconds: int) -> str:
+    """That the worker is there and does nothing, in words."""
+    return f"the backend process stands still for {age(seconds)} now; leave and start anew"
 
 
 def command(paths: Paths, *, act: bool) -> list[str]:
@@ -77,8 +86,17 @@ class WorkerLink:
         self._number = 0
         self._task: asyncio.Task[None] | None = None
         self.up = False
+        self._alive_at: float | None = None
         self.trouble = ""
         """Why there is no worker, in words; empty while there is one."""
+
+    @property
+    def stands_still(self) -> int:
+        """For how many seconds a worker that is there has given no sign of life; else 0."""
+        if not self.up or self._alive_at is None:
+            return 0
+        quiet = asyncio.get_running_loop().time() - self._alive_at
+        return int(quiet) if quiet >= SILENT_AFTER else 0
 
     def start(self) -> None:
         """Start the worker and keep one running until :meth:`close`."""
@@ -160,7 +178,7 @@ class WorkerLink:
                 # Its own session: the terminal's signals are for the screen alone.
                 start_new_session=True,
             )
-        self._process = process
+        self._process, self._alive_at = process, None
         self.up, self.trouble = True, ""
         self._on_state()
         if process.stdout is None:
@@ -184,6 +202,9 @@ class WorkerLink:
         if waiting is not None:
             if not waiting.done():
                 waiting.set_result(message)
+            return
+        if message.get("event") == "alive":
+            self._alive_at = asyncio.get_running_loop().time()
             return
         if message.get("event") == "fatal":
             told = sentences(str(message.get("message", "")), str(message.get("hint", "")))

@@ -21,7 +21,7 @@ from console.tui.draw.lines import Part
 from console.tui.session.journal_state import JournalState
 from console.tui.session.journal_watch import JournalWatch
 from console.tui.session.session import ConsoleSession
-from console.tui.session.worker_link import WorkerError, WorkerLink, sentences
+from console.tui.session.worker_link import WorkerError, WorkerLink, sentences, standing_still
 from console.tui.shell.alarms import Alarms
 from console.tui.shell.navigation import Way
 from console.tui.shell.signals import Leaving
@@ -272,6 +272,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
             self.leaving.go(129)
             return
         self.keeper.look()
+        self._look_at_worker()
         store, journal = self.world.look()
         if journal:
             self._listen()
@@ -370,9 +371,21 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
             bad = message.get("event") == "trouble"
             front.note(str(message.get("sentence", "")), bad)
 
+    def _look_at_worker(self) -> None:
+        """Say so while the worker is there and stands still; what it told is not known then."""
+        still = self.link.stands_still
+        if self.link.up and (still > 0) == self.world.worker_up:
+            self._worker_changed()
+        elif still and (front := self.front) is not None:
+            self.world.worker_trouble = standing_still(still)
+            front.contacts_changed()
+
     def _worker_changed(self) -> None:
-        self.world.worker_up = self.link.up
+        still = self.link.stands_still
+        self.world.worker_up = self.link.up and not still
         self.world.worker_trouble = "" if self.link.up else self.link.trouble
+        if still:
+            self.world.worker_trouble = standing_still(still)
         if (front := self.front) is not None:
             front.contacts_changed()
             if trouble := status.note_of_worker(self.world, self.link.trouble):

@@ -29,8 +29,10 @@ from backends.lab.openbao import OpenBaoServer
 from console import contact, settings
 from console.settings import Paths
 from console.store import reading, upkeep
+from console.tui.session import worker_link
 from console.tui.session.worker_link import command
 from console.tui.shell.application import ConsoleApp
+from console.worker.serving import ALIVE_EVERY
 
 pytestmark = pytest.mark.long
 
@@ -105,6 +107,34 @@ def test_a_sync_without_the_credential_to_act_disarms_nobody(home: Path) -> None
             await pilot.press("K")
             await pilot.pause()
             assert "no credential to act with" not in screen(app)
+
+    asyncio.run(run())
+
+
+def test_a_worker_that_stands_still_is_noticed_and_so_is_its_return(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More than the worker's own period, and little enough to wait for.
+    monkeypatch.setattr(worker_link, "SILENT_AFTER", ALIVE_EVERY + 3)
+
+    async def run() -> None:
+        app = application(settings.paths(home))
+        async with app.run_test(size=(100, 30)) as pilot:
+            await pilot.press("b")
+            await until(pilot, lambda: "can act" in row(app) and app.link._alive_at is not None)
+            process = app.link._process
+            assert process is not None
+            os.kill(process.pid, signal.SIGSTOP)
+            try:
+                await until(pilot, lambda: "nothing is read now" in strip(app))
+                assert "the backend process stands still" in strip(app)
+                await pilot.press("r")
+                await until(pilot, lambda: "not now" in screen(app))
+                assert "ANSWERS     not asked now" in screen(app)
+            finally:
+                os.kill(process.pid, signal.SIGCONT)
+            await until(pilot, lambda: "stands still" not in screen(app))
+            await until(pilot, lambda: "not asked now" not in screen(app))
 
     asyncio.run(run())
 
