@@ -16,7 +16,7 @@ from console.cli.show import labelled
 from console.errors import Exit, UsageError
 from console.fleet import Fleet
 from console.intake import reports, words
-from console.intake.service import Answered, Taken, document, take_in
+from console.intake.service import Answered, IntakeResult, document, take_in
 from console.inventory import export
 from console.settings import Paths, paths
 from console.store import upkeep
@@ -71,7 +71,7 @@ async def _take_in(
     loaded: settings.Settings,
     now: float,
     leak: int | None,
-) -> Taken:
+) -> IntakeResult:
     def progress(done: int, total: int) -> None:
         if total > 1:
             output.progress(f"{done:,} of {total:,} looked up")
@@ -86,7 +86,7 @@ async def _take_in(
             output.progress_done()
 
 
-def _print(taken: Taken, now: datetime) -> None:
+def _print(taken: IntakeResult, now: datetime) -> None:
     output.line(words.what_came(taken.told))
     many = sum(len(one.cards) for one in taken.answered) > CARDS
     for number, one in enumerate(taken.answered, 1):

@@ -13,7 +13,7 @@ MOST_PLACES = 20
 """Places of one value that are kept; of more only the number."""
 
 
-class Place(NamedTuple):
+class FoundAt(NamedTuple):
     """Where something was found. All of it comes from outside, and is sanitised when shown."""
 
     rule: str = ""
@@ -34,7 +34,7 @@ class Item(NamedTuple):
     id: str
     """A public id; empty where there is a value only."""
     recognised: Recognised | None
-    places: tuple[Place, ...] = ()
+    places: tuple[FoundAt, ...] = ()
     more_places: int = 0
 
     @property
@@ -53,7 +53,7 @@ class Intake(NamedTuple):
     problems: tuple[str, ...] = ()
 
 
-def of_value(value: str, place: Place = Place()) -> Item:  # noqa: B008  (it is immutable)
+def of_value(value: str, place: FoundAt = FoundAt()) -> Item:  # noqa: B008  (it is immutable)
     """A value as an item; one that is a public id by its form holds no secret."""
     told = recognise(value)
     if told is not None and told.type.public:

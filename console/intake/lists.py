@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 
 from backends.words import count
-from console.intake.items import Intake, Item, Place, of_value
-from console.intake.reading import MOST_VALUE, Reading
+from console.intake.items import FoundAt, Intake, Item, of_value
+from console.intake.report_reader import MOST_VALUE, ReportReader
 from console.secret_types import types
 
 _ASSIGNED = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,80})[=:](?P<value>[^=].{7,})")
@@ -32,7 +32,7 @@ def table(text: str) -> Intake | None:
     at = next((heads.index(each) for each in (*_VALUE_HEADS, *_ID_HEADS) if each in heads), None)
     if at is None:
         return None
-    reading = Reading()
+    reading = ReportReader()
     is_id = heads[at] in (*_ID_HEADS, "fingerprint", "hash")
     try:
         for number, row in enumerate(rows, 2):
@@ -41,7 +41,7 @@ def table(text: str) -> Intake | None:
                 if any(row):
                     reading.problem(f"line {number} has nothing in column {heads[at]!r}")
                 continue
-            place = Place(f"column {heads[at]}", line=number)
+            place = FoundAt(f"column {heads[at]}", line=number)
             if is_id:
                 reading.items.append(
                     Item(None, value[:MOST_VALUE], types.recognise(value), (place,))
@@ -53,12 +53,12 @@ def table(text: str) -> Intake | None:
     return reading.end(f"a table, by its column {heads[at]!r}")
 
 
-def lines(text: str, reading: Reading) -> Intake:
+def lines(text: str, reading: ReportReader) -> Intake:
     """Values one a line, or a text with values of known types in it."""
     stripped = text.strip()
     if types.recognise(stripped) is not None or _alone(stripped):
         # It may have line breaks in it, as a private key has.
-        reading.value(stripped, Place(), "what came in")
+        reading.value(stripped, FoundAt(), "what came in")
         return reading.end("one value")
     nothing, words_on_a_line = 0, 0
     text, keys = types.without_keys(text)
@@ -71,7 +71,7 @@ def lines(text: str, reading: Reading) -> Intake:
         elif words:
             found = types.find(line)
             nothing += not found
-            reading.items += [of_value(value, Place(line=number)) for value, _ in found]
+            reading.items += [of_value(value, FoundAt(line=number)) for value, _ in found]
     if nothing:
         lines = count(nothing, "line holds", "lines hold")
         reading.problem(f"{lines} no value of a known type; give a value alone on its line")
@@ -95,14 +95,14 @@ def _alone(text: str) -> bool:
     )
 
 
-def _word(word: str, number: int, reading: Reading) -> None:
+def _word(word: str, number: int, reading: ReportReader) -> None:
     """One word alone on its line: a value, or a name and a value."""
     if types.recognise(word) is None:
         if found := types.find(word):
-            reading.items += [of_value(value, Place(line=number)) for value, _ in found]
+            reading.items += [of_value(value, FoundAt(line=number)) for value, _ in found]
             return
         if assigned := _ASSIGNED.fullmatch(word):
             value = assigned["value"].strip("\"'")
-            reading.value(value, Place(assigned["name"], line=number), f"line {number}")
+            reading.value(value, FoundAt(assigned["name"], line=number), f"line {number}")
             return
-    reading.value(word, Place(line=number), f"line {number}")
+    reading.value(word, FoundAt(line=number), f"line {number}")

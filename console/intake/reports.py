@@ -18,8 +18,8 @@ from typing import Any
 
 from console.errors import UsageError
 from console.intake import lists
-from console.intake.items import Intake, Place
-from console.intake.reading import Reading
+from console.intake.items import FoundAt, Intake
+from console.intake.report_reader import ReportReader
 from console.secret_types import types
 
 MOST_BYTES = 256 << 20
@@ -45,18 +45,18 @@ def read(data: bytes) -> Intake:
     if "\x00" in text:
         raise UsageError("that is no text", "Give a secret, a list, or a report in JSON or CSV.")
     first = text.lstrip()[0]
-    reading = Reading()
+    reading = ReportReader()
     if first in "[{":
         documents = list(_documents(text, reading))
         if documents:
             return _report(documents, reading)
-        reading = Reading()
+        reading = ReportReader()
     if (table := lists.table(text)) is not None:
         return table
     return lists.lines(text, reading)
 
 
-def _documents(text: str, reading: Reading) -> Iterator[Any]:
+def _documents(text: str, reading: ReportReader) -> Iterator[Any]:
     """One JSON document, or one a line; nothing where the first line is no JSON either."""
     try:
         yield json.loads(text)
@@ -77,7 +77,7 @@ def _documents(text: str, reading: Reading) -> Iterator[Any]:
         yield document
 
 
-def _report(documents: list[Any], reading: Reading) -> Intake:
+def _report(documents: list[Any], reading: ReportReader) -> Intake:
     named: dict[str, int] = {}
     number = 0
     for document in documents:
@@ -116,7 +116,7 @@ def _entries(document: Any) -> Iterator[Any]:
         yield document
 
 
-def _one(entry: Members, reading: Reading, what: str) -> str:
+def _one(entry: Members, reading: ReportReader, what: str) -> str:
     """Read one finding of whatever kind; the name of its kind, empty for none that is known."""
     if "DetectorName" in entry or "SourceMetadata" in entry:
         _trufflehog(entry, reading, what)
@@ -140,11 +140,11 @@ def _one(entry: Members, reading: Reading, what: str) -> str:
     return ""
 
 
-def _trufflehog(entry: Members, reading: Reading, what: str) -> None:
+def _trufflehog(entry: Members, reading: ReportReader, what: str) -> None:
     data = _in(entry, "SourceMetadata", "Data")
     source = next((each for each in data.values() if isinstance(each, dict)), {})
     says = "verified" if entry.get("Verified") is True else "not verified"
-    place = Place(
+    place = FoundAt(
         _text(entry.get("DetectorName")),
         _text(source.get("file") or source.get("link") or source.get("repository")),
         _number(source.get("line")),
@@ -164,8 +164,8 @@ def _trufflehog(entry: Members, reading: Reading, what: str) -> None:
             reading.value(rest, place, what)
 
 
-def _gitleaks(entry: Members, reading: Reading, what: str) -> None:
-    place = Place(
+def _gitleaks(entry: Members, reading: ReportReader, what: str) -> None:
+    place = FoundAt(
         _text(entry.get("RuleID")),
         _text(entry.get("File")),
         _number(entry.get("StartLine")),
@@ -176,11 +176,11 @@ def _gitleaks(entry: Members, reading: Reading, what: str) -> None:
     reading.value(entry.get("Secret") or entry.get("Match"), place, what)
 
 
-def _kingfisher(entry: Members, reading: Reading, what: str) -> None:
+def _kingfisher(entry: Members, reading: ReportReader, what: str) -> None:
     finding = entry["finding"]
     commit = _in(finding, "git_metadata", "commit")
     validation = _in(finding, "validation")
-    place = Place(
+    place = FoundAt(
         _text(entry["rule"].get("id") or entry["rule"].get("name")),
         _text(finding.get("path")),
         _number(finding.get("line")),
@@ -191,9 +191,9 @@ def _kingfisher(entry: Members, reading: Reading, what: str) -> None:
     reading.value(finding.get("snippet"), place, what)
 
 
-def _betterleaks(entry: Members, reading: Reading, what: str) -> None:
+def _betterleaks(entry: Members, reading: ReportReader, what: str) -> None:
     attributes, location = _in(entry, "attributes"), _in(entry, "location")
-    place = Place(
+    place = FoundAt(
         _text(entry.get("rule_id")),
         _text(location.get("path")),
         _number(location.get("start_line")),
@@ -204,11 +204,11 @@ def _betterleaks(entry: Members, reading: Reading, what: str) -> None:
     reading.value(entry["match"].get("value"), place, what)
 
 
-def _github(entry: Members, reading: Reading, what: str) -> None:
+def _github(entry: Members, reading: ReportReader, what: str) -> None:
     said = [
         _text(entry.get(name)) for name in ("state", "resolution", "validity") if entry.get(name)
     ]
-    place = Place(
+    place = FoundAt(
         _text(entry.get("secret_type_display_name") or entry.get("secret_type")),
         _text(entry.get("html_url")),
         at=_moment(entry.get("created_at")),
@@ -217,13 +217,13 @@ def _github(entry: Members, reading: Reading, what: str) -> None:
     reading.value(entry.get("secret"), place, what)
 
 
-def _sarif(entry: Members, reading: Reading, what: str) -> None:
+def _sarif(entry: Members, reading: ReportReader, what: str) -> None:
     locations = entry.get("locations")
     first = locations[0] if isinstance(locations, list) and locations else {}
     physical = _in(first if isinstance(first, dict) else {}, "physicalLocation")
     region = _in(physical, "region")
     prints = _in(entry, "partialFingerprints")
-    place = Place(
+    place = FoundAt(
         _text(entry.get("ruleId")),
         _text(_in(physical, "artifactLocation").get("uri")),
         _number(region.get("startLine")),

@@ -25,7 +25,7 @@ class Answered(NamedTuple):
     why_none: tuple[str, ...]
 
 
-class Taken(NamedTuple):
+class IntakeResult(NamedTuple):
     """Everything about one intake."""
 
     told: Intake
@@ -45,7 +45,7 @@ async def take_in(
     now: float,
     leak: int | None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Taken:
+) -> IntakeResult:
     """Read what came in, find whose it is, and make the cards. ``ask`` names who may be asked.
 
     ``leak`` is in unix seconds; without it, a report's own word on the exposure counts.
@@ -80,7 +80,7 @@ async def take_in(
                         () if one.found else tuple(why_none(one, states)),
                     )
                 )
-        return Taken(told, tuple(answered))
+        return IntakeResult(told, tuple(answered))
     finally:
         inventory.close()
 
@@ -90,7 +90,7 @@ def _exposed(item: Item) -> int | None:
     return None if at is None else int(at.timestamp())
 
 
-def document(taken: Taken) -> dict[str, Any]:
+def document(taken: IntakeResult) -> dict[str, Any]:
     """All of it for a script."""
     items = [
         {

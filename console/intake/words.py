@@ -13,7 +13,7 @@ from typing import Any
 from backends.words import count
 from console.intake.card import Card
 from console.intake.items import Intake, Item
-from console.intake.service import Taken
+from console.intake.service import IntakeResult
 from console.inventory.questions import questions
 from console.text import safe, stamp
 
@@ -103,7 +103,7 @@ def _breaks(shown: Card) -> str:
     return "; ".join(named) + (f"; and {rest} more" if rest else "") + more
 
 
-def told(taken: Taken, now: datetime) -> dict[str, Any]:
+def told(taken: IntakeResult, now: datetime) -> dict[str, Any]:
     """An intake for the screen: texts, labelled lines, and which token each card is of."""
     return {
         "came": what_came(taken.told),

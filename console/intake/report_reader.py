@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.intake.items import Intake, Item, Place, merged, of_value
+from console.intake.items import FoundAt, Intake, Item, merged, of_value
 
 MOST_VALUE = 64 * 1024
 """Characters of one value; a longer one is no credential."""
@@ -10,7 +10,7 @@ MOST_PROBLEMS = 20
 """Troubles that are told one by one."""
 
 
-class Reading:
+class ReportReader:
     """One report as it is read: what was found, and what could not be."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Reading:
         else:
             self._more += 1
 
-    def value(self, value: object, place: Place, what: str) -> None:
+    def value(self, value: object, place: FoundAt, what: str) -> None:
         """A value of a report; what is none is said."""
         text = value.strip() if isinstance(value, str) else ""
         if not text:
