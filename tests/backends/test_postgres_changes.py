@@ -137,7 +137,7 @@ def test_a_role_that_owns_things_is_made_useless_and_stays(server: PostgresServe
         # Revoked is not disconnected.
         assert session.execute("SELECT 1").fetchone() == (1,)
         _, ended = run(server, Verb.DISCONNECT, ref)
-        assert (ended.state, ended.detail) == (OutcomeState.APPLIED, "1 session(s)")
+        assert (ended.state, ended.detail) == (OutcomeState.APPLIED, "1 session")
         with pytest.raises(psycopg.OperationalError):
             session.execute("SELECT 1")
 

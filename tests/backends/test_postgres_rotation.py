@@ -131,7 +131,7 @@ def test_sessions_survive_a_rotation_and_a_disconnect_shows_that_they_ended(
         assert asyncio.run(sessions()) == ["till from 127.0.0.1"]
         proposal, outcome = asyncio.run(disconnected())
         assert proposal.steps[0].expect == NO_SESSIONS
-        assert (outcome.state, outcome.detail) == (OutcomeState.APPLIED, "1 session(s)")
+        assert (outcome.state, outcome.detail) == (OutcomeState.APPLIED, "1 session")
         with pytest.raises(psycopg.OperationalError):
             session.execute("SELECT 1")
     assert asyncio.run(sessions()) == []
@@ -154,7 +154,7 @@ def test_the_sessions_of_a_role_that_was_dropped_are_seen_and_ended(
             with pytest.raises(NotFound):
                 await pg.plan(Verb.REVOKE, token)
             with Permit("01JGHOST", step).active():
-                assert (await pg.perform(step)).detail == "1 session(s)"
+                assert (await pg.perform(step)).detail == "1 session"
             with pytest.raises(psycopg.OperationalError):
                 session.execute("SELECT 1")
             with pytest.raises(NotFound):
