@@ -121,8 +121,7 @@ def _beside(inventory: Inventory, wanted: Query, found: int) -> int:
 def _nothing(beside: int) -> str:
     if not beside:
         return "Nothing was sent. Widen the query."
-    some = count(beside, "holds", "hold")
     return (
-        f"Nothing was sent. {some} these words only in backend, kind, scope or grants,"
+        f"Nothing was sent. {count(beside, 'holds', 'hold')} these words only in backend, kind, scope or grants,"
         " which a plan takes in when asked: backend:WORD, kind:WORD, scope:WORD, grant:WORD."
     )
