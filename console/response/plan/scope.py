@@ -122,6 +122,6 @@ def _nothing(beside: int) -> str:
     if not beside:
         return "Nothing was sent. Widen the query."
     return (
-        f"Nothing was sent. {count(beside, 'holds', 'hold')} these words only in backend, kind, scope or grants,"
-        " which a plan takes in when asked: backend:WORD, kind:WORD, scope:WORD, grant:WORD."
+        f"Nothing was sent. {count(beside, 'holds', 'hold')} these words only in backend,"
+        " kind, scope or grants, which a plan takes in when asked: backend:WORD, kind:WORD, scope:WORD, grant:WORD."
     )
