@@ -123,5 +123,6 @@ def _nothing(beside: int) -> str:
         return "Nothing was sent. Widen the query."
     return (
         f"Nothing was sent. {count(beside, 'holds', 'hold')} these words only in backend,"
-        " kind, scope or grants, which a plan takes in when asked: backend:WORD, kind:WORD, scope:WORD, grant:WORD."
+        " kind, scope or grants, which a plan takes in when asked: backend:WORD, kind:WORD,"
+        " scope:WORD, grant:WORD."
     )
