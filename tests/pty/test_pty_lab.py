@@ -120,7 +120,10 @@ def test_a_token_made_while_it_is_open_is_revoked_by_keys(
     ]
     ours = [entry for entry in entries if issued.id in json.dumps(entry)]
     kinds = [entry["type"] for entry in ours]
-    assert kinds == ["evidence", "outcome", "intent", "plan", "plan.made"]
+    # A run climbs on while one looks: there may be more evidence, and nothing else.
+    made = kinds.count("evidence")
+    assert kinds == ["evidence"] * made + ["outcome", "intent", "plan", "plan.made"]
+    assert made
     assert {entry["why"] for entry in ours if "why" in entry} >= {"leaked in a public repository"}
     assert issued.value not in screen.text()
     screen.press(b"J")
