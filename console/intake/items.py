@@ -9,6 +9,8 @@ from typing import NamedTuple
 from backends.model import Secret
 from console.secret_types.types import Recognised, recognise
 
+ONE = "one value"
+"""The format of a value that comes alone."""
 MOST_PLACES = 20
 """Places of one value that are kept; of more only the number."""
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from backends.words import count
-from console.intake.items import FoundAt, Intake, Item, of_value
+from console.intake.items import ONE, FoundAt, Intake, Item, of_value
 from console.intake.report_reader import MOST_VALUE, ReportReader
 from console.secret_types import types
 
@@ -59,7 +59,7 @@ def lines(text: str, reading: ReportReader) -> Intake:
     if types.recognise(stripped) is not None or _alone(stripped):
         # It may have line breaks in it, as a private key has.
         reading.value(stripped, FoundAt(), "what came in")
-        return reading.end("one value")
+        return reading.end(ONE)
     nothing, words_on_a_line = 0, 0
     text, keys = types.without_keys(text)
     reading.items += [of_value(value) for value in keys]

@@ -12,7 +12,7 @@ from typing import Any
 
 from backends.words import count
 from console.intake.card import Card
-from console.intake.items import Intake, Item
+from console.intake.items import ONE, Intake, Item
 from console.intake.service import IntakeResult
 from console.inventory.questions import questions
 from console.text import safe, stamp
@@ -23,6 +23,8 @@ Labelled = tuple[str, str]
 
 def what_came(told: Intake) -> str:
     """What it was taken for, and how many values it has."""
+    if len(told.items) == 1 and told.format == ONE:
+        return ONE
     return f"{told.format}: {count(len(told.items), 'value or id', 'values or ids')}"
 
 
