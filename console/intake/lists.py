@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from backends.words import count
 from console.intake.items import ONE, FoundAt, Intake, Item, of_value
 from console.intake.report_reader import MOST_VALUE, ReportReader
+from console.journal.format import scan
 from console.secret_types import types
 
 _ASSIGNED = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,80})[=:](?P<value>[^=].{7,})")
@@ -42,7 +43,8 @@ def table(text: str) -> Intake | None:
                     reading.problem(f"line {number} has nothing in column {heads[at]!r}")
                 continue
             place = FoundAt(f"column {heads[at]}", line=number)
-            if is_id:
+            # A column of ids with a secret in it is shown to nobody.
+            if is_id and not scan.holds_secret(value):
                 reading.items.append(
                     Item(None, value[:MOST_VALUE], types.recognise(value), (place,))
                 )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from backends.contract import Match
+from backends.contract import Match, Readable, Support
 from backends.model import Secret, Token
 from backends.words import count
 from console.fleet import Fleet
@@ -22,6 +22,7 @@ from console.journal import opening
 from console.journal.files import beside
 from console.journal.read import fingerprint
 from console.journal.store import entries
+from console.secret_types import types
 from console.settings import Paths
 from console.store import reading
 from console.store.queries import links
@@ -50,27 +51,37 @@ class Matched(NamedTuple):
     """Backends that could not answer, and why."""
     asked: tuple[str, ...] = ()
     """Backends that were asked about the value and answered."""
+    in_part: tuple[str, ...] = ()
+    """Those of them that may not know each value that they issued."""
+
+
+class Fingerprints(NamedTuple):
+    """The keyed hashes of values that were once in hand here, each with its tokens' handles."""
+
+    pepper: bytes | None
+    handles: Mapping[str, set[str]]
+
+
+def fingerprints(paths: Paths) -> Fingerprints:
+    """Read them from the store and the journal. Raises ``ConsoleError`` where one cannot be."""
+    pepper = fingerprint.pepper(beside(opening.base(paths)).pepper)
+    handles: dict[str, set[str]] = {}
+    with closing(reading.connect(paths.inventory)) as connection:
+        pairs = links.fingerprints(connection)
+    with opening.view(paths) as view:
+        if view.store is not None:
+            pairs += entries.fingerprints(view.store)
+    for print_, handle in pairs:
+        handles.setdefault(print_, set()).add(handle)
+    return Fingerprints(pepper, handles)
 
 
 class Known:
-    """What this machine has: the inventory, and the fingerprints of values once in hand.
+    """What this machine has: the inventory, and the fingerprints of values once in hand."""
 
-    Raises ``ConsoleError`` where the store, the journal or the pepper cannot be read.
-    """
-
-    def __init__(self, paths: Paths, inventory: Inventory) -> None:
+    def __init__(self, prints: Fingerprints, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._pepper = fingerprint.pepper(beside(opening.base(paths)).pepper)
-        self._prints: dict[str, set[str]] = {}
-        with closing(reading.connect(paths.inventory)) as connection:
-            self._learn(links.fingerprints(connection))
-        with opening.view(paths) as view:
-            if view.store is not None:
-                self._learn(entries.fingerprints(view.store))
-
-    def _learn(self, pairs: Iterable[tuple[str, str]]) -> None:
-        for print_, handle in pairs:
-            self._prints.setdefault(print_, set()).add(handle)
+        self._pepper, self._prints = prints
 
     def of_value(self, value: Secret) -> list[Found]:
         """The tokens that had this value when it was last in hand here."""
@@ -119,28 +130,33 @@ async def _one(item: Item, known: Known, fleet: Fleet, names: Sequence[str]) -> 
         answers, silent = await fleet.identify(text, ask)
         found += [_live(match, item) for match in answers]
     mute = {name for name, _ in silent}
-    return Matched(
-        item, _joined(found), tuple(silent), tuple(name for name in ask if name not in mute)
-    )
+    asked = tuple(name for name in ask if name not in mute)
+    in_part = tuple(name for name in asked if _in_part(fleet, name))
+    return Matched(item, _joined(found), tuple(silent), asked, in_part)
+
+
+_TOLD = frozenset(backend for each in types.TYPES for backend in each.backends)
+"""Types of backend whose values say by their form that they are of it; others may issue any."""
 
 
 def _who_may_know(item: Item, fleet: Fleet, names: Sequence[str]) -> list[str]:
     """The backends that can have issued it: all, where its form does not tell."""
-    told = item.recognised
-    if told is None or not told.type.backends:
+    issuers = item.recognised.type.backends if item.recognised is not None else ()
+    if not issuers:
         return list(names)
-    kinds = {*told.type.backends, *_STANDS_FOR_ALL}
-    return [name for name in names if fleet.type_of(name) in kinds or not _ours(fleet, name)]
+    others = _TOLD - set(issuers)
+    return [name for name in names if fleet.type_of(name) not in others]
 
 
-_STANDS_FOR_ALL = ("estate",)
-"""The embedded estate plays several systems."""
-_OURS = frozenset({"openbao", "aws_iam", "postgres", "estate"})
-
-
-def _ours(fleet: Fleet, name: str) -> bool:
-    """Whether we know what a type of backend issues; somebody else's may issue anything."""
-    return fleet.type_of(name) in _OURS
+def _in_part(fleet: Fleet, name: str) -> bool:
+    """Whether a backend may not know each value that it issued: by its own declaration."""
+    backend = fleet.opened(name)
+    try:
+        kinds = backend.capabilities().kinds if backend is not None else ()
+    except Exception:  # noqa: BLE001  (somebody else's may fail in any way)
+        return True
+    full = [kind.can_read(Readable.IDENTIFY) is Support.FULL for kind in kinds]
+    return not full or not all(full)
 
 
 def _live(match: Match, item: Item) -> Found:
@@ -176,7 +192,10 @@ def why_none(matched: Matched, states: Mapping[str, BackendState]) -> list[str]:
         never = (
             "" if state is not None and state.synced_at else ", and it was never read to its end"
         )
-        lines.append(f"{name} was asked and has no living token with it{partly}{never}.")
+        none = "has no living token with it"
+        if name in matched.in_part:
+            none = "found none, but cannot know each value that it issued"
+        lines.append(f"{name} was asked and {none}{partly}{never}.")
     lines += [f"{name} could not be asked: {why}." for name, why in matched.silent]
     lines.append("That does not say that it is not ours.")
     return lines

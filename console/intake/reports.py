@@ -20,6 +20,7 @@ from console.errors import UsageError
 from console.intake import lists
 from console.intake.items import FoundAt, Intake
 from console.intake.report_reader import ReportReader
+from console.journal.format import scan
 from console.secret_types import types
 
 MOST_BYTES = 256 << 20
@@ -248,7 +249,10 @@ def _in(value: Any, *names: str) -> Members:
 
 
 def _text(value: object) -> str:
-    return str(value)[:1000] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        return ""
+    # A link or a path is shown, and may have a password in it.
+    return scan.withhold(str(value)[:1000], formats_only=True)
 
 
 def _number(value: object) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from console.fleet import Fleet
 from console.intake import reports
 from console.intake.card import Card, card
 from console.intake.items import Intake, Item
-from console.intake.matching import Known, Matched, match, why_none
+from console.intake.matching import Known, Matched, fingerprints, match, why_none
 from console.inventory.search.inventory import Inventory
 from console.journal import opening
 from console.settings import Paths
@@ -55,34 +57,36 @@ async def take_in(
         UsageError: nothing usable came in.
         ConsoleError: the store or the journal cannot be read.
     """
-    told = reports.read(data)
-    inventory = Inventory(paths.inventory, clock=lambda: now)
-    try:
-        known = Known(paths, inventory)
+    # What blocks is done in threads: a worker has others to answer meanwhile.
+    told = await asyncio.to_thread(reports.read, data)
+    with closing(Inventory(paths.inventory, clock=lambda: now)) as inventory:
+        known = Known(await asyncio.to_thread(fingerprints, paths), inventory)
         total = len(told.items)
         matched = await match(told.items, known, fleet, ask, lambda done: on_progress(done, total))
+    return IntakeResult(told, await asyncio.to_thread(_answers, matched, paths, now, leak))
+
+
+def _answers(
+    matched: Sequence[Matched], paths: Paths, now: float, leak: int | None
+) -> tuple[Answered, ...]:
+    with (
+        closing(Inventory(paths.inventory, clock=lambda: now)) as inventory,
+        opening.view(paths) as journal,
+    ):
         states = {state.name: state for state in inventory.backends()}
         answered = []
-        with opening.view(paths) as journal:
-            for one in matched:
-                since = leak if leak is not None else _exposed(one.item)
-                made = [card(found, paths, inventory, journal, now, since) for found in one.found]
-                bare = [
-                    found.handle
-                    for found, shown in zip(one.found, made, strict=True)
-                    if shown is None
-                ]
-                answered.append(
-                    Answered(
-                        one,
-                        tuple(shown for shown in made if shown is not None),
-                        tuple(bare),
-                        () if one.found else tuple(why_none(one, states)),
-                    )
+        for one in matched:
+            since = leak if leak is not None else _exposed(one.item)
+            made = [(each, card(each, paths, inventory, journal, now, since)) for each in one.found]
+            answered.append(
+                Answered(
+                    one,
+                    tuple(shown for _, shown in made if shown is not None),
+                    tuple(found.handle for found, shown in made if shown is None),
+                    () if one.found else tuple(why_none(one, states)),
                 )
-        return IntakeResult(told, tuple(answered))
-    finally:
-        inventory.close()
+            )
+        return tuple(answered)
 
 
 def _exposed(item: Item) -> int | None:

@@ -44,6 +44,9 @@ from console.worker.pulse import Pulse
 RESTRAINT = 5
 """A backend whose listing takes long rests at least this many times as long afterwards."""
 
+LINE_LIMIT = 16 << 20
+"""Bytes of one request: a pasted report may be long, and is longer still as JSON."""
+
 ALIVE_EVERY = 5.0
 """Seconds between two signs of life, so that a process that stands still is noticed."""
 
@@ -258,7 +261,7 @@ class Worker:
 async def serve(paths: Paths, settings: Settings, *, act: bool) -> None:
     """Run until standard input ends."""
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=1 << 20)
+    reader = asyncio.StreamReader(limit=LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
 
     def write(message: Mapping[str, Any]) -> None:

@@ -118,6 +118,11 @@ def withhold(text: str, *, formats_only: bool = False) -> str:
     return "".join([*kept, text[at:]])
 
 
+def holds_secret(text: str) -> bool:
+    """Whether something in a text says by its form, or by what it is called, that it is one."""
+    return next(_formats(text), None) is not None
+
+
 def _formats(text: str) -> Iterator[tuple[int, int]]:
     """What says by its form, or by what it is called, that it is a secret."""
     for found in _PREFIXED.finditer(text):

@@ -65,3 +65,14 @@ def test_a_dead_value_is_not_called_anybodys_and_not_called_harmless(home: Path,
     said = " ".join(item["no_match"])
     assert "vault-lab was asked and has no living token with it" in said
     assert "does not say that it is not ours" in said
+
+
+def test_a_system_that_cannot_know_a_value_does_not_say_that_it_has_none(
+    home: Path, lab: Lab
+) -> None:
+    issued = systems(lab)["aws_iam"].issue(f"half-{secrets.token_hex(3)}")
+    # The secret part alone, of a living key: AWS knows keys by their ids.
+    item, printed = cards(home, issued.value.partition(":")[2])
+    said = " ".join(item["no_match"])
+    assert "aws-lab was asked and found none, but cannot know each value that it issued" in said
+    assert "aws-lab was asked and has no living token" not in printed

@@ -124,3 +124,15 @@ def test_a_report_of_several_lines_is_one_paste(home: Path, leaked: tuple[str, s
         await until(pilot, lambda: app.front is not None and app.front.view == "token")
 
     drive(home, steps)
+
+
+def test_a_long_paste_of_any_alphabet_is_answered_and_ends_nothing(home: Path) -> None:
+    async def steps(pilot: Pilot[None], app: ConsoleApp) -> None:
+        process = app.link._process
+        await paste(pilot, app, "\N{CYRILLIC SMALL LETTER ZHE}" * 400_000)
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: "which is no credential" in flat(app))
+        assert app.link.up
+        assert app.link._process is process
+
+    drive(home, steps)

@@ -248,3 +248,13 @@ def test_a_deep_or_cut_document_is_no_crash() -> None:
     for text in ("[" * 200_000, '[{"RuleID": "x", "Secret": "y', '{"findings": ['):
         with contextlib.suppress(UsageError):
             assert "y" not in values(reports.read(text.encode()))
+
+
+def test_a_secret_in_a_column_of_ids_or_in_a_link_is_shown_to_nobody() -> None:
+    told = read(f"customer,id\nacme,{GITHUB}\nacme,{KEY_ID}\n")
+    assert [item.id for item in told.items] == ["", KEY_ID]
+    link = "https://ci:hunter2-s3cret@git.example/shop.git"
+    finding = {**TRUFFLEHOG, "SourceMetadata": {"Data": {"Git": {"repository": link}}}}
+    (item,) = read(json.dumps(finding)).items
+    assert "git.example" in item.places[0].path
+    assert "hunter2" not in repr(item.places)
