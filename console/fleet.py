@@ -240,8 +240,16 @@ class Fleet:
         """Ask every backend whose token a secret is: the matches, and who could not answer."""
 
         async def ask(name: str) -> tuple[Match, ...]:
-            backend = await self.backend(name)
-            return await contact.within(backend.identify(secret), IDENTIFY_TIMEOUT)
+            for _ in range(2):
+                backend = await self.backend(name)
+                try:
+                    return await contact.within(backend.identify(secret), IDENTIFY_TIMEOUT)
+                except Exception:
+                    if self.opened(name) is backend:
+                        raise
+                    # A look that failed closed it under the question: what it said then is
+                    # no word on the value, and no defect.
+            raise Unreachable(f"{name} was closed while it was asked", "Try again in a moment.")
 
         names = self.chosen(wanted)
         answers = await asyncio.gather(*map(ask, names), return_exceptions=True)

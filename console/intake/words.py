@@ -64,7 +64,7 @@ def card_lines(shown: Card, now: datetime) -> Iterator[Labelled]:
         for label, text in shown.since.facts:
             yield ("", f"{label}: {text}")
     else:
-        yield ("SINCE LEAK", "not asked for: give --leak WHEN, such as --leak 6h")
+        yield ("SINCE LEAK", "not asked for: nobody said when it leaked")
     for label, text in questions(token, now):
         if label != "WHAT":
             yield (label, text)

@@ -1,10 +1,11 @@
 """The command ``intake`` on the embedded estate: from what came in to the answer cards."""
 
+import asyncio
 import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from lab_scene import ANSWERS
@@ -12,7 +13,11 @@ from patience import HANG
 from pty_screen import Terminal
 from real_systems import console
 
+from backends.contract import Backend, Match
 from backends.estate import EstateWorld
+from backends.model import Secret
+from console import settings
+from console.fleet import Fleet
 
 GITHUB = "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"
 
@@ -174,6 +179,35 @@ def test_the_value_is_nowhere_on_the_disk_afterwards(home: Path) -> None:
     for path in home.rglob("*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_backend_that_is_closed_under_the_question_is_no_defect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    paths = settings.paths(tmp_path)
+    paths.config.write_text('[backend.v]\ntype = "openbao"\n')
+    fleet = Fleet(settings.load(paths.config), paths)
+    asked = 0
+
+    class Closing:
+        async def identify(self, secret: Secret) -> tuple[Match, ...]:
+            nonlocal asked
+            asked += 1
+            if asked <= times:
+                # As a look does that found nobody there.
+                fleet._opened.clear()
+                raise RuntimeError("the client has been closed")
+            return ()
+
+    async def backend(name: str) -> Any:
+        return fleet._opened.setdefault(name, cast(Backend, Closing()))
+
+    monkeypatch.setattr(fleet, "backend", backend)
+    matches, silent = asyncio.run(fleet.identify(Secret("x" * 20)))
+    assert matches == []
+    said = "v was closed while it was asked"
+    assert [(name, why.partition(".")[0]) for name, why in silent] == [("v", said)][: times - 1]
 
 
 class Intake(Terminal):
