@@ -1,4 +1,4 @@
-"""The format of one journal entry, version 4: a closed schema and its exact bytes.
+"""The format of one journal entry, version 5: a closed schema and its exact bytes.
 
 An entry's leaf is RFC 8785 JSON (JCS) in UTF-8. The stored bytes are what counts:
 whoever checks the journal hashes them and never writes them anew. There are no floats,
@@ -19,6 +19,8 @@ import rfc8785
 
 from backends.words import count
 from console.errors import JournalError
+from console.journal.format import incident_mark
+from console.journal.format.incident_mark import IncidentMark
 from console.journal.format.parts import Act as Act
 from console.journal.format.parts import CallMark as CallMark
 from console.journal.format.parts import Claimed as Claimed
@@ -41,8 +43,8 @@ from console.journal.format.parts import RunMark as RunMark
 from console.journal.format.parts import Target as Target
 from console.journal.format.parts import Who as Who
 
-VERSION = 4
-READS = (1, 2, 3, 4)
+VERSION = 5
+READS = (1, 2, 3, 4, 5)
 """Older versions had fewer kinds and parts; their entries stay as they are and are read as such."""
 ANSWERS_SIGNED = 4
 """The version from which on a session's key signs what came of its calls too."""
@@ -96,6 +98,8 @@ class Kind(StrEnum):
     WITNESS_STATUS = "witness.status"
     CLOCK_STEP = "clock.step"
     NOTE = "note"
+    INCIDENT = "incident"
+    """Somebody decided something about an incident, which the entry names."""
 
 
 class Body(Part, frozen=True, kw_only=True):
@@ -130,6 +134,7 @@ class Body(Part, frozen=True, kw_only=True):
     export: Export | None = None
     witness: Witnessing | None = None
     clock: ClockStep | None = None
+    case: IncidentMark | None = None
 
 
 NEEDS: Mapping[Kind, frozenset[str]] = {
@@ -155,6 +160,7 @@ NEEDS: Mapping[Kind, frozenset[str]] = {
     Kind.WITNESS_STATUS: frozenset({"witness"}),
     Kind.CLOCK_STEP: frozenset({"clock"}),
     Kind.NOTE: frozenset({"why"}),
+    Kind.INCIDENT: frozenset({"why", "incident", "case"}),
 }
 """What an entry of each kind must have."""
 
@@ -191,6 +197,7 @@ ONLY: Mapping[str, frozenset[Kind]] = {
     "export": frozenset({Kind.EXPORT}),
     "witness": frozenset({Kind.WITNESS_STATUS}),
     "clock": frozenset({Kind.CLOCK_STEP}),
+    "case": frozenset({Kind.INCIDENT}),
 }
 """Parts that only these kinds may have."""
 
@@ -229,6 +236,7 @@ NEED_WHY = frozenset({"unhalt", "waive", "except"})
 
 STATEMENT = (
     "type", "id", "log", "why", "incident", "act", "plan", "config", "run", "out", "session",
+    "case",
 )  # fmt: skip
 """The members that a responder signs: what is done and why, not where the entry stands."""
 
@@ -290,7 +298,7 @@ def misuse(body: Body) -> str:
             return f"a journal entry of kind {kind} cannot say that of a run"
         if run.what in NEED_WHY and not body.why:
             return f"to {run.what} needs a reason"
-    return ""
+    return incident_mark.misuse(body.case) if body.case is not None else ""
 
 
 def statement(body: Body) -> bytes:

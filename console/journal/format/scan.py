@@ -240,6 +240,11 @@ def incident(text: str) -> str:
     return _clean(text, "incident")
 
 
+def words(text: str, what: str) -> str:
+    """A short text that somebody typed, stripped; ``what`` it is. Raises ``ReasonRefused``."""
+    return _clean(" ".join(text.split()), what)
+
+
 def _clean(text: str, what: str) -> str:
     text = text.encode("utf-8", "replace").decode()
     if withhold(text) != text:

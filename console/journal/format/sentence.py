@@ -8,7 +8,9 @@ import msgspec
 
 from backends.words import count
 from console.journal import proof
+from console.journal.format import incident_sentence
 from console.journal.format.entry import Body, Kind, Out, RunMark, SchemaError, Target, parse
+from console.journal.format.incident_mark import IncidentMark
 from console.journal.format.parts import DONE, OutState
 from console.journal.format.who import summary
 from console.text import safe, stamp
@@ -56,6 +58,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     made: Target | None = None
     """The token that the call brought into being, or whose value it replaced."""
     run: RunMark | None = None
+    case: IncidentMark | None = None
+    """What was decided about the incident."""
     signed: bool = False
     """Whether it bears a responder's signature. That it is a good one is for others to say."""
     signer: str = ""
@@ -121,6 +125,7 @@ def entry_of(seq: int, leaf: bytes) -> Entry:
         how=out.how if out else "",
         made=out.made if out else None,
         run=run,
+        case=body.case,
         signed=body.sig is not None,
         sentence=_sentence(body),
     )
@@ -243,6 +248,9 @@ def _sentence(body: Body) -> str:
             return f"The value of {_token(body)} was tried: {told}{_said(out)}"
         case Kind.OBSERVE, _, out:
             return f"{who} looks: {what(body)}{_said(out)}"
+        case Kind.INCIDENT, _, _ if body.case:
+            told = incident_sentence.decided(body.case, body.incident)
+            return f"{who} {told}: {why}"
         case Kind.BREAKGLASS, _, _:
             about = f" ({what(body)})" if body.act else ""
             about = f"{about} in run {safe(body.run.plan, 40)}" if body.run else about

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from console.errors import JournalError
+from console.journal.format.entry import Kind
 from console.journal.format.sentence import Entry as Entry
 from console.journal.format.sentence import entry_of
 from console.journal.read import chain
@@ -47,9 +48,27 @@ def of_plan(
     return _entries(each for each in found if each[0] not in known)
 
 
+def of_incident(store: JournalReader, incident: str) -> list[Entry]:
+    """Every entry that belongs to an incident, oldest first. See :class:`JournalView`."""
+    named = _entries(entries.naming_incidents(store, 0))
+    found = {entry.seq: entry for entry in named if entry.incident == incident}
+    plans = {entry.plan or entry.id for entry in found.values() if entry.kind in _PLANS}
+    for plan in plans:
+        found |= {entry.seq: entry for entry in of_plan(store, plan)}
+    return [found[seq] for seq in sorted(found)]
+
+
+def cases(store: JournalReader, after: int = 0) -> list[Entry]:
+    """What was decided about all incidents, above a number, oldest first."""
+    return _entries(entries.cases(store, after))
+
+
 def open_intents(store: JournalReader) -> list[Entry]:
     """Intents of which nobody knows what became, oldest first."""
     return _entries(entries.open_intents(store))
+
+
+_PLANS = (Kind.PLAN_MADE, Kind.PLAN)
 
 
 def _entries(found: Iterable[tuple[int, bytes]]) -> list[Entry]:
@@ -122,6 +141,19 @@ class JournalView:
         """
         store = self.store
         return of_plan(store, plan, after) if store else []
+
+    def of_incident(self, incident: str) -> list[Entry]:
+        """Every entry that belongs to an incident, oldest first.
+
+        That is what names it, and all that belongs to a plan which names it.
+        """
+        store = self.store
+        return of_incident(store, incident) if store else []
+
+    def cases(self, after: int = 0) -> list[Entry]:
+        """What was decided about all incidents, above a number, oldest first."""
+        store = self.store
+        return cases(store, after) if store else []
 
     def get(self, id_: str) -> Entry | None:
         """The entry with an id."""

@@ -32,6 +32,17 @@ SELECT seq, leaf, (SELECT answer.leaf {_ANSWERED} LIMIT 1)
 FROM entry AS intent WHERE handle = ? AND kind = 'intent' AND coalesce(plan, '') <> ?
 ORDER BY seq DESC
 """  # noqa: S608 - built from constants only.
+_CASES = """
+SELECT seq, leaf FROM entry WHERE kind = 'incident' AND seq > ? ORDER BY seq
+"""
+_NAMING = """
+SELECT seq, leaf FROM entry WHERE kind IN ('incident', 'plan.made', 'plan', 'session.open',
+  'export') AND seq > ?
+UNION ALL
+SELECT seq, leaf FROM entry WHERE kind IN ('note', 'observe', 'breakglass') AND plan IS NULL
+  AND seq > ?
+ORDER BY seq
+"""
 _STANDS = """
 SELECT (SELECT kind FROM entry WHERE id = ?),
   (SELECT 1 FROM entry WHERE ref = ? AND kind = ? AND step = ?)
@@ -83,6 +94,19 @@ def matching(
 def of_plan(store: JournalReader, plan: str, after: int) -> list[Numbered]:
     """A plan's approval and what belongs to it, above a number, oldest first."""
     return _numbered(store.rows(_OF_PLAN, (plan, after, plan, after, plan)))
+
+
+def cases(store: JournalReader, after: int) -> list[Numbered]:
+    """What was decided about incidents, above a number, oldest first."""
+    return _numbered(store.rows(_CASES, (after,)))
+
+
+def naming_incidents(store: JournalReader, after: int) -> list[Numbered]:
+    """Entries above a number that may name an incident and belong to no approved plan.
+
+    What belongs to a plan is found by the plan. Oldest first.
+    """
+    return _numbered(store.rows(_NAMING, (after, after)))
 
 
 def open_intents(store: JournalReader) -> list[Numbered]:

@@ -16,6 +16,7 @@ from console.journal import keys
 from console.journal.files import beside
 from console.journal.format import scan
 from console.journal.format.entry import Kind, statement
+from console.journal.format.incident_mark import IncidentMark
 from console.journal.format.parts import (
     Act,
     Config,
@@ -121,6 +122,7 @@ class Journal:
         seal: Seal | None = None,
         export: Export | None = None,
         witness: Witnessing | None = None,
+        case: IncidentMark | None = None,
         guard: Guard | None = None,
         sign: Signing | None = None,
         answer: Signing | None = None,
@@ -154,6 +156,7 @@ class Journal:
             seal=seal,
             export=export,
             witness=witness,
+            case=case,
             guard=guard,
             sign=sign,
             answer=answer,
@@ -192,7 +195,9 @@ class Journal:
         """The answer to an intent that is durable, and on which nothing was sent."""
         body = intent.body
         out = Out(ref=body.id, state=OutState.NOT_SENT, detail=detail)
-        return self.draft(Kind.OUTCOME, act=body.act, out=out, sign=intent.answer)
+        return self.draft(
+            Kind.OUTCOME, incident=body.incident, act=body.act, out=out, sign=intent.answer
+        )
 
     def append_each(self, drafts: Sequence[Draft]) -> list[Entry | JournalError]:
         """Write several entries in one commit, and return what became of each, in order.
@@ -266,6 +271,14 @@ class Journal:
         What has one of the ``known`` numbers, as its writer knows of its own, is left out.
         """
         return view.of_plan(self.store, plan, after, known)
+
+    def of_incident(self, incident: str) -> list[Entry]:
+        """Every entry that belongs to an incident, oldest first: see ``JournalView``."""
+        return view.of_incident(self.store, incident)
+
+    def cases(self, after: int = 0) -> list[Entry]:
+        """What was decided about all incidents, above a number, oldest first."""
+        return view.cases(self.store, after)
 
     def open_intents(self) -> list[Entry]:
         """Intents of which nobody knows yet what became, oldest first."""

@@ -98,6 +98,7 @@ def noted(plan: Plan, journal: Journal, what: str) -> Iterator[None]:
             journal.append(
                 Kind.NOTE,
                 why=system_words(f"Refused {what}: {refusal}"),
+                incident=plan.incident,
                 act=entry_parts.act(plan.verb.value, plan.items[0].token, plan=plan.id),
             )
         raise

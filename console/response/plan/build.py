@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from backends.contract import Backend, KindCapabilities, Proposal, Support, Verb, WhoAmI
 from backends.errors import BackendError, NotFound, RateLimited, Unsupported
-from backends.model import EvidenceLevel, Gap, GapKind, Secret, Token, TokenRef
+from backends.model import EvidenceLevel, Secret, Token, TokenRef
 from console.errors import ConsoleError
 from console.inventory.lineage import Below
 from console.inventory.search.inventory import Inventory
@@ -151,7 +151,7 @@ async def build_plan(
             listed=tuple(handles),
             left_out=left_out,
             beside=wanted.beside,
-            gaps=_gaps(inventory, None if wanted.query.terms else set(systems)),
+            gaps=scope.not_seen(inventory, None if wanted.query.terms else set(systems)),
             principals=_principals(items),
         ),
         sinks=tuple(sinks),
@@ -340,19 +340,6 @@ async def _gate(
         items.append(item)
         scores[handle] = plan_items.scored(item, declared, view)
     return priority.arrange(items, scores, settings.waves)
-
-
-def _gaps(inventory: Inventory, wanted: set[str] | None) -> tuple[tuple[str, Gap], ...]:
-    """What the last enumerations did not see; of all backends, where anything was in scope."""
-    found: list[tuple[str, Gap]] = []
-    for state in inventory.backends():
-        if wanted is not None and state.name not in wanted:
-            continue
-        if state.result == "failed" or state.synced_at is None:
-            what = state.error or "never looked at to its end"
-            found.append((state.name, Gap(state.name, GapKind.FAILED, what, state.hint)))
-        found += [(state.name, gap) for gap in state.gaps]
-    return tuple(found)
 
 
 def _principals(items: Iterable[PlanItem]) -> tuple[tuple[str, str], ...]:

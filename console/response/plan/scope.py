@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from backends.model import Token, TokenRef
+from backends.model import Gap, GapKind, Token, TokenRef
 from backends.words import count
 from console.errors import PlanRefused
 from console.inventory.records import Sort
@@ -102,6 +102,22 @@ def without_own(
             "Nothing was sent. It is ended where it was issued, with another credential.",
         )
     return wanted._replace(tokens=rest), left
+
+
+def not_seen(inventory: Inventory, wanted: Collection[str] | None) -> tuple[tuple[str, Gap], ...]:
+    """What the last enumerations did not see, each gap with its backend.
+
+    ``wanted`` names the backends that are asked about; None is all of them.
+    """
+    found: list[tuple[str, Gap]] = []
+    for state in inventory.backends():
+        if wanted is not None and state.name not in wanted:
+            continue
+        if state.result == "failed" or state.synced_at is None:
+            what = state.error or "never looked at to its end"
+            found.append((state.name, Gap(state.name, GapKind.FAILED, what, state.hint)))
+        found += [(state.name, gap) for gap in state.gaps]
+    return tuple(found)
 
 
 def explained(item: PlanItem, wanted: ScopeTokens) -> PlanItem:

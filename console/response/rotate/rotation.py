@@ -288,9 +288,7 @@ class _Rotation:
         if notes and notes[-1] == told:
             return
         act = entry_parts.act(item.verb.value, item.token, plan=tools.plan.id)
-        await tools.record(
-            Kind.NOTE, why=told, incident=tools.plan.incident, act=replace(act, step=step)
-        )
+        await tools.record(Kind.NOTE, why=told, act=replace(act, step=step))
 
     async def _proved(self, made: Successor, moved: cutover.Cutover) -> Done:
         """Write how much is proved of the replacement as a whole, and let go of the value."""
@@ -321,7 +319,6 @@ class _Rotation:
             await tools.record(
                 Kind.NOTE,
                 why=system_words(lives, 600),
-                incident=tools.plan.incident,
                 act=replace(act, step=mark_of(item.number, Mark.OLD)),
             )
         await tools.record(

@@ -117,7 +117,6 @@ async def _note(tools: StepContext, listed: _Listed) -> None:
     await tools.record(
         Kind.NOTE,
         why=system_words(told, 600),
-        incident=tools.plan.incident,
         act=entry_parts.act(tools.plan.verb.value, first, plan=tools.plan.id),
     )
 

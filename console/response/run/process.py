@@ -280,7 +280,7 @@ def _tell(journal: Journal, plan_id: str, text: str) -> None:
         act = entry.body.act
         if act is not None:
             about = msgspec.structs.replace(act, plan_ref=plan_id)
-            journal.append(Kind.NOTE, why=system_words(text), act=about)
+            journal.append(Kind.NOTE, why=system_words(text), incident=entry.incident, act=about)
 
 
 def _configure(name: str, settings: Settings | None) -> Backend:

@@ -114,7 +114,10 @@ class _Recovery:
         with contextlib.suppress(AlreadyRecorded):
             # A claim from a recovery that died stands; the lock shows that it is not at work.
             self._journal.append(
-                Kind.RECOVERY_CLAIM, act=act, out=Out(ref=intent.id, state=OutState.CLAIMED)
+                Kind.RECOVERY_CLAIM,
+                incident=intent.incident,
+                act=act,
+                out=Out(ref=intent.id, state=OutState.CLAIMED),
             )
         step = self._minting(intent, act)
         if step is not None:
@@ -158,9 +161,10 @@ class _Recovery:
             return self._left(intent, body, f"{lost.words}; {_hint(intent)}")
         for ref in lost.refs[1:]:
             act = entry_parts.act(step.verb.value, ref, step, intent.plan)
-            self._journal.append(Kind.OBSERVE, act=act, out=successors.further(intent, ref))
+            further = successors.further(intent, ref)
+            self._journal.append(Kind.OBSERVE, incident=intent.incident, act=act, out=further)
         out = successors.answer(step, intent, lost, KnownBy.RECOVERY)
-        entry = self._journal.append(Kind.RECOVERY, act=body.act, out=out)
+        entry = self._journal.append(Kind.RECOVERY, incident=intent.incident, act=body.act, out=out)
         then = "Go on with it, or have it ended" if lost.refs else "Make it"
         more = f"{then}: token-console run start {intent.plan}."
         return Recovered(intent.id, intent.handle, lost.state, f"{entry.sentence}. {more}")
@@ -201,7 +205,7 @@ class _Recovery:
             detail=system_words(words),
             evidence=level,
         )
-        entry = self._journal.append(Kind.RECOVERY, act=act, out=out)
+        entry = self._journal.append(Kind.RECOVERY, incident=intent.incident, act=act, out=out)
         again = f"token-console run start {intent.plan}" if intent.plan else "plan it again"
         more = f" If it is still wanted: {again}." if state is OutState.NOT_APPLIED else ""
         return Recovered(intent.id, intent.handle, state, f"{entry.sentence}.{more}")

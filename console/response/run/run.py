@@ -19,6 +19,7 @@ from backends.words import count
 from console.errors import ConsoleError, JournalError, PlanRefused
 from console.journal.format.entry import Kind, RunMark
 from console.journal.format.parts import RunEvent, Sig
+from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.journal.witnessing import Witnesses
 from console.journal.write.group import GroupCommit
@@ -173,10 +174,9 @@ class Run:
         done = self._of_one()
         if done.end is End.DONE:
             return Result(End.DONE, done.words or "every step of the plan is done")
-        await self._group.append(
+        await self._append(
             Kind.NOTE,
             why=system_words(f"The run ended early: {done.words}", 600),
-            incident=self.plan.incident,
             act=entry_parts.act(self.plan.verb.value, self.plan.only.token, plan=self.plan.id),
         )
         end = End.UNKNOWN if done.end is End.UNKNOWN else End.STOPPED
@@ -287,7 +287,11 @@ class Run:
         self, what: RunEvent, *, item: int = 0, backend: str = "", detail: str = ""
     ) -> None:
         mark = RunMark(plan=self.plan.id, what=what, item=item, backend=backend, detail=detail)
-        self.board.feed([await self._group.append(Kind.RUN, run=mark)])
+        self.board.feed([await self._append(Kind.RUN, run=mark)])
+
+    async def _append(self, kind: Kind, **fields: Any) -> Entry:
+        """An entry about the run as a whole. It carries the plan's incident, as each does."""
+        return await self._group.append(kind, incident=self.plan.incident, **fields)
 
     async def _follow(self) -> None:
         """Take in what others write about this run: a pause, an exception, a second runner."""
@@ -328,7 +332,7 @@ class Run:
             self.fail(error)
         except Exception as error:  # noqa: BLE001
             # A list that cannot be read is no reason to stop: the board says what is missing.
-            await self._group.append(
+            await self._append(
                 Kind.NOTE,
                 why=f"The systems could not be listed again: {type(error).__name__}",
                 act=entry_parts.act(

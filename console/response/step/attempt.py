@@ -125,7 +125,6 @@ class _Attempt:
                 intent = await tools.record(
                     Kind.INTENT,
                     why=plan.reason,
-                    incident=plan.incident,
                     act=self._with_fingerprint(),
                     guard=Guard(int(plan.made_at.timestamp() * 1_000_000)),
                     sign=tools.sign,

@@ -74,6 +74,7 @@ class StepContext:
         """Write an entry, durably, and take it into the fold.
 
         What came of a call is signed with the key of the session that the call was made in.
+        Every entry carries the plan's incident.
 
         Raises:
             JournalError: it is not certain that the entry is durable; ``Taken`` and
@@ -83,6 +84,7 @@ class StepContext:
             fields |= {"sign": self.answer, "waits": False}
         elif kind is Kind.INTENT:
             fields |= {"answer": self.answer}
+        fields.setdefault("incident", self.plan.incident)
         entry = await self.group.append(kind, **fields)
         self.board.feed([entry])
         return entry

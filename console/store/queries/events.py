@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from sqlite3 import Connection
 from typing import Any, Final, NamedTuple
 
-from console.store.classes import ABOUT, SHOWN
+from console.store.classes import ABOUT, SHOWN, USE
 
 SEALED_COLUMNS = (
     "backend", "event_id", "at", "action", "outcome", "handle", "ref_kind", "ref_id", "actor",
@@ -145,6 +145,15 @@ def uses_since(
         (whole, *handles, since),
     )
     return map(UsesFrom._make, found)
+
+
+def let_in_after(connection: Connection, handles: Sequence[str], moment: int) -> int | None:
+    """The newest use later than a moment that was not refused; None where there is none."""
+    found = connection.execute(
+        f"SELECT max(at) {_from(handles)} AND at > ? AND class = ? AND outcome <> 'denied'",
+        (*handles, moment, USE),
+    ).fetchone()
+    return None if found is None or found[0] is None else int(found[0])
 
 
 def addresses_before(connection: Connection, handles: Sequence[str], moment: int) -> set[str]:

@@ -1,0 +1,199 @@
+"""Where an incident stands now: its tokens, what keeps it open, its times.
+
+Computed each time from the journal, the runs, the store and the logs: nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from backends.words import count
+from console.incident import times
+from console.incident.record import Incident, fold, hole_id
+from console.incident.standing import TokenStanding, standings, worst_first
+from console.incident.times import Times
+from console.inventory.records import Sort
+from console.inventory.search import query as queries
+from console.inventory.search.inventory import Inventory
+from console.inventory.search.query import Query, QueryError
+from console.inventory.search.terms import Term
+from console.journal.format.sentence import Entry
+from console.journal.read.view import JournalView
+from console.response.state.old_value import What
+from console.settings import Paths
+
+MOST_TOLD = 20
+"""Tokens of a query that are not in the scope, and are named one by one."""
+
+
+class Block(NamedTuple):
+    """One reason why an incident may not be closed, as raw text.
+
+    ``kind`` is call, token, hole, query or late; ``subject`` what one types for it; ``hint``
+    says what to do about it.
+    """
+
+    kind: str
+    subject: str
+    words: str
+    hint: str
+
+
+class Assessment(NamedTuple):
+    """An incident as it stands at ``now`` (unix seconds)."""
+
+    incident: Incident
+    now: float
+    entries: list[Entry]
+    """All that the journal holds of it, oldest first."""
+    tokens: list[TokenStanding]
+    """Those that keep it open first."""
+    blocks: tuple[Block, ...]
+    again: tuple[str, ...]
+    """Why one that was closed is open all the same; raw text."""
+    times: Times
+    inventory: bool
+    """Whether there is an inventory at all."""
+
+    @property
+    def state(self) -> str:
+        """open, closed, or OPEN AGAIN for one that was closed and is not over."""
+        if self.incident.closed is None:
+            return "open"
+        return "OPEN AGAIN" if self.again else "closed"
+
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """The ids of its plans, oldest first."""
+        return tuple(dict.fromkeys(entry.plan for entry in self.entries if entry.plan))
+
+    @property
+    def sums(self) -> dict[What, int]:
+        """How many tokens have which verdict, the worst first; excepted ones are left out."""
+        found = Counter(each.verdict.what for each in self.tokens if not each.excepted(self.now))
+        return {what: found[what] for what in What if found[what]}
+
+    @property
+    def excepted(self) -> int:
+        """How many tokens somebody answers for."""
+        return sum(each.excepted(self.now) for each in self.tokens)
+
+
+@contextlib.contextmanager
+def stored(path: Path) -> Iterator[Inventory | None]:
+    """The inventory, None where nothing was read yet. Raises ``StoreError``."""
+    if not path.exists():
+        yield None
+        return
+    with contextlib.closing(Inventory(path)) as inventory:
+        yield inventory
+
+
+def every(journal: JournalView) -> dict[str, Incident]:
+    """Every incident of a journal, by its id, the oldest first. Raises ``JournalError``."""
+    return fold(journal.cases())
+
+
+def assess(incident: Incident, paths: Paths, journal: JournalView, now: float) -> Assessment:
+    """Where an incident stands.
+
+    Raises:
+        ConsoleError: the journal or the inventory cannot be read.
+    """
+    entries = journal.of_incident(incident.id)
+    with stored(paths.inventory) as inventory:
+        tokens = worst_first(standings(incident, paths, journal, inventory, now))
+        blocks = (
+            *_calls(incident, entries, journal),
+            *_tokens(tokens, now),
+            *_holes(incident),
+            *_late(incident, inventory),
+        )
+        when = times.of(incident, tokens, paths, inventory, now)
+    again = tuple(_again(tokens, now)) if incident.closed is not None else ()
+    return Assessment(incident, now, entries, tokens, blocks, again, when, inventory is not None)
+
+
+def _calls(incident: Incident, entries: list[Entry], journal: JournalView) -> Iterator[Block]:
+    ours = {entry.id for entry in entries}
+    for intent in journal.open_intents():
+        if intent.id in ours or intent.handle in incident.scope:
+            yield Block(
+                "call",
+                str(intent.seq),
+                f"a call is open: {intent.sentence}",
+                "Ask what became of it: token-console journal recover",
+            )
+
+
+def _tokens(tokens: list[TokenStanding], now: float) -> Iterator[Block]:
+    for each in tokens:
+        if not each.blocks(now):
+            continue
+        handle = each.scoped.member.handle
+        expired = ""
+        if each.exception is not None:
+            expired = f"; the exception for {each.exception.person} has expired"
+        yield Block(
+            "token",
+            handle,
+            f"{each.name}: {each.verdict.line}{expired}",
+            f"End it (token-console revoke {handle}), or have somebody answer for it"
+            f" (token-console incident except ID {handle}).",
+        )
+
+
+def _holes(incident: Incident) -> Iterator[Block]:
+    for hole in incident.unaccepted:
+        yield Block(
+            "hole",
+            hole_id(hole),
+            f"not seen: {hole}",
+            "Make it readable and scope again, or have somebody answer for it"
+            f" (token-console incident accept ID {hole_id(hole)}).",
+        )
+
+
+def _late(incident: Incident, inventory: Inventory | None) -> Iterator[Block]:
+    if inventory is None:
+        if incident.queries:
+            yield Block(
+                "late", "", "whether its queries find more by now is not known: no inventory here",
+                "Read the systems: token-console sync",
+            )  # fmt: skip
+        return
+    again = "token-console incident scope ID --again"
+    present = Term("is", ("present",))
+    for text in incident.queries:
+        try:
+            wanted = Query((*queries.scope(text).terms, present))
+        except QueryError as error:
+            yield Block("query", text, f"its query cannot be read: {text}: {error}", again)
+            continue
+        new = [row for row, _ in inventory.each(wanted, Sort()) if row.handle not in incident.scope]
+        if new:
+            names = ", ".join(f"{row.backend}/{row.name}" for row in new[:MOST_TOLD])
+            yield Block(
+                "late",
+                text,
+                f"{count(len(new), 'token')} match {text} and are not in the scope: {names}",
+                f"Take them in: {again}",
+            )
+
+
+def _again(tokens: list[TokenStanding], now: float) -> Iterator[str]:
+    for each in tokens:
+        exception = each.exception
+        if exception is not None and exception.holds(now):
+            continue
+        if each.verdict.what is What.WORKS:
+            yield f"{each.name}: {each.verdict.line}"
+        elif exception is not None and each.blocks(now):
+            yield (
+                f"{each.name}: the exception for {exception.person} has expired;"
+                f" {each.verdict.line}"
+            )

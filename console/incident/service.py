@@ -1,0 +1,405 @@
+"""The use cases of an incident, for the command line, the screen and the worker alike.
+
+Each writes what was decided into the journal and returns what it holds from then on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from backends.model import Gap, Token
+from backends.words import count
+from console.errors import UsageError
+from console.incident import active
+from console.incident.assess import Assessment, assess, stored
+from console.incident.record import ID, Incident, find, fold, hole_id
+from console.journal import opening
+from console.journal.format import scan
+from console.journal.format.entry import Kind
+from console.journal.format.incident_mark import (
+    SEVERITIES,
+    IncidentEvent,
+    IncidentMark,
+    Member,
+)
+from console.journal.format.sentence import Entry
+from console.journal.write.journal import Journal
+from console.response.plan import scope as plan_scope
+from console.settings import Paths
+
+CHUNK = 60
+"""Tokens that one entry names: with names and ids of 200 characters it is well below its limit."""
+TEXT = 200
+"""Characters of a name, an id of a hole, and the like, in an entry."""
+HOLES = 40
+"""Parts not seen that one entry names; of more it is said how many."""
+
+
+class IncidentRefused(UsageError):
+    """What was asked cannot be done to this incident as it stands."""
+
+
+class NewIncident(NamedTuple):
+    """What somebody says of an incident when it is opened. Times in unix seconds; 0: not said."""
+
+    title: str
+    reason: str
+    severity: str = "high"
+    id: str = ""
+    leaked: float = 0.0
+    deadline: float = 0.0
+
+
+class Scoped(NamedTuple):
+    """What came of widening a scope."""
+
+    added: int
+    found: int
+    """How many tokens the query, or the list, means."""
+    holes: tuple[str, ...]
+    """What was not seen of their systems."""
+
+
+def begin(paths: Paths, new: NewIncident) -> Incident:
+    """Open an incident, and be at work on it from here on.
+
+    Raises:
+        UsageError: the id, the severity or a time is none.
+        IncidentRefused: an incident of that id is there already.
+        ReasonRefused: the reason is too short, or a text holds what looks like a secret.
+        JournalError: the journal cannot take it.
+    """
+    if new.severity not in SEVERITIES:
+        raise UsageError(
+            f"no severity is called {new.severity[:20]!r}", f"Known: {', '.join(SEVERITIES)}."
+        )
+    now = time.time()
+    if new.leaked > now:
+        raise UsageError("the leak lies in the future", "Give when it began: 6h, or a time.")
+    reason, title = scan.reason(new.reason), _text(new.title, "title")
+    if not title:
+        raise UsageError("an incident needs a title", "Give it: --title 'npm token in a log'.")
+    with opening.journal(paths) as journal:
+        known = fold(journal.cases())
+        id_ = new.id or _free(known, now)
+        if not ID.fullmatch(id_):
+            raise UsageError(
+                f"{id_[:64]!r} cannot be an incident's id",
+                "Letters, digits, dots, dashes and underscores, at most 64: INC-7.",
+            )
+        taken = next((each for each in known.values() if each.id.lower() == id_.lower()), None)
+        if taken is not None:
+            raise IncidentRefused(
+                f"{taken.id} is there already: {taken.title}",
+                f"Work on it: token-console incident use {taken.id}",
+            )
+        mark = IncidentMark(
+            what=IncidentEvent.OPEN,
+            title=title,
+            severity=new.severity,
+            leaked=_us(new.leaked),
+            deadline=_us(new.deadline),
+        )
+        entry = _write(journal, id_, mark, reason)
+        first = next(each for each in journal.cases() if each.incident == id_)
+        if first.seq != entry.seq:
+            raise IncidentRefused(
+                f"{first.who} opened {id_} at the same moment",
+                f"Work on it: token-console incident use {id_}. Yours stands there as a note.",
+            )
+        opened = fold(journal.cases())[id_]
+    active.choose(paths, id_)
+    return opened
+
+
+def _free(known: Collection[str], now: float) -> str:
+    """An id that nobody has taken: ``INC-20261130-1``."""
+    day = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d")
+    taken = {id_.lower() for id_ in known}
+    number = 1
+    while f"inc-{day}-{number}" in taken:
+        number += 1
+    return f"INC-{day}-{number}"
+
+
+def amend(paths: Paths, id_: str, new: NewIncident) -> Incident:
+    """Set title, severity, leak time or deadline anew; what is empty or 0 stays as it is.
+
+    Raises: as ``begin``; UsageError where no incident is called so, or nothing is to change.
+    """
+    if not (new.title or new.severity or new.leaked or new.deadline):
+        raise UsageError("nothing is to change", "Give --title, --severity, --leak or --deadline.")
+    if new.severity and new.severity not in SEVERITIES:
+        raise UsageError(
+            f"no severity is called {new.severity[:20]!r}", f"Known: {', '.join(SEVERITIES)}."
+        )
+    mark = IncidentMark(
+        what=IncidentEvent.AMEND,
+        title=_text(new.title, "title"),
+        severity=new.severity,
+        leaked=_us(new.leaked),
+        deadline=_us(new.deadline),
+    )
+    return _said(paths, id_, mark, new.reason)
+
+
+def widen(
+    paths: Paths, id_: str, *, query: str = "", handles: Sequence[str] = (), reason: str = ""
+) -> Scoped:
+    """Take tokens into the scope: what a query finds now, and what is named by its handle.
+
+    What the last look did not see of their systems is frozen with them.
+
+    Raises:
+        UsageError: no incident is called so, or it is closed.
+        QueryError: a term of the query means nothing, or not yet.
+        PlanRefused: no token is meant, or too many.
+        ConsoleError: the store or the journal cannot be used.
+    """
+    with stored(paths.inventory) as inventory:
+        if inventory is None:
+            raise UsageError("there is no inventory yet", "Read the systems: token-console sync")
+        found = plan_scope.find(inventory, query, handles)
+        wide = bool(found.query.terms)
+        systems = None if wide else {token.ref.backend for token in found.tokens}
+        holes = tuple(_holes(plan_scope.not_seen(inventory, systems)))
+    # Its free words are narrowed as a plan's are, so that it finds the same again.
+    text = str(found.query) if wide else ""
+    why = scan.reason(reason) if reason else f"in scope: {text or 'named one by one'}"[:500]
+    with opening.journal(paths) as journal:
+        incident = _open(journal, id_)
+        new = [token for token in found.tokens if token.ref.handle not in incident.scope]
+        chunks = [new[i : i + CHUNK] for i in range(0, len(new), CHUNK)] or [[]]
+        drafts = [
+            journal.draft(
+                Kind.INCIDENT,
+                why=why,
+                incident=incident.id,
+                case=IncidentMark(
+                    what=IncidentEvent.SCOPE,
+                    members=tuple(map(_member, part)),
+                    query=text,
+                    holes=holes,
+                ),
+            )
+            for part in chunks
+        ]
+        for told in journal.append_each(drafts):
+            if isinstance(told, Exception):
+                raise told
+    return Scoped(len(new), len(found.tokens), holes)
+
+
+def again(paths: Paths, id_: str) -> Scoped:
+    """Look anew at each query of the scope; what it finds by now comes in.
+
+    Raises: as ``widen``; UsageError where the scope has no query.
+    """
+    with opening.view(paths) as view:
+        incident = find(id_, fold(view.cases()).values())
+    if not incident.queries:
+        raise UsageError(
+            "its scope has no query", "Add one: token-console incident scope ID owner:payments"
+        )
+    told = [widen(paths, incident.id, query=query) for query in incident.queries]
+    holes = tuple(dict.fromkeys(hole for each in told for hole in each.holes))
+    return Scoped(sum(each.added for each in told), sum(each.found for each in told), holes)
+
+
+def _member(token: Token) -> Member:
+    ref = token.ref
+    return Member(
+        backend=ref.backend, kind=ref.kind, id=ref.id, handle=ref.handle, name=token.name[:TEXT]
+    )
+
+
+def _holes(gaps: Iterable[tuple[str, Gap]]) -> Iterator[str]:
+    told = dict.fromkeys(
+        scan.withhold(f"{backend}: {gap.kind}: {gap.what} ({gap.scope})")[:TEXT]
+        for backend, gap in gaps
+    )
+    yield from list(told)[:HOLES]
+    if len(told) > HOLES:
+        yield f"and {count(len(told) - HOLES, 'more part')} not seen: token-console backends"
+
+
+def note(paths: Paths, id_: str, text: str) -> Incident:
+    """Keep a word for the record. A closed incident takes notes too. Raises: as ``begin``."""
+    return _said(paths, id_, IncidentMark(what=IncidentEvent.NOTE), text, closed=True)
+
+
+def assign(
+    paths: Paths, id_: str, person: str, *, role: str = "", backend: str = "", reason: str = ""
+) -> Incident:
+    """Give somebody a role, or the tokens of a backend.
+
+    Raises: as ``begin``; UsageError without a person, or without a role and a backend.
+    """
+    person, role = _text(person, "person"), _text(role, "role")
+    if not person or not (role or backend):
+        raise UsageError("who is to do what?", "incident assign INC-7 ana --role lead")
+    mark = IncidentMark(what=IncidentEvent.ASSIGN, person=person, role=role, backend=backend[:TEXT])
+    return _said(paths, id_, mark, reason or f"{person} is {role or 'in charge'}")
+
+
+def let_be(
+    paths: Paths, id_: str, handle: str, *, person: str, expires: float, reason: str
+) -> Incident:
+    """Have somebody answer for a token of the scope that is let be, until a date.
+
+    Raises: as ``begin``; UsageError where the token is not in the scope, or the date is past.
+    """
+    if expires <= time.time():
+        raise UsageError("the exception would be over already", "Give a date to come: --until.")
+    person = _text(person, "owner")
+    if not person:
+        raise UsageError("an exception needs somebody who answers for it", "--owner NAME")
+    with opening.journal(paths) as journal:
+        incident = _open(journal, id_)
+        if handle not in incident.scope:
+            raise UsageError(
+                f"{handle[:40]} is not in the scope of {incident.id}",
+                f"See: token-console incident show {incident.id}",
+            )
+        mark = IncidentMark(
+            what=IncidentEvent.EXCEPT, subject=handle, person=person, expires=_us(expires)
+        )
+        _write(journal, incident.id, mark, scan.reason(reason))
+        return fold(journal.cases())[incident.id]
+
+
+def accept(paths: Paths, id_: str, holes: Iterable[str], *, person: str, reason: str) -> Incident:
+    """Have somebody answer for parts of systems that were not seen, each by its id.
+
+    Raises: as ``begin``; UsageError where there is no such hole.
+    """
+    person = _text(person, "owner")
+    if not person:
+        raise UsageError("this needs somebody who answers for it", "--owner NAME")
+    with opening.journal(paths) as journal:
+        incident = _open(journal, id_)
+        known = {hole_id(hole): hole for hole in incident.holes}
+        wanted = list(dict.fromkeys(holes))
+        if unknown := [hole for hole in wanted if hole not in known]:
+            raise UsageError(
+                f"{incident.id} has no hole {unknown[0][:40]!r}",
+                f"See: token-console incident show {incident.id}",
+            )
+        why = scan.reason(reason)
+        for hole in wanted:
+            mark = IncidentMark(what=IncidentEvent.ACCEPT, subject=known[hole], person=person)
+            _write(journal, incident.id, mark, why)
+        return fold(journal.cases())[incident.id]
+
+
+def settle(paths: Paths, id_: str, differences: Iterable[str], reason: str) -> Incident:
+    """Settle differences between two lists, each by its name. Raises: as ``begin``."""
+    why = scan.reason(reason)
+    with opening.journal(paths) as journal:
+        incident = _open(journal, id_)
+        for difference in differences:
+            subject = scan.withhold(difference)[:TEXT]
+            _write(
+                journal, incident.id, IncidentMark(what=IncidentEvent.SETTLE, subject=subject), why
+            )
+        return fold(journal.cases())[incident.id]
+
+
+def close(paths: Paths, id_: str, reason: str) -> Assessment:
+    """Close an incident of which nothing is left.
+
+    Raises:
+        IncidentRefused: something keeps it open; the hint says what, and what to do.
+        ReasonRefused, UsageError, ConsoleError: as ``begin``.
+    """
+    why = scan.reason(reason)
+    with opening.view(paths) as view:
+        incident = find(id_, fold(view.cases()).values())
+        if incident.closed is not None:
+            raise IncidentRefused(f"{incident.id} is closed already")
+        found = assess(incident, paths, view, time.time())
+    if found.blocks:
+        told = [f"{block.words}. {block.hint}".replace(" ID ", f" {incident.id} ")
+                for block in found.blocks[:10]]  # fmt: skip
+        if len(found.blocks) > len(told):
+            told.append(f"and {len(found.blocks) - len(told):,} more")
+        raise IncidentRefused(
+            f"{incident.id} stays open: {count(len(found.blocks), 'thing is', 'things are')} left",
+            "\n".join(told),
+        )
+    with opening.journal(paths) as journal:
+        _write(journal, incident.id, IncidentMark(what=IncidentEvent.CLOSE), why)
+        incident = fold(journal.cases())[incident.id]
+    if active.chosen(paths) == incident.id:
+        active.choose(paths, "")
+    return found._replace(incident=incident)
+
+
+def reopen(paths: Paths, id_: str, reason: str) -> Incident:
+    """Open a closed incident again. Raises: as ``begin``; IncidentRefused where it is open."""
+    with opening.journal(paths) as journal:
+        incident = find(id_, fold(journal.cases()).values())
+        if incident.closed is None:
+            raise IncidentRefused(f"{incident.id} is open")
+        mark = IncidentMark(what=IncidentEvent.REOPEN)
+        _write(journal, incident.id, mark, scan.reason(reason))
+        return fold(journal.cases())[incident.id]
+
+
+def watch(paths: Paths) -> tuple[tuple[str, str], ...]:
+    """Open those closed incidents again that are not over: pairs of an id and why.
+
+    For whoever has just read systems or logs. Writes nothing where there is nothing to say.
+
+    Raises:
+        ConsoleError: the journal or the store cannot be used.
+    """
+    with opening.view(paths) as view:
+        closed = [each for each in fold(view.cases()).values() if each.closed is not None]
+        now = time.time()
+        found = [(each.id, assess(each, paths, view, now).again) for each in closed]
+    told = []
+    for id_, reasons in found:
+        if not reasons:
+            continue
+        why = scan.withhold(" ".join("; ".join(reasons).split()))[: scan.MAX_REASON]
+        reopen(paths, id_, why)
+        told.append((id_, why))
+    return tuple(told)
+
+
+def _said(
+    paths: Paths, id_: str, mark: IncidentMark, reason: str, *, closed: bool = False
+) -> Incident:
+    """Write a word on an incident; ``closed`` says that a closed one takes it too."""
+    why = scan.reason(reason)
+    with opening.journal(paths) as journal:
+        incident = find(id_, fold(journal.cases()).values()) if closed else _open(journal, id_)
+        _write(journal, incident.id, mark, why)
+        return fold(journal.cases())[incident.id]
+
+
+def _open(journal: Journal, id_: str) -> Incident:
+    """The incident that is meant. Raises ``IncidentRefused`` where it is closed."""
+    incident = find(id_, fold(journal.cases()).values())
+    if incident.closed is not None:
+        raise IncidentRefused(
+            f"{incident.id} is closed", f"First: token-console incident reopen {incident.id}"
+        )
+    return incident
+
+
+def _write(journal: Journal, id_: str, mark: IncidentMark, why: str) -> Entry:
+    return journal.append(Kind.INCIDENT, why=why, incident=id_, case=mark)
+
+
+def _text(text: str, what: str) -> str:
+    """A text that a person typed, for the journal. Raises ``ReasonRefused``."""
+    return scan.words(text, what)[:TEXT]
+
+
+def _us(seconds: float) -> int:
+    return int(seconds * 1_000_000)

@@ -1,0 +1,217 @@
+"""How each token of a scope stands *now*: from the runs, the store and the systems' logs.
+
+One rule for the screen, the command and the worker. What a run proved is believed as long as
+nothing that was read later speaks against it: a record that calls the token active again, or
+a use in the log after its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from backends.contract import Verb
+from backends.model import TokenState
+from console.errors import ConsoleError
+from console.incident.record import Incident, PersonsWord, ScopedToken
+from console.inventory.search.inventory import Detail, Inventory
+from console.journal.read.view import JournalView
+from console.response.state.old_value import Verdict, What, clock
+from console.response.state.run import Board
+from console.response.state.token import ENDING, RunToken
+from console.response.state.token_life import About, about
+from console.settings import Paths
+from console.store import reading
+from console.store.queries import events, logs
+from console.timeline.view import SLACK
+
+DEALT_WITH = (What.REFUSED, What.RECORDED)
+"""Verdicts under which a value is no reason to keep an incident open."""
+_ENDED = {
+    TokenState.REVOKED: "RECORDED REVOKED, NOT TRIED",
+    TokenState.EXPIRED: "RECORDED EXPIRED, NOT TRIED",
+    TokenState.DISABLED: "RECORDED DISABLED, NOT TRIED",
+}
+
+
+class TokenStanding(NamedTuple):
+    """One token of the scope. Times are in unix seconds; 0 is not known.
+
+    ``ended`` is from when on its value should not have worked; ``used_after`` the newest use
+    that was let through later than that.
+    """
+
+    scoped: ScopedToken
+    detail: Detail | None
+    about: About | None
+    verdict: Verdict
+    contained: float
+    ended: float
+    used_after: float
+    exception: PersonsWord | None
+
+    @property
+    def name(self) -> str:
+        """``backend/name``, raw."""
+        member = self.scoped.member
+        return f"{member.backend}/{member.name or member.id}"
+
+    def excepted(self, now: float) -> bool:
+        """Whether somebody answers for letting it be, at this moment."""
+        return self.exception is not None and self.exception.holds(now)
+
+    def blocks(self, now: float) -> bool:
+        """Whether an incident stays open because of it."""
+        if self.excepted(now):
+            return False
+        return self.verdict.what not in DEALT_WITH or now < self.verdict.until
+
+
+def standings(
+    incident: Incident, paths: Paths, journal: JournalView, inventory: Inventory | None, now: float
+) -> Iterator[TokenStanding]:
+    """Every token of the scope, in the order in which they came in.
+
+    ``inventory`` is None where there is none yet: then only the journal tells.
+
+    Raises:
+        ConsoleError: the journal or the store cannot be read.
+    """
+    boards: dict[str, Board] = {}
+    with _events(paths, inventory) as connection:
+        for scoped in incident.scope.values():
+            handle = scoped.member.handle
+            detail = inventory.detail(handle) if inventory is not None else None
+            found = None
+            if detail is not None and inventory is not None:
+                gone = detail.row.presence == "gone"
+                found = about(
+                    detail.token, paths, journal, now,
+                    gone=gone, parent_of=lambda _: None, boards=boards,
+                )  # fmt: skip
+            row = _row(boards, found, handle)
+            verdict = _verdict(detail, found, row, now)
+            ended = _ended_at(verdict, row, detail)
+            used = _used_after(connection, handle, ended, row)
+            if used:
+                verdict = Verdict(
+                    What.WORKS,
+                    "USED AFTER ITS END",
+                    f"let through at {clock(used, now)}, as its system's log says",
+                    used,
+                )
+            yield TokenStanding(
+                scoped, detail, found, verdict, _contained(row), ended, used,
+                incident.excepted.get(handle),
+            )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _events(paths: Paths, inventory: Inventory | None) -> Iterator[sqlite3.Connection | None]:
+    if inventory is None:
+        yield None
+        return
+    with contextlib.closing(reading.connect(paths.inventory)) as connection:
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise reading.unusable(paths.inventory, error) from None
+
+
+def _row(boards: dict[str, Board], found: About | None, handle: str) -> RunToken | None:
+    board = boards.get(found.run) if found is not None and found.run else None
+    rows = board.rows.values() if board is not None else ()
+    return next((row for row in rows if row.item.token.ref.handle == handle), None)
+
+
+def _verdict(
+    detail: Detail | None, found: About | None, row: RunToken | None, now: float
+) -> Verdict:
+    """What a run found, unless what was read later speaks against it; else the record's word."""
+    if detail is None or found is None:
+        return Verdict(What.UNKNOWN, "NOT KNOWN", "the inventory here has no such token")
+    verdict = found.verdict
+    if verdict is None and found.run:
+        # The plan's file is on the machine that made it; the entries alone do not name its items.
+        return _by_record(detail, found, f"run {found.run[-8:]} was made on another machine")
+    if verdict is None or row is None:
+        return _by_record(detail, found, "no run of this journal has touched it")
+    if row.item.verb is Verb.RESTORE and verdict.what is What.RECORDED:
+        return Verdict(What.WORKS, "GIVEN BACK", f"run {found.run[-8:]} restored it", verdict.at)
+    if row.item.verb not in ENDING:
+        return _by_record(detail, found, f"run {found.run[-8:]} has not ended it")
+    if verdict.what in DEALT_WITH and _active_again(detail, verdict, row):
+        return Verdict(
+            What.UNKNOWN,
+            "NOT KNOWN",
+            f"{verdict.title}, and its record calls it active, as read at"
+            f" {clock(detail.last_seen, now)}",
+            detail.last_seen,
+        )
+    return verdict
+
+
+def _active_again(detail: Detail, verdict: Verdict, row: RunToken) -> bool:
+    """Whether the token was read as active after the run had settled it.
+
+    One that was rotated in place lives on under its id, with another value.
+    """
+    if row.item.verb is Verb.ROTATE:
+        return False
+    active = detail.row.presence == "present" and detail.token.state is TokenState.ACTIVE
+    return active and detail.last_seen > max(verdict.at, verdict.until) + 1
+
+
+def _by_record(detail: Detail, found: About, why: str) -> Verdict:
+    """The verdict where no run settles it: the issuer's record, as the inventory has it."""
+    if detail.row.presence == "gone":
+        told = found.ended.words if found.ended is not None else why
+        at = float(detail.gone_at or 0)
+        return Verdict(What.RECORDED, "NOT IN ITS SYSTEM'S LIST ANY MORE, NOT TRIED", told, at)
+    if title := _ENDED.get(detail.token.state):
+        return Verdict(What.RECORDED, title, why, float(detail.last_seen))
+    state = detail.token.state.value
+    return Verdict(What.UNDONE, "NOT ENDED", f"its record calls it {state}; {why}")
+
+
+def _contained(row: RunToken | None) -> float:
+    """When a call that was to stop it was known to be made."""
+    return row.acted if row is not None and row.item.verb in ENDING else 0.0
+
+
+def _ended_at(verdict: Verdict, row: RunToken | None, detail: Detail | None) -> float:
+    """From when on the value should not have been let through, where it is known to be ended."""
+    if verdict.what not in DEALT_WITH:
+        return 0.0
+    if row is None or row.item.verb not in ENDING:
+        return float(detail.gone_at or 0) if detail is not None else 0.0
+    return max(row.acted, row.over if row.window else 0.0)
+
+
+def _used_after(
+    connection: sqlite3.Connection | None, handle: str, ended: float, row: RunToken | None
+) -> float:
+    """When it was used last after its end; 0 where it was not, as far as the logs were read."""
+    replaced = row is not None and row.item.verb is Verb.ROTATE
+    if connection is None or not ended or replaced:
+        return 0.0
+    named = known_as(connection, handle)
+    return float(events.let_in_after(connection, named, int(ended) + SLACK) or 0)
+
+
+def known_as(connection: sqlite3.Connection, handle: str) -> list[str]:
+    """A token's handle, and those of the names that its system's logs give it."""
+    return [handle, *(alias for alias, _ in logs.names(connection, [handle]))]
+
+
+def worst_first(found: Iterable[TokenStanding]) -> list[TokenStanding]:
+    """The same with what keeps an incident open at the top."""
+    order = list(What)
+    return sorted(found, key=lambda each: order.index(each.verdict.what))
+
+
+def unreadable(error: ConsoleError) -> str:
+    """What is said where the standings cannot be told."""
+    return f"how its tokens stand is not known: {error}"

@@ -1,0 +1,97 @@
+"""The times of an incident, computed from what was recorded and never typed."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from console.incident.record import Incident
+from console.incident.standing import DEALT_WITH, TokenStanding, known_as
+from console.inventory.search.inventory import Inventory
+from console.settings import Paths
+from console.store import reading
+from console.store.queries import events
+
+
+class BadUse(NamedTuple):
+    """A use that was let through after the leak, from an address that had not used it before."""
+
+    at: int
+    handle: str
+    source: str
+
+
+class Times(NamedTuple):
+    """When what happened, in unix seconds; 0 where it has not, or nobody knows.
+
+    ``contained`` and ``dead`` are when the last token was: 0 as long as one is not, and then
+    ``left`` and ``alive`` say how many.
+    """
+
+    exposed: float
+    found: float
+    contained: float
+    dead: float
+    closed: float
+    uncontained: int
+    alive: int
+    last_use: int
+    """The newest use since the leak that was let through, by whomever."""
+    bad_use: BadUse | None
+
+    @property
+    def window(self) -> float:
+        """Seconds from the exposure until the last token was stopped; 0 where one is unknown."""
+        return max(0.0, self.contained - self.exposed) if self.exposed and self.contained else 0.0
+
+
+def of(
+    incident: Incident,
+    tokens: Sequence[TokenStanding],
+    paths: Paths,
+    inventory: Inventory | None,
+    now: float,
+) -> Times:
+    """The times of an incident. Raises ``StoreError`` where the store cannot be read."""
+    counted = [each for each in tokens if not each.excepted(now)]
+    stops = [min(filter(None, (each.contained, each.ended)), default=0.0) for each in counted]
+    alive = [each for each in counted if each.verdict.what not in DEALT_WITH]
+    ends = [each.ended for each in counted]
+    last, bad = 0, None
+    if incident.leaked and inventory is not None:
+        last, bad = _uses(paths, [each.scoped.member.handle for each in tokens], incident.leaked)
+    return Times(
+        exposed=incident.leaked,
+        found=incident.opened_at,
+        contained=max(stops) if stops and all(stops) else 0.0,
+        dead=max(ends) if ends and not alive and all(ends) else 0.0,
+        closed=incident.closed.at if incident.closed is not None else 0.0,
+        uncontained=sum(not stop for stop in stops),
+        alive=len(alive),
+        last_use=last,
+        bad_use=bad,
+    )
+
+
+def _uses(paths: Paths, handles: Sequence[str], leak: float) -> tuple[int, BadUse | None]:
+    """The newest use since the leak, and the newest from an address that was new then."""
+    last, bad, since = 0, None, int(leak)
+    with contextlib.closing(reading.connect(paths.inventory)) as connection:
+        try:
+            for handle in handles:
+                named = known_as(connection, handle)
+                known: set[str] | None = None
+                for use in events.uses_since(connection, named, since, since):
+                    if use.outcome == "denied":
+                        continue
+                    last = max(last, use.newest)
+                    if known is None:
+                        known = events.addresses_before(connection, named, since)
+                    stranger = use.source and use.source not in known
+                    if stranger and (bad is None or use.newest > bad.at):
+                        bad = BadUse(use.newest, handle, use.source)
+        except sqlite3.Error as error:
+            raise reading.unusable(paths.inventory, error) from None
+    return last, bad
