@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.screen import Screen
@@ -30,6 +30,9 @@ from console.tui.shell.watched_run import WatchedRun
 from console.tui.views import status
 from console.tui.views.base import View, ViewHost
 from console.tui.views.inventory.view import InventoryView
+
+if TYPE_CHECKING:
+    from console.incident.assess import Assessment
 
 LOOK_EVERY = 1.0
 """Seconds between two cheap looks at the store and the journal."""
@@ -201,11 +204,13 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     async def go(self, name: str) -> None:
         """Bring one of the lists to the front; escape goes back to where one is now."""
         from console.tui.views.backends.view import BackendsView
+        from console.tui.views.incident.view import IncidentsView
         from console.tui.views.journal.view import JournalScreen
         from console.tui.views.run.runs_view import RunsView
 
         lists: dict[str, type[View]] = {
-            "backends": BackendsView, "journal": JournalScreen, "runs": RunsView
+            "backends": BackendsView, "journal": JournalScreen, "runs": RunsView,
+            "incidents": IncidentsView,
         }  # fmt: skip
         if name == "inventory":
             await self.way.down()
@@ -251,6 +256,18 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
         # Not made again: the value is not kept for that.
         await self.way.open(lambda: IntakeView(self.world, value, leak), again=False)
+
+    async def open_incident_page(self, incident: str) -> None:
+        """One incident, over the view in front."""
+        from console.tui.views.incident.view import IncidentView
+
+        await self.way.open(lambda: IncidentView(self.world, incident))
+
+    async def open_incident_report(self, found: Assessment) -> None:
+        """An incident's situation report, over the view in front."""
+        from console.tui.views.incident.text_view import IncidentReportView
+
+        await self.way.open(lambda: IncidentReportView(self.world, found), again=False)
 
     def run_shown(self, plan: str, seq: int, shown: object) -> None:
         """A board has news: it was looked at, and a page over it may have to follow."""

@@ -28,6 +28,7 @@ from console.tui.widgets.page import Page
 from console.tui.widgets.picker import Picker, PickerRow
 
 if TYPE_CHECKING:
+    from console.incident.assess import Assessment
     from console.response.state.old_value import Verdict
     from console.tui.session.session import ConsoleSession
 
@@ -94,6 +95,12 @@ class ViewHost(Protocol):
 
     async def open_intake(self, value: str, leak: str) -> None:
         """What is known of a secret in hand. The value is kept nowhere else."""
+
+    async def open_incident_page(self, incident: str) -> None:
+        """One incident."""
+
+    async def open_incident_report(self, found: Assessment) -> None:
+        """An incident's situation report as plain text."""
 
     async def help_for(self, context: Context) -> None:
         """Help for a view."""
@@ -370,7 +377,7 @@ class View(Screen[None], inherit_bindings=False):
         """End the screen; runs that were started go on."""
         self.host.leave()
 
-    @does_each("inventory", "backends", "journal", "runs")
+    @does_each("inventory", "backends", "journal", "runs", "incidents")
     async def do_go(self, name: str) -> None:
         """Bring one of the lists to the front."""
         await self.host.go(name)
