@@ -22,6 +22,7 @@ from console.inventory import export
 from console.inventory.search import query
 from console.inventory.search.inventory import COLUMNS, Detail, Inventory, Row, Sort
 from console.inventory.search.resolve_name import told_apart
+from console.journal.case_scope import scopes
 from console.settings import Paths, paths
 from console.store import upkeep
 from console.store.queries.names import LIMIT
@@ -50,7 +51,7 @@ def opened(where: Paths) -> Iterator[Inventory]:
     if not where.inventory.exists():
         raise UsageError("there is no inventory yet", "Read the backends first: token-console sync")
     upkeep.bring_up_to_date(where.inventory)
-    inventory = Inventory(where.inventory)
+    inventory = Inventory(where.inventory, scopes=scopes(where))
     try:
         yield inventory
     finally:

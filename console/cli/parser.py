@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from console import __version__
-from console.cli.options import graph, timeline
+from console.cli.options import graph, incident, timeline
 from console.cli.options import journal as journal_options
 from console.cli.options import response as response_options
 from console.cli.shell.arguments import ordered
@@ -162,6 +162,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
 
     timeline.add(make, commands, _positive)
+    incident.add(make, commands, _positive)
     response_options.add(make, commands, _positive)
     graph.add(make, commands, _positive)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from backends.words import count
@@ -21,6 +20,7 @@ from console.inventory.search import query as queries
 from console.inventory.search.inventory import Inventory
 from console.inventory.search.query import Query, QueryError
 from console.inventory.search.terms import Term
+from console.journal.case_scope import scopes
 from console.journal.format.sentence import Entry
 from console.journal.read.view import JournalView
 from console.response.state.old_value import What
@@ -84,12 +84,12 @@ class Assessment(NamedTuple):
 
 
 @contextlib.contextmanager
-def stored(path: Path) -> Iterator[Inventory | None]:
+def stored(paths: Paths) -> Iterator[Inventory | None]:
     """The inventory, None where nothing was read yet. Raises ``StoreError``."""
-    if not path.exists():
+    if not paths.inventory.exists():
         yield None
         return
-    with contextlib.closing(Inventory(path)) as inventory:
+    with contextlib.closing(Inventory(paths.inventory, scopes=scopes(paths))) as inventory:
         yield inventory
 
 
@@ -105,7 +105,7 @@ def assess(incident: Incident, paths: Paths, journal: JournalView, now: float) -
         ConsoleError: the journal or the inventory cannot be read.
     """
     entries = journal.of_incident(incident.id)
-    with stored(paths.inventory) as inventory:
+    with stored(paths) as inventory:
         tokens = worst_first(standings(incident, paths, journal, inventory, now))
         blocks = (
             *_calls(incident, entries, journal),

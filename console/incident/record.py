@@ -15,6 +15,9 @@ ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """An incident's id: it is typed, stands in file names, and in ``incident:ID``."""
 
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?( ?UTC|Z|[+-]\d\d:\d\d)?)?")
+
+
 class ScopedToken(NamedTuple):
     """A token of the scope, since when, and by whose word. ``query`` is empty for a named one."""
 
@@ -75,7 +78,7 @@ class Incident:
         self.seen_holes: dict[str, tuple[str, ...]] = {}
         """What was not seen when each query was last looked at; "" is for the named tokens."""
         self.accepted: dict[str, PersonsWord] = {}
-        """By the hole's text."""
+        """By the hole's text, without the times in it."""
         self.excepted: dict[str, PersonsWord] = {}
         """By the token's handle."""
         self.assigned: dict[tuple[str, str], Assignment] = {}
@@ -95,7 +98,11 @@ class Incident:
     @property
     def unaccepted(self) -> tuple[str, ...]:
         """The holes that nobody answers for."""
-        return tuple(hole for hole in self.holes if hole not in self.accepted)
+        return tuple(hole for hole in self.holes if self.accepted_by(hole) is None)
+
+    def accepted_by(self, hole: str) -> PersonsWord | None:
+        """Who answers for a hole; None where nobody does."""
+        return self.accepted.get(_lasting(hole))
 
     def take(self, entry: Entry) -> None:
         """Take in the next entry about it."""
@@ -118,7 +125,7 @@ class Incident:
             case IncidentEvent.EXCEPT:
                 self.excepted[mark.subject] = _word(mark, entry)
             case IncidentEvent.ACCEPT:
-                self.accepted[mark.subject] = _word(mark, entry)
+                self.accepted[_lasting(mark.subject)] = _word(mark, entry)
             case IncidentEvent.SETTLE:
                 self.settled[mark.subject] = word
             case IncidentEvent.CLOSE:
@@ -180,4 +187,9 @@ def find(wanted: str, known: Iterable[Incident]) -> Incident:
 
 def hole_id(hole: str) -> str:
     """Eight hexadecimal digits that name a hole, to be typed instead of its text."""
-    return hashlib.sha256(hole.encode("utf-8", "replace")).hexdigest()[:8]
+    return hashlib.sha256(_lasting(hole).encode("utf-8", "replace")).hexdigest()[:8]
+
+
+def _lasting(hole: str) -> str:
+    """The hole without the times in it: where a log begins moves with every look at it."""
+    return _TIME.sub("*", hole)

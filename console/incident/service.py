@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from backends.model import Gap, Token
 from backends.words import count
-from console.errors import UsageError
-from console.incident import active
+from console.errors import ConsoleError, UsageError
+from console.incident import active, words
 from console.incident.assess import Assessment, assess, stored
 from console.incident.record import ID, Incident, find, fold, hole_id
 from console.journal import opening
@@ -38,7 +38,7 @@ HOLES = 40
 """Parts not seen that one entry names; of more it is said how many."""
 
 
-class IncidentRefused(UsageError):
+class IncidentRefused(ConsoleError):
     """What was asked cannot be done to this incident as it stands."""
 
 
@@ -159,7 +159,7 @@ def widen(
         PlanRefused: no token is meant, or too many.
         ConsoleError: the store or the journal cannot be used.
     """
-    with stored(paths.inventory) as inventory:
+    with stored(paths) as inventory:
         if inventory is None:
             raise UsageError("there is no inventory yet", "Read the systems: token-console sync")
         found = plan_scope.find(inventory, query, handles)
@@ -218,12 +218,16 @@ def _member(token: Token) -> Member:
 
 def _holes(gaps: Iterable[tuple[str, Gap]]) -> Iterator[str]:
     told = dict.fromkeys(
-        scan.withhold(f"{backend}: {gap.kind}: {gap.what} ({gap.scope})")[:TEXT]
+        scan.withhold(f"{backend}: {gap.kind}: {gap.what}{_where(gap)}")[:TEXT]
         for backend, gap in gaps
     )
     yield from list(told)[:HOLES]
     if len(told) > HOLES:
         yield f"and {count(len(told) - HOLES, 'more part')} not seen: token-console backends"
+
+
+def _where(gap: Gap) -> str:
+    return f" ({gap.scope})" if gap.scope not in (gap.what, "") else ""
 
 
 def note(paths: Paths, id_: str, text: str) -> Incident:
@@ -322,13 +326,9 @@ def close(paths: Paths, id_: str, reason: str) -> Assessment:
             raise IncidentRefused(f"{incident.id} is closed already")
         found = assess(incident, paths, view, time.time())
     if found.blocks:
-        told = [f"{block.words}. {block.hint}".replace(" ID ", f" {incident.id} ")
-                for block in found.blocks[:10]]  # fmt: skip
-        if len(found.blocks) > len(told):
-            told.append(f"and {len(found.blocks) - len(told):,} more")
         raise IncidentRefused(
             f"{incident.id} stays open: {count(len(found.blocks), 'thing is', 'things are')} left",
-            "\n".join(told),
+            "\n".join(words.blocks(found)),
         )
     with opening.journal(paths) as journal:
         _write(journal, incident.id, IncidentMark(what=IncidentEvent.CLOSE), why)

@@ -16,8 +16,10 @@ from backends.contract import Verb
 from console.errors import UsageError
 from console.fleet import Fleet
 from console.graph.collect import assign as owning
+from console.incident import active
 from console.inventory.search.inventory import Inventory
 from console.journal import opening
+from console.journal.case_scope import scopes
 from console.response import escrow
 from console.response.approve.signing import Responder
 from console.response.plan import file
@@ -52,18 +54,19 @@ class Acts:
 
     async def plan(self, request: Mapping[str, Any]) -> Answer:
         """A plan for the handles, or for a query. It is kept, and waits for its approval."""
+        given = str(request.get("incident", ""))
         wanted = PlanRequest(
             verb=Verb(str(request["verb"])),
             reason=str(request.get("reason", "")),
             handles=tuple(map(str, request.get("handles", ()))),
             query=str(request.get("query", "")),
-            incident=str(request.get("incident", "")),
+            incident=await asyncio.to_thread(active.for_plan, self.fleet.paths, given),
             mode=Mode(str(request.get("mode", "routine"))),
             sinks=tuple(map(str, request.get("sinks", ()))),
             extends=str(request.get("extends", "")),
         )
         paths, settings = self.fleet.paths, self.fleet.settings
-        with contextlib.closing(Inventory(paths.inventory)) as inventory:
+        with contextlib.closing(Inventory(paths.inventory, scopes=scopes(paths))) as inventory:
             made = await planning.make(wanted, self.fleet.backend, inventory, paths, settings)
         return _told(made)
 

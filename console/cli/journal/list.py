@@ -34,14 +34,17 @@ def list_(chosen: argparse.Namespace) -> int:
         known = ", ".join(sorted(Kind))
         raise UsageError(f"no entry is of the kind {chosen.kind!r}", f"Known: {known}.")
     handle = _handle(chosen) if chosen.handle else chosen.handle
+    incident = _incident(chosen)
     with looking(chosen) as (view, _):
         whole, problem = view.check()
         waiting = view.open_intents()
-        entries = (
-            waiting
-            if chosen.open
-            else view.entries(chosen.limit, chosen.before, chosen.kind, handle=handle)
-        )
+        if incident:
+            ours = view.of_incident(incident)
+            entries = _narrowed(ours, waiting, chosen, handle)
+        elif chosen.open:
+            entries = waiting
+        else:
+            entries = view.entries(chosen.limit, chosen.before, chosen.kind, handle=handle)
         _print(entries, as_json=chosen.json)
         output.note(
             f"{count(view.count(), 'entry', 'entries')}, {len(waiting)} open, "
@@ -50,6 +53,38 @@ def list_(chosen: argparse.Namespace) -> int:
     if not whole:
         return Exit.FAILED
     return Exit.PARTIAL if chosen.open and waiting else Exit.OK
+
+
+def _incident(chosen: argparse.Namespace) -> str:
+    """The id of the incident that is asked for; empty for none. Raises ``UsageError``."""
+    if not chosen.incident:
+        return ""
+    if chosen.incident == ".":
+        from console.incident import active
+
+        found = active.current(paths(chosen.home))
+        if found is None:
+            raise UsageError(
+                "you are at work on no incident", "Choose one: token-console incident use INC-7"
+            )
+        return found.id
+    return str(chosen.incident)
+
+
+def _narrowed(
+    ours: list[Entry], waiting: list[Entry], chosen: argparse.Namespace, handle: str | None
+) -> list[Entry]:
+    """The entries of an incident, newest first, by the other conditions of the command."""
+    open_ = {entry.id for entry in waiting}
+    kept = [
+        entry
+        for entry in reversed(ours)
+        if (not chosen.open or entry.id in open_)
+        and (not chosen.kind or entry.kind == chosen.kind)
+        and (not handle or entry.handle == handle)
+        and (not chosen.before or entry.seq < chosen.before)
+    ]
+    return kept[: chosen.limit]
 
 
 def _handle(chosen: argparse.Namespace) -> str:

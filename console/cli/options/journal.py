@@ -52,6 +52,11 @@ def _reading(command: Command, number: Callable[[str], int]) -> None:
     list_.add_argument("--before", type=number, metavar="N", help="only entries below number N")
     list_.add_argument("--kind", help="only of this kind, such as plan, intent, outcome")
     list_.add_argument("--handle", help="only about this token: handle, BACKEND/NAME, id or name")
+    list_.add_argument(
+        "--incident",
+        metavar="INCIDENT",
+        help="only of this one; . is the one worked on",
+    )
     _file(list_)
     _json(list_, "the entries as they are stored, byte for byte")
 

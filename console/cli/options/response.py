@@ -102,7 +102,9 @@ def add(
 
 def _planning(made: argparse.ArgumentParser, *, rotates: bool) -> None:
     made.add_argument("--reason", required=True, help="why; goes into the journal")
-    made.add_argument("--incident", default="", help="the incident's id")
+    made.add_argument(
+        "--incident", default="", help="the incident's id (default: the one you work on)"
+    )
     made.add_argument(
         "--leak",
         action="store_true",
@@ -155,6 +157,7 @@ def _running(made: Callable[..., argparse.ArgumentParser], positive: Callable[[s
         "--all", action="store_true", help="also plans that were never approved, or never begun"
     )
     listed.add_argument("--approved", action="store_true", help="only what was approved")
+    listed.add_argument("--incident", metavar="INCIDENT", help="only those of this incident")
     listed.add_argument("--json", action="store_true")
     start = about("start", "start or go on with a run; it outlives this terminal", "start 5c1f02aa")
     start.add_argument("--no-watch", action="store_true", help="do not stay to watch it")

@@ -21,6 +21,7 @@ from console.cli.response.access import (
 )
 from console.cli.shell import output
 from console.errors import Exit, UsageError
+from console.incident import active
 from console.inventory import export
 from console.inventory.search import query as queries
 from console.response.approve.signing import Responder
@@ -29,6 +30,7 @@ from console.response.plan.model import Mode, Plan
 from console.response.service import approving, planning
 from console.response.service.planning import MadePlan, PlanRequest
 from console.response.state import report
+from console.settings import paths
 
 
 def request(chosen: argparse.Namespace, handles: tuple[str, ...], query: str = "") -> PlanRequest:
@@ -41,7 +43,7 @@ def request(chosen: argparse.Namespace, handles: tuple[str, ...], query: str = "
         reason=chosen.reason,
         handles=handles,
         query=query,
-        incident=chosen.incident,
+        incident=active.for_plan(paths(chosen.home), chosen.incident),
         mode=Mode.LEAK if chosen.leak else Mode.ROUTINE,
         sinks=sinks,
         probe=chosen.probe,

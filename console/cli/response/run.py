@@ -46,6 +46,8 @@ def list_(chosen: argparse.Namespace) -> int:
     with opening.view(here.paths) as view:
         for path in sorted(here.paths.plans.glob("*.json"), reverse=True):
             plan = file.load(path.stem, here.paths)
+            if chosen.incident and plan.incident.lower() != chosen.incident.lower():
+                continue
             board = Board(plan)
             board.feed(view.of_plan(plan.id))
             if not run_list.shown(board, wanted, now):

@@ -7,6 +7,7 @@ wait for a database toolkit.
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -22,10 +23,11 @@ from console.inventory.search.all_rows import Everything
 from console.inventory.search.filtered_rows import Narrowed
 from console.inventory.search.order import COLUMNS
 from console.inventory.search.planner import Planner
-from console.inventory.search.query import Query
+from console.inventory.search.query import Query, QueryError
 from console.store import reading
 from console.store.queries import backends, events, rollups, tokens
 from console.store.text_fold import encodable, fold
+from console.text import safe
 
 __all__ = [
     "COLUMNS",
@@ -54,12 +56,21 @@ class Interrupted(ConsoleError):
 class Inventory:
     """The store, open to read. One instance belongs to one thread, except ``interrupt``.
 
+    ``scopes`` gives the handles in the scope of an incident, for ``incident:ID``.
+
     Raises:
         StoreError: there is no store at ``path``, it is damaged, or a newer version's.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        scopes: Callable[[str], Collection[str] | None] | None = None,
+    ) -> None:
         self._path = path
+        self._scopes = scopes
         self._clock = clock
         self._connection = reading.connect(path)
         self._connection.create_function("fold", 1, _fold, deterministic=True)
@@ -268,6 +279,7 @@ class Inventory:
         return self._number(reading.generation)
 
     def _result(self, query: Query, sort: Sort) -> Everything | Narrowed:
+        query = self._resolved(query)
         generation, now = self._generation(), int(self._clock())
         kept = self._results.pop((query, sort), None)
         if kept is None or kept[0] != generation or abs(now - kept[1]) > FRESH:
@@ -276,6 +288,31 @@ class Inventory:
             self._results.pop(next(iter(self._results)))
         self._results[query, sort] = kept
         return kept[2]
+
+    def _resolved(self, query: Query) -> Query:
+        """The query with the tokens of an incident in place of its id.
+
+        Raises:
+            QueryError: no incident is called so.
+        """
+        if all(term.key != "incident" for term in query.terms):
+            return query
+        return Query(
+            tuple(
+                term._replace(values=tuple(map(self._scope, term.values)))
+                if term.key == "incident"
+                else term
+                for term in query.terms
+            )
+        )
+
+    def _scope(self, incident: str) -> str:
+        found = self._scopes(incident.removeprefix("=")) if self._scopes is not None else None
+        if found is None:
+            raise QueryError(
+                f"no incident is called {safe(incident, 60)}", "See: token-console incident list"
+            )
+        return json.dumps(sorted(found))
 
     def _rows(self, numbers: Sequence[int]) -> list[Row]:
         found = tokens.rows(self._connection, numbers)

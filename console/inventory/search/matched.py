@@ -54,6 +54,8 @@ def _words(term: Term, row: Row, token: Token) -> list[str]:
             return list(_grants(term, token)) or [_how("grants", row.grants_how, "")]
         case "state":
             return [f"state {'gone' if row.presence == 'gone' else row.state}"]
+        case "incident":
+            return [f"in the scope of {safe(value, SHOWN)}" for value in term.values]
         case "handle":
             return [f"handle {row.handle}"]
         case "used":

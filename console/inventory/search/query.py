@@ -38,7 +38,19 @@ WORDS: Final = {
 """The words that the keys with a closed set of values know."""
 SPANS: Final = frozenset({"used", "expires", "age", "changed"})
 TEXTS: Final = frozenset(
-    {"name", "id", "owner", "principal", "backend", "kind", "scope", "grant", "handle", "text"}
+    {
+        "name",
+        "id",
+        "owner",
+        "principal",
+        "backend",
+        "kind",
+        "scope",
+        "grant",
+        "handle",
+        "text",
+        "incident",
+    }
 )
 KEYS: Final = tuple(sorted([*WORDS, *TEXTS]))
 SHOWN = 60

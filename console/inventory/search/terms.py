@@ -68,6 +68,8 @@ def _positive(key: str, value: str, now: int) -> Clause:
             return conditions.in_state(value)
         case "is":
             return _is(value, now)
+        case "incident":
+            return conditions.among(value)
         case "handle":
             return conditions.handle_begins(text.lower())
         case "grant" if value == "none":

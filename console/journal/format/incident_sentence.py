@@ -31,9 +31,7 @@ def decided(mark: IncidentMark, incident: str) -> str:
         case IncidentEvent.EXCEPT:
             return f"excepted {subject} from {name} for {person} until {_moment(mark.expires)}"
         case IncidentEvent.ACCEPT:
-            return (
-                f"accepted for {name}, for {person} who answers for it, not to have seen {subject}"
-            )
+            return f"let {person} answer in {name} for what was not seen: {subject}"
         case IncidentEvent.SETTLE:
             return f"settled for {name}: {subject}"
         case IncidentEvent.NOTE:

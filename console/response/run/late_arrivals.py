@@ -19,6 +19,7 @@ from console.inventory.search import query as queries
 from console.inventory.search.inventory import Inventory
 from console.inventory.search.query import Query
 from console.inventory.search.terms import Term
+from console.journal.case_scope import scopes
 from console.journal.format.entry import Kind, RunMark
 from console.journal.format.parts import RunEvent
 from console.journal.format.words import system_words
@@ -140,7 +141,7 @@ def _find(
     plan: Plan, scope: Scope, backends: list[str], known: set[str], paths: Paths
 ) -> list[tuple[Token, str]]:
     """The tokens in scope that are not known, with why they belong to it."""
-    inventory = Inventory(paths.inventory)
+    inventory = Inventory(paths.inventory, scopes=scopes(paths))
     try:
         found: dict[str, tuple[Token, str]] = {}
         for name in backends:

@@ -212,6 +212,11 @@ def handle_begins(start: str) -> Clause:
     return _on_column("handle", "handle >= ? AND handle < ?", start, f"{start}g")
 
 
+def among(handles: str) -> Clause:
+    """Its handle is one of those in a JSON array."""
+    return _on_column("handle", "handle IN (SELECT value FROM json_each(?))", handles)
+
+
 def appeared(since: int) -> Clause:
     """It was new after a moment in unix seconds."""
     found = _on_column("changed_at", "changed_at > ?", since, exact=False)

@@ -15,6 +15,7 @@ from console.contact import UNKNOWN, Contact
 from console.errors import ConsoleError
 from console.inventory.records import NEVER
 from console.inventory.search.inventory import BackendState, Inventory, Row
+from console.journal.case_scope import scopes
 from console.journal.own_files import own
 from console.journal.read.view import JournalView
 from console.settings import Paths, Settings
@@ -46,7 +47,7 @@ class ConsoleSession:
         self._tables = tables
         self.production = {table.name for table in tables if table.table.get("production") is True}
         self.sinks = tuple(settings.sinks) if settings is not None else ()
-        self.inventory = Inventory(paths.inventory, clock=now)
+        self.inventory = Inventory(paths.inventory, clock=now, scopes=scopes(paths))
         self.own_journal = own(paths, settings)
         self.asked = self.own_journal.asked
         self.remote_journal = self.asked.url is not None

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from console.errors import ConsoleError
 from console.inventory.search.inventory import Inventory, Row, Sort
 from console.inventory.search.query import Query, TermFault, read
+from console.journal.case_scope import scopes
 from console.tui.actions.context import Context
 from console.tui.actions.registry import ACTIONS, key
 from console.tui.draw.lines import Part, short
@@ -85,7 +86,9 @@ class InventoryView(ArrangedList):
     # Searching
 
     def _open(self) -> Inventory:
-        return Inventory(self.world.paths.inventory, clock=self.world.now)
+        return Inventory(
+            self.world.paths.inventory, clock=self.world.now, scopes=scopes(self.world.paths)
+        )
 
     def _first_rows(self) -> None:
         """The first frame comes from the store, before anything else is started."""

@@ -1,4 +1,4 @@
-"""The filter over journal entries: free words, and ``verb:`` ``who:`` ``backend:`` ``state:``."""
+"""The filter over journal entries: free words, and ``verb:`` ``who:`` ``incident:`` ..."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ FIELDS: Mapping[str, Callable[[Entry], str]] = {
     "kind": lambda entry: entry.kind,
     "id": lambda entry: f"{entry.id} {entry.ref} {entry.plan}",
     "why": lambda entry: f"{entry.why} {entry.incident}",
+    "incident": lambda entry: entry.incident,
 }
 
 
