@@ -60,16 +60,6 @@ class Document(NamedTuple):
     blocks: tuple[Block, ...]
 
 
-def joined(parts: Iterable[Line], between: str = ", ") -> Line:
-    """Several lines as one."""
-    told: list[Part] = []
-    for part in parts:
-        if told:
-            told.append(between)
-        told += part
-    return tuple(told)
-
-
 # Text for a chat.
 
 _LINKS = (
@@ -92,7 +82,8 @@ _CHAT = str.maketrans(
 )
 _EDGE = re.compile(r"(?<!\w)_|_(?!\w)")
 _ENTITY = re.compile(r"&(?=#?\w)")
-_EMOJI = re.compile(r":(?=[\w+-]+:)")
+_EMOJI = re.compile(r":(?!\d\d:\d\d)(?=[\w+-]+:)")
+"""What begins an emoji, and no time of day."""
 
 
 def defanged(text: str) -> str:
@@ -127,7 +118,7 @@ def text(document: Document) -> list[str]:
             case Bullets(told):
                 lines += [f"- {_chat(line)}" for line in told]
             case Facts(rows):
-                lines += [f"{label}: {_chat(line)}" for label, line in rows]
+                lines += [f"{chat(label)}: {_chat(line)}" for label, line in rows]
             case Table(_, rows):
                 lines += [f"- {': '.join(_cells(row))}" for row in rows]
     return lines

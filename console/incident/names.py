@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from backends.words import count
 from console.incident.assess import Assessment, Block
@@ -18,33 +17,19 @@ from console.incident.standing import TokenStanding
 from console.journal.format.incident_mark import Member
 from console.journal.format.sentence import Entry
 from console.response.state.old_value import Verdict
-from console.text import safe, stamp
+from console.text import safe
 
 LONGEST = 160
 """Characters of one name."""
 SAID = 1000
 """Characters of one text that somebody typed."""
-NOT_KNOWN = "not known"
 WITHHELD = "[text withheld]"
 ROLES = frozenset(
-    [
-        "lead",
-        "commander",
-        "deputy",
-        "scribe",
-        "operator",
-        "responder",
-        "communications",
-        "comms",
-        "liaison",
-        "legal",
-        "owner",
-        "forensics",
-        "executive",
-        "security",
-        "privacy",
-    ]
-)
+    (
+        "lead", "commander", "deputy", "scribe", "operator", "responder", "communications",
+        "comms", "liaison", "legal", "owner", "forensics", "executive", "security", "privacy",
+    )
+)  # fmt: skip
 """Roles that name nobody; what else is given as a role could."""
 _UNSIGNED = ", unsigned"
 
@@ -57,16 +42,6 @@ class Name(str):
 
 Part = str | Name
 """A text, whoever wrote it, or a name. Both are raw, and made safe by what draws them."""
-
-
-def moment(at: float) -> str:
-    """A time in UTC, or that it is not known."""
-    return stamp(datetime.fromtimestamp(at, UTC)) if at else NOT_KNOWN
-
-
-def iso(at: float) -> str | None:
-    """A time for a program; None is not known."""
-    return stamp(datetime.fromtimestamp(at, UTC)) if at else None
 
 
 class Names:
@@ -145,13 +120,9 @@ class Names:
         """What keeps the incident open."""
         return safe(block.words, SAID)
 
-    def hint(self, block: Block, incident: Incident) -> str:
-        """What to do about it."""
-        return safe(block.hint.replace(" ID ", f" {incident.id} "), SAID)
-
-    def words(self, words: str, bare: str) -> str:
+    def sentence(self, told: str, bare: str) -> str:
         """A sentence; ``bare`` is the same without a name in it."""
-        return safe(words or bare, SAID)
+        return safe(told or bare, SAID)
 
     def node(self, side: str, key: str, name: str, place: str) -> Name:
         """A node of the graph. A token's ``key`` is its handle."""
@@ -266,11 +237,7 @@ class Labels(Names):
             case _:
                 return "whether the scope is complete is not known, or it is not"
 
-    def hint(self, block: Block, incident: Incident) -> str:
-        """Nothing: hints name what one types."""
-        return ""
-
-    def words(self, words: str, bare: str) -> str:
+    def sentence(self, told: str, bare: str) -> str:
         """The sentence without names."""
         return bare
 

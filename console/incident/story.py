@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from backends.words import count
 from console.incident.assess import Assessment
-from console.incident.names import moment
+from console.incident.words import moment
 from console.journal import proof
 from console.journal.format.entry import Kind
 from console.journal.format.incident_mark import IncidentEvent
@@ -25,6 +25,7 @@ from console.store import reading
 from console.store.queries import events, logs, rollups
 from console.timeline import marks as timeline_marks
 from console.timeline.coverage import coverage, words
+from console.timeline.since import FRESH
 
 FEW_TOKENS = 20
 """Tokens of which each use is told by address; of more, uses are counted by hour."""
@@ -334,6 +335,8 @@ def _unseen(connection: sqlite3.Connection, found: Assessment) -> tuple[Unseen, 
         own = [h for h, each in found.incident.scope.items() if each.member.backend == backend]
         covered = coverage(connection, [backend], own)
         for hole in covered.holes(leak, int(found.now)):
+            if hole.kind == "unread" and (hole.since or 0) > found.now - FRESH:
+                continue
             told.append(
                 Unseen(
                     f"{backend}: {words(hole)}",
