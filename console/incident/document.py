@@ -82,7 +82,7 @@ _CHAT = str.maketrans(
 )
 _EDGE = re.compile(r"(?<!\w)_|_(?!\w)")
 _ENTITY = re.compile(r"&(?=#?\w)")
-_EMOJI = re.compile(r":(?!\d\d:\d\d)(?=[\w+-]+:)")
+_EMOJI = re.compile(r":(?!\d\d(?::\d\d|Z))(?=[\w+-]+:)")
 """What begins an emoji, and no time of day."""
 
 
