@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from console.cli import incident_story
 from console.cli.inventory import one, opened
 from console.cli.shell import output
 from console.cli.show import labelled
@@ -87,7 +88,7 @@ def show(chosen: argparse.Namespace) -> int:
     where = paths(chosen.home)
     return _show(
         where, named(where, chosen.incident),
-        as_json=chosen.json, notes=chosen.notes, every=chosen.every,
+        as_json=chosen.json, notes=chosen.notes, every=chosen.every, timeline=chosen.timeline,
     )  # fmt: skip
 
 
@@ -227,12 +228,20 @@ def _done(where: Paths, incident: Incident, chosen: argparse.Namespace) -> int:
 
 
 def _show(
-    where: Paths, id_: str, *, as_json: bool, notes: bool = False, every: bool = False
+    where: Paths,
+    id_: str,
+    *,
+    as_json: bool,
+    notes: bool = False,
+    every: bool = False,
+    timeline: bool = False,
 ) -> int:
     with opening.view(where) as view:
         incident = find(id_, fold(view.cases()).values())
         found = assess(incident, where, view, time.time())
-    if as_json:
+    if timeline:
+        incident_story.show(found, where, as_json=as_json)
+    elif as_json:
         print(export.dumps(words.document(found)))
     else:
         _print(found, notes=notes, every=every)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from console.cli.options import incident_papers
 from console.cli.shell.words import ID
 from console.journal.format.incident_mark import SEVERITIES
 
@@ -38,6 +39,7 @@ def add(
     )
     _record(partial(make, below))
     _decide(partial(make, below))
+    incident_papers.add(partial(make, below))
 
 
 def about(
@@ -94,6 +96,9 @@ def _record(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     show.add_argument("--notes", action="store_true", help="with every note")
     show.add_argument("--every", action="store_true", help="with every token of the scope")
+    show.add_argument(
+        "--timeline", action="store_true", help="what leaked, who used it, what was done, instead"
+    )
     use = about(
         command, "use", "be at work on an incident: plans carry it from here on", "use INC-7"
     )

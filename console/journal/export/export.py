@@ -10,27 +10,30 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import hashlib
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from console.errors import JournalError, UsageError
 from console.journal.export import guide, ocsf
-from console.journal.files import sync_directory
+from console.journal.export.common import (
+    Snapshot,
+    drafted,
+    pem,
+    snapshot,
+    ssh_key,
+    ssh_signature,
+    sums,
+    sync,
+)
 from console.journal.format.entry import STATEMENT, SchemaError, statement
 from console.journal.format.sentence import Entry, entry_of
-from console.journal.keys import verifier
-from console.journal.store.base import JournalReader, cosigned, last_checkpoint, leaves
-from console.journal.verify import trust
+from console.journal.store.base import JournalReader, cosigned, leaves
 from console.sshsig.mark import ENTRY, INTENT
 from console.tlog import note, policy, tiles
 from console.tlog.checkpoint import Checkpoint
-from console.tlog.note import NoteError, Signer, Verifier, open_note
+from console.tlog.note import NoteError, Signer
 
 FORM = "tiles"
 NAMESPACE = "journal-checkpoint@token-console"
@@ -38,8 +41,6 @@ NAMESPACE = "journal-checkpoint@token-console"
 SUMS_NAMESPACE = "journal-export@token-console"
 """The same for the sums over all files of an export."""
 PRINCIPAL = "journal"
-_SPKI = bytes.fromhex("302a300506032b6570032100")
-"""What stands before an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410, section 4)."""
 _EVERY = 1000
 
 
@@ -82,67 +83,34 @@ def export(
         TilesError: the entries are not those that were signed.
     """
     directory = directory.absolute()
-    if os.path.lexists(directory):
-        raise UsageError(f"{directory} is there already", "Name a directory that is not.")
-    signed, point, key = _snapshot(store)
-    draft = directory.with_name(f".{directory.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        draft.mkdir(mode=0o700)
-        try:
-            ssh = _head(draft, signed, point, key, choice)
-            _witnessed(draft, store, point)
-            _body(draft, store, point, signed, progress)
-            _sums(draft, key, choice.signer if ssh else None)
-            _sync(draft)
-            record(point.size, point.root)
-            draft.rename(directory)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
-        sync_directory(directory.parent)
-    except OSError as error:
-        raise UsageError(f"cannot write {directory}: {error.strerror or error}") from None
+    with drafted(directory) as draft:
+        signed, point, key = found = snapshot(store)
+        ssh = _head(draft, found, choice)
+        _witnessed(draft, store, point)
+        _body(draft, store, point, signed, progress)
+        text = sums(draft)
+        (draft / guide.SUMS).write_text(text)
+        if ssh and choice.signer is not None:
+            signature = ssh_signature(choice.signer, key, SUMS_NAMESPACE, text.encode())
+            (draft / f"{guide.SUMS}.sig").write_text(signature)
+        sync(draft)
+        record(point.size, point.root)
     return FinishedExport(directory, point.size, point.root, key.vkey, ssh)
 
 
-def _snapshot(store: JournalReader) -> tuple[bytes, Checkpoint, Verifier]:
-    """The newest checkpoint with what witnesses put to it, and the key that signed it."""
-    found = last_checkpoint(store)
-    if found is None:
-        raise JournalError(
-            "nothing is signed yet, so there is nothing to export",
-            "The journal begins with the first action.",
-        )
-    size, signed = found
-    own = [verifier(vkey) for _, vkey in trust.keys_of(store, size)]
-    try:
-        made = open_note(signed, own).verified[-1]
-        point = Checkpoint.parse(note.parse(signed)[0])
-        for other in cosigned(store):
-            text, signatures = note.parse(other)
-            if text == point.body():
-                signed = note.add(signed, signatures)
-    except NoteError as error:
-        raise JournalError(
-            f"the newest checkpoint cannot be used: {error}",
-            "See what is wrong: token-console journal verify.",
-        ) from None
-    return signed, point, next(each for each in own if each.key_id == made.key_id)
-
-
-def _head(draft: Path, signed: bytes, point: Checkpoint, key: Verifier, choice: Choice) -> bool:
+def _head(draft: Path, found: Snapshot, choice: Choice) -> bool:
     """Everything that is about the checkpoint. Whether it got an SSH signature."""
-    raw = next(each for each in note.parse(signed)[1] if each.key_id == key.key_id)
+    signed, point, key = found
     signer = choice.signer if choice.signer and choice.signer.key_id == key.key_id else None
     spaces = NAMESPACE, SUMS_NAMESPACE
     trusted = choice.policy or policy.write([policy.Log(key, "")]).decode()
     files = {
         "vkey": f"{key.vkey}\n",
         "policy": trusted,
-        "log.pem": _pem(key),
+        "log.pem": pem(key),
         "checkpoint.body": point.body(),
-        "ssh.pub": f"{_ssh_key(key)}\n",
-        "allowed_signers": f'{PRINCIPAL} namespaces="{",".join(spaces)}" {_ssh_key(key)}\n'
+        "ssh.pub": f"{ssh_key(key)}\n",
+        "allowed_signers": f'{PRINCIPAL} namespaces="{",".join(spaces)}" {ssh_key(key)}\n'
         + choice.allowed_signers,
         guide.NAME: guide.text(
             point, key, signed=signer is not None, namespaces=spaces, members=STATEMENT
@@ -150,36 +118,11 @@ def _head(draft: Path, signed: bytes, point: Checkpoint, key: Verifier, choice: 
     }
     for name, text in files.items():
         (draft / name).write_bytes(text.encode("utf-8", "surrogateescape"))
-    (draft / "checkpoint.body.sig").write_bytes(raw.value)
+    (draft / "checkpoint.body.sig").write_bytes(found.signature)
     if signer is None:
         return False
-    (draft / "checkpoint.sig").write_text(_ssh_signature(signer, key, NAMESPACE, signed))
+    (draft / "checkpoint.sig").write_text(ssh_signature(signer, key, NAMESPACE, signed))
     return True
-
-
-def _ssh_signature(signer: Signer, key: Verifier, namespace: str, message: bytes) -> str:
-    """The log key's signature in the form that ``ssh-keygen -Y verify`` reads."""
-    from console.sshsig import sshsig
-    from console.sshsig.wire import string
-
-    made = signer.sign(sshsig.to_be_signed(namespace, message))
-    blob = sshsig.blob(_ssh_blob(key), namespace, string(b"ssh-ed25519") + string(made))
-    return sshsig.armour(blob)
-
-
-def _sums(draft: Path, key: Verifier, signer: Signer | None) -> None:
-    """The SHA-256 of every file, signed: what no other check covers is covered by this one."""
-    files = sorted(path for path in draft.rglob("*") if path.is_file())
-    lines = []
-    for path in files:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        lines.append(f"{digest}  ./{path.relative_to(draft)}\n")
-    text = "".join(lines)
-    (draft / guide.SUMS).write_text(text)
-    if signer is not None:
-        signature = _ssh_signature(signer, key, SUMS_NAMESPACE, text.encode())
-        (draft / f"{guide.SUMS}.sig").write_text(signature)
 
 
 def _witnessed(draft: Path, store: JournalReader, point: Checkpoint) -> None:
@@ -250,30 +193,3 @@ class _Signatures:
             place.mkdir(parents=True, exist_ok=True)
             (place / f"{entry.seq}.sig").write_text(armoured)
             (place / f"{entry.seq}").write_bytes(statement(body))
-
-
-def _pem(key: Verifier) -> str:
-    text = base64.b64encode(_SPKI + key.public_key).decode("ascii")
-    return f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n"
-
-
-def _ssh_blob(key: Verifier) -> bytes:
-    from console.sshsig.wire import string
-
-    return string(b"ssh-ed25519") + string(key.public_key)
-
-
-def _ssh_key(key: Verifier) -> str:
-    return f"ssh-ed25519 {base64.b64encode(_ssh_blob(key)).decode('ascii')}"
-
-
-def _sync(directory: Path) -> None:
-    """Have every file and every name on the disk."""
-    for place, _, names in os.walk(directory):
-        for name in names:
-            descriptor = os.open(Path(place) / name, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        sync_directory(Path(place))

@@ -147,6 +147,29 @@ def uses_since(
     return map(UsesFrom._make, found)
 
 
+class UseSpan(NamedTuple):
+    """The uses of one name of a token that ended one way and came from one address."""
+
+    handle: str
+    outcome: str
+    source: str
+    times: int
+    first: int
+    """In unix seconds, as ``last``."""
+    last: int
+
+
+def spans_since(connection: Connection, handles: Sequence[str], since: int) -> Iterator[UseSpan]:
+    """From when to when values were shown since a moment, by token, outcome and address."""
+    found = connection.execute(
+        "SELECT handle, outcome, source, count(*), min(at), max(at) FROM event"  # noqa: S608
+        " WHERE handle IN (SELECT value FROM json_each(?)) AND at >= ?"
+        f" AND class IN {SHOWN} GROUP BY 1, 2, 3 ORDER BY 5",
+        (json.dumps(list(handles)), since),
+    )
+    return map(UseSpan._make, found)
+
+
 def let_in_after(connection: Connection, handles: Sequence[str], moment: int) -> int | None:
     """The newest use later than a moment that was not refused; None where there is none."""
     found = connection.execute(

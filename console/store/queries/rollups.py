@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from sqlite3 import Connection
+from typing import NamedTuple
 
 from console.store.classes import ABOUT, OTHER, SHOWN, SLOT
 
@@ -56,3 +57,36 @@ def slots_about(
         " AND handle IN (SELECT value FROM json_each(?)) ORDER BY slot DESC LIMIT ?",
         (json.dumps(list(handles)), limit),
     ).fetchall()
+
+
+class UseHour(NamedTuple):
+    """How often values of a backend's tokens were shown in one hour, by how it ended."""
+
+    backend: str
+    outcome: str
+    hour: int
+    """Its unix seconds divided by 3600."""
+    times: int
+    tokens: int
+    """How many names of tokens these were."""
+
+
+def hours_since(connection: Connection, handles: Iterable[str], since: int) -> Iterator[UseHour]:
+    """The uses of tokens since a moment, hour by hour; its five minutes count whole."""
+    found = connection.execute(
+        "SELECT backend, outcome, slot * ? / 3600, sum(uses), count(DISTINCT handle) FROM rollup"  # noqa: S608
+        f" WHERE handle IN (SELECT value FROM json_each(?)) AND slot >= ? AND class IN {SHOWN}"
+        " GROUP BY 1, 2, 3 ORDER BY 3",
+        (SLOT, json.dumps(list(handles)), since // SLOT),
+    )
+    return map(UseHour._make, found)
+
+
+def shown_since(connection: Connection, handles: Iterable[str], since: int) -> int:
+    """How often values were shown, from the first whole five minutes after a moment on."""
+    (times,) = connection.execute(
+        "SELECT coalesce(sum(uses), 0) FROM rollup"  # noqa: S608
+        f" WHERE handle IN (SELECT value FROM json_each(?)) AND slot >= ? AND class IN {SHOWN}",
+        (json.dumps(list(handles)), -(-since // SLOT)),
+    ).fetchone()
+    return int(times)
