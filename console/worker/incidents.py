@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from backends.words import count
 from console.errors import UsageError
 from console.incident import active, service
 from console.incident.record import Incident
@@ -154,5 +155,5 @@ class Incidents:
 
 
 def _scoped(told: service.Scoped) -> str:
-    unseen = f", {len(told.holes):,} parts of their systems not seen" if told.holes else ""
-    return f"{told.added:,} of {told.found:,} tokens new in the scope{unseen}"
+    unseen = f", {count(len(told.holes), 'part')} of their systems not seen" if told.holes else ""
+    return f"{told.added:,} of {count(told.found, 'token')} new in the scope{unseen}"

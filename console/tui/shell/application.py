@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import events
 from textual.screen import Screen
@@ -30,9 +30,6 @@ from console.tui.shell.watched_run import WatchedRun
 from console.tui.views import status
 from console.tui.views.base import View, ViewHost
 from console.tui.views.inventory.view import InventoryView
-
-if TYPE_CHECKING:
-    from console.incident.assess import Assessment
 
 LOOK_EVERY = 1.0
 """Seconds between two cheap looks at the store and the journal."""
@@ -262,12 +259,6 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         from console.tui.views.incident.view import IncidentView
 
         await self.way.open(lambda: IncidentView(self.world, incident))
-
-    async def open_incident_report(self, found: Assessment) -> None:
-        """An incident's situation report, over the view in front."""
-        from console.tui.views.incident.text_view import IncidentReportView
-
-        await self.way.open(lambda: IncidentReportView(self.world, found), again=False)
 
     def run_shown(self, plan: str, seq: int, shown: object) -> None:
         """A board has news: it was looked at, and a page over it may have to follow."""

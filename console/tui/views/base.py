@@ -28,7 +28,6 @@ from console.tui.widgets.page import Page
 from console.tui.widgets.picker import Picker, PickerRow
 
 if TYPE_CHECKING:
-    from console.incident.assess import Assessment
     from console.response.state.old_value import Verdict
     from console.tui.session.session import ConsoleSession
 
@@ -98,9 +97,6 @@ class ViewHost(Protocol):
 
     async def open_incident_page(self, incident: str) -> None:
         """One incident."""
-
-    async def open_incident_report(self, found: Assessment) -> None:
-        """An incident's situation report as plain text."""
 
     async def help_for(self, context: Context) -> None:
         """Help for a view."""

@@ -32,7 +32,7 @@ class ActView(View):
 
     def many(self, number: int) -> str:
         """What is acted on, where it is several tokens."""
-        return f"{number:,} marked tokens"
+        return count(number, "marked token")
 
     # From the key to the bar
 

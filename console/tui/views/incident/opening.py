@@ -8,6 +8,7 @@ from typing import Any
 
 from console.errors import UsageError
 from console.timeline.when import moment_of
+from console.tui.draw.lines import count
 from console.tui.session.worker_link import WorkerError
 from console.tui.views.act.view import ActView
 from console.tui.views.asking import Asking, said_under
@@ -30,7 +31,7 @@ class OpensIncidents(Asking):
             questions = [questions[0], questions[2]]
         says = ["What is planned from then on carries its id."]
         if handles:
-            many = f"{len(handles):,} tokens" if len(handles) > 1 else "this token"
+            many = count(len(handles), "token") if len(handles) > 1 else "this token"
             says.append(f"Its scope begins with {many}.")
         fields: dict[str, Any] = {"what": "open", "handles": list(handles)}
         if leak:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 from textual.app import ComposeResult
 
 from console.incident.assess import Assessment
+from console.incident.document import text
+from console.incident.names import Names
 from console.incident.record import Incident
+from console.incident.report import situation
 from console.inventory.search.inventory import Row
 from console.tui.actions.context import Context, IncidentContext, RunContext
 from console.tui.draw.cells import OneLine
+from console.tui.draw.lines import count
 from console.tui.session.worker_link import WorkerError
 from console.tui.views.act.view import ActView
 from console.tui.views.asking import owner_given, said_under
@@ -20,6 +24,7 @@ from console.tui.views.incident import page
 from console.tui.views.incident.opening import OpensIncidents
 from console.tui.views.incident.reader import IncidentReader, IncidentsReader
 from console.tui.views.paged import Paged
+from console.tui.views.report import ReportView
 from console.tui.widgets.decide_bar import REASON, Question
 
 if TYPE_CHECKING:
@@ -201,7 +206,7 @@ class IncidentView(Paged, ActView, OpensIncidents):
 
     def many(self, number: int) -> str:
         """What is acted on, where it is several tokens."""
-        return f"{number:,} tokens of {self.id_}"
+        return f"{count(number, 'token')} of {self.id_}"
 
     def at_nothing(self) -> bool:
         """Whether there is nothing under the cursor that could be opened."""
@@ -339,5 +344,7 @@ class IncidentView(Paged, ActView, OpensIncidents):
     @does("report")
     async def do_report(self) -> None:
         """The situation report as plain text."""
-        if self.found is not None:
-            await self.host.open_incident_report(self.found)
+        if (found := self.found) is not None:
+            told = text(situation(found, Names(found)))
+            command = f"incident report {found.incident.id}"
+            await self.host.open_view(lambda: ReportView(self.world, told, command), again=False)
