@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from backends.contract import Backend
+from backends.contract import Backend, Verb
 from backends.model import Secret, Token, TokenRef
 from console.errors import ConsoleError, Exit
 from console.journal import opening
@@ -104,12 +104,16 @@ async def try_value(
 def last(journal: JournalView, ref: TokenRef, print_: str) -> LastTry | None:
     """The newest try of the value with this keyed fingerprint that got an answer that tells.
 
+    None also where the token was given back since: what was refused may work again.
+
     Raises:
         JournalError: the journal cannot be read.
     """
     if not print_:
         return None
     for entry in journal.entries(LOOKED_AT, handle=ref.handle):
+        if entry.done and entry.verb == Verb.RESTORE:
+            return None
         if (
             entry.kind == Kind.OBSERVE
             and entry.how == KnownBy.PROBE

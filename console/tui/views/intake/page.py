@@ -15,6 +15,21 @@ def lines(reply: Mapping[str, Any], width: int) -> list[tuple[Line, str]]:
     return list(_lines(reply, width))
 
 
+def trying(name: str, effects: Sequence[str], width: int) -> list[Line]:
+    """What is asked about before a value is tried: of which token, and what that does besides."""
+    made: list[Line] = [(), [(" TRY THE VALUE ", "bad"), (f"of {name}", "bold")]]
+    made += block("", [("It is used once, at its own system, and that is journaled.", "")], width)
+    for number, text in enumerate(effects or ("nothing, as its backend declares",)):
+        made += block("" if number else "BESIDES", [(text, "warn")], width)
+    return made
+
+
+def headline(card: Mapping[str, Any]) -> str:
+    """A card's first line: what is known of the value."""
+    lines = card.get("lines") or (("", ""),)
+    return str(lines[0][1])
+
+
 def _lines(reply: Mapping[str, Any], width: int) -> Iterator[tuple[Line, str]]:
     yield [(f" {reply.get('came', '')}", "bold")], ""
     for problem in _texts(reply.get("left_out")):
@@ -34,7 +49,7 @@ def _lines(reply: Mapping[str, Any], width: int) -> Iterator[tuple[Line, str]]:
             handle = str(card.get("handle", ""))
             yield (), handle
             for row, (label, text) in enumerate(card.get("lines") or ()):
-                role: Role = "bad" if row == 0 else ""
+                role: Role = "bad" if row == 0 else "warn" if label == "HAZARD" else ""
                 for line in block(str(label), [(str(text), role)], width):
                     yield line, handle
 
