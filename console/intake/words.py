@@ -93,7 +93,11 @@ def _moves(shown: Card, keys: Mapping[str, str] | None) -> Iterator[Labelled]:
     moves = shown.advice.moves
     for number, move in enumerate(moves):
         key = (keys or {}).get(move.verb.value, "")
-        how = f"{key} {move.verb.value}" if key else f"token-console {move.command} --leak --reason ..."
+        how = (
+            f"{key} {move.verb.value}"
+            if key
+            else f"token-console {move.command} --leak --reason ..."
+        )
         words = f"not here: {move.why_not}" if move.why_not else move.words
         yield ("" if number else "DO NEXT", f"{how}   {words}")
     if not moves and shown.no_undo:
