@@ -67,8 +67,6 @@ def test_no_place_that_takes_text_shows_it_and_each_says_where_it_goes(
 ) -> None:
     with WholeProgram(home, "--act", size=size) as running:
         running.shown("all tokens")
-        running.press(b"/-is:gone\r")
-        running.quiet(0.5)
         for name, way in (
             ("filter", [b"/"]),
             ("palette", [b":"]),
