@@ -51,6 +51,8 @@ LINE_LIMIT = 16 << 20
 ALIVE_EVERY = 5.0
 """Seconds between two signs of life, so that a process that stands still is noticed."""
 
+FORGOTTEN = "the value is not kept any more"
+
 PROGRESS_EVERY = 0.5
 """Seconds between two progress messages of one backend."""
 
@@ -62,6 +64,7 @@ class Worker:
         self.fleet = fleet
         self._write = write
         self._taken: IntakeResult | None = None
+        self._data: tuple[bytes, int | None] | None = None
         self._taken_number = 0
         self._wake = {name: asyncio.Event() for name in fleet.names}
         self._pulses = {
@@ -239,20 +242,30 @@ class Worker:
         return {"ok": True}
 
     async def _intake(self, request: Mapping[str, Any]) -> Answer:
-        """A secret in hand, or a report: what each value is, and the cards of its tokens."""
+        """A secret in hand, or a report: what each value is, and the cards of its tokens.
+
+        With a ``number`` in place of a value: the same once more, as it is now.
+        """
         now = time.time()
-        leak = str(request.get("leak") or "")
+        if "value" in request:
+            data, leak = str(request["value"]).encode(), str(request.get("leak") or "")
+            since = moment_of(leak, now) if leak else None
+        elif self._data is not None and request.get("number") == self._taken_number:
+            data, since = self._data
+        else:
+            raise UsageError(FORGOTTEN, "Take it in again.")
         fleet = self.fleet
         # Values stay here for as long as their cards are looked at, so that one can be tried.
         self._taken = await take_in(
-            str(request["value"]).encode(),
+            data,
             fleet.paths,
             fleet,
             fleet.names,
             now,
-            moment_of(leak, now) if leak else None,
+            since,
             planner=Planner(fleet.backend, fleet.paths, fleet.settings, fleet.act),
         )
+        self._data = data, since
         self._taken_number += 1
         return self._cards(self._taken, request)
 
@@ -261,7 +274,7 @@ class Worker:
         if not self.fleet.act:
             raise UsageError("this console is read-only", "Start it with --act.")
         if self._taken is None or request.get("number") != self._taken_number:
-            raise UsageError("the value is not kept any more", "Take it in again.")
+            raise UsageError(FORGOTTEN, "Take it in again.")
         self._taken = await try_card(
             self._taken,
             str(request["handle"]),
@@ -276,7 +289,7 @@ class Worker:
     async def _forget(self, request: Mapping[str, Any]) -> Answer:
         """The cards are looked at no more: keep none of their values."""
         if request.get("number") == self._taken_number:
-            self._taken = None
+            self._taken = self._data = None
         return {"ok": True}
 
     def _cards(self, taken: IntakeResult, request: Mapping[str, Any]) -> Answer:

@@ -8,6 +8,7 @@ from typing import Any
 from console.tui.draw.lines import Line, Role, block
 
 WAITING = "Looking it up …"
+OUTDATED = "A run acts on it: what stands here was read before. {key} reads it again."
 
 
 def lines(reply: Mapping[str, Any], width: int) -> list[tuple[Line, str]]:

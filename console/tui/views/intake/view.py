@@ -33,7 +33,6 @@ class IntakeView(Paged, ActView):
 
     view = "intake"
     selects = True
-    shows_run = False
 
     def __init__(self, world: ConsoleSession, value: str, leak: str) -> None:
         super().__init__(world)
@@ -42,6 +41,7 @@ class IntakeView(Paged, ActView):
         self._reply: Mapping[str, Any] | None = None
         self._handles: list[str] = []
         self._rows: dict[str, Row | None] = {}
+        self._acted = False
 
     def on_mount(self) -> None:
         """Ask whose it is."""
@@ -55,6 +55,28 @@ class IntakeView(Paged, ActView):
         number = self._reply.get("number") if self._reply is not None else None
         with contextlib.suppress(WorkerError):
             await self.host.ask("forget", number=number)
+
+    @does("reread")
+    async def do_reread(self) -> None:
+        """The cards once more, as everything is now."""
+        if self._reply is None:
+            return
+        self.note(page.WAITING)
+        try:
+            number = self._reply.get("number")
+            self._reply = await self.host.ask("intake", number=number, keys=KEYS)
+        except WorkerError as error:
+            self.note(error.said, bad=True)
+            return
+        self._acted = False
+        self.note("")
+        self.draw()
+        self.frame()
+
+    def acted(self) -> None:
+        """What a card says was read before it."""
+        self._acted = True
+        self.draw()
 
     async def _ask(self) -> None:
         value, self._value = self._value, ""
@@ -73,6 +95,8 @@ class IntakeView(Paged, ActView):
         made: list[tuple[Line, str]] = [([(f" {page.WAITING}", "dim")], "")]
         if self._reply is not None:
             made = page.lines(self._reply, self.app.size.width)
+        if self._acted:
+            made.insert(0, ([(f" {page.OUTDATED.format(key=registry.key('reread'))}", "warn")], ""))
         self._handles = [handle for _, handle in made]
         self.page.show([line for line, _ in made], keep=True)
 
