@@ -10,14 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from console import settings
-from console.cli.shell import output
+from console.cli.shell import asking, output
 from console.cli.shell.hidden import hidden
 from console.cli.show import labelled
 from console.errors import Exit, UsageError
 from console.fleet import Fleet
 from console.intake import reports, words
-from console.intake.service import Answered, IntakeResult, document, take_in
+from console.intake.advice import Planner
+from console.intake.service import Answered, IntakeResult, document, take_in, try_card
 from console.inventory import export
+from console.journal.format import scan
+from console.response.plan.model import typed_word
 from console.settings import Paths, paths
 from console.store import upkeep
 from console.timeline.when import moment_of
@@ -40,13 +43,13 @@ def run(chosen: argparse.Namespace) -> int:
             "no backend was read yet: who uses it, and what depends on it, is not known here",
             "Afterwards: token-console sync, and then again.",
         )
+    if chosen.try_ and chosen.offline:
+        raise UsageError("to try a value is to use it", "Leave --offline or --try out.")
+    if chosen.try_:
+        scan.reason(chosen.reason)
     taken = asyncio.run(_take_in(chosen, data, where, loaded, now, leak))
-    for problem in taken.told.problems:
-        output.error(f"left out: {problem}")
     if chosen.json:
         print(export.dumps(document(taken)))
-    else:
-        _print(taken, datetime.fromtimestamp(now, UTC))
     return Exit.OK if taken.all_found else Exit.FAILED
 
 
@@ -80,10 +83,64 @@ async def _take_in(
     upkeep.bring_up_to_date(where.inventory)
     async with Fleet(loaded, where) as fleet:
         ask = [] if chosen.offline else fleet.chosen(chosen.backend)
-        try:
-            return await take_in(data, where, fleet, ask, now, leak, progress)
-        finally:
-            output.progress_done()
+        # Plans are made with what one acts with, as those are that can be approved.
+        async with Fleet(loaded, where, act=True) as acting:
+            planner = Planner(acting.backend, where, loaded, act=True)
+            try:
+                taken = await take_in(
+                    data, where, fleet, ask, now, leak, progress, planner if ask else None
+                )
+            finally:
+                output.progress_done()
+        for problem in taken.told.problems:
+            output.error(f"left out: {problem}")
+        if not chosen.json:
+            _print(taken, datetime.fromtimestamp(now, UTC))
+        return await _tried(chosen, taken, fleet) if chosen.try_ else taken
+
+
+async def _tried(chosen: argparse.Namespace, taken: IntakeResult, fleet: Fleet) -> IntakeResult:
+    """Try the one value that came, once the responder has read what that does and says so."""
+    cards = [
+        (shown, shown.advice.effects)
+        for one in taken.answered
+        for shown in one.cards
+        if shown.advice.effects is not None
+    ]
+    if len(cards) != 1 or len(taken.told.items) != 1:
+        raise UsageError(
+            "nothing was tried: only a value that came alone, and of which one token can be tried",
+            "The cards say which can be, and why another cannot.",
+        )
+    ((shown, effects),) = cards
+    word = typed_word(shown.token)
+    ref = shown.token.ref
+    told = f"try the value of {ref.backend}/{shown.token.name}: {words.side_effects(effects)}"
+    if chosen.confirm is None:
+        typed = asking.ask(told, f"type {word} to try it, anything else to stop")
+        if typed is None:
+            raise UsageError("nobody is there to confirm", f"Say what you mean: --confirm '{word}'")
+    else:
+        output.note(told)
+        typed = chosen.confirm
+    if typed.strip() != word:
+        raise UsageError("nothing was tried", f"To try it, type {word}.")
+    taken = await try_card(
+        taken,
+        ref.handle,
+        fleet.backend,
+        fleet.paths,
+        reason=chosen.reason,
+        agreed=effects,
+        now=time.time,
+    )
+    if not chosen.json:
+        (one,) = taken.answered
+        for made in one.cards:
+            if made.tried is not None or made.token.ref == ref:
+                for piece in labelled("LEAKED", f"{made.headline.title}: {made.headline.why}"):
+                    output.line(piece)
+    return taken
 
 
 def _print(taken: IntakeResult, now: datetime) -> None:

@@ -36,7 +36,7 @@ INTAKE_HELP = """\
 what can come in: one secret; many, one a line; a report of TruffleHog, gitleaks, Kingfisher,
   Betterleaks, in SARIF, or GitHub's secret-scanning alerts; a CSV with a column of ids or values
 The value is never shown or kept. It is looked up at configured backends that can have issued
-  it, which is no use of it; it is not tried.
+  it, which is no use of it. It is tried only with --try, which asks first and is journaled.
 examples:
   token-console intake               (paste; nothing is shown)
   gitleaks git -f json -r - | token-console intake
@@ -136,6 +136,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     intake.add_argument(
         "--offline", action="store_true", help="ask no system: inventory and fingerprints only"
     )
+    intake.add_argument(
+        "--try",
+        dest="try_",
+        action="store_true",
+        help="then try the one value that came, to learn whether it works; says what that does"
+        " besides, and asks first",
+    )
+    intake.add_argument("--reason", default="", help="why it is tried; goes into the journal")
+    intake.add_argument("--confirm", metavar="WORD", help="what is asked for, instead of typing it")
     intake.add_argument("--json", action="store_true")
 
     backends = command(

@@ -20,7 +20,7 @@ VIEWS = (
     "events", "graph", "xray", "loss", "intake", "incidents", "incident", "help",
 )  # fmt: skip
 
-ACTING = ("inventory", "token", "graph", "incident")
+ACTING = ("inventory", "token", "graph", "intake", "incident")
 """The views from which a token can be acted on."""
 
 
@@ -156,7 +156,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("abort", ("Z",), "abort", "End the run for good, whatever is left.",
            ("run",), danger=True, group="Run", why_not=disabled.going),
     Action("graph", ("g",), "graph", "Who owns it, what it may do, and what uses it.",
-           ("inventory", "token"), 7, why_not=disabled.needs_token),
+           ("inventory", "token", "intake"), 7, why_not=disabled.needs_token),
     Action("leak", ("L",), "leak", "What a leak of it reaches, each with its proof; or no longer.",
            ("graph",), 2, group="Graph", why_not=disabled.leaking),
     Action("xray", ("x",), "xray", "The tree of what it leads to.", ("graph", "xray"), 3,
@@ -223,6 +223,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("intake", ("I",), "secret in hand",
            "Paste a leaked secret or a scanner's report: whose it is, and what to do.",
            VIEWS, group="Find", why_not=disabled.needs_worker),
+    Action("try", ("Q",), "try value",
+           "Use the leaked value once, to learn whether it works. Says what that does, asks.",
+           ("intake",), 2, danger=True, group="Act", why_not=disabled.trying),
     Action("backends", ("b",), "backends", "How each backend is, and what it can do.",
            tuple(view for view in VIEWS if view != "backends"), 9),
     Action("journal", ("J",), "journal", "Every action: intent, outcome, evidence.",
@@ -239,7 +242,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("raw", ("number_sign",), "raw", "Show the entry's exact stored bytes.", ("journal",), 4),
     Action("verify", ("V",), "verify", "Check the whole journal now; what is wrong and what to do.",
            ("journal",), 5),
-    Action("reread", ("r",), "read again", "Ask the system for this token again.", ("token",), 2,
+    Action("reread", ("r",), "read again", "Ask its system again, as it is now.",
+           ("token", "intake"), 2,
            why_not=disabled.needs_worker, sense="again"),
     Action("refresh", ("r",), "refresh", "Ask the backends again now.",
            ("inventory", "backends"), 11, why_not=disabled.needs_worker, sense="again"),
