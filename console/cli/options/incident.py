@@ -51,8 +51,9 @@ def about(
     *,
     why: bool = False,
 ) -> argparse.ArgumentParser:
-    """A command about one incident, by default the one worked on."""
-    made = command(name, help_, f"token-console incident {example}", f"incident:{function or name}")
+    """A command about one incident. ``function`` may name another module: ``module:function``."""
+    where = function if ":" in function else f"incident:{function or name}"
+    made = command(name, help_, f"token-console incident {example}", where)
     made.add_argument(
         "incident", metavar="INCIDENT", help="its id, or . for the one that you work on"
     )
@@ -157,6 +158,36 @@ def _decide(command: Callable[..., argparse.ArgumentParser]) -> None:
     )  # fmt: skip
     accept.add_argument("hole", nargs="+", metavar="HOLE", help="its id, as show names it")
     accept.add_argument("--owner", required=True, help="who answers for it")
+
+    vendor = about(
+        command, "vendor", "compare what a vendor holds, issued or used here with its own list",
+        "vendor INC-7 partner --address 203.0.113.0/24 --list theirs.csv",
+        "incident_vendor:vendor",
+    )  # fmt: skip
+    vendor.add_argument("name", help="the vendor, as names, owners and grants here call it")
+    vendor.add_argument("--query", default="", help="what it holds (default: its name anywhere)")
+    vendor.add_argument(
+        "--address", action="append", default=[], metavar="RANGE", help="where it works from"
+    )
+    vendor.add_argument(
+        "--agent", action="append", default=[], metavar="PATTERN", help="its programs: partner/*"
+    )
+    vendor.add_argument(
+        "--list", dest="listed", metavar="FILE",
+        help="what it sent: a table, ids or values one a line, or a report, as intake takes it;"
+        " the differences are kept in the journal until somebody settles them",
+    )  # fmt: skip
+    vendor.add_argument(
+        "--take-in", action="store_true", help="take every token of either set into the scope"
+    )
+    vendor.add_argument("--every", action="store_true", help="name every token")
+
+    settle = about(
+        command, "settle", "settle differences between two lists, each by its id",
+        "settle INC-7 5c1f02aa 77aa01be --reason 'keys of the old tenant, ended in May'",
+        "incident_vendor:settle", why=True,
+    )  # fmt: skip
+    settle.add_argument("difference", nargs="+", metavar="DIFFERENCE")
 
     about(
         command, "close", "close an incident of which nothing is left",

@@ -6,7 +6,7 @@ from console.tui.actions.context import Context
 from console.tui.actions.registry import here, key_names
 from console.tui.draw.lines import Line, block, fit
 
-GROUPS = ("Act", "Run", "Graph", "Time", "Go", "Find", "Mark", "Sort", "Move")
+GROUPS = ("Act", "Incident", "Run", "Graph", "Time", "Go", "Find", "Mark", "Sort", "Move")
 SYNTAX = (
     ("ci deploy", "both words, anywhere: name, id, owner, principal, backend, kind, grant"),
     ("vault-prod/ci", "a backend and a part of the name or id; a whole handle is found too"),
