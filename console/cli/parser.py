@@ -22,6 +22,7 @@ plan in name, id, owner and principal only, as by text:WORD); a whole handle or 
 is found too; then:
   owner:payments   owner:none   backend:vault-prod   kind:access-key
   state:active     state:gone   grant:admin          age:>1y
+  incident:INC-7   (the tokens in an incident's scope)
   used:<30d  used:>90d  used:never   expires:<30d  expires:never
 put - (or !) in front to turn a term round (!word for a word); quote blanks;
 a,b means either

@@ -92,7 +92,7 @@ def test_what_it_used_is_told_by_address_and_program(ana: Responder) -> None:
     told = ana.told(
         "incident", "vendor", "INC-7", "nobody-calls-it-so", "--address", used["source"]
     )
-    assert shown["token"]["handle"] in [each["handle"] for each in told["ours"]]
+    assert shown["handle"] in [each["handle"] for each in told["ours"]]
     assert {way["way"] for each in told["ours"] for way in each["ways"]} == {"used"}
     said = ana.must("incident", "vendor", "INC-7", "partner")
     assert "Use was not looked at" in said
