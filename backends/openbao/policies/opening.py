@@ -76,9 +76,13 @@ async def opened(reader: BaoReader, token: Token) -> Permissions:
     else:
         caller, via, lost = await _caller(reader, holder)
         policies, gaps = await _policies(reader, holder, now)
-        found, barred = [], []
+        found: list[Sourced] = []
+        barred: list[Gap] = []
         for one in _sourced(holder, policies, caller, via):
-            (barred if isinstance(one, Gap) else found).append(one)
+            if isinstance(one, Gap):
+                barred.append(one)
+            else:
+                found.append(one)
         gaps = [*holder.gaps, *gaps, *barred]
         rows = rows_of(found)
         if lost is not None and any(templated(row.resource) for row in rows):

@@ -107,6 +107,9 @@ def _stanza(item: Item, policy: str, now: datetime) -> Stanza | None:
     path = item.keys[0]
     if "+*" in path:
         raise NotReadable("a path has +*, which is forbidden")
+    first, *others = path.split("{{")
+    if "}}" in first or any(piece.count("}}") != 1 for piece in others):
+        raise NotReadable("a path has half a template")
     until = _expiry(_text(settings, "expiration"), now)
     if until is None:
         return None
