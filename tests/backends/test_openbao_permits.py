@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from openbao_fixture import Made, backend, call, create, server, using
@@ -104,7 +104,8 @@ def holders(server: OpenBaoServer) -> list[tuple[Made, Person | None]]:
     for number in range(TOKENS):
         policies = chance.sample(names, chance.randint(1, 5))
         person = people[number % 2] if number % 2 else None
-        path, body = "create-orphan", {"policies": policies, "no_default_policy": number % 3 == 0}
+        path = "create-orphan"
+        body: dict[str, Any] = {"policies": policies, "no_default_policy": number % 3 == 0}
         if person is not None:
             path, body["entity_alias"] = f"create/{person.name}", person.name
         made.append((create(server, path=path, **body), person))

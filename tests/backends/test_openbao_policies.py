@@ -35,7 +35,7 @@ def bare(ref: TokenRef) -> Token:
     return Token(ref=ref, name="", scope="")
 
 
-def opened(server: OpenBaoServer, ref: TokenRef, **changes: object) -> Permissions:
+def opened(server: OpenBaoServer, ref: TokenRef, **changes: Any) -> Permissions:
     async def work(bao: OpenBao) -> Permissions:
         return await bao.permissions(bare(ref))
 
