@@ -16,6 +16,8 @@ from backends.aws_iam.client import Aws, KeyPair
 from backends.aws_iam.keys import KIND, OWNER_TAGS, SLOTS, Keys
 from backends.aws_iam.lookup import Lookup
 from backends.aws_iam.people import Everybody, People
+from backends.aws_iam.policies import decide
+from backends.aws_iam.policies import read as policies
 from backends.aws_iam.trail import EventHistory, home
 from backends.contract import (
     VERSION,
@@ -56,6 +58,7 @@ from backends.model import (
     Token,
     TokenRef,
 )
+from backends.permissions import Answer, Permissions
 
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
 MAX_MATCHES = 8
@@ -171,6 +174,8 @@ class AwsIam(Backend):
                         Readable.DEPENDENTS: partial,
                         Readable.EVENTS: partial,
                         Readable.IDENTIFY: partial,
+                        # SCPs and resources' own policies are others' to give and to read.
+                        Readable.PERMISSIONS: partial,
                     },
                     verbs=actions.ABILITIES,
                     rotation=Rotation.CREATE_RETIRE,
@@ -189,6 +194,8 @@ class AwsIam(Backend):
                         "The last use is exact to 15 minutes, and has no address.",
                         "Creators, events and consumers come from CloudTrail: 90 days of "
                         "management events.",
+                        "Permissions are those of the user's own policies: an organisation's "
+                        "(SCP) may take from them, a resource's may take and give.",
                         "A secret is recognised by the access key id beside it; the secret part "
                         "alone tells nothing.",
                     ),
@@ -276,6 +283,29 @@ class AwsIam(Backend):
     async def dependents(self, ref: TokenRef) -> Dependents:
         """From where CloudTrail saw the key used, and what it cannot tell."""
         return await self._trail.dependents(ref)
+
+    async def permissions(self, token: Token) -> Permissions:
+        """What the policies of the key's user, of its groups and its boundary let it do.
+
+        Raises:
+            NotFound: there is no such key, or no such user, any more.
+        """
+        principal = token.principal.value
+        user = principal.name if principal else ""
+        account = await self._of_account()
+        try:
+            # The user may have been renamed since the token was read.
+            user, _ = await self._lookup.find(token.ref.id, datetime.now(UTC))
+        except (Forbidden, NotFound) as error:
+            if await self._is_root(token.ref):
+                return policies.of_root(token.ref)
+            if isinstance(error, NotFound) or not user:
+                raise
+        return await policies.permissions(self._aws, token.ref, user, account)
+
+    def permits(self, permissions: Permissions, action: str, resource: str) -> Answer:
+        """By IAM's order of evaluation; what "allowed" and "denied" mean: ``policies.decide``."""
+        return decide.permits(permissions, action, resource)
 
     async def identify(self, secret: Secret) -> tuple[Match, ...]:
         """Looks for access key ids in the text; the secret part is sent nowhere."""
@@ -389,6 +419,13 @@ class AwsIam(Backend):
             if not answer.get(name):
                 raise BadAnswer(f"the answer to sts GetCallerIdentity has no {name}")
         return answer
+
+    async def _is_root(self, ref: TokenRef) -> bool:
+        """Whether it is a key of the root user. Only for our own can that be found out."""
+        for way in (self._aws, self._act):
+            if way is not None and (await way.key_id())[0] == ref.id:
+                return str((await self._identity(way))["Arn"]).endswith(":root")
+        return False
 
     async def _of_account(self) -> str:
         if not self._account:
