@@ -12,11 +12,12 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import httpx
+import msgspec
 import pytest
 from aws_lab import ACCOUNT, config, new_key, reader_with, ref, server, with_
 from botocore.auth import S3SigV4Auth, SigV4Auth
@@ -24,9 +25,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from backends.aws_iam import AwsIam
+from backends.aws_iam.client import Aws
 from backends.aws_iam.policies.decide import HALF, TRUST
+from backends.errors import NotFound
 from backends.lab.moto import REGION, LabKey, MotoServer, document
-from backends.model import GapKind
+from backends.model import GapKind, TokenRef
 from backends.permissions import Answer, Decision, Permissions
 
 pytestmark = pytest.mark.lab
@@ -247,3 +250,138 @@ def test_every_answer_is_what_moto_does(
     assert len(answers) >= 900
     assert min(seen.values()) > 200  # Neither answer is the one for everything.
     assert wrong == []
+
+
+def test_what_may_not_be_read_is_a_gap_and_no_answer_forgets_it(server: MotoServer) -> None:
+    key = new_key(server)
+    server.allow(key.user, "ec2:RunInstances")
+    server.iam.put_user_policy(
+        UserName=key.user, PolicyName="closed", PolicyDocument=document("Deny", "ec2:Stop*")
+    )
+    # Everything but the text of inline policies.
+    rights = [
+        "iam:GetAccessKeyLastUsed", "iam:GetUser", "iam:ListAccessKeys", "iam:ListGroupsForUser",
+        "iam:ListAttachedUserPolicies", "iam:ListUserPolicies",
+    ]  # fmt: skip
+    reader = reader_with(server, *rights)
+
+    async def look(backend: AwsIam) -> None:
+        (found,) = await opened(backend, key)
+        assert {gap.kind for gap in found.gaps} == {GapKind.REFUSED}
+        assert [gap.what.partition(":")[0] for gap in found.gaps] == [
+            "inline policy closed",
+            "inline policy least-privilege",
+        ]
+        assert all("iam:GetUserPolicy" in gap.hint for gap in found.gaps)
+        answer = backend.permits(found, "ec2:RunInstances", "*")
+        assert answer.decision is Decision.UNKNOWN
+        assert "inline policy closed" in answer.detail
+
+    with_(config(server, reader), look)
+
+
+def test_a_boundary_that_may_not_be_read_leaves_no_answer_certain(
+    server: MotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """moto's users have no boundary: one is written into its answer; the rest is moto's."""
+    key = new_key(server)
+    server.allow(key.user, "ec2:*")
+    ask = Aws.ask
+
+    async def bounded(self: Aws, service: str, operation: str, **more: Any) -> dict[str, Any]:
+        told = await ask(self, service, operation, **more)
+        if operation == "GetUser":
+            arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+            told["User"]["PermissionsBoundary"] = {"PermissionsBoundaryArn": arn}
+        return told
+
+    monkeypatch.setattr(Aws, "ask", bounded)
+    rights = [
+        "iam:GetAccessKeyLastUsed", "iam:GetUser", "iam:GetUserPolicy", "iam:ListAccessKeys",
+        "iam:ListGroupsForUser", "iam:ListAttachedUserPolicies", "iam:ListUserPolicies",
+    ]  # fmt: skip
+
+    async def refused(backend: AwsIam) -> None:
+        (found,) = await opened(backend, key)
+        (gap,) = found.gaps
+        assert "permissions boundary AmazonS3ReadOnlyAccess" in gap.what
+        assert "iam:GetPolicy" in gap.hint
+        assert backend.permits(found, "ec2:Run", "*").decision is Decision.CONDITIONAL
+
+    async def read(backend: AwsIam) -> None:
+        (found,) = await opened(backend, key)
+        assert found.whole
+        assert backend.permits(found, "ec2:Run", "*").decision is Decision.DENIED
+        assert found.elevations == ()
+
+    with_(config(server, reader_with(server, *rights)), refused)
+    with_(config(server), read)
+
+
+def test_a_managed_policys_version_in_force_is_the_one_that_counts(server: MotoServer) -> None:
+    key = new_key(server)
+    iam = server.iam
+    arn = iam.create_policy(PolicyName="v", PolicyDocument=document("Allow", "ec2:*"))["Policy"][
+        "Arn"
+    ]
+    iam.create_policy_version(
+        PolicyArn=arn, PolicyDocument=document("Allow", "rds:*"), SetAsDefault=True
+    )
+    iam.attach_user_policy(UserName=key.user, PolicyArn=arn)
+
+    async def look(backend: AwsIam) -> None:
+        (found,) = await opened(backend, key)
+        assert backend.permits(found, "rds:StopDBCluster", "*").decision is Decision.ALLOWED
+        assert backend.permits(found, "ec2:RunInstances", "*").decision is Decision.DENIED
+
+    with_(config(server), look)
+
+
+def test_names_and_patterns_may_be_anything_that_iam_takes(server: MotoServer) -> None:
+    key = new_key(server)
+    name = "=1+1,@evil.example-=_"
+    nasty = "arn:aws:s3:::b/[bold red]\x1b]0;owned\x07\u202e\u2066(a+)+$/*"
+    statement = {
+        "Sid": "x", "Effect": "Allow", "Action": "s3:GetObject", "Resource": nasty,
+        "Condition": {"StringLike": {"s3:prefix": "[link=evil]\u2028"}},
+    }  # fmt: skip
+    text = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    server.iam.put_user_policy(UserName=key.user, PolicyName=name, PolicyDocument=text)
+
+    async def look(backend: AwsIam) -> None:
+        (found,) = await opened(backend, key)
+        row = found.rows[0]
+        assert (row.resource, row.source) == (nasty, f"inline policy {name}")
+        assert row.conditions == ("StringLike s3:prefix [link=evil]\u2028",)
+        answer = backend.permits(found, "s3:GetObject", nasty.replace("*", "aaaa" * 500))
+        assert answer.decision is Decision.CONDITIONAL
+
+    with_(config(server), look)
+
+
+def test_the_root_users_key_may_do_everything(
+    server: MotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """moto has no root user: its answer about who one is is changed to that of one."""
+
+    async def look(backend: AwsIam) -> None:
+        token = await backend.read(ref(new_key(server)))
+        me = TokenRef("aws", "access-key", (await backend._aws.key_id())[0])
+        own = msgspec.structs.replace(token, ref=me)
+
+        async def root(_: object) -> dict[str, str]:
+            return {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:root", "UserId": ACCOUNT}
+
+        async def unknown(*_: object) -> None:
+            raise NotFound("no user has it")
+
+        monkeypatch.setattr(backend, "_identity", root)
+        monkeypatch.setattr(backend._lookup, "find", unknown)
+        found = await backend.permissions(own)
+        assert found.subject == "the account's root user"
+        assert backend.permits(found, "iam:DeleteUser", "*").decision is Decision.ALLOWED
+        assert "put-user-policy" in {way.code for way in found.elevations}
+        with pytest.raises(NotFound):
+            await backend.permissions(token)
+
+    with_(config(server), look)

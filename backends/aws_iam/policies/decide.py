@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from backends.aws_iam.policies import patterns
-from backends.aws_iam.policies.document import ASSUME, BOUNDARY, TRUSTED
+from backends.aws_iam.policies.document import ASSUME, BOUNDARY, BOUNDS, TRUSTED
 from backends.permissions import (
     Answer,
     Decision,
@@ -149,7 +149,8 @@ def weighing(
     for row in rows:
         gives = row.effect is PermissionEffect.ALLOW
         bound = gives and row.conditions[:1] == (BOUNDARY,)
-        bounded = bounded or bound
+        # One that only denies has no row that allows, and so lets nothing through.
+        bounded = bounded or row.source.startswith(BOUNDS)
         if patterns.action_matches(row.action, action) and bears(row):
             (denies if not gives else bounds if bound else allows).append(row)
     return Weighing(tuple(allows), tuple(denies), tuple(bounds), bounded)

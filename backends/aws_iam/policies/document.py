@@ -26,6 +26,9 @@ WITH_VARIABLES: Final = "2012-10-17"
 BOUNDARY: Final = "a policy of the user or its groups allows it too"
 """The first condition of a row of a permissions boundary, which gives nothing by itself."""
 
+BOUNDS: Final = "permissions boundary "
+"""What the source of a boundary's row begins with; no other source does."""
+
 TRUSTED: Final = "the role's trust policy lets the user in"
 ASSUME: Final = "sts:assumerole"
 
@@ -123,33 +126,32 @@ def _conditions(told: object) -> Iterator[str]:
             raise BadAnswer("a statement's Condition is no object of objects")
         for key, values in keys.items():
             listed = values if isinstance(values, list) else [values]
-            yield f"{operator} {key} {' or '.join(_plain(each) for each in listed)}".strip()
+            yield f"{operator} {key} {' or '.join(_plain(each) for each in listed)}"
 
 
 def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def rows(
-    told: object, source: str, values: Mapping[str, str | None], *, boundary: bool = False
-) -> Iterator[Permission]:
+def rows(told: object, source: str, values: Mapping[str, str | None]) -> Iterator[Permission]:
     """The rows of a policy document: one for each action and resource of each statement.
 
     ``values`` are what is known for the variables of its user (``patterns.filled``); a variable
-    that is not known becomes a condition. Rows of a permissions boundary say that they give
-    nothing by themselves.
+    that is not known becomes a condition. The rows of a permissions boundary, told by ``source``,
+    say that they give nothing by themselves.
 
     Raises:
         BadAnswer: the document is not understood.
     """
     found, variables = statements(told)
     for statement in found:
-        yield from _rows(statement, source, values if variables else None, boundary)
+        yield from _rows(statement, source, values if variables else None)
 
 
 def _rows(
-    statement: Statement, source: str, values: Mapping[str, str | None] | None, boundary: bool
+    statement: Statement, source: str, values: Mapping[str, str | None] | None
 ) -> Iterator[Permission]:
+    boundary = source.startswith(BOUNDS)
     actions = statement.actions
     if statement.all_but_actions:
         actions = (patterns.all_but(patterns.NOT_ACTION, actions),)

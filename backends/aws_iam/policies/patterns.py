@@ -2,8 +2,8 @@
 
 Sources: IAM User Guide, "IAM JSON policy elements: Action", "... Resource" and "Policy
 variables". Actions are compared without regard to case, resources with it. ``*`` stands for any
-text and ``?`` for one character; in an ARN, a ``*`` that is not the last of its segment stays
-within the segment. ``${*}``, ``${?}`` and ``${$}`` are the characters themselves.
+text and ``?`` for one character, within a segment of an ARN; what is missing at an ARN's end may
+be anything. ``${*}``, ``${?}`` and ``${$}`` are the characters themselves.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def resource_matches(pattern: str, resource: str) -> bool:
             for each in _listed(pattern, NOT_RESOURCE)
             if not unresolved(each)
         )
-    return _resource(pattern).fullmatch(resource) is not None
+    return _whole(pattern, resource)
 
 
 def covers(wide: str, narrow: str) -> bool:
@@ -64,7 +64,7 @@ def covers(wide: str, narrow: str) -> bool:
     if wide.startswith(NOT_RESOURCE) or narrow.startswith(NOT_RESOURCE) or unresolved(wide):
         return False
     # A question mark of the wide one cannot stand for the narrow one's star.
-    return "?" not in wide and _resource(wide).fullmatch(narrow) is not None
+    return "?" not in wide and _whole(wide, narrow)
 
 
 def apart(one: str, other: str) -> bool:
@@ -81,7 +81,7 @@ def _segments_apart(one: str, other: str) -> bool:
         return left != right
     if left == one or right == other:
         plain, pattern = (one, other) if left == one else (other, one)
-        return _resource(pattern).fullmatch(plain) is None
+        return _glob(_tokens(pattern)).fullmatch(plain) is None
     return not left.startswith(right) and not right.startswith(left)
 
 
@@ -136,32 +136,73 @@ def _listed(text: str, kind: str) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=8192)
 def _action(pattern: str) -> re.Pattern[str]:
-    parts = (
-        {"*": ".*", "?": "."}.get(part, re.escape(part)) for part in re.split(r"([*?])", pattern)
-    )
-    return re.compile("".join(parts), re.IGNORECASE | re.DOTALL | re.ASCII)
+    return _glob([*pattern], re.IGNORECASE | re.ASCII)
 
 
 @functools.lru_cache(maxsize=8192)
-def _resource(pattern: str) -> re.Pattern[str]:
-    written: list[str] = []
-    segment = 1
+def _resource(pattern: str) -> tuple[re.Pattern[str], ...]:
+    """The pattern's segments; or one, of the whole, where it is no ARN."""
+    if not pattern.startswith("arn:"):
+        return (_glob(_tokens(pattern)),)
+    segments = pattern.split(":", SEGMENTS - 1)
+    segments += ["*"] * (SEGMENTS - len(segments))
+    return tuple(_glob(_tokens(segment)) for segment in segments)
+
+
+@functools.lru_cache(maxsize=1024)
+def _spilling(pattern: str) -> re.Pattern[str] | None:
+    """For an ARN that is cut short, such as ``arn:*:user/x``: with stars that pass over colons."""
+    segments = pattern.split(":")
+    if len(segments) >= SEGMENTS or not any(each.endswith("*") for each in segments):
+        return None
+    return _glob(_tokens(pattern))
+
+
+def _whole(pattern: str, resource: str) -> bool:
+    parts = _resource(pattern)
+    if len(parts) == 1:
+        return parts[0].fullmatch(resource) is not None
+    given = resource.split(":", SEGMENTS - 1)
+    if len(given) == SEGMENTS and all(
+        part.fullmatch(text) for part, text in zip(parts, given, strict=True)
+    ):
+        return True
+    spilling = _spilling(pattern)
+    return spilling is not None and spilling.fullmatch(resource) is not None
+
+
+def _tokens(text: str) -> list[str]:
+    """The text's characters, with escapes and variables as one each."""
+    found: list[str] = []
     position = 0
-    while position < len(pattern):
-        if found := _VARIABLE.match(pattern, position):
-            written.append(re.escape(found[1]) if found[1] in _ESCAPES else ".*")
-            position = found.end()
-            continue
-        char = pattern[position]
-        position += 1
-        if char == ":":
-            segment += 1
-        inside = segment < SEGMENTS and pattern.startswith("arn:")
-        if char == "*":
-            last = position == len(pattern) or pattern[position] == ":"
-            written.append(".*" if last or not inside else "[^:]*")
-        elif char == "?":
-            written.append("[^:]" if inside else ".")
+    while position < len(text):
+        variable = _VARIABLE.match(text, position)
+        position = variable.end() if variable else position + 1
+        if variable is None:
+            found.append(text[position - 1])
+        elif variable[1] in _ESCAPES:
+            found.append(variable[0])
         else:
-            written.append(re.escape(char))
-    return re.compile("".join(written), re.DOTALL)
+            found.append("*")
+    return found
+
+
+def _glob(tokens: list[str], flags: int = 0) -> re.Pattern[str]:
+    """A pattern whose time grows with the text only, however many stars somebody wrote.
+
+    After a star the first place that fits is as good as any later one, so that none is tried
+    twice: that is what the atomic groups say.
+    """
+    pieces: list[str] = [""]
+    for each in tokens:
+        if each == "*":
+            pieces.append("")
+        elif each == "?":
+            pieces[-1] += "."
+        else:
+            pieces[-1] += re.escape(each[2] if len(each) > 1 else each)
+    first, *rest = pieces
+    text = first
+    for number, piece in enumerate(rest):
+        text += f".*{piece}" if number == len(rest) - 1 else f"(?>.*?{piece})"
+    return re.compile(text, flags | re.DOTALL)

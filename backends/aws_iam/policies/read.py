@@ -47,8 +47,8 @@ class Policies:
         boundary = await self._person()
         jobs = [self._attached(), self._inline(), self._groups()]
         if boundary:
-            source = f"permissions boundary {boundary.rpartition('/')[2]}"
-            jobs.append(self._managed(3, boundary, source, boundary=True))
+            source = f"{document.BOUNDS}{boundary.rpartition('/')[2]}"
+            jobs.append(self._managed(3, boundary, source))
         await asyncio.gather(*jobs)
 
     @property
@@ -135,7 +135,7 @@ class Policies:
             self._gap(f"{operation} of {whose}", error)
             return []
 
-    async def _managed(self, order: int, arn: str, source: str, *, boundary: bool = False) -> None:
+    async def _managed(self, order: int, arn: str, source: str) -> None:
         try:
             policy = member(await self._aws.ask("iam", "GetPolicy", PolicyArn=arn), "Policy", arn)
             version = str(member(policy, "DefaultVersionId", "GetPolicy"))
@@ -146,7 +146,7 @@ class Policies:
         except BackendError as error:
             self._gap(source, error)
             return
-        self._take(order, source, told, boundary=boundary)
+        self._take(order, source, told)
 
     async def _written(self, order: int, source: str, operation: str, **arguments: Any) -> None:
         try:
@@ -157,9 +157,9 @@ class Policies:
             return
         self._take(order, source, told)
 
-    def _take(self, order: int, source: str, told: object, *, boundary: bool = False) -> None:
+    def _take(self, order: int, source: str, told: object) -> None:
         try:
-            rows = tuple(document.rows(told, source, self._values, boundary=boundary))
+            rows = tuple(document.rows(told, source, self._values))
         except BackendError as error:
             self._gap(source, error)
             return
