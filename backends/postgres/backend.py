@@ -53,8 +53,11 @@ from backends.model import (
     Token,
     TokenRef,
 )
+from backends.permissions import Answer, Permissions
 from backends.postgres import actions, consumers, identify, log, names, roles, scram, wire
 from backends.postgres.declared import OPTIONS, SSL_MODES, capabilities
+from backends.postgres.privileges import answer
+from backends.postgres.privileges import role as privileges
 from backends.words import count
 
 ALPHABET: Final = string.ascii_letters + string.digits
@@ -251,6 +254,18 @@ class Postgres(Backend):
         else:
             found = await consumers.uses(self._reader, row["oid"], rights.version)
         return consumers.dependents(found, row["rolname"], rights.stats)
+
+    async def permissions(self, token: Token) -> Permissions:
+        """What the role may do in the connected database, as itself and after SET ROLE.
+
+        Raises:
+            NotFound: there is no such role.
+        """
+        return await privileges.permissions(self._reader, token.ref, _oid(token.ref))
+
+    def permits(self, permissions: Permissions, action: str, resource: str) -> Answer:
+        """By the rows: ``permits(..., "SELECT", "table shop.orders")``."""
+        return answer.permits(permissions, action, resource)
 
     async def identify(self, secret: Secret) -> tuple[Match, ...]:
         """Compare with the stored verifiers. A URL ``postgresql://role:password@host`` is split.
