@@ -26,7 +26,7 @@ from botocore.credentials import Credentials
 
 from backends.aws_iam import AwsIam
 from backends.aws_iam.client import Aws
-from backends.aws_iam.policies.decide import HALF, TRUST
+from backends.aws_iam.policies.decide import EXCEPT, HALF, SOME, TRUST
 from backends.errors import NotFound
 from backends.lab.moto import REGION, LabKey, MotoServer, document
 from backends.model import GapKind, TokenRef
@@ -215,6 +215,9 @@ def claimed(answer: Answer, asked: Question) -> bool | None:
     if answer.decision is Decision.DENIED or answer.detail.endswith(HALF):
         # moto has no policy at any of the resources, so the user's half is the whole.
         return False
+    if answer.detail in (SOME, EXCEPT):
+        # moto takes "*" for the name of the resource.
+        return answer.detail == EXCEPT
     if answer.detail == TRUST:
         return asked.resource.endswith(f"/{TRUSTING}")
     return None

@@ -90,7 +90,7 @@ ALL_USERS = "arn:aws:iam::123456789012:user/*"
         (allow("iam:PassRole", "lambda:CreateFunction"), {"pass-role-lambda"}),
         (allow("iam:PassRole", "ec2:RunInstances"), {"pass-role-ec2"}),
         (allow("iam:PassRole"), set()),
-        (allow("sts:AssumeRole"), {"assume-any-role"}),
+        (allow("sts:AssumeRole"), {"assume-role"}),
         (allow("iam:SetDefaultPolicyVersion", "iam:CreatePolicyVersion"),
          {"set-default-policy-version", "create-policy-version"}),
         (allow("iam:AddUserToGroup", "iam:UpdateAssumeRolePolicy"),
@@ -166,6 +166,13 @@ def test_what_each_answer_means() -> None:
 
     assert asked("ec2:RunInstances") is Decision.ALLOWED
     assert asked("ec2:TerminateInstances") is Decision.DENIED
+    # What holds for some resources only is no answer about all of them.
+    some = permissions(allow("ec2:*", on="arn:aws:ec2:*:*:instance/*"))
+    assert decide.permits(some, "ec2:StopInstances", "*").decision is Decision.CONDITIONAL
+    not_all = {"Effect": "Deny", "Action": "ec2:*", "Resource": "arn:aws:ec2:*:*:volume/*"}
+    most = permissions(allow("ec2:*"), {"Version": "2012-10-17", "Statement": not_all})
+    answer = decide.permits(most, "ec2:DeleteVolume", "*")
+    assert (answer.decision, answer.detail) == (Decision.CONDITIONAL, decide.EXCEPT)
     # A bucket's own policy may let the user in, and a role's has to.
     assert asked("s3:PutObject", "arn:aws:s3:::b/k") is Decision.UNKNOWN
     assert asked("sts:AssumeRole", role) is Decision.CONDITIONAL

@@ -7,6 +7,7 @@ its sisters, for the role and for each role that it can become.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,11 +19,13 @@ from postgres_lab import backend, server
 from psycopg import sql
 
 from backends.lab.postgres import READER, PostgresServer
-from backends.model import TokenRef
-from backends.permissions import Answer, Decision, Permissions
+from backends.model import GapKind, TokenRef
+from backends.permissions import Access, Answer, Decision, Permissions
 from backends.postgres import Postgres
+from backends.postgres.privileges import catalog
 from backends.postgres.privileges.rows import POLICIES
-from backends.postgres.privileges.words import quoted, resource
+from backends.postgres.privileges.tree import Membership, Role, Tree
+from backends.postgres.privileges.words import normal, quoted, resource
 from backends.postgres.roles import KIND
 
 pytestmark = pytest.mark.lab
@@ -78,12 +81,12 @@ def things() -> Iterator[Thing]:
         name = f"{quoted(schema)}.{quoted(function)}(integer, text)"
         place = resource("function", schema, function, arguments="integer, text")
         yield Thing("EXECUTE", place, "function", name, schema)
-    for catalog, column in (("pg_authid", "rolpassword"), ("pg_shadow", "passwd")):
-        place = resource("column", "pg_catalog", catalog, column)
-        name = f"pg_catalog.{catalog}"
+    for view, column in (("pg_authid", "rolpassword"), ("pg_shadow", "passwd")):
+        place = resource("column", "pg_catalog", view, column)
+        name = f"pg_catalog.{view}"
         yield Thing("SELECT", place, "column", name, "", "", column)
         for word in ("SELECT", "INSERT", "UPDATE"):
-            yield Thing(word, resource("table", "pg_catalog", catalog), "table", name)
+            yield Thing(word, resource("table", "pg_catalog", view), "table", name)
 
 
 def build(server: PostgresServer, seed: int) -> None:
@@ -339,3 +342,216 @@ def test_every_answer_is_the_servers(
     assert number >= 2000
     assert min(seen[word] for word in ("allowed", "denied", "conditional")) > 100
     assert wrong == []
+
+
+STATEMENTS = {
+    "SELECT": "SELECT a, b FROM {}",
+    "INSERT": "INSERT INTO {} (a, b) VALUES (1, 1)",
+    "UPDATE": "UPDATE {} SET a = 1, b = 1",
+    "DELETE": "DELETE FROM {}",
+}
+
+
+def test_what_is_allowed_works_and_what_is_denied_does_not(
+    server: PostgresServer, generated: tuple[Truth, dict[str, Permissions], Postgres]
+) -> None:
+    """Statements are explained as the role, which checks its rights and changes nothing."""
+    _, permissions, one = generated
+    tried: Counter[str] = Counter()
+    wrong = []
+    with server.connect(dbname=DATABASE) as connection:
+        for role in ROLES[:12]:  # The others may not log in to the database.
+            session = sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(role))
+            for (schema, table), action in itertools.product(TABLES, STATEMENTS):
+                answer = one.permits(permissions[role], action, resource("table", schema, table))
+                conditions = [row.conditions for row in answer.because]
+                after: list[tuple[sql.Composable, bool]] = []
+                if answer.decision is not Decision.CONDITIONAL:
+                    after.append((sql.SQL("RESET ROLE"), answer.decision is Decision.ALLOWED))
+                for each in conditions:
+                    if (
+                        len(each) == 1
+                        and each[0].startswith("after SET ROLE ")
+                        and answer.detail == ""
+                    ):
+                        name = each[0].removeprefix("after SET ROLE ")
+                        after.append((sql.SQL("SET ROLE " + name), True))  # type: ignore[arg-type]
+                for become, expected in after:
+                    connection.execute(session)
+                    works = True
+                    try:
+                        connection.execute(become)
+                        place = sql.Identifier(schema, table)
+                        text = sql.SQL("EXPLAIN " + STATEMENTS[action])  # type: ignore[arg-type]
+                        connection.execute(text.format(place))
+                    except psycopg.errors.InsufficientPrivilege:
+                        works = False
+                    finally:
+                        connection.execute("RESET SESSION AUTHORIZATION")
+                    tried[f"{answer.decision.value} {works}"] += 1
+                    if works is not expected:
+                        wrong.append((role, action, schema, table, become, answer))
+    assert wrong == []
+    assert tried["allowed True"] > 50
+    assert tried["denied False"] > 50
+    assert tried["conditional True"] > 20
+
+
+async def of(server: PostgresServer, name: str, **options: Any) -> tuple[Postgres, Permissions]:
+    """The permissions of one role, in the database ``postgres`` unless another is named."""
+    with server.connect() as connection:
+        row = connection.execute("SELECT oid FROM pg_roles WHERE rolname = %s", (name,)).fetchone()
+    assert row is not None
+    async with backend(server, **options) as one:
+        token = await one.read(TokenRef("pg", KIND, str(row[0])))
+        return one, await one.permissions(token)
+
+
+def look(server: PostgresServer, name: str, **options: Any) -> tuple[Postgres, Permissions]:
+    return asyncio.run(of(server, name, **options))
+
+
+def test_ways_up(server: PostgresServer) -> None:
+    with server.connect() as connection:
+        connection.execute(
+            "CREATE ROLE up_boss SUPERUSER; CREATE ROLE up_group; CREATE ROLE up LOGIN CREATEROLE"
+            " CREATEDB REPLICATION BYPASSRLS; GRANT up_boss TO up WITH INHERIT TRUE, SET TRUE;"
+            "GRANT up_group TO up WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;"
+            "GRANT pg_execute_server_program TO up WITH INHERIT FALSE; CREATE ROLE plain LOGIN;"
+            "GRANT pg_read_server_files TO up;"
+            "CREATE SCHEMA up_s; GRANT USAGE ON SCHEMA up_s TO plain;"
+            "CREATE FUNCTION up_s.boss() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'"
+        )
+    _, found = look(server, "up")
+    ways = {way.code: way for way in found.elevations}
+    assert set(ways) >= {
+        "set-role-superuser", "createrole", "admin-option", "replication",
+        "bypass-row-security", "createdb", "server-program", "read-server-files",
+    }  # fmt: skip
+    assert ways["set-role-superuser"].by[0].conditions == ("after SET ROLE up_boss",)
+    assert [row.resource for row in ways["admin-option"].by] == ["role up_group"]
+    # SUPERUSER is not inherited: only SET ROLE gives it.
+    one, found = look(server, "up")
+    answer = one.permits(found, "DELETE", "table shop.orders")
+    assert answer.decision is Decision.CONDITIONAL
+    _, plain = look(server, "plain")
+    assert [way.code for way in plain.elevations] == ["security-definer"]
+    assert [row.resource for row in plain.elevations[0].by] == ["function up_s.boss()"]
+    assert plain.secrets == ()
+
+
+def test_secrets_in_the_catalogs(server: PostgresServer) -> None:
+    with server.connect() as connection:
+        connection.execute(
+            "CREATE ROLE sec_all LOGIN; GRANT pg_read_all_data TO sec_all;"
+            "CREATE ROLE sec_column LOGIN; GRANT SELECT (rolname, rolpassword) ON pg_authid"
+            " TO sec_column"
+        )
+    hashes = "column pg_catalog.pg_authid.rolpassword"
+    _, every = look(server, "sec_all")
+    assert hashes in {row.resource for row in every.secrets}
+    one, column = look(server, "sec_column")
+    assert [row.resource for row in column.secrets] == [hashes]
+    assert one.permits(column, "SELECT", hashes).decision is Decision.ALLOWED
+    assert one.permits(column, "SELECT", "pg_catalog.pg_authid").decision is Decision.CONDITIONAL
+    one, boss = look(server, "dba_anna")
+    assert [(row.action, row.resource) for row in boss.rows] == [("*", "*")]
+    assert hashes in {row.resource for row in boss.secrets}
+    assert one.permits(boss, "TRUNCATE", "table x.y").decision is Decision.ALLOWED
+
+
+def test_what_is_not_read_is_said(server: PostgresServer) -> None:
+    one, found = look(server, READER)
+    assert found.subject == f"role {READER}, in database postgres"
+    told = {gap.what for gap in found.secret_gaps if gap.kind is GapKind.UNLISTABLE}
+    assert any("other databases" in what and "shop" in what for what in told)
+    # What everybody may do with the system's own objects is not read, and no guess is made.
+    for asked in ("table pg_catalog.pg_class", "information_schema.tables"):
+        assert one.permits(found, "SELECT", asked).decision is Decision.UNKNOWN
+    assert one.permits(found, "SELECT", "pg_catalog.pg_authid").decision is Decision.DENIED
+
+
+def test_a_database_that_one_may_not_log_in_to(
+    generated: tuple[Truth, dict[str, Permissions], Postgres],
+) -> None:
+    _, permissions, _ = generated
+    rows = [row for row in permissions[NASTY].rows if row.resource.startswith("table")]
+    assert rows
+    assert all("CONNECT on database generated, which it has not" in row.conditions for row in rows)
+
+
+def test_names_are_taken_as_sql_has_them(
+    generated: tuple[Truth, dict[str, Permissions], Postgres],
+) -> None:
+    _, permissions, one = generated
+    place = resource("table", SCHEMAS[2], TABLES[0][1])
+    assert place == 'table "Gen ""C"".d"."Ta.b""le\'"'
+    boss = permissions[ROLES[3]]
+    for asked in (place, place.removeprefix("table "), place.replace("table", "VIEW")):
+        assert normal(asked) == place
+        assert one.permits(boss, "select", asked).decision is Decision.ALLOWED
+    assert normal("GEN_A.T_1") == "table gen_a.t_1"
+    assert normal('function gen_a."F"( integer ,text)') == 'function gen_a."F"(integer, text)'
+    assert normal("column a.b.c") == "column a.b.c"
+    # Whatever somebody types is asked about, and is never an error.
+    for asked in (
+        "",
+        '"',
+        "table",
+        "table ",
+        "function f(",
+        ".",
+        "a..b",
+        '"a""',
+        "\x1b]0;x\x07",
+        "*",
+    ):
+        assert one.permits(permissions[ROLES[0]], "SELECT", asked).decision is not Decision.ALLOWED
+
+
+def test_hostile_names_are_rows_like_others(
+    generated: tuple[Truth, dict[str, Permissions], Postgres],
+) -> None:
+    _, permissions, one = generated
+    mine = permissions[NASTY]
+    assert mine.subject.startswith(f"role {quoted(NASTY)}, in database")
+    for row in mine.rows:
+        assert row.action == row.action.upper()
+        assert one.permits(mine, row.action, row.resource).decision is not Decision.DENIED
+
+
+def test_before_version_16_a_role_inherits_all_or_nothing() -> None:
+    roles = [Role(1, "a"), Role(2, "b", inherits=False), Role(3, "c"), Role(4, "d")]
+    members = [
+        Membership(1, 2, False, True, True),
+        Membership(2, 3, False, True, True),
+        Membership(3, 4, False, False, False),
+    ]
+    old = Tree(roles, members, 150000)
+    assert set(old.inherited(1)) == {1, 2}  # b does not inherit what c gives it.
+    assert set(old.inherited(3)) == {3, 4}
+    assert set(old.settable(1)) == {2, 3, 4}
+    new = Tree(roles, members, 160000)
+    assert set(new.inherited(1)) == {1, 2, 3}
+    assert set(new.settable(1)) == {2, 3}
+
+
+def test_default_privileges_are_told_of_what_is_not_there_yet(
+    generated: tuple[Truth, dict[str, Permissions], Postgres],
+) -> None:
+    _, permissions, _ = generated
+    later = [row for row in permissions[ROLES[4]].rows if row.resource.startswith("each later")]
+    assert {row.resource for row in later} == {
+        f"each later table in {resource('schema', schema)}" for schema in SCHEMAS
+    }
+    assert all(row.access is Access.READ and len(row.conditions) == 1 for row in later)
+
+
+def test_privileges_beyond_the_limit_are_a_gap(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "MAX_OBJECTS", 3)
+    one, found = look(server, READER)
+    (gap,) = found.gaps
+    assert gap.kind is GapKind.LIMITED
+    assert one.permits(found, "SELECT", "table shop.orders").decision is Decision.UNKNOWN

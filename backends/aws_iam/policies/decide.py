@@ -14,19 +14,12 @@ and the answer is unknown, with the user's half of it told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from backends.aws_iam.policies import patterns
-from backends.aws_iam.policies.document import ASSUME, BOUNDARY, BOUNDS, TRUSTED
-from backends.permissions import (
-    Answer,
-    Decision,
-    Permission,
-    PermissionEffect,
-    Permissions,
-    weighed,
-)
+from backends.aws_iam.policies.document import ASSUME, BOUNDARY, TRUSTED
+from backends.aws_iam.policies.weighing import Weighing, open_to, weighing
+from backends.permissions import Answer, Decision, Permission, Permissions, weighed
 
 OWN_POLICIES: Final = frozenset(
     {
@@ -102,58 +95,10 @@ FREE: Final = tuple(
 OTHERS: Final = "by the user's own policies; an organisation's or the resource's may still refuse"
 HALF: Final = "no policy of the user allows it; the resource's own policy may, and is not read"
 TRUST: Final = "if the role's trust policy, which is not read, lets the user in"
+SOME: Final = "on some resources only; ask about one by its ARN"
+EXCEPT: Final = "but for some resources; ask about one by its ARN"
 ROOT: Final = "root user of the account"
 """The source of the row of a root user's key, which no policy of the account binds."""
-
-
-class Weighing(NamedTuple):
-    """The rows that bear on a question, by what they do to it."""
-
-    allows: tuple[Permission, ...]
-    """Of the user's and its groups' policies."""
-    denies: tuple[Permission, ...]
-    bounds: tuple[Permission, ...]
-    """Of the permissions boundary, allowing."""
-    bounded: bool
-    """Whether there is a boundary at all."""
-
-    @property
-    def refused(self) -> tuple[Permission, ...]:
-        """The denies that hold whatever the circumstances."""
-        return tuple(row for row in self.denies if not row.conditions)
-
-    @property
-    def possible(self) -> bool:
-        """Whether it may be let in under some circumstances."""
-        return bool(self.allows) and not self.refused and (bool(self.bounds) or not self.bounded)
-
-    @property
-    def certain(self) -> bool:
-        """Whether it is let in under all circumstances."""
-        return (
-            self.possible
-            and not self.denies
-            and not all(row.conditions for row in self.allows)
-            and (not self.bounded or any(row.conditions == (BOUNDARY,) for row in self.bounds))
-        )
-
-
-def weighing(
-    rows: Iterable[Permission], action: str, bears: Callable[[Permission], bool]
-) -> Weighing:
-    """Sort the rows of an action for which ``bears`` says that they concern the resource."""
-    allows: list[Permission] = []
-    denies: list[Permission] = []
-    bounds: list[Permission] = []
-    bounded = False
-    for row in rows:
-        gives = row.effect is PermissionEffect.ALLOW
-        bound = gives and row.conditions[:1] == (BOUNDARY,)
-        # One that only denies has no row that allows, and so lets nothing through.
-        bounded = bounded or row.source.startswith(BOUNDS)
-        if patterns.action_matches(row.action, action) and bears(row):
-            (denies if not gives else bounds if bound else allows).append(row)
-    return Weighing(tuple(allows), tuple(denies), tuple(bounds), bounded)
 
 
 def permits(permissions: Permissions, action: str, resource: str) -> Answer:
@@ -164,11 +109,27 @@ def permits(permissions: Permissions, action: str, resource: str) -> Answer:
     found = weighing(
         permissions.rows, action, lambda row: patterns.resource_matches(row.resource, resource)
     )
-    answer, final = _answer(found, action, resource)
+    if resource in ("*", "") and not found.refused and (some := _some(permissions, action, found)):
+        return weighed(some, permissions)
+    answer, final = _answer(found, action)
     return weighed(answer, permissions, final=final)
 
 
-def _answer(found: Weighing, action: str, resource: str) -> tuple[Answer, bool]:
+def _some(permissions: Permissions, action: str, found: Weighing) -> Answer | None:
+    """The answer about everything at once, where it differs from one resource to another."""
+    if not found.possible:
+        reach = open_to(permissions.rows, action)
+        if reach.allows:
+            return Answer(Decision.CONDITIONAL, (*reach.allows, *reach.bounds), SOME)
+        return None
+    # Rows with a condition stay with the question about the resource.
+    but = weighing(permissions.rows, action, lambda row: row.resource != "*").denies
+    if but and found.certain:
+        return Answer(Decision.CONDITIONAL, (*found.allows, *but), EXCEPT)
+    return None
+
+
+def _answer(found: Weighing, action: str) -> tuple[Answer, bool]:
     """What the rows say, and whether nothing that was not read could change it."""
     if root := tuple(row for row in found.allows if row.source == ROOT):
         return Answer(Decision.ALLOWED, root), True
@@ -179,8 +140,6 @@ def _answer(found: Weighing, action: str, resource: str) -> tuple[Answer, bool]:
         if found.allows:
             why = "the permissions boundary does not allow it"
             rows = found.allows
-        elif resource in ("*", "") or patterns.unresolved(resource):
-            why = "no policy allows it on everything; ask about one resource by its ARN"
         else:
             why = ""
         if action.partition(":")[0].lower() in OWN_POLICIES:

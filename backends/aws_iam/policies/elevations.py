@@ -8,12 +8,12 @@ user that it leads to is not looked up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from backends.aws_iam.policies import patterns
-from backends.aws_iam.policies.decide import Weighing, weighing
 from backends.aws_iam.policies.document import BOUNDARY
+from backends.aws_iam.policies.weighing import open_to
 from backends.permissions import Access, Elevation, Permission
 
 
@@ -73,7 +73,11 @@ WAYS: Final = (
         "sets a user's permissions boundary",
         ("iam:PutUserPermissionsBoundary",),
     ),
-    Way("assume-any-role", "assumes every role that trusts it", ("sts:AssumeRole",)),
+    Way(
+        "assume-role",
+        "acts as the roles that trust it, with rights that are not among these",
+        ("sts:AssumeRole",),
+    ),
     Way(
         "pass-role-lambda",
         "runs code as a role in a Lambda function",
@@ -151,66 +155,6 @@ SECRETS: Final = (
     "ecr:GetAuthorizationToken",
 )
 """Actions whose answers hold secrets, or settings in which secrets are kept."""
-
-
-PLACES: Final = {
-    "iam:passrole": ("role",),
-    "iam:createaccesskey": ("user",),
-    "iam:createloginprofile": ("user",),
-    "iam:updateloginprofile": ("user",),
-    "iam:attachuserpolicy": ("user",),
-    "iam:putuserpolicy": ("user",),
-    "iam:deleteuserpermissionsboundary": ("user",),
-    "iam:putuserpermissionsboundary": ("user",),
-    "iam:attachgrouppolicy": ("group",),
-    "iam:putgrouppolicy": ("group",),
-    "iam:addusertogroup": ("group",),
-    "iam:attachrolepolicy": ("role",),
-    "iam:putrolepolicy": ("role",),
-    "iam:updateassumerolepolicy": ("role",),
-    "sts:assumerole": ("role",),
-    "iam:createpolicyversion": ("policy",),
-    "iam:setdefaultpolicyversion": ("policy",),
-}
-"""Of what kind a resource of an action is, where IAM has several."""
-
-SERVICES: Final = {
-    "ssm:sendcommand": ("ssm", "ec2"),
-    "ssm:startsession": ("ssm", "ec2", "ecs"),
-}
-"""Whose resources an action is done on, where they are not its own service's."""
-
-
-def _fits(action: str, resource: str) -> bool:
-    """Whether a row's resource can be one that the action is done on."""
-    key = action.lower()
-    if kinds := PLACES.get(key):
-        homes = [f"arn:*:iam::*:{kind}/*" for kind in kinds]
-    else:
-        homes = [f"arn:*:{each}:*:*:*" for each in SERVICES.get(key, (key.partition(":")[0],))]
-    return not all(patterns.apart(home, resource) for home in homes)
-
-
-def open_to(rows: Sequence[Permission], action: str) -> Weighing:
-    """The rows by which an action is allowed on something; without any ``allows`` it is not.
-
-    A row counts unless a deny without conditions stands for all that it is for, and where there
-    is a permissions boundary only with a row of that which may have something in common with it.
-    """
-    found = weighing(rows, action, lambda row: True)
-    bounds = tuple(row for row in found.bounds if _fits(action, row.resource))
-    left = tuple(
-        row
-        for row in found.allows
-        if _fits(action, row.resource)
-        and not any(patterns.covers(deny.resource, row.resource) for deny in found.refused)
-        and (not found.bounded or _touched(row, bounds))
-    )
-    return found._replace(allows=left, bounds=tuple(b for b in bounds if _touched(b, left)))
-
-
-def _touched(row: Permission, others: Iterable[Permission]) -> bool:
-    return any(not patterns.apart(row.resource, other.resource) for other in others)
 
 
 def elevations(rows: Sequence[Permission], arn: str) -> tuple[Elevation, ...]:
