@@ -18,6 +18,7 @@ from backends import registry
 from backends.contract import Backend, Match
 from backends.errors import BackendError, BrokenPlugin, TimedOut, Unreachable, Unsupported
 from backends.model import Dependents, Progress, Secret, TokenRef
+from backends.permissions import Answer, Permissions
 from console import contact, faults
 from console.audit import intake
 from console.audit.ingest import Ingester, IngestReport
@@ -37,6 +38,9 @@ CLOSE_TIMEOUT = 3.0
 
 IDENTIFY_TIMEOUT = 30.0
 """Seconds that one backend may take to tell whose a secret is; the others' answers wait."""
+
+RIGHTS_TIMEOUT = 45.0
+"""Seconds that a backend may take to open a token's grants."""
 
 ProgressCallback = Callable[[str, int, int | None], None]
 """Called with the backend's name, how many tokens were seen, and of how many if known."""
@@ -233,6 +237,38 @@ class Fleet:
         with contextlib.suppress(SQLAlchemyError):
             await asyncio.to_thread(collect.answered, self.engine, ref, found)
         return found
+
+    async def permissions(self, ref: TokenRef) -> Permissions:
+        """What a token's grants let it do, opened anew; kept nowhere.
+
+        Raises:
+            BackendError: its system cannot be asked, or has no such token any more.
+        """
+        return (await self._rights(ref))[1]
+
+    async def may(self, ref: TokenRef, action: str, resource: str) -> tuple[Permissions, Answer]:
+        """Whether a token may do one thing, and the rights that the answer is made from.
+
+        Raises:
+            BackendError: its system cannot be asked, or has no such token any more.
+        """
+        backend, found = await self._rights(ref)
+        try:
+            return found, backend.permits(found, action, resource)
+        except Exception as error:  # noqa: BLE001
+            raise self._fault(ref.backend, error) from None
+
+    async def _rights(self, ref: TokenRef) -> tuple[Backend, Permissions]:
+        backend = await self.backend(ref.backend)
+
+        async def ask() -> Permissions:
+            # What the store has of its grants may be hours old.
+            return await backend.permissions(await backend.read(ref))
+
+        try:
+            return backend, await contact.within(ask(), RIGHTS_TIMEOUT)
+        except Exception as error:  # noqa: BLE001
+            raise self._fault(ref.backend, error) from None
 
     async def identify(
         self, secret: Secret, wanted: Iterable[str] = ()

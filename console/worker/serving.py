@@ -69,6 +69,7 @@ class Worker:
             "refresh": self._refresh,
             "nudge": self._nudge,
             "dependents": self._dependents,
+            "permissions": self._permissions,
             "token": self._token,
             "intake": self._intake,
         }
@@ -228,6 +229,11 @@ class Worker:
     async def _dependents(self, request: Mapping[str, Any]) -> Answer:
         found = await self.fleet.dependents(self._ref(request))
         return {"dependents": msgspec.to_builtins(found)}
+
+    async def _permissions(self, request: Mapping[str, Any]) -> Answer:
+        """What a token may do, read from its system for this one look."""
+        found = await self.fleet.permissions(self._ref(request))
+        return {"permissions": msgspec.to_builtins(found)}
 
     async def _token(self, request: Mapping[str, Any]) -> Answer:
         await self.fleet.refresh(self._ref(request))

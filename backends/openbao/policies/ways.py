@@ -1,0 +1,162 @@
+"""Ways to more than the rows say, and the rows that read what holds secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from backends.openbao.policies.acl import ROOT, Acl
+from backends.openbao.policies.pattern import example, meet
+from backends.openbao.policies.template import templated
+from backends.permissions import Access, Elevation, Permission, PermissionEffect
+from backends.words import count
+
+WRITES: Final = ("create", "update", "patch")
+MOST_EXCEPTIONS: Final = 4
+"""How many exceptions of a wide row are named; the rest is counted."""
+
+
+class _Way(NamedTuple):
+    code: str
+    text: str
+    targets: tuple[str, ...]
+    sudo: bool = False
+    actions: tuple[str, ...] = WRITES
+
+
+_WAYS: Final = (
+    _Way("write-policies", "may write policies, and so give itself any right",
+         ("sys/policies/acl/+", "sys/policy/+")),
+    _Way("mount-auth", "may enable an auth method, and log in through it with any policy",
+         ("sys/auth/*",), sudo=True),
+    _Way("write-auth-roles", "may write roles or users of an auth method, with any policy",
+         ("auth/+/role/+", "auth/+/roles/+", "auth/+/users/+", "auth/+/groups/+", "auth/+/certs/+",
+          "auth/+/map/*", "auth/+/role/+/policies", "auth/+/role/+/token-policies",
+          "auth/+/users/+/policies")),
+    _Way("take-over-users", "may set the passwords of users, and log in as them",
+         ("auth/+/users/+/password",)),
+    _Way("mint-logins", "may mint secret-ids of AppRole roles, and log in as them",
+         ("auth/+/role/+/secret-id", "auth/+/role/+/custom-secret-id")),
+    _Way("write-identity", "may give policies to entities or groups, its own too",
+         ("identity/entity", "identity/entity/+", "identity/entity/id/+", "identity/entity/name/+",
+          "identity/group", "identity/group/+", "identity/group/id/+", "identity/group/name/+",
+          "identity/entity-alias", "identity/entity-alias/*", "identity/entity/merge")),
+    _Way("create-tokens", "may create tokens with any policy but root's",
+         ("auth/token/create", "auth/token/create-orphan"), sudo=True),
+    _Way("raw-storage", "may read or write the storage below the server's own rights",
+         ("sys/raw/*",), sudo=True, actions=("read", *WRITES)),
+)  # fmt: skip
+
+_PLACES: Final[Mapping[str, tuple[str, ...]]] = {
+    "kv": ("*",),
+    "kv-v2": ("data/*",),
+    "generic": ("*",),
+    "database": ("creds/*", "static-creds/*"),
+    "aws": ("creds/*", "sts/*"),
+    "ldap": ("creds/*", "static-cred/*"),
+    "openldap": ("creds/*", "static-cred/*"),
+    "rabbitmq": ("creds/*",),
+    "consul": ("creds/*",),
+    "nomad": ("creds/*",),
+    "transit": ("export/*",),
+}
+"""Where an engine gives secrets to whoever reads."""
+
+
+def elevations(rows: Sequence[Permission], namespaces: Iterable[str]) -> tuple[Elevation, ...]:
+    """The ways that a token's rows open, in the namespaces that its policies are of."""
+    acl = Acl(rows)
+    found = []
+    if acl.root:
+        found.append(Elevation(ROOT, "has the root policy: everything", tuple(acl.root)))
+    for way in _WAYS:
+        by = tuple(dict.fromkeys(row for ns in namespaces for row in _opening(acl, way, ns)))
+        if by:
+            found.append(Elevation(way.code, way.text, by))
+    return tuple(found)
+
+
+def _opening(acl: Acl, way: _Way, ns: str) -> Iterator[Permission]:
+    """The rows by which a way is open in a namespace, or in those below that a ``+`` names."""
+    for pattern, rows in acl.by_pattern.items():
+        below = [f"{ns}+/"] if pattern.startswith(f"{ns}+/") else []
+        for start in (ns, *below):
+            if any(_decides(acl, pattern, f"{start}{target}") for target in way.targets):
+                sudo = [row for row in rows if row.action == "sudo"]
+                if not way.sudo or sudo:
+                    yield from (row for row in rows if row.action in way.actions)
+                    if any(row.action in way.actions for row in rows) and way.sudo:
+                        yield from sudo
+                break
+
+
+def _decides(acl: Acl, pattern: str, target: str) -> bool:
+    """Whether a pattern decides about some path that the target covers."""
+    if templated(pattern):
+        return bool(meet(_opened(pattern), target))
+    common = meet(pattern, target)
+    return bool(common) and acl.deciding(example(common), listing=False) == pattern
+
+
+def _opened(pattern: str) -> str:
+    """A pattern with a plus for each template that is not resolved."""
+    return re.sub(r"\{\{.*?\}\}", "+", pattern, flags=re.DOTALL)
+
+
+def places(mounts: Mapping[str, Any], ns: str) -> list[str]:
+    """Where a namespace's mounts give secrets: patterns of paths, by ``sys/mounts``."""
+    found = []
+    for path, mount in mounts.items():
+        if not isinstance(mount, dict) or not isinstance(mount.get("type"), str):
+            continue
+        options = mount.get("options")
+        version = options.get("version") if isinstance(options, dict) else None
+        sort = "kv-v2" if mount["type"] == "kv" and version == "2" else mount["type"]
+        found += [f"{ns}{path.strip('/')}/{end}" for end in _PLACES.get(sort, ())]
+    return found
+
+
+def secrets(rows: Sequence[Permission], where: Sequence[str]) -> tuple[Permission, ...]:
+    """The rows that read what is in those places, each narrowed to its place."""
+    acl = Acl(rows)
+    if acl.root:
+        return tuple(
+            Permission(action="read", resource=place, access=Access.READ, source=row.source,
+                       conditions=row.conditions)
+            for place in where for row in acl.root
+            if place.startswith(row.resource.removesuffix("*"))
+        )  # fmt: skip
+    found: dict[str, Permission] = {}
+    for pattern, all_ in acl.by_pattern.items():
+        reading = [row for row in all_ if row.action == "read"]
+        for place in where if reading else ():
+            if not _decides(acl, pattern, place):
+                continue
+            common = meet(_opened(pattern), place)
+            shown = pattern if templated(pattern) else common
+            first = reading[0]
+            found[shown] = Permission(
+                action="read",
+                resource=shown,
+                access=Access.READ,
+                conditions=(*first.conditions, *_exceptions(acl, pattern, common)),
+                source="; ".join(dict.fromkeys(row.source for row in reading)),
+            )
+    return tuple(found.values())
+
+
+def _exceptions(acl: Acl, pattern: str, common: str) -> tuple[str, ...]:
+    """What closer patterns take out of a wide one."""
+    found = []
+    for other, rows in acl.by_pattern.items():
+        if other == pattern or templated(other):
+            continue
+        within = meet(other, common)
+        gives = any(row.action == "read" for row in rows)
+        denies = any(row.effect is PermissionEffect.DENY for row in rows)
+        if within and (denies or not gives) and _decides(acl, other, common):
+            found.append(f"not {within}")
+    left = len(found) - MOST_EXCEPTIONS
+    more = (f"not {count(left, 'path')} more",) if left > 0 else ()
+    return (*found[:MOST_EXCEPTIONS], *more)
