@@ -134,11 +134,7 @@ def test_secrets_are_narrowed_to_the_action_and_its_place() -> None:
     told = {(row.action, row.resource) for row in elevations.secrets(found.rows)}
     assert told == {
         ("secretsmanager:GetSecretValue", place),
-        ("secretsmanager:BatchGetSecretValue", place),
-        ("ssm:GetParameter", "*"),
-        ("ssm:GetParameters", "*"),
-        ("ssm:GetParametersByPath", "*"),
-        ("ssm:GetParameterHistory", "*"),
+        ("ssm:GetParameter", "arn:aws:ssm:*:*:parameter/*"),
     }
     bounded = permissions(allow("secretsmanager:GetSecretValue"), boundary=allow("*", on=place))
     (row,) = elevations.secrets(bounded.rows)

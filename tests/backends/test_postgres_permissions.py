@@ -23,7 +23,7 @@ from backends.model import GapKind, TokenRef
 from backends.permissions import Access, Answer, Decision, Permissions
 from backends.postgres import Postgres
 from backends.postgres.privileges import catalog
-from backends.postgres.privileges.rows import POLICIES
+from backends.postgres.privileges.rows import AFTER, POLICIES
 from backends.postgres.privileges.tree import Membership, Role, Tree
 from backends.postgres.privileges.words import normal, quoted, resource
 from backends.postgres.roles import KIND
@@ -286,7 +286,7 @@ def fault(truth: Truth, role: str, thing: Thing, answer: Answer) -> str:
         # What is said to come after SET ROLE, and on no other condition, comes after it.
         if len(row.conditions) != 1 or row.action != thing.action:
             continue
-        word, _, name = row.conditions[0].partition("after SET ROLE ")
+        word, _, name = row.conditions[0].partition(AFTER)
         if word or (thing.ask == "table" and row.resource.startswith("column")):
             continue
         other = next(o for o in truth.settable.get(role, ()) if quoted(o) == name)
@@ -369,12 +369,8 @@ def test_what_is_allowed_works_and_what_is_denied_does_not(
                 if answer.decision is not Decision.CONDITIONAL:
                     after.append((sql.SQL("RESET ROLE"), answer.decision is Decision.ALLOWED))
                 for each in conditions:
-                    if (
-                        len(each) == 1
-                        and each[0].startswith("after SET ROLE ")
-                        and answer.detail == ""
-                    ):
-                        name = each[0].removeprefix("after SET ROLE ")
+                    if len(each) == 1 and each[0].startswith(AFTER) and answer.detail == "":
+                        name = each[0].removeprefix(AFTER)
                         after.append((sql.SQL("SET ROLE " + name), True))  # type: ignore[arg-type]
                 for become, expected in after:
                     connection.execute(session)
@@ -428,7 +424,7 @@ def test_ways_up(server: PostgresServer) -> None:
         "set-role-superuser", "createrole", "admin-option", "replication",
         "bypass-row-security", "createdb", "server-program", "read-server-files",
     }  # fmt: skip
-    assert ways["set-role-superuser"].by[0].conditions == ("after SET ROLE up_boss",)
+    assert ways["set-role-superuser"].by[0].conditions == ("done after SET ROLE up_boss",)
     assert [row.resource for row in ways["admin-option"].by] == ["role up_group"]
     # SUPERUSER is not inherited: only SET ROLE gives it.
     one, found = look(server, "up")
@@ -477,7 +473,9 @@ def test_a_database_that_one_may_not_log_in_to(
     _, permissions, _ = generated
     rows = [row for row in permissions[NASTY].rows if row.resource.startswith("table")]
     assert rows
-    assert all("CONNECT on database generated, which it has not" in row.conditions for row in rows)
+    assert all(
+        "it is given CONNECT on database generated (it has none)" in row.conditions for row in rows
+    )
 
 
 def test_names_are_taken_as_sql_has_them(

@@ -168,7 +168,7 @@ def _rows(
     for action, resource in itertools.product(actions, resources):
         left = patterns.unresolved(resource)
         conditions = [BOUNDARY] if boundary and grants else []
-        conditions += [f"${{{name}}} is filled in by the request" for name in left]
+        conditions += [f"the request has a {name} that fits" for name in left]
         conditions += statement.conditions
         if grants and not boundary and action.lower() == ASSUME:
             conditions.append(TRUSTED)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from backends.aws_iam.policies import patterns
 from backends.aws_iam.policies.document import BOUNDARY
 from backends.aws_iam.policies.weighing import open_to
@@ -138,23 +140,24 @@ WAYS: Final = (
     ),
 )
 
-SECRETS: Final = (
-    "secretsmanager:GetSecretValue",
-    "secretsmanager:BatchGetSecretValue",
-    "ssm:GetParameter",
-    "ssm:GetParameters",
-    "ssm:GetParametersByPath",
-    "ssm:GetParameterHistory",
-    "lambda:GetFunctionConfiguration",
-    "lambda:GetFunction",
-    "ec2:GetPasswordData",
-    "ec2:DescribeInstanceAttribute",
-    "ecs:DescribeTaskDefinition",
-    "codebuild:BatchGetProjects",
-    "redshift:GetClusterCredentials",
-    "ecr:GetAuthorizationToken",
-)
-"""Actions whose answers hold secrets, or settings in which secrets are kept."""
+SECRETS: Final = {
+    "secretsmanager:GetSecretValue": "arn:aws:secretsmanager:*:*:secret:*",
+    "secretsmanager:BatchGetSecretValue": "arn:aws:secretsmanager:*:*:secret:*",
+    "ssm:GetParameter": "arn:aws:ssm:*:*:parameter/*",
+    "ssm:GetParameters": "arn:aws:ssm:*:*:parameter/*",
+    "ssm:GetParametersByPath": "arn:aws:ssm:*:*:parameter/*",
+    "ssm:GetParameterHistory": "arn:aws:ssm:*:*:parameter/*",
+    "lambda:GetFunctionConfiguration": "arn:aws:lambda:*:*:function:*",
+    "lambda:GetFunction": "arn:aws:lambda:*:*:function:*",
+    "ec2:GetPasswordData": "arn:aws:ec2:*:*:instance/*",
+    "ec2:DescribeInstanceAttribute": "arn:aws:ec2:*:*:instance/*",
+    "ecs:DescribeTaskDefinition": "arn:aws:ecs:*:*:task-definition/*",
+    "codebuild:BatchGetProjects": "arn:aws:codebuild:*:*:project/*",
+    "redshift:GetClusterCredentials": "arn:aws:redshift:*:*:dbuser:*",
+    "ecr:GetAuthorizationToken": "arn:aws:ecr:*:*:repository/*",
+}
+"""Actions whose answers hold secrets, or settings in which secrets are kept (user data, variables
+of functions, tasks and builds), and on what each is done."""
 
 
 def elevations(rows: Sequence[Permission], arn: str) -> tuple[Elevation, ...]:
@@ -191,7 +194,7 @@ def _own(row: Permission, arn: str) -> bool:
 def secrets(rows: Sequence[Permission]) -> tuple[Permission, ...]:
     """The rows that read secrets, each narrowed to the one action that does."""
     found: list[Permission] = []
-    for action in SECRETS:
+    for action, home in SECRETS.items():
         reach = open_to(rows, action)
         for row in reach.allows:
             more = [f"no deny of {deny.source} counts" for deny in reach.denies]
@@ -200,13 +203,14 @@ def secrets(rows: Sequence[Permission]) -> tuple[Permission, ...]:
                 for bound in reach.bounds
             ):
                 more.append("the permissions boundary allows it")
-            found.append(
-                Permission(
-                    action=action,
-                    resource=row.resource,
-                    access=Access.READ,
-                    conditions=tuple(dict.fromkeys((*row.conditions, *more))),
-                    source=row.source,
-                )
+            told = Permission(
+                action=action,
+                resource=home if row.resource == "*" else row.resource,
+                access=Access.READ,
+                conditions=tuple(dict.fromkeys((*row.conditions, *more))),
+                source=row.source,
             )
+            # One way to the same place is enough to tell.
+            if not any(replace(each, action=action) == told for each in found):
+                found.append(told)
     return tuple(found)

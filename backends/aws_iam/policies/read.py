@@ -21,6 +21,9 @@ from backends.permissions import Access, Permission, Permissions
 MAX_ROWS: Final = 50_000
 """Rows that are kept. A user with the largest policies that IAM allows stays below."""
 
+ELSEWHERE: Final = "secrets in objects, tables, logs and images, and those of roles it can become"
+ELSEWHERE_HINT: Final = "Search what the rows let it read; look at each role that it may assume."
+
 ABSENT: Final = ("saml:sub", "aws:federatedprovider", "ec2:sourceinstancearn")
 """Variables that a request signed with a user's own key never has."""
 
@@ -203,6 +206,7 @@ async def permissions(aws: Aws, ref: TokenRef, user: str, account: str) -> Permi
         elevations=elevations.elevations(rows, policies.arn),
         secrets=elevations.secrets(rows),
         gaps=tuple(sorted(policies.gaps, key=lambda gap: (gap.kind, gap.what))),
+        secret_gaps=(Gap(user, GapKind.UNLISTABLE, ELSEWHERE, ELSEWHERE_HINT),),
         subject=f"user {user}, by the policies of the user and its groups alone",
         as_of=datetime.now(UTC),
     )

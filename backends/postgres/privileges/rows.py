@@ -44,6 +44,7 @@ PREDEFINED: Final = {
 GUARDED: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 """Privileges that row security policies narrow."""
 
+AFTER: Final = "done after SET ROLE "
 POLICIES: Final = "its row security policies let the rows through"
 
 READS: Final = ("SELECT", "CONNECT")
@@ -96,7 +97,7 @@ def rows(catalog: Catalog, oid: int) -> Iterator[Permission]:
 def _conditions(identity: Identity) -> tuple[str, ...]:
     if not identity.after:
         return ()
-    return (f"after SET ROLE {quoted(identity.role.name)}",)
+    return (f"{AFTER}{quoted(identity.role.name)}",)
 
 
 def _superuser(identity: Identity) -> Permission:
@@ -226,7 +227,7 @@ def _predefined(
                 # The others let one into each schema; this one does not.
                 for schema in sorted(reach.schemas):
                     yield replace(row, resource=f"{resource('table', schema)}.*")
-                row = replace(row, conditions=(*conditions, "USAGE on the table's schema"))
+                row = replace(row, conditions=(*conditions, "it has USAGE on the table's schema"))
             yield row
 
 
@@ -244,7 +245,7 @@ def _hangs(found: Row, identity: Identity, reach: Reach) -> Iterator[str]:
     """What else a privilege needs, or is narrowed by."""
     schema = found["schema"]
     if schema is not None and not reach.into(schema):
-        yield f"USAGE on {resource('schema', schema)}, which it has not"
+        yield f"it is given USAGE on {resource('schema', schema)} (it has none)"
     if found["guarded"] and found["privilege"] in GUARDED and not reach.sees_all_rows:
         owner = found["owner"] in identity.ways
         if found["forced"] or not owner:
@@ -254,7 +255,7 @@ def _hangs(found: Row, identity: Identity, reach: Reach) -> Iterator[str]:
 def _missing(catalog: Catalog, connects: bool) -> tuple[str, ...]:
     if connects:
         return ()
-    return (f"CONNECT on {resource('database', catalog.database.name)}, which it has not",)
+    return (f"it is given CONNECT on {resource('database', catalog.database.name)} (it has none)",)
 
 
 def _resource(row: Row) -> str:
