@@ -210,6 +210,8 @@ def test_a_policy_that_is_not_understood_is_refused_whole(told: Any) -> None:
         ('NotAction ["iam:*"]', Access.ADMIN),
         ("iam:CreateUser", Access.ADMIN),
         ("iam:GetUser", Access.READ),
+        ("iam:GenerateCredentialReport", Access.READ),
+        ("kms:GenerateDataKey", Access.UNKNOWN),
         ("s3:GetObject*", Access.READ),
         ("s3:G*", Access.UNKNOWN),
         ("s3:PutBucketPolicy", Access.ADMIN),

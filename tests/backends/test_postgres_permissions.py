@@ -81,7 +81,11 @@ def things() -> Iterator[Thing]:
         name = f"{quoted(schema)}.{quoted(function)}(integer, text)"
         place = resource("function", schema, function, arguments="integer, text")
         yield Thing("EXECUTE", place, "function", name, schema)
-    for view, column in (("pg_authid", "rolpassword"), ("pg_shadow", "passwd")):
+    for view, column in (
+        ("pg_authid", "rolpassword"),
+        ("pg_shadow", "passwd"),
+        ("pg_subscription", "subconninfo"),
+    ):
         place = resource("column", "pg_catalog", view, column)
         name = f"pg_catalog.{view}"
         yield Thing("SELECT", place, "column", name, "", "", column)
@@ -462,7 +466,11 @@ def test_what_is_not_read_is_said(server: PostgresServer) -> None:
     told = {gap.what for gap in found.secret_gaps if gap.kind is GapKind.UNLISTABLE}
     assert any("other databases" in what and "shop" in what for what in told)
     # What everybody may do with the system's own objects is not read, and no guess is made.
-    for asked in ("table pg_catalog.pg_class", "information_schema.tables"):
+    for asked in (
+        "table pg_catalog.pg_class",
+        "information_schema.tables",
+        "column pg_catalog.pg_subscription.subname",
+    ):
         assert one.permits(found, "SELECT", asked).decision is Decision.UNKNOWN
     assert one.permits(found, "SELECT", "pg_catalog.pg_authid").decision is Decision.DENIED
 

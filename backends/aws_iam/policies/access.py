@@ -13,7 +13,8 @@ from backends.aws_iam.policies import patterns
 from backends.permissions import Access
 
 READS: Final = re.compile(
-    r"(?:Batch)?(?:Get|List|Describe|Head|Lookup|Search|Scan|Query|Select|View|Read|Count|Filter)"
+    r"(?:Batch)?(?:Get|List|Describe|Head|Lookup|Search|Scan|Query|Select|View|Read|Count|Filter"
+    r"|Simulate|Validate|Preview|Is)"
 )
 WRITES: Final = re.compile(
     r"(?:Batch)?(?:Create|Put|Delete|Update|Add|Remove|Set|Modify|Start|Stop|Run|Terminate|Tag"
@@ -58,7 +59,8 @@ def access_of(action: str) -> Access:
     if READS.fullmatch(verb):
         return Access.READ
     if service in ADMINISTER:
-        return Access.ADMIN
+        # A report on who has which rights is no change of them.
+        return Access.READ if verb == "Generate" else Access.ADMIN
     if not WRITES.fullmatch(verb):
         return Access.UNKNOWN
     return Access.ADMIN if RULES.search(name) else Access.WRITE

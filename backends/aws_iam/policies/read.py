@@ -220,6 +220,7 @@ def of_root(ref: TokenRef) -> Permissions:
         rows=(row, *decide.FREE),
         elevations=elevations.elevations((row,), ""),
         secrets=elevations.secrets((row,)),
+        secret_gaps=(Gap(ref.id, GapKind.UNLISTABLE, ELSEWHERE, ELSEWHERE_HINT),),
         subject="the account's root user",
         as_of=datetime.now(UTC),
     )

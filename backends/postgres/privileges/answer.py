@@ -49,7 +49,7 @@ def permits(permissions: Permissions, action: str, resource: str) -> Answer:
             only = ", ".join(row.resource[len(start) :] for row in columns[:8])
             detail = f"on some of its columns only: {only}"
             return weighed(Answer(Decision.CONDITIONAL, columns, detail), permissions)
-    if len(names) > 1 and names[0] in words.SYSTEM and names[1] not in CLOSED:
+    if len(names) > 1 and names[0] in words.SYSTEM and not _closed(names):
         return Answer(Decision.UNKNOWN, detail=SYSTEM_OBJECT)
     return weighed(Answer(Decision.DENIED), permissions)
 
@@ -74,6 +74,14 @@ def _bears(row: Permission, resource: str) -> bool:
     if row.action == "SELECT" or kind != "table" or names[0] not in ("pg_catalog", "pg_toast"):
         return True
     return row.action == "MAINTAIN" or names[-1] in CLOSED_VIEWS
+
+
+def _closed(names: tuple[str, ...]) -> bool:
+    """Whether an object of the system is closed to everybody who was not let in."""
+    if names[0] != "pg_catalog" or names[1] not in CLOSED:
+        return False
+    # Of this one, all columns are open but the one with passwords.
+    return names[1] != "pg_subscription" or names[2:] in ((), ("subconninfo",))
 
 
 def _owned(permissions: Permissions, resource: str) -> tuple[Permission, ...]:

@@ -24,7 +24,6 @@ CLOSED_TABLES: Final = (
 )
 CLOSED_VIEWS: Final = (
     "pg_shadow",
-    "pg_user_mappings",
     "pg_hba_file_rules",
     "pg_ident_file_mappings",
     "pg_file_settings",
@@ -61,7 +60,7 @@ _OBJECTS: Final = """
            a.privilege_type AS privilege, false AS guarded, false AS forced, false AS definer
       FROM pg_database d
       CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
-     WHERE a.grantee = ANY(%(roles)s)
+     WHERE a.grantee = ANY(%(roles)s) AND (d.datallowconn OR a.privilege_type = 'CREATE')
     UNION ALL
     SELECT 'schema', n.nspname, NULL, NULL, NULL, n.nspowner::bigint, a.grantee::bigint,
            a.privilege_type, false, false, false
