@@ -14,7 +14,7 @@ from backends.contract import Outcome, OutcomeState, Proposal, Verb
 from backends.lab.postgres import RESPONDER, PostgresServer
 from backends.model import AuditEvent, ScopeDone, Secret, Token, TokenRef, TokenState
 from backends.permit import Permit
-from backends.postgres import scram
+from backends.postgres import scram, step_check
 
 pytestmark = pytest.mark.lab
 __all__ = ["server"]
@@ -208,12 +208,13 @@ def test_a_name_that_changes_hands_at_the_last_moment_changes_nothing(
 ) -> None:
     ref = make(server, "swapped")
     twin = make(server, "twin")
+    still = step_check.checked
 
     async def go(verb: Verb) -> Outcome:
         async with backend(server) as pg:
             token = await pg.read(ref)
             (step,) = (await pg.plan(verb, token)).steps
-            made = pg._check(step)
+            made = still(step)
 
             async def late(ready: Any) -> Any:
                 checked = await made(ready)
@@ -222,7 +223,7 @@ def test_a_name_that_changes_hands_at_the_last_moment_changes_nothing(
                     connection.execute("ALTER ROLE twin RENAME TO swapped")
                 return checked
 
-            monkeypatch.setattr(pg, "_check", lambda step: late)
+            monkeypatch.setattr(step_check, "checked", lambda step: late)
             with Permit("intent-1", step).active():
                 return await pg.perform(step)
 
