@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
+from backends.model import Gap
 from backends.words import count
 from console.incident.assess import Assessment, stored
 from console.incident.document import Block, Bullets, Heading, Line, Paragraph, Table
@@ -59,7 +60,7 @@ def _backend(
     state: BackendState, logs: tuple[LogCoverage, ...], tokens: int, names: Names
 ) -> dict[str, Any]:
     gaps = [
-        names.sentence(f"{gap.kind}: {gap.what} {gap.scope}", f"{gap.kind}: a part")
+        names.sentence(f"{gap.kind}: {gap.what}{_where(gap)}", f"{gap.kind}: a part")
         for gap in state.gaps
     ]
     if state.error:
@@ -74,6 +75,10 @@ def _backend(
         "not_seen": gaps,
         "logs": [_log(number, log, names) for number, log in enumerate(logs, 1)],
     }
+
+
+def _where(gap: Gap) -> str:
+    return f" ({gap.scope})" if gap.scope not in (gap.what, "") else ""
 
 
 def _log(number: int, log: LogCoverage, names: Names) -> dict[str, Any]:
@@ -101,14 +106,14 @@ def blocks(told: list[dict[str, Any]], story: Story, names: Names) -> Iterator[B
     for each in told:
         backend, logs, gaps = each["backend"], each["logs"], each["not_seen"]
         reach = [
-            f"{log['log']}: {log['covers']}, {log['since'] or 'no time'} to {log['until'] or '?'}"
+            f"{log['log']}: {log['covers']}, {_short(log['since'])} to {_short(log['until'])}"
             for log in logs
         ]
         seen = "; ".join(reach) or "none is read"
         rows.append(
             (
                 (backend,),
-                (f"{each['result']}, {each['read'] or 'never'}",),
+                (f"{each['result']}, {_short(each['read'])}",),
                 (seen,),
                 ("; ".join(map(str, gaps)) or "nothing that it told of",),
             )
@@ -118,3 +123,8 @@ def blocks(told: list[dict[str, Any]], story: Story, names: Names) -> Iterator[B
         lines = [(names.sentence(gap.words, gap.bare),) for gap in story.unseen]
         yield Paragraph((f"{count(len(lines), 'stretch', 'stretches')} that no log tells of:",))
         yield Bullets(tuple(lines))
+
+
+def _short(told: str | None) -> str:
+    """A time in words, from one that was told to a program."""
+    return told.replace("+00:00", "Z") if told else "never"

@@ -22,6 +22,8 @@ MOST_ROWS = 1000
 """Rows of the timeline that the page lists; the file timeline.json has all."""
 FEW_TOKENS = 200
 """Tokens that the page names one by one."""
+HEAD = 5
+"""Parts of the report before its tokens: the facts, the times, and who has which role."""
 WIDEST = 4000
 _BADGES = {"open": "bad", "OPEN AGAIN": "bad", "closed": "good"}
 REDACTED = (
@@ -52,11 +54,15 @@ def page(
     ]
     if names.redacted:
         body.append(f'<p class="note">{escape(REDACTED)}</p>')
-    body += _blocks(report.blocks)
-    body += _timeline(found, story, names)
+    # The picture stands above the long lists, and the rows that it is made of below.
+    facts, rest = report.blocks[:HEAD], report.blocks[HEAD:]
+    body += _blocks(facts)
+    body += ["<h2>What happened, and when</h2>", timeline_svg.drawn(found, story, names)]
+    body += _blocks(rest)
     body += ["<h2>Who depends on its tokens</h2>", picture.svg]
     body += [f'<p class="note">{escape(safe(note, WIDEST))}</p>' for note in picture.notes]
     body += _blocks(seen)
+    body += _timeline(story, names)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -69,15 +75,15 @@ def page(
     )
 
 
-def _timeline(found: Assessment, story: Story, names: Names) -> Iterator[str]:
+def _timeline(story: Story, names: Names) -> Iterator[str]:
     yield "<h2>Timeline</h2>"
-    yield timeline_svg.drawn(found, story, names)
     for note in story.folded:
         yield f'<p class="note">{escape(note)}.</p>'
     left = len(story.rows) - MOST_ROWS
     if left > 0:
         yield f'<p class="note">{left:,} older rows are in timeline.json alone.</p>'
-    yield "<table><thead><tr><th>at</th><th>what</th><th>who</th><th>token</th></tr></thead><tbody>"
+    head = "".join(f"<th>{title}</th>" for title in ("at", "what", "who", "token"))
+    yield f'<table class="t-at"><thead><tr>{head}</tr></thead><tbody>'
     for row in story.rows[-MOST_ROWS:]:
         yield _row(row, names)
     yield "</tbody></table>"
@@ -119,7 +125,7 @@ def _blocks(blocks: Iterable[Block]) -> Iterator[str]:
                 yield "</dl>"
             case Table(header, cells):
                 head = "".join(f"<th>{escape(title)}</th>" for title in header)
-                yield f"<table><thead><tr>{head}</tr></thead><tbody>"
+                yield f'<table class="t-{header[0]}"><thead><tr>{head}</tr></thead><tbody>'
                 for row in cells:
                     told = "".join(f"<td>{_line(cell)}</td>" for cell in row)
                     yield f"<tr>{told}</tr>"

@@ -29,9 +29,9 @@ from console.incident.story import (
 from console.incident.words import moment
 
 WIDTH, LEFT, RIGHT = 1060, 130, 20
-LEVELS = 7
+LEVELS = 6
 """Rows of a lane that can lie over each other; more of one moment share the last."""
-THICK = 7
+THICK = 12
 TOP = 64
 _LANES = (
     ("uses let through", (USE,), "use"),
@@ -64,7 +64,7 @@ def drawn(found: Assessment, story: Story, names: Names) -> str:
     starts = [row.at for row in rows]
     if found.times.exposed:
         starts.append(found.times.exposed)
-    end = max([found.now, *(row.until or row.at for row in rows)])
+    end = max([found.now, *starts])
     pad = (end - min(starts)) * 0.01
     scale = _Scale(min(starts) - pad, end + pad)
     parts: list[str] = []
@@ -99,18 +99,21 @@ def _packed(lane: Sequence[StoryRow], scale: _Scale) -> list[int]:
     for row in lane:
         x = scale.x(row.at)
         level = next((n for n, end in enumerate(ends) if end <= x), LEVELS - 1)
-        ends[level] = max(scale.x(row.until or row.at), x + THICK) + 2
+        ends[level] = max(scale.x(row.until or row.at), x + THICK)
         levels.append(level)
     return levels
 
 
 def _bar(row: StoryRow, level: int, y: float, scale: _Scale, class_: str, names: Names) -> str:
-    x, until = scale.x(row.at), scale.x(max(row.until, row.at))
+    x, until = scale.x(row.at), scale.x(min(max(row.until, row.at), scale.end))
     told = f"{moment(row.at)}: {names.sentence(row.words, row.bare)}"
     top = y + level * (THICK + 3)
+    width = max(until - x - 1, THICK)
+    number = f"{row.times:,}" if width > 30 else ""
     return (
-        f'<rect class="{class_}" x="{x}" y="{top}" width="{max(until - x, THICK):.1f}"'
+        f'<rect class="{class_}" x="{x}" y="{top}" width="{width:.1f}"'
         f' height="{THICK}" rx="{THICK / 2}"><title>{escape(told[:400])}</title></rect>'
+        + (f'<text class="times" x="{x + 7}" y="{top + 9.5}">{number}</text>' if number else "")
     )
 
 
@@ -123,7 +126,8 @@ def _ticks(scale: _Scale, bottom: float) -> Iterator[str]:
         form = "%d %b %H:%M" if step < 86400 else "%d %b %Y"
         told = datetime.fromtimestamp(at, UTC).strftime(form)
         yield f'<line class="grid" x1="{x}" x2="{x}" y1="{TOP}" y2="{bottom}"/>'
-        yield f'<text class="tick" x="{x}" y="{bottom + 16}">{told}</text>'
+        if x < WIDTH - 40:
+            yield f'<text class="tick" x="{x}" y="{bottom + 16}">{told}</text>'
         at += step
 
 
