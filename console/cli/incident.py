@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from backends.words import count
 from console.cli import incident_story
 from console.cli.inventory import one, opened
 from console.cli.shell import output
@@ -43,7 +44,9 @@ def open_(chosen: argparse.Namespace) -> int:
     output.note(f"{incident.id} is open; what you plan from here on carries it")
     if chosen.query or handles:
         _scoped(service.widen(where, incident.id, query=chosen.query, handles=handles))
-    return _show(where, incident.id, as_json=chosen.json)
+    # That it is open is what was asked for.
+    _show(where, incident.id, as_json=chosen.json)
+    return Exit.OK
 
 
 def list_(chosen: argparse.Namespace) -> int:
@@ -144,7 +147,7 @@ def scope(chosen: argparse.Namespace) -> int:
 
 
 def _scoped(told: service.Scoped) -> None:
-    output.note(f"{told.added:,} of {told.found:,} tokens are new in the scope")
+    output.note(f"{told.added:,} of {count(told.found, 'token')} new in the scope")
     for hole in told.holes[:HOLES]:
         output.note(f"not seen: {hole}")
     if len(told.holes) > HOLES:

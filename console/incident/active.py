@@ -5,24 +5,28 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import Protocol
 
 from console.errors import UsageError
 from console.incident.record import ID, Incident, fold
 from console.journal import opening
+from console.journal.format.sentence import Entry
 from console.settings import Paths
 
+FILE = "incident"
 MOST = 200
 """Bytes of the file that are read."""
 
 
-def _file(paths: Paths) -> Path:
-    return paths.state / "incident"
+def place(paths: Paths) -> Path:
+    """The file that holds the id."""
+    return paths.state / FILE
 
 
 def chosen(paths: Paths) -> str:
     """The id that was chosen last; empty where none is, or the file holds no id."""
     try:
-        with _file(paths).open("rb") as file:
+        with place(paths).open("rb") as file:
             text = file.read(MOST).decode("utf-8", "replace").strip()
     except OSError:
         return ""
@@ -38,16 +42,30 @@ def choose(paths: Paths, id_: str) -> None:
     try:
         if not id_:
             with contextlib.suppress(FileNotFoundError):
-                _file(paths).unlink()
+                place(paths).unlink()
             return
-        new = _file(paths).with_suffix(".new")
+        new = place(paths).with_suffix(".new")
         new.write_text(f"{id_}\n")
-        os.replace(new, _file(paths))
+        os.replace(new, place(paths))
     except OSError as error:
         raise UsageError(
             f"which incident is worked on cannot be kept: {error.strerror}",
             "Name it each time: --incident ID.",
         ) from None
+
+
+class Cases(Protocol):
+    """A journal, open to be read."""
+
+    def cases(self, after: int = 0) -> list[Entry]:
+        """What was decided about all incidents."""
+
+
+def named(paths: Paths, journal: Cases) -> str:
+    """The id of the incident that is worked on; empty for none, or where it was closed."""
+    id_ = chosen(paths)
+    found = fold(journal.cases()).get(id_) if id_ else None
+    return id_ if found is not None and found.closed is None else ""
 
 
 def current(paths: Paths) -> Incident | None:

@@ -18,7 +18,7 @@ from console.incident.assess import Assessment, assess, stored
 from console.incident.record import ID, Incident, find, fold, hole_id
 from console.journal import opening
 from console.journal.format import scan
-from console.journal.format.entry import Kind
+from console.journal.format.entry import Kind, instant
 from console.journal.format.incident_mark import (
     SEVERITIES,
     IncidentEvent,
@@ -100,8 +100,8 @@ def begin(paths: Paths, new: NewIncident) -> Incident:
             what=IncidentEvent.OPEN,
             title=title,
             severity=new.severity,
-            leaked=_us(new.leaked),
-            deadline=_us(new.deadline),
+            leaked=instant(new.leaked),
+            deadline=instant(new.deadline),
         )
         entry = _write(journal, id_, mark, reason)
         first = next(each for each in journal.cases() if each.incident == id_)
@@ -140,8 +140,8 @@ def amend(paths: Paths, id_: str, new: NewIncident) -> Incident:
         what=IncidentEvent.AMEND,
         title=_text(new.title, "title"),
         severity=new.severity,
-        leaked=_us(new.leaked),
-        deadline=_us(new.deadline),
+        leaked=instant(new.leaked),
+        deadline=instant(new.deadline),
     )
     return _said(paths, id_, mark, new.reason)
 
@@ -269,7 +269,7 @@ def let_be(
                 f"See: token-console incident show {incident.id}",
             )
         mark = IncidentMark(
-            what=IncidentEvent.EXCEPT, subject=handle, person=person, expires=_us(expires)
+            what=IncidentEvent.EXCEPT, subject=handle, person=person, expires=instant(expires)
         )
         _write(journal, incident.id, mark, scan.reason(reason))
         return fold(journal.cases())[incident.id]
@@ -399,7 +399,3 @@ def _write(journal: Journal, id_: str, mark: IncidentMark, why: str) -> Entry:
 def _text(text: str, what: str) -> str:
     """A text that a person typed, for the journal. Raises ``ReasonRefused``."""
     return scan.words(text, what)[:TEXT]
-
-
-def _us(seconds: float) -> int:
-    return int(seconds * 1_000_000)

@@ -185,6 +185,7 @@ def _told(made: MadePlan) -> Answer:
         "head": len(report.plan_lines(plan, 0, made.second_person)) - 1,
     }
     if len(plan.items) == 1:
+        told["incident"] = plan.incident
         told["item"] = msgspec.to_builtins(plan.only)
         told["takes_effect"] = report.takes_effect(plan.only, plan.mode)
     return told

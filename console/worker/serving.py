@@ -39,6 +39,7 @@ from console.response.run.recovery import recover
 from console.settings import Paths, Settings
 from console.timeline.when import moment_of
 from console.worker.acts import Acts, Answer
+from console.worker.incidents import Incidents
 from console.worker.pulse import Pulse
 
 RESTRAINT = 5
@@ -59,6 +60,7 @@ class Worker:
 
     def __init__(self, fleet: Fleet, write: Callable[[Mapping[str, Any]], None]) -> None:
         self.fleet = fleet
+        self._incidents = Incidents(fleet.paths)
         self._write = write
         self._wake = {name: asyncio.Event() for name in fleet.names}
         self._pulses = {
@@ -66,6 +68,7 @@ class Worker:
         }
         self._verbs: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {
             **Acts(fleet).requests,
+            **self._incidents.requests,
             "refresh": self._refresh,
             "nudge": self._nudge,
             "dependents": self._dependents,
@@ -120,6 +123,7 @@ class Worker:
             for report in await self.fleet.ingest():
                 if report.message:
                     self._news(report.backend, "partial", 0, None, report.message, report.hint)
+            await self._watch_incidents()
             took = time.monotonic() - started
             await asyncio.sleep(max(self.fleet.settings.refresh, RESTRAINT * took))
 
@@ -142,7 +146,17 @@ class Worker:
         if report.unreachable:
             self._pulses[name].lost(report.message, report.hint)
         self._news(name, report.result, report.tokens, None, report.message, report.hint)
+        await self._watch_incidents()
         return report.result != "failed"
+
+    async def _watch_incidents(self) -> None:
+        """What was just read may show that a closed incident is not over."""
+        try:
+            for sentence in await self._incidents.watch():
+                self._write({"event": "trouble", "sentence": sentence})
+        except ConsoleError as error:
+            sentence = f"whether a closed incident is over is not known: {error}. {error.hint}"
+            self._write({"event": "trouble", "sentence": sentence.rstrip()})
 
     def _contact(self, name: str, known: Contact) -> None:
         told = msgspec.to_builtins(known)

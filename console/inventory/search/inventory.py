@@ -18,7 +18,7 @@ from console.errors import ConsoleError
 from console.inventory import backend_state
 from console.inventory.lineage import Below, below
 from console.inventory.records import BackendState, Change, Detail, Event, Row, Sort
-from console.inventory.search import resolve_name
+from console.inventory.search import resolve_name, terms
 from console.inventory.search.all_rows import Everything
 from console.inventory.search.filtered_rows import Narrowed
 from console.inventory.search.order import COLUMNS
@@ -295,16 +295,7 @@ class Inventory:
         Raises:
             QueryError: no incident is called so.
         """
-        if all(term.key != "incident" for term in query.terms):
-            return query
-        return Query(
-            tuple(
-                term._replace(values=tuple(map(self._scope, term.values)))
-                if term.key == "incident"
-                else term
-                for term in query.terms
-            )
-        )
+        return Query(tuple(terms.among(term, self._scope) for term in query.terms))
 
     def _scope(self, incident: str) -> str:
         found = self._scopes(incident.removeprefix("=")) if self._scopes is not None else None

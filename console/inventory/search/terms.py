@@ -6,6 +6,7 @@ What a term finds is told again in words by :mod:`console.inventory.search.match
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from console.store.queries import conditions
@@ -36,13 +37,27 @@ class Term(NamedTuple):
         return ("-" if self.negated else "") + (f"{self.key}:{values}" if self.key else values)
 
 
+def among(term: Term, handles: Callable[[str], str]) -> Term:
+    """The term with the tokens of incidents in the place of their ids.
+
+    ``handles`` gives, for an id, a JSON array of handles.
+    """
+    if term.key != "incident":
+        return term
+    return Term("handles", tuple(map(handles, term.values)), term.negated)
+
+
 def usable(value: str) -> bool:
     """Whether there is anything to look for in a value."""
     return bool(fold(value))
 
 
 def clause(term: Term, now: int) -> Clause:
-    """The condition that a term means, relative to ``now`` (unix seconds)."""
+    """The condition that a term means, relative to ``now`` (unix seconds).
+
+    Raises:
+        LookupError: an incident's id, in whose place its tokens' handles have to be: see ``among``.
+    """
     found = conditions.either([_positive(term.key, value, now) for value in term.values])
     return conditions.negation(found) if term.negated else found
 
@@ -68,8 +83,11 @@ def _positive(key: str, value: str, now: int) -> Clause:
             return conditions.in_state(value)
         case "is":
             return _is(value, now)
-        case "incident":
+        case "handles":
             return conditions.among(value)
+        case "incident":
+            # To find nothing would make its negation find everything.
+            raise LookupError("the tokens of an incident were not looked up before")
         case "handle":
             return conditions.handle_begins(text.lower())
         case "grant" if value == "none":

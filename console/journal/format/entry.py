@@ -18,7 +18,7 @@ import msgspec
 import rfc8785
 
 from backends.words import count
-from console.errors import JournalError
+from console.errors import JournalError, UsageError
 from console.journal.format import incident_mark
 from console.journal.format.incident_mark import IncidentMark
 from console.journal.format.parts import Act as Act
@@ -50,6 +50,8 @@ ANSWERS_SIGNED = 4
 """The version from which on a session's key signs what came of its calls too."""
 MAX_LEAF = 32 * 1024
 """Bytes of one entry. The tile format for publishing the log ends at 65,535."""
+FARTHEST = 8.8e9
+"""Unix seconds: JSON can carry integers up to 2**53 safely, which in µs is the year 2255."""
 GENESIS = "0" * 64
 """The ``prev`` of the first entry."""
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -250,6 +252,17 @@ def uuid7() -> str:
     value = value & ~(0x3 << 62) | 0x2 << 62
     text = f"{value:032x}"
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def instant(seconds: float) -> int:
+    """A moment that a person gave, from unix seconds to the µs that entries hold.
+
+    Raises:
+        UsageError: it lies so far away that no entry can hold it.
+    """
+    if abs(seconds) > FARTHEST:
+        raise UsageError("that date is too far away", "Give one between 1700 and 2250.")
+    return int(seconds * 1_000_000)
 
 
 def link(leaf: bytes) -> str:

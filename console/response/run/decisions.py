@@ -14,7 +14,7 @@ from backends.words import count
 from console.errors import PlanRefused, UsageError
 from console.inventory.search.resolve_name import DIGITS
 from console.journal.format import scan
-from console.journal.format.entry import Act, Kind, RunMark
+from console.journal.format.entry import Act, Kind, RunMark, instant
 from console.journal.format.parts import RunEvent, Sig
 from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
@@ -122,7 +122,7 @@ def except_(
     return _mark(
         plan, journal, RunEvent.EXCEPT, reason, sign, item=item, act=act, detail=late,
         owner=system_words(owner.strip(), 200),
-        expires=int(expires.timestamp() * 1_000_000) if expires is not None else 0,
+        expires=instant(expires.timestamp()) if expires is not None else 0,
     )  # fmt: skip
 
 

@@ -56,6 +56,15 @@ class TimelineContext(NamedTuple):
     """It is known when the token was revoked."""
 
 
+class IncidentContext(NamedTuple):
+    """The incident that a view is about."""
+
+    closed: bool = False
+    """It is closed: it takes notes, and nothing else before it is opened again."""
+    read: bool = False
+    """It is known how it stands."""
+
+
 class GraphContext(NamedTuple):
     """What is under the cursor of a graph, and what can be drawn."""
 
@@ -93,3 +102,6 @@ class Context(NamedTuple):
     run: RunContext | None = None
     timeline: TimelineContext | None = None
     graph: GraphContext | None = None
+    incident: IncidentContext | None = None
+    working_on: str = ""
+    """The id of the incident that this user is at work on; empty for none."""

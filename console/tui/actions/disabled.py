@@ -7,6 +7,7 @@ from collections.abc import Callable
 from console.tui.actions.context import (
     Context,
     GraphContext,
+    IncidentContext,
     RunContext,
     TimelineContext,
     TokenContext,
@@ -14,6 +15,7 @@ from console.tui.actions.context import (
 from console.tui.actions.keys import CLOSE, SECOND, SET_LEAK, spoken
 
 NO_RUN, NO_TIMELINE, NO_GRAPH = RunContext(), TimelineContext(), GraphContext()
+NO_INCIDENT = IncidentContext()
 """What a reason reads where the view has no such part, or has not read it yet."""
 
 
@@ -27,6 +29,11 @@ def needs_token(context: Context) -> str:
     return "" if context.token else "no token is under the cursor"
 
 
+def needs_tokens(context: Context) -> str:
+    """It is about the token under the cursor, or about all that are marked."""
+    return "" if context.marks else needs_token(context)
+
+
 def openable(context: Context) -> str:
     """It opens what is under the cursor."""
     return "nothing that opens is under the cursor" if context.empty else ""
@@ -35,6 +42,20 @@ def openable(context: Context) -> str:
 def needs_worker(context: Context) -> str:
     """Only the process that talks to the backends can do it."""
     return "" if context.worker else "the backend process is not running"
+
+
+def open_incident(context: Context) -> str:
+    """It changes the incident, which has to be open."""
+    if reason := needs_worker(context):
+        return reason
+    return "the incident is closed" if (context.incident or NO_INCIDENT).closed else ""
+
+
+def into_incident(context: Context) -> str:
+    """There has to be a token, and a worker to write it down."""
+    if not context.marks and (reason := needs_token(context)):
+        return reason
+    return needs_worker(context)
 
 
 def needs_marks(context: Context) -> str:

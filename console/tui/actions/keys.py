@@ -8,13 +8,17 @@ CLOSE, SECOND, SET_LEAK = "z", "y", "at"
 KEY_NAMES = {
     "asterisk": "*",
     "at": "@",
+    "dollar_sign": "$",
+    "equals_sign": "=",
     "exclamation_mark": "!",
+    "full_stop": ".",
     "left_parenthesis": "(",
     "left_square_bracket": "[",
     "number_sign": "#",
     "plus": "+",
     "right_parenthesis": ")",
     "right_square_bracket": "]",
+    "semicolon": ";",
     "vertical_line": "|",
     "ctrl+@": "",  # What a terminal sends for ctrl+space; one name is enough for people.
     "ctrl+backslash": "ctrl+\\",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -69,6 +70,8 @@ class ConsoleSession:
         self.worker_up = False
         self.worker_trouble = ""
         """Why there is no worker, where there should be one."""
+        self.incident = ""
+        """The id of the incident that this user is at work on; empty for none."""
         self._stamp: int | None = None
         self._journal_stamp: int | None = None
 
@@ -90,7 +93,24 @@ class ConsoleSession:
 
     def look(self) -> tuple[bool, bool]:
         """Read what changed: whether the store did, and whether the journal did."""
-        return self._look_at_store(), self._look_at_journal()
+        store, journal = self._look_at_store(), self._look_at_journal()
+        # Chosen by a command in another terminal as well, which writes into no journal.
+        return store, self.look_at_incident() or journal
+
+    def look_at_incident(self) -> bool:
+        """Read which incident this user is at work on; whether that is another one now."""
+        if not self.incident and not (self.paths.state / "incident").exists():
+            return False
+        from console.incident import active  # Most never open one, and a start has to be quick.
+
+        before = self.incident
+        with contextlib.suppress(sqlite3.Error, ConsoleError):
+            if self.remote_journal:
+                # A database elsewhere would be waited for. The worker asks it for each plan.
+                self.incident = active.chosen(self.paths)
+            else:
+                self.incident = active.named(self.paths, self.journal)
+        return self.incident != before
 
     def _look_at_store(self) -> bool:
         try:
@@ -181,6 +201,7 @@ class ConsoleSession:
             worker=self.worker_up,
             journal=f"the journal is not whole: {problem}" if problem else "",
             token=self._token_context(row) if row is not None else None,
+            working_on=self.incident,
         )
 
     def _token_context(self, row: Row) -> TokenContext:

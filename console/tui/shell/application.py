@@ -201,11 +201,13 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     async def go(self, name: str) -> None:
         """Bring one of the lists to the front; escape goes back to where one is now."""
         from console.tui.views.backends.view import BackendsView
+        from console.tui.views.incident.view import IncidentsView
         from console.tui.views.journal.view import JournalScreen
         from console.tui.views.run.runs_view import RunsView
 
         lists: dict[str, type[View]] = {
-            "backends": BackendsView, "journal": JournalScreen, "runs": RunsView
+            "backends": BackendsView, "journal": JournalScreen, "runs": RunsView,
+            "incidents": IncidentsView,
         }  # fmt: skip
         if name == "inventory":
             await self.way.down()
@@ -251,6 +253,12 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
 
         # Not made again: the value is not kept for that.
         await self.way.open(lambda: IntakeView(self.world, value, leak), again=False)
+
+    async def open_incident_page(self, incident: str) -> None:
+        """One incident, over the view in front."""
+        from console.tui.views.incident.view import IncidentView
+
+        await self.way.open(lambda: IncidentView(self.world, incident))
 
     def run_shown(self, plan: str, seq: int, shown: object) -> None:
         """A board has news: it was looked at, and a page over it may have to follow."""

@@ -95,6 +95,9 @@ class ViewHost(Protocol):
     async def open_intake(self, value: str, leak: str) -> None:
         """What is known of a secret in hand. The value is kept nowhere else."""
 
+    async def open_incident_page(self, incident: str) -> None:
+        """One incident."""
+
     async def help_for(self, context: Context) -> None:
         """Help for a view."""
 
@@ -370,7 +373,7 @@ class View(Screen[None], inherit_bindings=False):
         """End the screen; runs that were started go on."""
         self.host.leave()
 
-    @does_each("inventory", "backends", "journal", "runs")
+    @does_each("inventory", "backends", "journal", "runs", "incidents")
     async def do_go(self, name: str) -> None:
         """Bring one of the lists to the front."""
         await self.host.go(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from console.text import safe
 from console.tui.actions.context import Context
 from console.tui.actions.registry import Action, footer, key_names
 from console.tui.draw import readings
@@ -26,6 +27,8 @@ def top(world: ConsoleSession, width: int) -> Line:
     left: list[Part] = [(" token-console", "bold")]
     if world.demo:
         left.append((" DEMO", "warn"))
+    if world.incident:
+        left.append((f" {safe(world.incident, 24)}", "bad"))
     left.append((f" · {world.host}", "dim"))
     seen = f"{count(len(world.backends), 'backend')} · {count(world.total, 'token')}"
     if width < WIDE_TOP:

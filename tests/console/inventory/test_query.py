@@ -166,6 +166,8 @@ def test_every_query_is_sql_that_is_never_null(text: str) -> None:
         query = parse(text)
     except QueryError:
         return
+    if any(term.key == "incident" for term in query.terms):
+        return  # Its tokens take the place of its id first, from the journal.
     connection = sqlite3.connect(":memory:")
     connection.create_function("fold", 1, lambda value: value)
     columns = (

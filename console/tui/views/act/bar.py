@@ -229,7 +229,8 @@ class ActBar(Bar):
             return
         row = self.target.row
         if row is not None and "item" in plan:
-            shown = {**plan["item"], "reason": self.reason, "incident": self.incident,
+            incident = plan.get("incident", self.incident)
+            shown = {**plan["item"], "reason": self.reason, "incident": incident,
                      "mode": self.mode, "sinks": self.sinks, "escrow": plan.get("escrow", 0),
                      "second_person": plan.get("second_person", ""),
                      "takes_effect": plan.get("takes_effect", "")}  # fmt: skip

@@ -30,6 +30,10 @@ class ActView(View):
         """The handles of all marked tokens, where there are several."""
         return ()
 
+    def many(self, number: int) -> str:
+        """What is acted on, where it is several tokens."""
+        return count(number, "marked token")
+
     # From the key to the bar
 
     @does_each(*(verb.value for verb in ORDER))
@@ -38,8 +42,7 @@ class ActView(View):
         marked = self.marked()
         row = self.target()
         if len(marked) > 1:
-            what = f"{len(marked):,} marked tokens"
-            await self.act_on(ActTarget(verb, marked, None, what))
+            await self.act_on(ActTarget(verb, marked, None, self.many(len(marked))))
         elif row is not None:
             what = f"{row.name or row.id} on {row.backend}"
             await self.act_on(ActTarget(verb, (row.handle,), row, what))

@@ -19,6 +19,7 @@ from console.tui.draw.lines import Part, short
 from console.tui.session.worker_link import sentences
 from console.tui.views import health
 from console.tui.views.handlers import does
+from console.tui.views.incident.opening import ScopesTokens
 from console.tui.views.inventory.arranged import ArrangedList
 from console.tui.views.inventory.findings import change_words, findings
 from console.tui.views.inventory.searcher import MARGIN, FoundRows, RowQuestion, Searcher
@@ -38,7 +39,7 @@ MARK_LIMIT = 10_000
 """Marks that one range may set; more is a filter's job."""
 
 
-class InventoryView(ArrangedList):
+class InventoryView(ArrangedList, ScopesTokens):
     """The list of tokens with its filter; a thread searches, and the first frame waits for none."""
 
     view = "inventory"

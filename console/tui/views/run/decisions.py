@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
-from console.errors import UsageError
 from console.response.state.report import plan_lines, short
 from console.tui.actions.registry import key
 from console.tui.draw.lines import Line as Drawn
-from console.tui.draw.lines import block, count
-from console.tui.session.worker_link import WorkerError
+from console.tui.draw.lines import count
 from console.tui.views.act.bar import ActTarget
 from console.tui.views.act.page import many_lines
 from console.tui.views.act.view import ActView
+from console.tui.views.asking import Asking, owner_given, said_under
 from console.tui.views.handlers import does
 from console.tui.views.run.reader import RunLine, ShownRun
-from console.tui.widgets.decide_bar import REASON, DecideBar, Question, word
+from console.tui.widgets.decide_bar import REASON, Question, word
 from console.tui.widgets.picker import PickerRow
 
 CALLS = 40
 """Tokens whose calls are shown to the second person; the file has all of them."""
 
 
-def _owner(typed: str) -> None:
-    if not typed.strip():
-        raise UsageError("somebody has to answer for it", "A person or a team.")
-
-
-class Deciding(ActView):
+class Deciding(ActView, Asking):
     """A view that has a run, and at most one token of it under the cursor."""
 
     shown: ShownRun | None = None
@@ -37,14 +30,6 @@ class Deciding(ActView):
     def line(self) -> RunLine | None:
         """The token of the run that a decision would be about."""
         raise NotImplementedError
-
-    def _until(self, typed: str) -> None:
-        try:
-            until = datetime.fromisoformat(typed).replace(tzinfo=UTC)
-        except ValueError:
-            raise UsageError("that is no date", "Write it as 2026-12-31.") from None
-        if until.timestamp() <= self.world.now():
-            raise UsageError("that date is over", "Give a later one.")
 
     async def _ask(
         self,
@@ -56,46 +41,14 @@ class Deciding(ActView):
     ) -> None:
         """Open the bar, and send the answers when all are there."""
 
-        def lines(width: int) -> Sequence[Drawn]:
-            made: list[Drawn] = [(), [(f" {title}", "bad")]]
-            for said in says:
-                made += block("", [(said, "")], width, 2)
-            return made
-
-        await self._ask_under(title, lines, questions, do, fields)
+        await self._ask_under(title, said_under(title, says), questions, do, fields)
 
     async def _ask_under(
         self, title: str, lines: Any, questions: Sequence[Question], do: str, fields: dict[str, Any]
     ) -> None:
-        if self.shown is None:
-            return
-        plan = self.shown.plan.id
-
-        def done(answers: Mapping[str, str]) -> None:
-            self.run_worker(self._send(bar, title, do, {**fields, **answers, "plan": plan}))
-
-        bar = DecideBar(lines, questions, done, self._unasked, lambda: self.room)
-        await self.show_bar(bar, bar.input)
-
-    async def _send(self, bar: DecideBar, title: str, do: str, fields: dict[str, Any]) -> None:
-        try:
-            reply = await self.host.ask(do, **fields)
-        except WorkerError as error:
-            if bar is self.open_bar:
-                bar.refuse("NOT DONE", title, str(error), error.hint)
-            return
-        if bar is self.open_bar:
-            said = str(reply.get("says") or "The runner has been started.")
-            if also := [str(words) for words in reply.get("also", ())]:
-                bar.told(title, [said, *also], self.close_bar)
-            else:
-                self.close_bar()
-                self.note(said)
-            self.journal_changed()
-
-    def _unasked(self) -> None:
-        self.close_bar()
-        self.note("Nothing was decided.")
+        if self.shown is not None:
+            fields = {**fields, "plan": self.shown.plan.id}
+            await self.ask_for(title, lines, questions, do, fields)
 
     # The whole run
 
@@ -184,9 +137,9 @@ class Deciding(ActView):
         if line is None:
             return
         questions = [
-            Question("owner", "owner", "Who answers for it? A person or a team.", _owner),
+            Question("owner", "owner", "Who answers for it? A person or a team.", owner_given),
             Question("until", "until", "Until when? A date: 2026-12-31. Then it is left again.",
-                     self._until),
+                     self.date_given),
             REASON,
         ]  # fmt: skip
         says = ["It is let be: nothing more is sent for it, and it counts as excepted."]

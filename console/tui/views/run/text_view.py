@@ -1,4 +1,4 @@
-"""Pages of text over a run's board: one token's part of it, and the situation report."""
+"""One token's part of a run, over the run's board."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from console.errors import ConsoleError
 from console.journal.read.view import Entry
 from console.tui.actions.context import Context, RunContext
 from console.tui.draw.cells import OneLine
-from console.tui.draw.lines import Line as Drawn
-from console.tui.draw.lines import wrap
 from console.tui.session.worker_link import sentences
 from console.tui.views.base import View
 from console.tui.views.paged import Paged
@@ -22,29 +20,6 @@ from console.tui.views.run.reader import RunLine, ShownRun
 
 if TYPE_CHECKING:
     from console.tui.session.session import ConsoleSession
-
-
-class ReportView(Paged):
-    """Plain lines without a frame beside them, so that a terminal's own selection copies them."""
-
-    view = "report"
-    shows_run = False
-
-    def __init__(self, world: ConsoleSession, shown: ShownRun) -> None:
-        super().__init__(world)
-        self._shown = shown
-
-    def on_mount(self) -> None:
-        """Say how to have the same words outside of the screen."""
-        self.note(f"As text: token-console run report {self._shown.plan.id[-8:]}")
-
-    def draw(self) -> None:
-        """Fold the report's lines to the width."""
-        width = self.app.size.width
-        lines: list[Drawn] = [
-            [(piece, "")] for text in self._shown.report for piece in wrap(text, width)
-        ]
-        self.page.show(lines)
 
 
 class ItemView(Paged, Deciding):

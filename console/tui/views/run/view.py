@@ -14,10 +14,11 @@ from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line as Drawn
 from console.tui.views.handlers import does
 from console.tui.views.paged import Paged
+from console.tui.views.report import ReportView
 from console.tui.views.run import page
 from console.tui.views.run.decisions import Deciding
 from console.tui.views.run.reader import RunLine, RunReader, ShownRun
-from console.tui.views.run.text_view import ItemView, ReportView
+from console.tui.views.run.text_view import ItemView
 from console.tui.widgets.page import Page
 
 if TYPE_CHECKING:
@@ -190,4 +191,7 @@ class RunView(Paged, Deciding):
         """The situation report as plain text."""
         if self.shown is not None:
             shown = self.shown
-            await self.host.open_view(lambda: ReportView(self.world, shown), again=False)
+            command = f"run report {shown.plan.id[-8:]}"
+            await self.host.open_view(
+                lambda: ReportView(self.world, shown.report, command), again=False
+            )

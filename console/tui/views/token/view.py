@@ -13,8 +13,8 @@ from console.response.state.token_life import About
 from console.tui.draw.cells import OneLine
 from console.tui.session.worker_link import WorkerError
 from console.tui.views.act.page import Consumers
-from console.tui.views.act.view import ActView
 from console.tui.views.handlers import does
+from console.tui.views.incident.opening import ScopesTokens
 from console.tui.views.paged import Paged
 from console.tui.views.token.page import Life, heading, token_lines
 from console.tui.views.token.reader import ResponseReader
@@ -26,7 +26,7 @@ HISTORY = 200
 """Entries of each kind that the page shows; more are for the command line."""
 
 
-class TokenView(Paged, ActView):
+class TokenView(Paged, ScopesTokens):
     """The page of one token, with what its system says now and what runs did about it."""
 
     view = "token"

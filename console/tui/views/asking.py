@@ -1,0 +1,87 @@
+"""Decisions that are asked for in a bar under a view, and sent to the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from console.errors import UsageError
+from console.tui.draw.lines import Line, block
+from console.tui.session.worker_link import WorkerError
+from console.tui.views.base import View
+from console.tui.widgets.decide_bar import DecideBar, Question
+
+LinesFor = Callable[[int], Sequence[Line]]
+"""Gives the lines of a bar for a width."""
+
+
+def owner_given(typed: str) -> None:
+    """Refuse an empty answer. Raises ``UsageError``."""
+    if not typed.strip():
+        raise UsageError("somebody has to answer for it", "A person or a team.")
+
+
+def said_under(title: str, says: Sequence[str]) -> LinesFor:
+    """A title, and what has to be said under it."""
+
+    def lines(width: int) -> Sequence[Line]:
+        made: list[Line] = [(), [(f" {title}", "bad")]]
+        for said in says:
+            made += block("", [(said, "")], width, 2)
+        return made
+
+    return lines
+
+
+class Asking(View):
+    """A view that asks one question after the other, and has the worker do what was decided."""
+
+    async def ask_for(
+        self,
+        title: str,
+        lines: LinesFor,
+        questions: Sequence[Question],
+        do: str,
+        fields: Mapping[str, Any],
+    ) -> None:
+        """Open the bar, and send the answers with ``fields`` when all are there."""
+
+        def done(answers: Mapping[str, str]) -> None:
+            self.run_worker(self._send(bar, title, do, self.answered({**fields, **answers})))
+
+        bar = DecideBar(lines, questions, done, self._unasked, lambda: self.room)
+        await self.show_bar(bar, bar.input)
+
+    def answered(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """What is sent, once every question was answered: a view may turn words into values."""
+        return fields
+
+    def date_given(self, typed: str) -> None:
+        """Refuse what is no date to come. Raises ``UsageError``."""
+        try:
+            until = datetime.fromisoformat(typed).replace(tzinfo=UTC)
+        except ValueError:
+            raise UsageError("that is no date", "Write it as 2026-12-31.") from None
+        if until.timestamp() <= self.world.now():
+            raise UsageError("that date is over", "Give a later one.")
+
+    async def _send(self, bar: DecideBar, title: str, do: str, fields: dict[str, Any]) -> None:
+        try:
+            reply = await self.host.ask(do, **fields)
+        except WorkerError as error:
+            if bar is self.open_bar:
+                bar.refuse("NOT DONE", title, str(error), error.hint)
+            return
+        if bar is self.open_bar:
+            said = str(reply.get("says") or "The runner has been started.")
+            if also := [str(words) for words in reply.get("also", ())]:
+                bar.told(title, [said, *also], self.close_bar)
+            else:
+                self.close_bar()
+                self.note(said)
+            self.journal_changed()
+
+    def _unasked(self) -> None:
+        self.close_bar()
+        self.note("Nothing was decided.")

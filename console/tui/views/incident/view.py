@@ -1,0 +1,350 @@
+"""The list of incidents, and one of them: what is left, and the decisions about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from textual.app import ComposeResult
+
+from console.incident.assess import Assessment
+from console.incident.document import text
+from console.incident.names import Names
+from console.incident.record import Incident
+from console.incident.report import situation
+from console.inventory.search.inventory import Row
+from console.tui.actions.context import Context, IncidentContext, RunContext
+from console.tui.draw.cells import OneLine
+from console.tui.draw.lines import count
+from console.tui.session.worker_link import WorkerError
+from console.tui.views.act.view import ActView
+from console.tui.views.asking import owner_given, said_under
+from console.tui.views.handlers import does
+from console.tui.views.incident import page
+from console.tui.views.incident.opening import OpensIncidents
+from console.tui.views.incident.reader import IncidentReader, IncidentsReader
+from console.tui.views.paged import Paged
+from console.tui.views.report import ReportView
+from console.tui.widgets.decide_bar import REASON, Question
+
+if TYPE_CHECKING:
+    from console.tui.session.session import ConsoleSession
+
+
+class IncidentsView(Paged, OpensIncidents):
+    """Every incident, the open ones first."""
+
+    view = "incidents"
+    selects = True
+    shows_run = False
+
+    def __init__(self, world: ConsoleSession) -> None:
+        super().__init__(world)
+        self._heads = OneLine()
+        self._told: list[Incident] | None = None
+        self._reader = IncidentsReader(world.open_journal, self._told_soon, self._trouble_soon)
+
+    def head(self) -> ComposeResult:
+        """The titles of the list."""
+        yield self._heads
+
+    def on_mount(self) -> None:
+        """Have the journal read."""
+        self._reader.start()
+        self._reader.ask(True)
+
+    def on_unmount(self) -> None:
+        """End the thread that reads for the view."""
+        self._reader.end()
+
+    def _told_soon(self, told: list[Incident]) -> None:
+        self.host.from_thread(self._take, told)
+
+    def _trouble_soon(self, message: str) -> None:
+        self.host.from_thread(self.note, message, True)
+
+    def _take(self, told: list[Incident]) -> None:
+        if not self.is_mounted:
+            return
+        self._told = sorted(told, key=lambda each: (each.closed is not None, -each.opened_at))
+        self.draw()
+        self.frame()
+
+    def draw(self) -> None:
+        """One line for each."""
+        width, now = self.app.size.width, self.world.now()
+        self._heads.say(page.heads(width))
+        rows = [
+            page.row(each, now, width, mine=each.id == self.world.incident)
+            for each in self._told or ()
+        ]
+        nothing = (
+            " Reading …" if self._told is None else " No incident was opened yet: + opens one."
+        )
+        self.page.show(rows or [[(nothing, "dim")]])
+
+    def _selected(self) -> Incident | None:
+        at = self.page.cursor
+        return self._told[at] if self._told and at < len(self._told) else None
+
+    def at_nothing(self) -> bool:
+        """Whether there is nothing under the cursor that could be opened."""
+        return self._selected() is None
+
+    def journal_changed(self) -> None:
+        """Have read what is new."""
+        self._reader.ask(True)
+
+    @does("open")
+    async def do_open(self) -> None:
+        """The incident under the cursor."""
+        if (chosen := self._selected()) is not None:
+            await self.host.open_incident_page(chosen.id)
+
+    @does("new_incident")
+    async def do_new_incident(self) -> None:
+        """Ask what happened, and open one."""
+        await self.open_incident()
+
+    @does("use")
+    async def do_use(self) -> None:
+        """Be at work on the one under the cursor, or on none where that is so already."""
+        if (chosen := self._selected()) is not None:
+            await use(self, chosen)
+
+
+async def use(view: OpensIncidents, incident: Incident) -> None:
+    """Be at work on an incident, or on none where one is at work on it already."""
+    if incident.closed is not None:
+        view.note(f"{incident.id} is closed", bad=True)
+        return
+    id_ = "" if view.world.incident == incident.id else incident.id
+    try:
+        reply = await view.host.ask("incident", what="use", incident=id_)
+    except WorkerError as error:
+        view.note(error.said, bad=True)
+        return
+    view.world.look_at_incident()
+    view.note(str(reply.get("says", "")))
+    view.journal_changed()
+    view.frame()
+
+
+class IncidentView(Paged, ActView, OpensIncidents):
+    """One incident. The cursor is on a token of its scope, or on a part that was not seen.
+
+    Where it is on neither, what is done is done to all tokens that keep the incident open.
+    """
+
+    view = "incident"
+    selects = True
+    shows_run = False
+
+    def __init__(self, world: ConsoleSession, id_: str) -> None:
+        super().__init__(world)
+        self.id_ = id_
+        self._title = OneLine()
+        self.found: Assessment | None = None
+        self._lines: list[page.PageLine] = []
+        self._reader = IncidentReader(
+            id_, world.paths, world.open_journal, world.now, self._told_soon, self._trouble_soon
+        )
+
+    def head(self) -> ComposeResult:
+        """What it is, and how it stands."""
+        yield self._title
+        yield OneLine()
+
+    def on_mount(self) -> None:
+        """Have it read."""
+        self._reader.start()
+        self._reader.ask(True)
+
+    def on_unmount(self) -> None:
+        """End the thread that reads for the view."""
+        self._reader.end()
+
+    def _told_soon(self, found: Assessment) -> None:
+        self.host.from_thread(self._take, found)
+
+    def _trouble_soon(self, message: str) -> None:
+        self.host.from_thread(self.note, message, True)
+
+    def _take(self, found: Assessment) -> None:
+        if not self.is_mounted:
+            return
+        self.found = found
+        self.draw()
+        self.frame()
+
+    def draw(self) -> None:
+        """The lines for the width that there is now."""
+        width = self.app.size.width
+        if self.found is None:
+            self.page.show([[(f" Reading how {self.id_} stands …", "dim")]])
+            return
+        self._title.say(page.title(self.found, width))
+        self._lines = page.lines(self.found, width)
+        self.page.show([each.line for each in self._lines])
+
+    def _here(self) -> page.PageLine | None:
+        at = self.page.cursor
+        return self._lines[at] if at < len(self._lines) else None
+
+    def row(self) -> Row | None:
+        """The token under the cursor, as the inventory has it."""
+        here = self._here()
+        if here is None or not here.token or self.found is None:
+            return None
+        return next((row for row in self._rows() if row.handle == here.token), None)
+
+    def _rows(self) -> Iterator[Row]:
+        """The tokens of the scope that the inventory has."""
+        for each in self.found.tokens if self.found is not None else ():
+            if each.detail is not None:
+                yield each.detail.row
+
+    def many(self, number: int) -> str:
+        """What is acted on, where it is several tokens."""
+        return f"{count(number, 'token')} of {self.id_}"
+
+    def at_nothing(self) -> bool:
+        """Whether there is nothing under the cursor that could be opened."""
+        return self.row() is None
+
+    def marked(self) -> tuple[str, ...]:
+        """All tokens that keep it open, where the cursor is on none of its scope."""
+        here = self._here()
+        if self.found is None or (here is not None and here.token):
+            return ()
+        now = self.found.now
+        return tuple(each.scoped.member.handle for each in self.found.tokens if each.blocks(now))
+
+    def target(self) -> Row | None:
+        """The token under the cursor; else the only one that keeps the incident open."""
+        left = self.marked()
+        if self.found is not None and len(left) == 1:
+            return next((row for row in self._rows() if row.handle == left[0]), None)
+        return self.row()
+
+    def context(self) -> Context:
+        """Whether it can still be decided about, and how many tokens an act would be about."""
+        found = self.found
+        about = IncidentContext()
+        if found is not None:
+            about = IncidentContext(closed=found.incident.closed is not None, read=True)
+        standing = "" if found is None else found.state
+        return (
+            super()
+            .context()
+            ._replace(incident=about, run=RunContext(standing=standing), marks=len(self.marked()))
+        )
+
+    def store_changed(self) -> None:
+        """Tokens may stand differently."""
+        self._reader.ask(True)
+
+    def journal_changed(self) -> None:
+        """Have read what is new."""
+        self._reader.ask(True)
+
+    @does("open")
+    async def do_open(self) -> None:
+        """The token under the cursor."""
+        here = self._here()
+        if here is not None and here.token:
+            await self.host.open_token(here.token)
+
+    @does("its_tokens")
+    async def do_its_tokens(self) -> None:
+        """The inventory with its tokens only."""
+        self.host.filter_inventory(f"incident:{self.id_}")
+        await self.host.go("inventory")
+
+    @does("use")
+    async def do_use(self) -> None:
+        """Be at work on it, or on none."""
+        if self.found is not None:
+            await use(self, self.found.incident)
+
+    @does("again")
+    async def do_again(self) -> None:
+        """Take in what its queries find by now."""
+        try:
+            reply = await self.host.ask("incident", what="again", incident=self.id_)
+        except WorkerError as error:
+            self.note(error.said, bad=True)
+            return
+        self.note(str(reply.get("says", "")))
+        self.journal_changed()
+
+    @does("remark")
+    async def do_remark(self) -> None:
+        """Ask for a word for the record."""
+        note = REASON._replace(prompt="note", hint="A word for the record. No secrets.")
+        await self._decide(f"NOTE in {self.id_}", ["It stays in the journal."], [note], "note")
+
+    @does("role")
+    async def do_role(self) -> None:
+        """Ask who has which role."""
+        questions = [
+            Question("person", "who", "A person or a team.", owner_given),
+            Question("role", "role", "lead, scribe, operator, ...", owner_given),
+        ]
+        await self._decide(f"ROLE in {self.id_}", ["Who does what."], questions, "assign")
+
+    @does("answer_for")
+    async def do_answer_for(self) -> None:
+        """Ask who answers for the token, or the part that was not seen, under the cursor."""
+        here = self._here()
+        owner = Question("owner", "owner", "Who answers for it? A person or a team.", owner_given)
+        if here is not None and here.token:
+            until = Question(
+                "until", "until", "Until when? A date: 2026-12-31. Then it counts again.",
+                self.date_given,
+            )  # fmt: skip
+            row = self.row()
+            name = f"{row.name} on {row.backend}" if row is not None else here.token
+            says = ["It is let be in this incident until then. Nothing is sent."]
+            await self._decide(
+                f"LET BE {name}", says, [owner, until, REASON], "except", handle=here.token
+            )
+        elif here is not None and here.hole:
+            says = ["That it was not seen is accepted. Nothing is sent."]
+            await self._decide(
+                "ANSWER FOR WHAT WAS NOT SEEN", says, [owner, REASON], "accept", holes=[here.hole]
+            )
+        else:
+            self.note("Put the cursor on a token, or on what was not seen.")
+
+    @does("close_incident")
+    async def do_close_incident(self) -> None:
+        """Close it; or open a closed one again."""
+        if self.found is None:
+            return
+        if self.found.incident.closed is not None:
+            says = ["It is open again, and takes tokens and decisions."]
+            await self._decide(f"OPEN {self.id_} AGAIN", says, [REASON], "reopen")
+            return
+        left = len(self.found.blocks)
+        if left:
+            first = self.found.blocks[0].words
+            self.note(f"{left:,} things keep it open, the first: {first}", bad=True)
+            return
+        says = ["Nothing keeps it open.", "A use after the end of a token opens it again."]
+        await self._decide(f"CLOSE {self.id_}", says, [REASON], "close")
+
+    async def _decide(
+        self, title: str, says: Sequence[str], questions: Sequence[Question], what: str,
+        **fields: Any,
+    ) -> None:  # fmt: skip
+        about: Mapping[str, Any] = {"what": what, "incident": self.id_, **fields}
+        await self.ask_for(title, said_under(title, says), questions, "incident", about)
+
+    @does("report")
+    async def do_report(self) -> None:
+        """The situation report as plain text."""
+        if (found := self.found) is not None:
+            told = text(situation(found, Names(found)))
+            command = f"incident report {found.incident.id}"
+            await self.host.open_view(lambda: ReportView(self.world, told, command), again=False)
