@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from pathlib import Path
 
+from backends.words import count
 from console.cli.incident import named
+from console.cli.journal import access
+from console.cli.shell import output
 from console.errors import Exit
 from console.incident import document
 from console.incident.assess import Assessment, assess
@@ -58,4 +63,38 @@ def _print(told: Document, *, markdown: bool) -> None:
 
 def pack(chosen: argparse.Namespace) -> int:
     """Write the pack, and an entry about it into the journal."""
-    raise NotImplementedError
+    from console.incident.pack.write import Wish, write
+
+    where = paths(chosen.home)
+    wish = Wish(
+        directory=chosen.directory,
+        redacted=chosen.redacted,
+        reason=chosen.reason,
+        policy=access.text_of(chosen.policy) if chosen.policy else "",
+        ask=not chosen.unsigned,
+    )
+    made = write(
+        where, named(where, chosen.incident), wish,
+        lambda what, done, total: output.progress(f"packing {what}: {done:,} of {total:,}"),
+    )  # fmt: skip
+    output.progress_done()
+    if chosen.json:
+        told = {name: str(value) if isinstance(value, Path) else value
+                for name, value in made._asdict().items()}  # fmt: skip
+        print(json.dumps(told))
+        return Exit.OK
+    output.line(
+        f"{made.directory}: {count(made.files, 'file')}, {made.size / 1e6:,.1f} MB,"
+        f" {count(made.entries, 'entry', 'entries')} of the journal"
+    )
+    output.line(f"{made.archive}: the same, packed")
+    if made.labels is not None:
+        output.line(f"{made.labels}: what each label stands for. Give it to nobody.")
+    if made.later:
+        output.note(f"{count(made.later, 'entry', 'entries')} not yet under a checkpoint: left out")
+    if made.signer:
+        output.note(f"signed by the journal's key, and by {made.signer}")
+    else:
+        output.note(f"signed by the journal's key alone: {made.unsigned}")
+    output.note(f"Check it without us: sh verify.sh '{made.vkey}'; see VERIFY.md in it")
+    return Exit.OK

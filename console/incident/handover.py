@@ -197,4 +197,4 @@ def _running(found: Assessment, names: Names) -> Iterator[Line]:
         yield (more,)
     calls = sum(block.kind == "call" for block in found.blocks)
     if calls:
-        yield (f"{count(calls, 'call is', 'calls are')} open: nobody knows what became of them",)
+        yield (f"{count(calls, 'open call')}: what became of each is not known",)

@@ -14,6 +14,7 @@ from backends.words import count
 from console.incident.assess import Assessment, Block
 from console.incident.record import Incident, hole_id
 from console.incident.standing import TokenStanding
+from console.journal.format import scan
 from console.journal.format.incident_mark import Member
 from console.journal.format.sentence import Entry
 from console.response.state.old_value import Verdict
@@ -44,6 +45,14 @@ Part = str | Name
 """A text, whoever wrote it, or a name. Both are raw, and made safe by what draws them."""
 
 
+def clean(text: str, limit: int) -> str:
+    """A text that is harmless to show, without anything that is a secret by its form.
+
+    The journal keeps none, but what systems' logs and records say was written by others.
+    """
+    return safe(scan.withhold(text, formats_only=True), limit)
+
+
 class Names:
     """Everything under its own name."""
 
@@ -62,43 +71,43 @@ class Names:
         if member is not None:
             backend, name = member.backend, member.name or member.id
         told = f"{backend}/{name}" if backend and name else name or handle
-        return Name(safe(told, LONGEST))
+        return Name(clean(told, LONGEST))
 
     def handle(self, handle: str) -> Name:
         """A token's handle."""
-        return Name(safe(handle, 64))
+        return Name(clean(handle, 64))
 
     def kind(self, kind: str) -> Name:
         """A kind of token, which its backend names."""
-        return Name(safe(kind, 64))
+        return Name(clean(kind, 64))
 
     def backend(self, name: str) -> Name:
         """A system."""
-        return Name(safe(name, LONGEST))
+        return Name(clean(name, LONGEST))
 
     def person(self, who: str) -> Name:
         """Somebody, or the account that wrote an entry."""
-        return Name(safe(who.removesuffix(_UNSIGNED), LONGEST))
+        return Name(clean(who.removesuffix(_UNSIGNED), LONGEST))
 
     def address(self, source: str) -> Name:
         """Where a use came from."""
-        return Name(safe(source, LONGEST) or "an address that its log does not tell")
+        return Name(clean(source, LONGEST) or "an address that its log does not tell")
 
     def role(self, role: str) -> Name:
         """What somebody is in charge of."""
-        return Name(safe(role or "in charge", LONGEST))
+        return Name(clean(role or "in charge", LONGEST))
 
     def query(self, text: str) -> Name:
         """A query of the scope."""
-        return Name(safe(text, LONGEST))
+        return Name(clean(text, LONGEST))
 
     def incident(self, incident: Incident) -> Name:
         """The incident's id."""
-        return Name(safe(incident.id, 64))
+        return Name(clean(incident.id, 64))
 
     def run(self, plan: str) -> Name:
         """A run, by the end of its plan's id."""
-        return Name(safe(plan[-8:], 8))
+        return Name(clean(plan[-8:], 8))
 
     def entry(self, entry: Entry) -> Name:
         """An entry of the journal, by its id."""
@@ -106,29 +115,29 @@ class Names:
 
     def said(self, text: str) -> str:
         """What somebody typed, or a system sent."""
-        return safe(text, SAID)
+        return clean(text, SAID)
 
     def verdict(self, verdict: Verdict) -> str:
         """What is known of a token's value."""
-        return safe(verdict.line, SAID)
+        return clean(verdict.line, SAID)
 
     def hole(self, text: str) -> str:
         """A part of a system that was not seen, with the id that one types for it."""
-        return f"{safe(text, SAID)} ({hole_id(text)})"
+        return f"{clean(text, SAID)} ({hole_id(text)})"
 
     def block(self, block: Block) -> str:
         """What keeps the incident open."""
-        return safe(block.words, SAID)
+        return clean(block.words, SAID)
 
     def sentence(self, told: str, bare: str) -> str:
         """A sentence; ``bare`` is the same without a name in it."""
-        return safe(told or bare, SAID)
+        return clean(told or bare, SAID)
 
     def node(self, side: str, key: str, name: str, place: str) -> Name:
         """A node of the graph. A token's ``key`` is its handle."""
         if side == "token":
             return self.token(key, place, name or key)
-        return Name(safe(f"{name or key} ({place})" if place else name or key, LONGEST))
+        return Name(clean(f"{name or key} ({place})" if place else name or key, LONGEST))
 
 
 class Labels(Names):

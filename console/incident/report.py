@@ -34,9 +34,9 @@ FEW = 20
 
 
 def situation(found: Assessment, names: Names, *, every: bool = False) -> Document:
-    """The report. ``every`` names each token and each thing left, whatever their number."""
+    """The report. ``every`` names each token, whatever their number."""
     incident = found.incident
-    most = max(len(found.tokens), len(found.blocks), FEW) if every else FEW
+    most = max(len(found.tokens), FEW) if every else FEW
     title: Line = (
         names.incident(incident), f" {found.state.upper()}, {incident.severity}",
         *((": ", names.said(incident.title)) if incident.title else ()),
@@ -45,7 +45,7 @@ def situation(found: Assessment, names: Names, *, every: bool = False) -> Docume
     blocks += [Heading(("Times",)), Facts(tuple(_times(found, names)))]
     blocks += [Heading(("Who",)), Facts(tuple(roles(found, names)))]
     blocks += [Heading(("Tokens",)), *_tokens(found, names, most)]
-    blocks += [Heading(("What is left",)), *_left(found, names, most)]
+    blocks += [Heading(("What is left",)), *_left(found, names)]
     blocks += [Heading(("What comes next",)), Bullets(tuple(next_steps(found, names)))]
     if incident.holes:
         blocks += [Heading(("Not seen",)), Bullets(tuple(_holes(found, names, most)))]
@@ -127,15 +127,15 @@ def _tokens(found: Assessment, names: Names, most: int) -> Iterator[Block]:
     if not found.tokens:
         return
     if len(found.tokens) <= most:
-        rows = [
-            (
-                (names.token(each.scoped.member.handle),),
-                (names.verdict(each.verdict), *_exception(each, found, names)),
-                (names.handle(each.scoped.member.handle),),
-            )
-            for each in found.tokens
-        ]
-        yield Table(("token", "its value", "handle"), tuple(rows))
+        rows = []
+        for each in found.tokens:
+            handle = each.scoped.member.handle
+            value = (names.verdict(each.verdict), *_exception(each, found, names))
+            row: tuple[Line, ...] = ((names.token(handle),), value)
+            # A label stands for the handle too.
+            rows.append(row if names.redacted else ((names.handle(handle),), *row))
+        header = ("token", "its value")
+        yield Table(header if names.redacted else ("handle", *header), tuple(rows))
         return
     sums: dict[str, Counter[What]] = {}
     excepted: Counter[str] = Counter()
@@ -174,20 +174,20 @@ def _exception(each: TokenStanding, found: Assessment, names: Names) -> Line:
     return (f" [{held}: ", names.person(word.person), f", until {moment(word.expires)}]")
 
 
-def _left(found: Assessment, names: Names, most: int) -> Iterator[Block]:
+def _left(found: Assessment, names: Names) -> Iterator[Block]:
     if not found.blocks:
         yield Paragraph(("Nothing keeps it open.",))
         return
     kinds = Counter(block.kind for block in found.blocks)
     told = ", ".join(f"{BLOCKS.get(kind, kind)}: {number:,}" for kind, number in kinds.items())
     yield Paragraph((f"{count(len(found.blocks), 'thing keeps', 'things keep')} it open. {told}",))
-    yield Bullets(tuple(left(found, names, most)))
+    yield Bullets(tuple(left(found, names)))
 
 
-def left(found: Assessment, names: Names, most: int = FEW) -> Iterator[Line]:
+def left(found: Assessment, names: Names) -> Iterator[Line]:
     """What keeps it open, each; of many tokens how many there are of each system and verdict."""
     tokens = [block for block in found.blocks if block.kind == "token"]
-    if len(tokens) <= most:
+    if len(tokens) <= FEW:
         for block in tokens:
             yield (names.block(block),)
     else:
@@ -200,9 +200,9 @@ def left(found: Assessment, names: Names, most: int = FEW) -> Iterator[Line]:
         for (backend, title), number in sorted(alike.items()):
             yield (f"{count(number, 'token')} of ", names.backend(backend), f": {title}")
     rest = [block for block in found.blocks if block.kind != "token"]
-    for block in rest[:most]:
+    for block in rest[:FEW]:
         yield (names.block(block),)
-    if more := more_of(len(rest), most, "thing"):
+    if more := more_of(len(rest), FEW, "thing"):
         yield (more,)
 
 

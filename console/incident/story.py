@@ -194,12 +194,12 @@ def _of_entry(entry: Entry) -> StoryRow:
     if entry.case is not None and entry.case.what is IncidentEvent.EXCEPT:
         handle = entry.case.subject
     return StoryRow(
-        entry.t_us / 1e6, kind, entry.sentence, _bare(entry), "journal", entry.who, handle,
+        entry.t_us / 1e6, kind, entry.sentence, bare(entry), "journal", entry.who, handle,
         entry.backend,
     )  # fmt: skip
 
 
-def _bare(entry: Entry) -> str:
+def bare(entry: Entry) -> str:
     """What an entry says, in a closed set of words."""
     if entry.case is not None:
         return f"incident: {entry.case.what.value}"

@@ -39,8 +39,7 @@ this directory: it ends with a status other than 0 if something is wrong (`echo 
 ## 1. All files are those that were exported
 
 ```sh
-sha256sum --quiet --strict -c SHA256SUMS &&
-  test "$(find . -type f ! -name 'SHA256SUMS*' | wc -l)" = "$(wc -l < SHA256SUMS)"
+{files}
 ```
 
 {sums}
@@ -73,9 +72,7 @@ raise SystemExit(0 if good else "vkey, log.pem, ssh.pub and allowed_signers are 
 {ssh}With OpenSSL 3, over the checkpoint's own text:
 
 ```sh
-head -n 3 checkpoint | cmp - checkpoint.body &&
-  openssl pkeyutl -verify -pubin -inkey log.pem -rawin -in checkpoint.body \\
-    -sigfile checkpoint.body.sig
+{openssl}
 ```
 
 With metamorphic-log (a signed-note verifier in Rust; `pip install metamorphic-log`):
@@ -240,9 +237,25 @@ the entry that opened the session, which a responder's key signed.
 
 ## What it does not show
 
-Whether the reasons are true, what was done outside the tool, or what somebody with root on
-the machine did before an entry was written.
+{limits}
 """
+FILES = """\
+sha256sum --quiet --strict -c SHA256SUMS &&
+  test "$(find . -type f ! -path ./SHA256SUMS ! -path ./SHA256SUMS.sig | wc -l)" \\
+    = "$(wc -l < SHA256SUMS)"\
+"""
+"""Whether all files are those of the sums, and there is no other, in shell."""
+CHECKPOINT = """\
+head -n 3 checkpoint | cmp - checkpoint.body &&
+  openssl pkeyutl -verify -pubin -inkey log.pem -rawin -in checkpoint.body \\
+    -sigfile checkpoint.body.sig\
+"""
+"""Whether the log's key signed the checkpoint, with OpenSSL 3."""
+LIMITS = """\
+Whether the reasons are true, what was done outside the tool, or what somebody with root on
+the machine did before an entry was written.\
+"""
+"""What no check of such files shows."""
 _SUMS = """\
 Who made these sums, with OpenSSH:
 
@@ -286,6 +299,9 @@ def text(
         entries=count(point.size, "entry", "entries"),
         origin=point.origin,
         fingerprint=key.fingerprint,
+        files=FILES,
+        openssl=CHECKPOINT,
+        limits=LIMITS,
         sums=_SUMS.format(space=sums) if signed else _NO_SUMS,
         ssh=_SSH.format(space=checkpoint) if signed else "",
         spaces=",".join(namespaces),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from console.errors import JournalError, UsageError
 from console.journal.format.advice import REBUILD
 from console.journal.read.tree import nodes
@@ -30,14 +32,37 @@ def prove(store: JournalReader, id_: str, trusted: str = "") -> tuple[bytes, byt
         raise UsageError(f"the journal has no entry {id_}", "See: token-console journal list.")
     entry = found[0]
     signed = _checkpoint(store, entry.seq, policy.parse(trusted.encode()) if trusted else None)
-    point = Checkpoint.parse(note.parse(signed)[0])
-    try:
-        hashes = inclusion(entry.seq - 1, point.size, nodes(store))
-    except (LookupError, ProofError) as error:
-        raise JournalError(
-            f"the tree cannot prove it: {error}", f"Make the tree anew: {REBUILD}."
-        ) from None
-    return entry.raw, Proof(entry.seq - 1, tuple(hashes), signed).write()
+    return entry.raw, next(prove_each(store, [entry.seq], signed)).write()
+
+
+def prove_each(store: JournalReader, numbers: Iterable[int], signed: bytes) -> Iterator[Proof]:
+    """The proofs that the entries of these numbers are under one signed checkpoint.
+
+    Each node of the tree is read once.
+
+    Raises:
+        JournalError: the checkpoint does not cover one, or the tree is damaged.
+    """
+    size = Checkpoint.parse(note.parse(signed)[0]).size
+    known: dict[tuple[int, int], bytes] = {}
+    read = nodes(store)
+
+    def node(level: int, index: int) -> bytes:
+        place = (level, index)
+        if place not in known:
+            known[place] = read(level, index)
+        return known[place]
+
+    for number in numbers:
+        if number > size:
+            raise JournalError("no signed checkpoint covers the entry")
+        try:
+            hashes = inclusion(number - 1, size, node)
+        except (LookupError, ProofError) as error:
+            raise JournalError(
+                f"the tree cannot prove it: {error}", f"Make the tree anew: {REBUILD}."
+            ) from None
+        yield Proof(number - 1, tuple(hashes), signed)
 
 
 def extend(store: JournalReader, old: int, new: int) -> list[bytes]:

@@ -1,0 +1,1 @@
+"""Everything about an incident in one signed directory, for others to check without us."""
