@@ -11,10 +11,11 @@ from console.errors import ConsoleError
 from console.inventory.search.inventory import Row
 from console.tui.actions import registry
 from console.tui.actions.context import Context
-from console.tui.draw.lines import Line
+from console.tui.draw.lines import Line, count
 from console.tui.session.worker_link import WorkerError
-from console.tui.views.act.view import ORDER, ActView
+from console.tui.views.act.view import ORDER
 from console.tui.views.handlers import does
+from console.tui.views.incident.opening import ScopesTokens
 from console.tui.views.intake import page
 from console.tui.views.paged import Paged
 from console.tui.widgets.decide_bar import REASON, DecideBar, Question
@@ -28,7 +29,7 @@ WORD = "try"
 """What has to be typed before a value is tried."""
 
 
-class IntakeView(Paged, ActView):
+class IntakeView(Paged, ScopesTokens):
     """The answer cards. The value goes to the worker once, which has it while they are seen."""
 
     view = "intake"
@@ -131,15 +132,28 @@ class IntakeView(Paged, ActView):
 
     def context(self) -> Context:
         """Whether the value of the card can be tried is the card's own to say."""
-        card = self._card()
+        card, about = self._card(), super().context()._replace(marks=len(self.marked()))
         if card is None:
-            return super().context()._replace(untried="the cursor is on no card")
+            return about._replace(untried="the cursor is on no card")
         untried = "" if card.get("effects") is not None else str(card.get("no_try") or "not asked")
-        return super().context()._replace(untried=untried)
+        return about._replace(untried=untried)
+
+    def many(self, number: int) -> str:
+        """What is acted on, where the cursor is on none of several cards."""
+        return f"{count(number, 'token')} of all cards"
 
     def on_page_selected(self) -> None:
         """Another card has other keys."""
         self.frame()
+
+    def leaked(self) -> str:
+        """When it leaked, as the responder told before."""
+        return self._leak
+
+    def marked(self) -> tuple[str, ...]:
+        """The tokens of all cards, where there are several and the cursor is on none."""
+        all_ = tuple(dict.fromkeys(handle for handle in self._handles if handle))
+        return () if self._handle() else all_
 
     @does("open")
     async def do_open(self) -> None:
