@@ -21,10 +21,10 @@ from console.journal.format.entry import Kind
 from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.sentence import Entry
 from console.journal.read import fingerprint
-from console.journal.read.view import JournalView
 from console.journal.write.journal import Journal
 from console.response.evidence import probe
 from console.response.plan import entry_parts
+from console.response.state.token_life import OpenJournal
 from console.settings import Paths
 
 VERB = "try"
@@ -101,7 +101,7 @@ async def try_value(
     return _told(entry)
 
 
-def last(journal: JournalView, ref: TokenRef, print_: str) -> LastTry | None:
+def last(journal: OpenJournal, ref: TokenRef, print_: str) -> LastTry | None:
     """The newest try of the value with this keyed fingerprint that got an answer that tells.
 
     None also where the token was given back since: what was refused may work again.
@@ -109,15 +109,22 @@ def last(journal: JournalView, ref: TokenRef, print_: str) -> LastTry | None:
     Raises:
         JournalError: the journal cannot be read.
     """
-    if not print_:
-        return None
-    for entry in journal.entries(LOOKED_AT, handle=ref.handle):
+    return _newest(journal, ref.handle, print_) if print_ else None
+
+
+def last_of_any(journal: OpenJournal, handle: str) -> LastTry | None:
+    """As ``last``, whatever value of the token was tried. Raises as that."""
+    return _newest(journal, handle, None)
+
+
+def _newest(journal: OpenJournal, handle: str, print_: str | None) -> LastTry | None:
+    for entry in journal.entries(LOOKED_AT, handle=handle):
         if entry.done and entry.verb == Verb.RESTORE:
             return None
         if (
             entry.kind == Kind.OBSERVE
             and entry.how == KnownBy.PROBE
-            and entry.fp == print_
+            and (print_ is None or entry.fp == print_)
             and entry.state != OutState.UNCLEAR
         ):
             return _told(entry)

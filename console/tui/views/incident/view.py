@@ -132,7 +132,7 @@ async def use(view: OpensIncidents, incident: Incident) -> None:
 
 
 def _yes_no(typed: str) -> None:
-    if typed.strip().lower() not in ("y", "n"):
+    if typed.strip().lower() not in ("y", "n", ""):
         raise UsageError("y or n", "y: no name, id or address of yours is in it.")
 
 
@@ -328,10 +328,10 @@ class IncidentView(Paged, ActView, OpensIncidents):
         """Ask where to, then write the evidence pack there."""
         where = Question(
             "directory", "directory",
-            "Where to? It must not be there yet. - for one named after the incident.",
+            "Where to? It must not be there yet. Enter: one named after the incident.",
         )  # fmt: skip
         redacted = Question(
-            "redacted", "redacted", "For outsiders, without names? y or n.", _yes_no
+            "redacted", "redacted", "For outsiders, without names? y, or enter for no.", _yes_no
         )
         says = ["Report, timeline, evidence, the journal's entries with their proofs, signed.",
                 "VERIFY.md in it says how others check it without this program."]  # fmt: skip
