@@ -182,6 +182,17 @@ def test_the_archive_is_the_same_and_names_no_user(whole: Pack, tmp_path: Path) 
     ]
 
 
+def test_the_page_shows_who_depends_on_the_tokens(whole: Pack, public: Pack) -> None:
+    page = (whole.directory / "report.html").read_text()
+    graph = page.partition('<svg class="graph"')[2].partition("</svg>")[0]
+    for word in ("vault-granit/payroll-sync", "quartermaster", "ci-write", 'class="edge"'):
+        assert word in graph, word
+    hidden = (public.directory / "report.html").read_text()
+    graph = hidden.partition('<svg class="graph"')[2].partition("</svg>")[0]
+    for word in ("token-1", "person-", "grant-1", 'class="edge"'):
+        assert word in graph, word
+
+
 def test_the_guide_names_every_file(whole: Pack) -> None:
     guide = (whole.directory / "VERIFY.md").read_text()
     for path in files(whole.directory):
@@ -440,6 +451,7 @@ def words(paths: Paths) -> list[str]:
         "vault-granit", "aws-kobold", "granit", "kobold", "bucket-reader", "zimtstern", "evil",
         "maria", "delacroix", "tomasz", "wieczorek", "KESTREL", "script>", "&lt;script",
         "frozen anyway", "switched off", "nobody else can be reached", "k?token", "jenkins",
+        "ci-write",
     ]  # fmt: skip
     told += found.incident.scope
     told += [entry.id for entry in found.entries if entry.kind != Kind.EXPORT]
