@@ -38,7 +38,7 @@ def handover(found: Assessment, names: Names, story: Story) -> Document:
     incident = found.incident
     title: Line = (
         "Hand-over of ", names.incident(incident), f" {found.state.upper()}, {incident.severity}",
-        *((": ", names.said(incident.title)) if incident.title else ()),
+        *(() if names.redacted else (": ", names.said(incident.title))),
     )  # fmt: skip
     blocks: list[Block] = [
         Facts((("as of", report.as_of(found)), ("why", (names.said(incident.why),)))),

@@ -33,6 +33,7 @@ ROLES = frozenset(
 )  # fmt: skip
 """Roles that name nobody; what else is given as a role could."""
 _UNSIGNED = ", unsigned"
+_MANY = {"address": "addresses", "query": "queries", "person": "people"}
 
 
 class Name(str):
@@ -173,7 +174,7 @@ class Labels(Names):
         known = self._labels.setdefault(kind, {})
         if value not in known:
             known[value] = f"{kind}-{len(known) + 1}"
-            self.table.setdefault(f"{kind}s", {})[known[value]] = value
+            self.table.setdefault(_MANY.get(kind, f"{kind}s"), {})[known[value]] = value
         return known[value]
 
     def token(self, handle: str, backend: str = "", name: str = "") -> Name:

@@ -39,7 +39,7 @@ def situation(found: Assessment, names: Names, *, every: bool = False) -> Docume
     most = max(len(found.tokens), FEW) if every else FEW
     title: Line = (
         names.incident(incident), f" {found.state.upper()}, {incident.severity}",
-        *((": ", names.said(incident.title)) if incident.title else ()),
+        *(() if names.redacted else (": ", names.said(incident.title))),
     )  # fmt: skip
     blocks: list[Block] = [Facts(tuple(_head(found, names)))]
     blocks += [Heading(("Times",)), Facts(tuple(_times(found, names)))]

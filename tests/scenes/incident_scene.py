@@ -56,11 +56,12 @@ WHY = "found by the scanner in a public build log"
 NOTED = "the vendor Blauwal called back about it"
 PART = "namespace ns-zimtstern"
 ID = "INC-KESTREL-9"
+IDS = ("AKIDKOBOLD0001", "AKIDKOBOLD0002")
 
 
-def _token(number: int, backend: str, name: str) -> Token:
+def _token(number: int, backend: str, name: str, id_: str = "") -> Token:
     return world.token(
-        backend, f"k{number}", name, kind="key", owner=known("quartermaster", "tag"),
+        backend, id_ or f"k{number}", name, kind="key", owner=known("quartermaster", "tag"),
         created_at=known(NOW - timedelta(days=40), "record"),
     )  # fmt: skip
 
@@ -92,7 +93,7 @@ def filled(home: Path, names: tuple[str, ...] = (*PLAIN, *HOSTILE)) -> Paths:
     paths = settings.paths(home)
     paths.make()
     half = [_token(n, "vault-granit", name) for n, name in enumerate(names, 1)]
-    rest = [_token(n + 50, "aws-kobold", f"bucket-reader-{n}") for n in (1, 2)]
+    rest = [_token(n, "aws-kobold", f"bucket-reader-{n}", IDS[n - 1]) for n in (1, 2)]
     gap = Gap(PART, GapKind.REFUSED, "accessors", "Grant list on auth/token/accessors.")
     world.fill(
         paths,

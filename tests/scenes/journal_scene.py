@@ -155,3 +155,11 @@ class Place:
         with self.open() as journal:
             for _ in range(pairs):
                 outcome(journal, intent(journal))
+
+
+def forms(secret: str) -> list[bytes]:
+    """The secret as itself, and as it would look in the encodings that are used here."""
+    plain = secret.encode()
+    # The middle of the Base64 text is the same at each of three offsets but for its ends.
+    coded = [base64.b64encode(b"x" * shift + plain)[4:-4] for shift in range(3)]
+    return [plain, plain.hex().encode(), plain.hex().upper().encode(), plain[::-1], *coded]

@@ -33,7 +33,7 @@ from console.journal.format.entry import Kind
 from console.journal.format.parts import Export
 from console.journal.write.journal import Journal
 from console.response.approve.requirements import Requirements
-from console.settings import Paths
+from console.settings import GraphSettings, Paths, load
 
 FORM = "incident pack"
 TAR, LABELS = ".tar.gz", ".labels.json"
@@ -100,6 +100,7 @@ def write(
     signing = manifest.hand(rules.journal, rules.signers, ask=wish.ask and not wish.redacted)
     if wish.redacted:
         signing = signing._replace(why_not=manifest.PUBLIC)
+    _links(paths)
     with opening.journal(paths) as journal:
         if journal.problem:
             raise JournalError(
@@ -138,6 +139,22 @@ def write(
             told.sums,
             told.snapshot.key.vkey,
         )
+
+
+def _links(paths: Paths) -> None:
+    """Bring the links of the graph up to date with the store and the teams' files."""
+    if not paths.inventory.exists():
+        return
+    # Here, since nothing else of an incident needs the database toolkit.
+    from console.graph.collect.refresh import refresh
+    from console.store.database import open_for_writing
+
+    told = load(paths.config).graph if paths.config.exists() else GraphSettings()
+    engine = open_for_writing(paths.inventory)
+    try:
+        refresh(engine, paths, told)
+    finally:
+        engine.dispose()
 
 
 @contextlib.contextmanager

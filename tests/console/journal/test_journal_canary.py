@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import signal
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journal_scene import ACT, FORK, WHY, outcome
+from journal_scene import ACT, FORK, WHY, forms, outcome
 from msgspec.structs import replace
 from patience import HANG
 from real_systems import console
@@ -33,14 +32,6 @@ from console.settings import Paths
 
 CANARY = "hvs.CAESICanaryZq81mVnC4yXs07RtBwKd"
 PASSWORD = "Wm3kCanaryPw82Lx"
-
-
-def forms(secret: str) -> list[bytes]:
-    """The secret as itself, and as it would look in the encodings that are used here."""
-    plain = secret.encode()
-    # The middle of the Base64 text is the same at each of three offsets but for its ends.
-    coded = [base64.b64encode(b"x" * shift + plain)[4:-4] for shift in range(3)]
-    return [plain, plain.hex().encode(), plain.hex().upper().encode(), plain[::-1], *coded]
 
 
 def found_in(*places: Path) -> list[Path]:
