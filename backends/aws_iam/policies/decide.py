@@ -95,6 +95,9 @@ FREE: Final = tuple(
 OTHERS: Final = "by the user's own policies; an organisation's or the resource's may still refuse"
 HALF: Final = "no policy of the user allows it; the resource's own policy may, and is not read"
 TRUST: Final = "if the role's trust policy, which is not read, lets the user in"
+NAMED: Final = 8
+"""Rows of a boundary that are named where none of them allows what was asked."""
+
 SOME: Final = "on some resources only; ask about one by its ARN"
 EXCEPT: Final = "but for some resources; ask about one by its ARN"
 ROOT: Final = "root user of the account"
@@ -139,7 +142,8 @@ def _answer(found: Weighing, action: str) -> tuple[Answer, bool]:
     if not found.possible:
         if found.allows:
             why = "the permissions boundary does not allow it"
-            rows = found.allows
+            # What is not in it is in none of its rows: these are what there is.
+            rows = (*found.allows, *found.boundary[:NAMED])
         else:
             why = ""
         if action.partition(":")[0].lower() in OWN_POLICIES:
