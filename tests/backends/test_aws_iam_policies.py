@@ -184,6 +184,7 @@ def test_what_each_answer_means() -> None:
     # A bucket's own policy may let the user in, and a role's has to.
     assert asked("s3:PutObject", "arn:aws:s3:::b/k") is Decision.UNKNOWN
     assert asked("sts:AssumeRole", role) is Decision.CONDITIONAL
+    assert asked("sts:GetFederationToken") is Decision.DENIED
     denied = {"Effect": "Deny", "Action": "sts:*", "Resource": "*"}
     never = permissions({"Version": "2012-10-17", "Statement": [denied]})
     assert decide.permits(never, "sts:AssumeRole", role).decision is Decision.DENIED
