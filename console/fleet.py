@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +29,8 @@ from console.graph.collect.refresh import refresh
 from console.inventory.sync.sync import Syncer, SyncReport
 from console.settings import BackendTable, Paths, Settings
 from console.store.database import open_for_writing
+
+T = TypeVar("T")
 
 OPEN_TIMEOUT = 60.0
 """Seconds that a backend may take to become ready, credential commands included."""
@@ -259,16 +261,33 @@ class Fleet:
             raise self._fault(ref.backend, error) from None
 
     async def _rights(self, ref: TokenRef) -> tuple[Backend, Permissions]:
-        backend = await self.backend(ref.backend)
-
-        async def ask() -> Permissions:
+        async def ask(backend: Backend) -> Permissions:
             # What the store has of its grants may be hours old.
             return await backend.permissions(await backend.read(ref))
 
         try:
-            return backend, await contact.within(ask(), RIGHTS_TIMEOUT)
+            return await self._asked(ref.backend, ask, RIGHTS_TIMEOUT)
+        except ConsoleError:
+            raise
         except Exception as error:  # noqa: BLE001
             raise self._fault(ref.backend, error) from None
+
+    async def _asked(
+        self, name: str, question: Callable[[Backend], Awaitable[T]], seconds: float
+    ) -> tuple[Backend, T]:
+        """A backend's answer, and the backend that gave it; asked anew if it was closed meanwhile.
+
+        A look that failed closes a backend under the question: what it said then is no word on
+        what was asked, and no defect.
+        """
+        for _ in range(2):
+            backend = await self.backend(name)
+            try:
+                return backend, await contact.within(question(backend), seconds)
+            except Exception:
+                if self.opened(name) is backend:
+                    raise
+        raise Unreachable(f"{name} was closed while it was asked", "Try again in a moment.")
 
     async def identify(
         self, secret: Secret, wanted: Iterable[str] = ()
@@ -276,16 +295,7 @@ class Fleet:
         """Ask every backend whose token a secret is: the matches, and who could not answer."""
 
         async def ask(name: str) -> tuple[Match, ...]:
-            for _ in range(2):
-                backend = await self.backend(name)
-                try:
-                    return await contact.within(backend.identify(secret), IDENTIFY_TIMEOUT)
-                except Exception:
-                    if self.opened(name) is backend:
-                        raise
-                    # A look that failed closed it under the question: what it said then is
-                    # no word on the value, and no defect.
-            raise Unreachable(f"{name} was closed while it was asked", "Try again in a moment.")
+            return (await self._asked(name, lambda one: one.identify(secret), IDENTIFY_TIMEOUT))[1]
 
         names = self.chosen(wanted)
         answers = await asyncio.gather(*map(ask, names), return_exceptions=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openbao_fixture import Made, backend, call, create, server, using, with_token
 
 from backends.lab.openbao import NAMESPACE, READER, OpenBaoServer
@@ -137,6 +140,18 @@ def test_a_text_that_the_server_takes_by_its_leniency_is_a_gap(server: OpenBaoSe
     assert asked(server, permissions, "read", "t").decision is Decision.UNKNOWN
 
 
+@given(st.text(alphabet='{}[]"\\/*#=,<-\nEOTpath x1.$+', max_size=60))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    with contextlib.suppress(NotReadable):
+        stanzas(text, "any", NOW)
+
+
+@pytest.mark.parametrize("text", ["[" * 5_000, "a=" + "[" * 5_000, "a {" * 5_000, '{"a":' * 50_000])
+def test_a_text_that_is_nested_without_end_is_not_readable(text: str) -> None:
+    with pytest.raises(NotReadable):
+        stanzas(text, "deep", NOW)
+
+
 def test_a_limit_is_a_condition_and_of_two_policies_for_a_path_both_bind(
     server: OpenBaoServer,
 ) -> None:
@@ -200,6 +215,7 @@ WAYS = {
     "write-policies": 'path "sys/policies/acl/team-*" { capabilities = ["update"] }',
     "mount-auth": 'path "sys/auth/+" { capabilities = ["create", "sudo"] }',
     "write-auth-roles": 'path "auth/userpass/*" { capabilities = ["create"] }',
+    "write-token-roles": 'path "auth/token/*" { capabilities = ["create", "update"] }',
     "take-over-users": 'path "auth/userpass/users/bob/password" { capabilities = ["update"] }',
     "mint-logins": 'path "auth/approle/role/+/secret-id" { capabilities = ["update"] }',
     "write-identity": 'path "identity/group/name/ops" { capabilities = ["update"] }',
@@ -229,12 +245,34 @@ def test_a_way_to_more_is_told_with_the_rows_that_open_it(server: OpenBaoServer,
         'path "sys/policies/acl/*" { capabilities = ["deny"] }\n'
         'path "sys/policies/acl/+" { capabilities = ["deny"] }',
         'path "secret/*" { capabilities = ["create", "update", "sudo"] }',
+        'path "auth/token/roles/*" { capabilities = ["create", "update"] }',
         READER,
     ],
 )
 def test_no_way_is_told_where_there_is_none(server: OpenBaoServer, text: str) -> None:
     write(server, "no-way", text)
     assert opened(server, holding(server, "no-way").ref).elevations == ()
+
+
+def test_a_policy_with_a_slash_in_its_name_is_a_way_that_a_plus_does_not_close(
+    server: OpenBaoServer,
+) -> None:
+    write(server, "leaky", 'path "sys/policies/acl/*" { capabilities = ["update"] }'
+          '\npath "sys/policies/acl/+" { capabilities = ["deny"] }')  # fmt: skip
+    made = holding(server, "leaky")
+    assert [way.code for way in opened(server, made.ref).elevations] == ["write-policies"]
+    body = {"policy": 'path "x" { capabilities = ["read"] }'}
+    assert call(server, "POST", "sys/policies/acl/one", body, token=made.value)[0] == 403
+    assert call(server, "POST", "sys/policies/acl/one/two", body, token=made.value)[0] == 204
+
+
+def test_a_value_in_a_policy_is_not_shown(server: OpenBaoServer) -> None:
+    value = "hvs." + "A1b2C3d4" * 4
+    limit = f'allowed_parameters = {{ "token" = ["{value}"] }}'
+    write(server, "leaking", f'path "l/x" {{ capabilities = ["update"] {limit} }}')
+    permissions = opened(server, holding(server, "leaking").ref)
+    assert value not in repr(permissions)
+    assert asked(server, permissions, "update", "l/x").decision is Decision.CONDITIONAL
 
 
 def test_what_it_may_do_with_the_policies_it_may_write_is_as_told(server: OpenBaoServer) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from backends.openbao.policies.acl import ROOT, Acl
-from backends.openbao.policies.pattern import example, meet
+from backends.openbao.policies.pattern import HERE, example, meet
 from backends.openbao.policies.template import templated
 from backends.permissions import Access, Elevation, Permission, PermissionEffect
 from backends.words import count
@@ -23,20 +23,25 @@ class _Way(NamedTuple):
     targets: tuple[str, ...]
     sudo: bool = False
     actions: tuple[str, ...] = WRITES
+    needs: str = ""
+    """Where it has to be able to write as well; empty where the way needs no more."""
 
 
 _WAYS: Final = (
     _Way("write-policies", "may write policies, and so give itself any right",
-         ("sys/policies/acl/+", "sys/policy/+")),
-    _Way("mount-auth", "may enable an auth method, and log in through it with any policy",
+         ("sys/policies/acl/*", "sys/policy/*")),
+    _Way("mount-auth", "may enable auth methods, and let itself in where it may set one up too",
          ("sys/auth/*",), sudo=True),
+    _Way("write-token-roles", "may write token roles, and create tokens by them with any policy",
+         ("auth/token/roles/+",), needs="auth/token/create/+"),
     _Way("write-auth-roles", "may write roles or users of an auth method, with any policy",
          ("auth/+/role/+", "auth/+/roles/+", "auth/+/users/+", "auth/+/groups/+", "auth/+/certs/+",
           "auth/+/map/*", "auth/+/role/+/policies", "auth/+/role/+/token-policies",
           "auth/+/users/+/policies")),
     _Way("take-over-users", "may set the passwords of users, and log in as them",
          ("auth/+/users/+/password",)),
-    _Way("mint-logins", "may mint secret-ids of AppRole roles, and log in as them",
+    _Way("mint-logins",
+         "may mint secret-ids of AppRole roles, and log in as those whose role-id it knows",
          ("auth/+/role/+/secret-id", "auth/+/role/+/custom-secret-id")),
     _Way("write-identity", "may give policies to entities or groups, its own too",
          ("identity/entity", "identity/entity/+", "identity/entity/id/+", "identity/entity/name/+",
@@ -82,13 +87,26 @@ def _opening(acl: Acl, way: _Way, ns: str) -> Iterator[Permission]:
     for pattern, rows in acl.by_pattern.items():
         below = [f"{ns}+/"] if pattern.startswith(f"{ns}+/") else []
         for start in (ns, *below):
-            if any(_decides(acl, pattern, f"{start}{target}") for target in way.targets):
-                sudo = [row for row in rows if row.action == "sudo"]
-                if not way.sudo or sudo:
-                    yield from (row for row in rows if row.action in way.actions)
-                    if any(row.action in way.actions for row in rows) and way.sudo:
-                        yield from sudo
-                break
+            targets = [f"{start}{target}" for target in way.targets]
+            if way.code == "write-auth-roles" and pattern.startswith(f"{start}auth/token/"):
+                # A role of the token store lets nobody in by itself: that way has a name of its
+                # own.
+                continue
+            if not any(_decides(acl, pattern, target) for target in targets):
+                continue
+            giving = [row for row in rows if row.action in way.actions]
+            sudo = [row for row in rows if row.action == "sudo"]
+            also = list(_writing(acl, f"{start}{way.needs}")) if way.needs else []
+            if giving and (sudo or not way.sudo) and (also or not way.needs):
+                yield from (*giving, *(sudo if way.sudo else ()), *also)
+            break
+
+
+def _writing(acl: Acl, target: str) -> Iterator[Permission]:
+    """The rows that write somewhere in a target."""
+    for pattern, rows in acl.by_pattern.items():
+        if _decides(acl, pattern, target):
+            yield from (row for row in rows if row.action in WRITES)
 
 
 def _decides(acl: Acl, pattern: str, target: str) -> bool:
@@ -96,7 +114,11 @@ def _decides(acl: Acl, pattern: str, target: str) -> bool:
     if templated(pattern):
         return bool(meet(_opened(pattern), target))
     common = meet(pattern, target)
-    return bool(common) and acl.deciding(example(common), listing=False) == pattern
+    if not common:
+        return False
+    # What is open at its end covers paths of one segment more, too, and another rule may not.
+    paths = [example(common), f"{example(common)}/{HERE}"][: 1 + common.endswith("*")]
+    return any(acl.deciding(path, listing=False) == pattern for path in paths)
 
 
 def _opened(pattern: str) -> str:
