@@ -321,6 +321,36 @@ def test_a_boundary_that_may_not_be_read_leaves_no_answer_certain(
     with_(config(server), read)
 
 
+def test_one_policy_that_is_not_understood_hides_no_other(
+    server: MotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """moto takes only what IAM takes, so a word of tomorrow is written into its answer."""
+    key = new_key(server)
+    server.allow(key.user, "ec2:*", policy="odd")
+    server.allow(key.user, "rds:*", policy="plain")
+    ask = Aws.ask
+
+    async def odd(self: Aws, service: str, operation: str, **more: Any) -> dict[str, Any]:
+        told = await ask(self, service, operation, **more)
+        if more.get("PolicyName") == "odd":
+            told["PolicyDocument"]["Statement"][0]["Unless"] = "tomorrow"
+        return told
+
+    monkeypatch.setattr(Aws, "ask", odd)
+
+    async def look(backend: AwsIam) -> None:
+        (found,) = await opened(backend, key)
+        (gap,) = found.gaps
+        assert gap.kind is GapKind.FAILED
+        assert gap.what.startswith("inline policy odd: ")
+        assert {row.source for row in found.rows} >= {"inline policy plain"}
+        answer = backend.permits(found, "rds:StopDBCluster", "*")
+        assert answer.decision is Decision.CONDITIONAL
+        assert "inline policy odd" in answer.detail
+
+    with_(config(server), look)
+
+
 def test_a_managed_policys_version_in_force_is_the_one_that_counts(server: MotoServer) -> None:
     key = new_key(server)
     iam = server.iam

@@ -128,6 +128,18 @@ def test_what_takes_a_way_up_away() -> None:
     assert ways(admin, maybe) == everything
 
 
+def test_a_boundary_that_does_not_allow_is_named() -> None:
+    found = permissions(allow("ec2:*"), boundary=allow("s3:Get*"))
+    answer = decide.permits(found, "ec2:RunInstances", "*")
+    assert answer.decision is Decision.DENIED
+    assert [row.source for row in answer.because] == ["policy p0", f"{document.BOUNDS}b"]
+    # By itself it gives nothing, and says so.
+    (bound,) = (row for row in found.rows if row.source.startswith(document.BOUNDS))
+    assert bound.conditions == (document.BOUNDARY,)
+    answer = decide.permits(found, "s3:GetObject", "arn:aws:s3:::b/k")
+    assert answer.decision is not Decision.ALLOWED
+
+
 def test_secrets_are_narrowed_to_the_action_and_its_place() -> None:
     place = "arn:aws:secretsmanager:*:*:secret:payments/*"
     found = permissions(allow("secretsmanager:*", on=place), allow("ssm:GetParam*"))
@@ -172,6 +184,7 @@ def test_what_each_answer_means() -> None:
     # A bucket's own policy may let the user in, and a role's has to.
     assert asked("s3:PutObject", "arn:aws:s3:::b/k") is Decision.UNKNOWN
     assert asked("sts:AssumeRole", role) is Decision.CONDITIONAL
+    assert asked("sts:GetFederationToken") is Decision.DENIED
     denied = {"Effect": "Deny", "Action": "sts:*", "Resource": "*"}
     never = permissions({"Version": "2012-10-17", "Statement": [denied]})
     assert decide.permits(never, "sts:AssumeRole", role).decision is Decision.DENIED

@@ -13,6 +13,7 @@ from psycopg import pq, sql
 from backends.contract import Outcome, OutcomeState, Proposal, Verb
 from backends.lab.postgres import RESPONDER, PostgresServer
 from backends.model import AuditEvent, ScopeDone, Secret, Token, TokenRef, TokenState
+from backends.permissions import Decision
 from backends.permit import Permit
 from backends.postgres import scram, step_check
 
@@ -263,3 +264,45 @@ def test_a_text_in_the_encoding_of_its_database_is_read(roles: Roles) -> None:
 
     assert asyncio.run(look("latin")) == ("j\u00fcrgen", TokenState.ACTIVE)
     assert asyncio.run(look("postgres")) == ("j\\xfcrgen", TokenState.ACTIVE)
+
+
+def test_rights_are_told_of_the_role_and_the_table_that_are_meant(roles: Roles) -> None:
+    with roles.server.connect(dbname="latin", client_encoding="LATIN1") as latin:
+        latin.execute("CREATE TABLE m\u00fcller (gr\u00f6\u00dfe int)")
+        for name in (RAW.decode("latin-1"), RESPONDER):
+            latin.execute(sql.SQL("GRANT SELECT ON m\u00fcller TO {}").format(sql.Identifier(name)))
+        latin.execute(
+            sql.SQL("GRANT {} TO {}").format(
+                sql.Identifier(RAW.decode("latin-1")), sql.Identifier("postgres")
+            )
+        )
+
+    async def look(ref: TokenRef) -> tuple[Decision, str]:
+        async with backend(roles.server, dbname="latin") as pg:
+            found = await pg.permissions(await pg.read(ref))
+            for row in found.rows:
+                assert row.resource
+            return pg.permits(found, "SELECT", 'table public."m\u00fcller"').decision, found.subject
+
+    try:
+        raw, subject = asyncio.run(look(roles.raw))
+        assert raw is Decision.ALLOWED
+        assert subject == f'role "{PICTURE}, oid {roles.raw.id}", in database latin'
+        picture, subject = asyncio.run(look(roles.picture))
+        assert picture is Decision.DENIED
+        assert subject == f'role "{PICTURE}", in database latin'
+    finally:
+        with roles.server.connect(dbname="latin", client_encoding="LATIN1") as latin:
+            latin.execute("DROP TABLE m\u00fcller")
+
+
+@pytest.mark.parametrize("dbname", ENCODINGS)
+def test_every_database_tells_every_roles_rights(roles: Roles, dbname: str) -> None:
+    async def look() -> list[str]:
+        async with backend(roles.server, dbname=dbname) as pg:
+            refs = (roles.raw, roles.picture, roles.umlaut)
+            found = [await pg.permissions(await pg.read(ref)) for ref in refs]
+            assert all(each.whole and each.rows for each in found)
+            return [each.subject for each in found]
+
+    assert len(set(asyncio.run(look()))) == 3

@@ -17,24 +17,33 @@ from __future__ import annotations
 from typing import Final
 
 from backends.aws_iam.policies import patterns
+from backends.aws_iam.policies.access import access_of
 from backends.aws_iam.policies.document import ASSUME, BOUNDARY, TRUSTED
 from backends.aws_iam.policies.weighing import Weighing, open_to, weighing
 from backends.permissions import Answer, Decision, Permission, Permissions, weighed
 
 OWN_POLICIES: Final = frozenset(
-    {
+    [
         "acm-pca",
+        "agent-registry",
         "aoss",
         "apigateway",
         "appsync",
-        "athena",
+        "aps",
+        "arc-region-switch",
+        "aws-marketplace",
         "backup",
         "bedrock",
         "bedrock-agentcore",
+        "billing",
+        "cloudfront",
+        "cloudhsm",
+        "cloudsearch",
         "cloudtrail",
-        "cloudwatch",
         "codeartifact",
         "codebuild",
+        "codeguru-profiler",
+        "comprehend",
         "dsql",
         "dynamodb",
         "ecr",
@@ -43,6 +52,7 @@ OWN_POLICIES: Final = frozenset(
         "es",
         "events",
         "execute-api",
+        "fsx",
         "glacier",
         "glue",
         "iot",
@@ -52,49 +62,79 @@ OWN_POLICIES: Final = frozenset(
         "lambda",
         "lex",
         "logs",
+        "lookoutequipment",
         "mediastore",
+        "mpa",
         "network-firewall",
+        "networkmanager",
+        "odb",
+        "omics",
+        "organizations",
+        "osis",
+        "payment-cryptography",
+        "qbusiness",
         "redshift",
         "redshift-serverless",
         "refactor-spaces",
         "rekognition",
+        "resource-explorer-2",
         "resource-groups",
+        "route53-recovery-control-config",
         "route53resolver",
+        "rum",
         "s3",
         "s3-object-lambda",
         "s3-outposts",
         "s3express",
+        "s3files",
         "s3tables",
         "s3vectors",
+        "sagemaker",
         "schemas",
         "secretsmanager",
         "serverlessrepo",
+        "servicecatalog",
+        "servicediscovery",
         "ses",
+        "signer",
+        "sms-voice",
         "sns",
         "sqs",
         "ssm",
         "ssm-contacts",
         "ssm-incidents",
-        "states",
+        "ssm-sap",
         "sts",
         "vpc-lattice",
         "vpc-lattice-svcs",
-    }
+        "xray",
+    ]
 )
-"""Services with resource policies: IAM User Guide, "AWS services that work with IAM", the column
-"Resource-based policies" (yes and partial), by the prefix of their actions."""
+"""Services whose resources have policies of their own, by the prefix of their actions: those with
+an action that writes such a policy (Service Authorization Reference), and those behind which
+another one's policy stands. Too many here make an answer unknown, too few would make it wrong.
+Not among them is ``ec2``, where such a policy only shares a resource with other accounts."""
 
 NO_PERMISSION: Final = ("sts:GetCallerIdentity", "sts:GetSessionToken")
-"""What each key of a user may do, also against an explicit deny (AWS STS API Reference)."""
+"""What each key of a user may do, also against an explicit deny (AWS STS API Reference; IAM User
+Guide, "Permissions for GetSessionToken")."""
 
 FREE: Final = tuple(
-    Permission(action=action, resource="*", source="AWS: each key may, whatever a policy says")
+    Permission(
+        action=action,
+        resource="*",
+        access=access_of(action),
+        source="AWS: each key may, whatever a policy says",
+    )
     for action in NO_PERMISSION
 )
 
 OTHERS: Final = "by the user's own policies; an organisation's or the resource's may still refuse"
 HALF: Final = "no policy of the user allows it; the resource's own policy may, and is not read"
 TRUST: Final = "if the role's trust policy, which is not read, lets the user in"
+NAMED: Final = 8
+"""Rows of a boundary that are named where none of them allows what was asked."""
+
 SOME: Final = "on some resources only; ask about one by its ARN"
 EXCEPT: Final = "but for some resources; ask about one by its ARN"
 ROOT: Final = "root user of the account"
@@ -139,10 +179,11 @@ def _answer(found: Weighing, action: str) -> tuple[Answer, bool]:
     if not found.possible:
         if found.allows:
             why = "the permissions boundary does not allow it"
-            rows = found.allows
+            # What is not in it is in none of its rows: these are what there is.
+            rows = (*found.allows, *found.boundary[:NAMED])
         else:
             why = ""
-        if action.partition(":")[0].lower() in OWN_POLICIES:
+        if _has_own_policies(action.lower()):
             return Answer(Decision.UNKNOWN, rows, f"{why}. {HALF}" if why else HALF), False
         return Answer(Decision.DENIED, rows, why or "no policy of the user allows it"), False
     if not found.certain:
@@ -154,6 +195,13 @@ def _answer(found: Weighing, action: str) -> tuple[Answer, bool]:
     if action.lower() == ASSUME and not any(TRUSTED in row.conditions for row in rows):
         return Answer(Decision.CONDITIONAL, rows, TRUST), False
     return Answer(Decision.ALLOWED, rows, OTHERS), False
+
+
+def _has_own_policies(action: str) -> bool:
+    """Whether a resource of an action, in lower case, may have a policy of its own."""
+    service, _, name = action.partition(":")
+    # Of STS only a role has one: its trust policy.
+    return service in OWN_POLICIES and (service != "sts" or name.startswith("assume"))
 
 
 def _hangs(found: Weighing) -> str:

@@ -21,8 +21,13 @@ class Weighing(NamedTuple):
     denies: tuple[Permission, ...]
     bounds: tuple[Permission, ...]
     """Of the permissions boundary, allowing."""
-    bounded: bool
-    """Whether there is a boundary at all."""
+    boundary: tuple[Permission, ...]
+    """All rows of the permissions boundary, whatever they are for."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is a boundary at all. One that only denies lets nothing through."""
+        return bool(self.boundary)
 
     @property
     def refused(self) -> tuple[Permission, ...]:
@@ -52,15 +57,15 @@ def weighing(
     allows: list[Permission] = []
     denies: list[Permission] = []
     bounds: list[Permission] = []
-    bounded = False
+    boundary: list[Permission] = []
     for row in rows:
         gives = row.effect is PermissionEffect.ALLOW
         bound = gives and row.conditions[:1] == (BOUNDARY,)
-        # One that only denies has no row that allows, and so lets nothing through.
-        bounded = bounded or row.source.startswith(BOUNDS)
+        if row.source.startswith(BOUNDS):
+            boundary.append(row)
         if patterns.action_matches(row.action, action) and bears(row):
             (denies if not gives else bounds if bound else allows).append(row)
-    return Weighing(tuple(allows), tuple(denies), tuple(bounds), bounded)
+    return Weighing(tuple(allows), tuple(denies), tuple(bounds), tuple(boundary))
 
 
 PLACES: Final = {

@@ -9,8 +9,9 @@ open to everybody says nothing of a role, and would be thousands of rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, LiteralString, NamedTuple
+from typing import Any, Final, LiteralString, NamedTuple
 
+from backends.postgres import names
 from backends.postgres.privileges.tree import PER_MEMBERSHIP, Membership, Role, Tree
 from backends.postgres.wire import PgSession, Row
 
@@ -35,7 +36,8 @@ MAX_OBJECTS: Final = 20_000
 """Privileges on objects that are read for one role."""
 
 _ROLES: Final = """
-    SELECT oid::bigint AS oid, rolname AS name, rolsuper AS superuser, rolinherit AS inherits,
+    SELECT oid::bigint AS oid, namesend(rolname) AS raw, rolsuper AS superuser,
+           rolinherit AS inherits,
            rolcreaterole AS createrole, rolcreatedb AS createdb, rolreplication AS replication,
            rolbypassrls AS bypassrls
     FROM pg_roles
@@ -47,30 +49,32 @@ _MEMBERS: Final = """
 """
 
 _WHERE: Final = """
-    SELECT d.oid::bigint AS oid, d.datname AS name, d.datdba::bigint AS owner,
+    SELECT d.oid::bigint AS oid, d.datname::text AS name, d.datdba::bigint AS owner,
            current_setting('server_version_num')::int AS version,
-           (SELECT array_agg(o.datname ORDER BY o.datname) FROM pg_database o
+           (SELECT array_agg(o.datname::text ORDER BY o.datname) FROM pg_database o
              WHERE o.oid <> d.oid AND o.datallowconn) AS others
     FROM pg_database d WHERE d.datname = current_database()
 """
 
 _OBJECTS: Final = """
-    SELECT 'database' AS kind, d.datname AS name, NULL::name AS schema, NULL::name AS part,
+    SELECT 'database' AS kind, d.datname::text AS name, NULL::text AS schema,
+           NULL::text AS part,
            NULL::text AS arguments, d.datdba::bigint AS owner, a.grantee::bigint AS grantee,
            a.privilege_type AS privilege, false AS guarded, false AS forced, false AS definer
       FROM pg_database d
       CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
      WHERE a.grantee = ANY(%(roles)s) AND (d.datallowconn OR a.privilege_type = 'CREATE')
     UNION ALL
-    SELECT 'schema', n.nspname, NULL, NULL, NULL, n.nspowner::bigint, a.grantee::bigint,
+    SELECT 'schema', n.nspname::text, NULL, NULL, NULL, n.nspowner::bigint, a.grantee::bigint,
            a.privilege_type, false, false, false
       FROM pg_namespace n
       CROSS JOIN LATERAL aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
      WHERE a.grantee = ANY(%(roles)s)
        AND substr(namesend(n.nspname), 1, 8) NOT IN ('pg_toast'::bytea, 'pg_temp_'::bytea)
     UNION ALL
-    SELECT CASE WHEN c.relkind = 'S' THEN 'sequence' ELSE 'table' END, c.relname, n.nspname, NULL,
-           NULL, c.relowner::bigint, a.grantee::bigint, a.privilege_type, c.relrowsecurity,
+    SELECT CASE WHEN c.relkind = 'S' THEN 'sequence' ELSE 'table' END, c.relname::text,
+           n.nspname::text, NULL, NULL, c.relowner::bigint, a.grantee::bigint, a.privilege_type,
+           c.relrowsecurity,
            c.relforcerowsecurity, false
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault(
@@ -82,7 +86,8 @@ _OBJECTS: Final = """
                 OR a.privilege_type NOT IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'USAGE'))
             OR c.relname = ANY(%(closed)s::text[]) AND a.privilege_type = 'SELECT')
     UNION ALL
-    SELECT 'column', c.relname, n.nspname, t.attname, NULL, c.relowner::bigint, a.grantee::bigint,
+    SELECT 'column', c.relname::text, n.nspname::text, t.attname::text, NULL, c.relowner::bigint,
+           a.grantee::bigint,
            a.privilege_type, c.relrowsecurity, c.relforcerowsecurity, false
       FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid
       JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -90,7 +95,8 @@ _OBJECTS: Final = """
      WHERE t.attacl IS NOT NULL AND NOT t.attisdropped AND a.grantee = ANY(%(roles)s)
        AND (n.nspname NOT IN ('pg_catalog', 'information_schema') OR a.grantee <> 0)
     UNION ALL
-    SELECT 'function', p.proname, n.nspname, NULL, oidvectortypes(p.proargtypes),
+    SELECT 'function', p.proname::text, n.nspname::text, NULL,
+           oidvectortypes(p.proargtypes),
            p.proowner::bigint, a.grantee::bigint, a.privilege_type, false, false,
            p.prosecdef AND o.rolsuper
       FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -105,17 +111,19 @@ _OBJECTS: Final = """
 
 _OWNED: Final = """
     SELECT * FROM (
-      SELECT 'database' AS kind, datname AS name, NULL::name AS schema, NULL::text AS arguments,
+      SELECT 'database' AS kind, datname::text AS name, NULL::text AS schema,
+             NULL::text AS arguments,
              datdba::bigint AS owner FROM pg_database
       UNION ALL
-      SELECT 'schema', nspname, NULL, NULL, nspowner::bigint FROM pg_namespace
+      SELECT 'schema', nspname::text, NULL, NULL, nspowner::bigint FROM pg_namespace
       UNION ALL
-      SELECT CASE WHEN c.relkind = 'S' THEN 'sequence' ELSE 'table' END, c.relname, n.nspname,
-             NULL, c.relowner::bigint
+      SELECT CASE WHEN c.relkind = 'S' THEN 'sequence' ELSE 'table' END, c.relname::text,
+             n.nspname::text, NULL, c.relowner::bigint
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
       UNION ALL
-      SELECT 'function', p.proname, n.nspname, oidvectortypes(p.proargtypes), p.proowner::bigint
+      SELECT 'function', p.proname::text, n.nspname::text, oidvectortypes(p.proargtypes),
+             p.proowner::bigint
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace) all_of_them
     WHERE owner = ANY(%(roles)s) ORDER BY 1, 3, 2, 4 LIMIT %(limit)s
 """
@@ -124,9 +132,9 @@ _LATER: Final = """
     SELECT CASE d.defaclobjtype WHEN 'r' THEN 'table' WHEN 'S' THEN 'sequence'
                 WHEN 'f' THEN 'function' WHEN 'n' THEN 'schema' WHEN 'T' THEN 'type'
                 ELSE 'large object' END AS kind,
-           n.nspname AS schema, m.rolname AS maker, a.grantee::bigint AS grantee,
+           n.nspname::text AS schema, d.defaclrole::bigint AS maker, a.grantee::bigint AS grantee,
            a.privilege_type AS privilege
-      FROM pg_default_acl d JOIN pg_roles m ON m.oid = d.defaclrole
+      FROM pg_default_acl d
       LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
       CROSS JOIN LATERAL aclexplode(d.defaclacl) a
      WHERE a.grantee = ANY(%(roles)s) AND a.grantee <> d.defaclrole
@@ -186,9 +194,16 @@ async def _tree(session: PgSession, database: Database) -> Tree:
     if database.version >= PER_MEMBERSHIP:
         options = "inherit_option AS inherit, set_option AS set"
     found = await session.rows("pg_auth_members", _MEMBERS.format(options=options))
-    roles = [Role(**row) for row in await session.rows("pg_roles", _ROLES)]
+    roles = [_role(dict(row)) for row in await session.rows("pg_roles", _ROLES)]
     members = [Membership(**row) for row in found]
     for role in roles:
         if role.name == DATABASE_OWNER:
             members.append(Membership(database.owner, role.oid, False, True, True))
     return Tree(roles, members, database.version)
+
+
+def _role(row: dict[str, Any]) -> Role:
+    """A role. One whose name is no text has its oid beside the picture, to be told from others."""
+    raw = row.pop("raw")
+    name = names.exact(raw)
+    return Role(name=f"{names.shown(raw)}, oid {row['oid']}" if name is None else name, **row)

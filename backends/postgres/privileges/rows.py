@@ -269,7 +269,7 @@ def _resource(row: Row) -> str:
 def _source(catalog: Catalog, identity: Identity, oid: int) -> str:
     role = catalog.tree.roles.get(oid)
     name = quoted(role.name) if role else f"oid {oid}"
-    if oid == identity.role.oid:
+    if oid == identity.role.oid or oid not in identity.ways:
         return f"role {name}"
     via = identity.ways[oid] or (identity.role.name if identity.after else "")
     return f"role {name}, via role {quoted(via)}" if via else f"role {name}"
@@ -295,7 +295,7 @@ def _later(catalog: Catalog, itself: Identity) -> Iterator[Permission]:
             action=row["privilege"],
             resource=f"each later {row['kind']}{place}",
             access=_access(row["privilege"], row["kind"]),
-            conditions=(f"made by role {quoted(row['maker'])}",),
+            conditions=(f"made by {_source(catalog, itself, row['maker'])}",),
             source=f"default privileges, {_from(catalog, itself, row['grantee'])}",
         )
 
