@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
+import textwrap
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +17,12 @@ from console.cli.shell.hidden import hidden
 from console.cli.show import labelled
 from console.errors import Exit, UsageError
 from console.fleet import Fleet
-from console.intake import reports, words
+from console.intake import log_words, reports, words
 from console.intake.advice import Planner
+from console.intake.matching import fingerprints
 from console.intake.service import Answered, IntakeResult, document, take_in, try_card
 from console.inventory import export
+from console.inventory.search.inventory import Inventory
 from console.journal.format import scan
 from console.response.plan.model import typed_word
 from console.settings import Paths, paths
@@ -35,6 +39,8 @@ def run(chosen: argparse.Namespace) -> int:
     where = paths(chosen.home)
     loaded = settings.load(where.config)
     now = time.time()
+    if chosen.log:
+        return _log(chosen, where)
     leak = None if chosen.leak is None else moment_of(chosen.leak, now)
     data = _input(chosen.file)
     if not where.inventory.exists():
@@ -51,6 +57,40 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.json:
         print(export.dumps(document(taken)))
     return Exit.OK if taken.all_found else Exit.FAILED
+
+
+def _log(chosen: argparse.Namespace, where: Paths) -> int:
+    """Find in a log the values and ids that are known here. Asks no system anything."""
+    if chosen.file is None and sys.stdin.isatty():
+        raise UsageError("no log is named", "token-console intake --log access.log")
+    known = fingerprints(where)
+
+    def progress(lines: int, size: int) -> None:
+        output.progress(f"{lines:,} lines, {size >> 20:,} MB read")
+
+    with contextlib.closing(Inventory(where.inventory)) as inventory:
+        with log_words.open_log(chosen.file or "-", sys.stdin.buffer) as stream:
+            try:
+                told = log_words.search(stream, known, inventory.long_ids(), progress)
+            finally:
+                output.progress_done()
+        for problem in told.problems:
+            output.error(problem)
+        names = {
+            one.handle: f"{detail.token.ref.backend}/{detail.token.name}"
+            for one in told.found
+            if (detail := inventory.detail(one.handle)) is not None
+        }
+        total = inventory.total()
+    if chosen.json:
+        print(export.dumps(words.log_document(told, names, total)))
+    else:
+        for line in words.log_lines(told, names, total):
+            for piece in textwrap.wrap(line, 80, subsequent_indent="  ", break_on_hyphens=False):
+                output.line(piece)
+    if told.problems:
+        return Exit.PARTIAL
+    return Exit.OK if told.found else Exit.FAILED
 
 
 def _input(file: str | None) -> bytes:

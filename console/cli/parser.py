@@ -38,10 +38,13 @@ what can come in: one secret; many, one a line; a report of TruffleHog, gitleaks
   Betterleaks, in SARIF, or GitHub's secret-scanning alerts; a CSV with a column of ids or values
 The value is never shown or kept. It is looked up at configured backends that can have issued
   it, which is no use of it. It is tried only with --try, which asks first and is journaled.
+Where kingfisher-secret-scanner is installed (pip install 'token-console[kingfisher]') its rules
+  name what is of no type here, offline; its live validation is never used.
 examples:
   token-console intake               (paste; nothing is shown)
   gitleaks git -f json -r - | token-console intake
   token-console intake vendor.csv --offline
+  token-console intake --log access.log.gz
 exit codes: 0 every one has a token, 1 one has none, 2 wrong command or configuration
 """
 
@@ -136,6 +139,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     intake.add_argument("--backend", action="append", default=[], help="ask these only")
     intake.add_argument(
         "--offline", action="store_true", help="ask no system: inventory and fingerprints only"
+    )
+    intake.add_argument(
+        "--log",
+        action="store_true",
+        help="FILE is a log of any size: find values whose fingerprints are kept here, and ids, in"
+        " it; asks no system",
     )
     intake.add_argument(
         "--try",

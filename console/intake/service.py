@@ -12,7 +12,7 @@ from backends.contract import KindCapabilities
 from console.errors import UsageError
 from console.fleet import Fleet
 from console.graph.collect import contacts as team_contacts
-from console.intake import reports
+from console.intake import kingfisher, reports
 from console.intake.advice import MOST, Planner, advise
 from console.intake.card import Card, Headline, card, headline_of
 from console.intake.items import Intake, Item
@@ -71,6 +71,8 @@ async def take_in(
     """
     # What blocks is done in threads: a worker has others to answer meanwhile.
     told = await asyncio.to_thread(reports.read, data)
+    named = await asyncio.to_thread(kingfisher.named, told.items, paths.state / "kingfisher")
+    told = told._replace(items=named.items, problems=(*told.problems, *named.problems))
     with closing(Inventory(paths.inventory, clock=lambda: now)) as inventory:
         known = Known(await asyncio.to_thread(fingerprints, paths), inventory)
         total = len(told.items)
@@ -238,6 +240,7 @@ def document(taken: IntakeResult) -> dict[str, Any]:
             "id": one.matched.item.id or None,
             "type": told.type.slug if (told := one.matched.item.recognised) is not None else None,
             "known_by": told.sure.value if told is not None else None,
+            "kingfisher_rule": one.matched.item.rule or None,
             "facts": dict(told.facts) if told is not None else {},
             "exposed_at": one.matched.item.exposed_at,
             "places": [place._asdict() for place in one.matched.item.places],

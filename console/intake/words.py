@@ -13,6 +13,7 @@ from typing import Any
 from backends.words import count
 from console.intake.card import Card
 from console.intake.items import ONE, Intake, Item
+from console.intake.log_words import LONGEST, SHORTEST, LogSearched
 from console.intake.service import IntakeResult
 from console.inventory.questions import questions
 from console.text import safe, stamp
@@ -33,7 +34,8 @@ def label(item: Item) -> str:
     told = item.recognised
     what = f"id {safe(item.id, 80)}" if item.id else "a value, not shown"
     if told is None:
-        return f"{what}: its form does not tell its type"
+        rule = f"; Kingfisher's rule {safe(item.rule, 80)} fits it" if item.rule else ""
+        return f"{what}: its form does not tell its type{rule}"
     facts = "; ".join(f"{name} {safe(text, 80)}" for name, text in told.facts if text != item.id)
     return f"{what}: {told.type.title}, {told.sure.value}" + (f" ({facts})" if facts else "")
 
@@ -193,3 +195,52 @@ def told(taken: IntakeResult, now: datetime, keys: Mapping[str, str]) -> dict[st
             for one in taken.answered
         ],
     }
+
+
+def log_lines(told: LogSearched, names: Mapping[str, str], total: int) -> Iterator[str]:
+    """What a log has of tokens that are known here, and how much that can be.
+
+    ``names`` are the tokens' names by their handles, ``total`` how many the inventory has.
+    """
+    for one in told.found:
+        where = f"line {one.first:,}"
+        if one.last != one.first:
+            where = f"{count(one.lines, 'line')}, from {one.first:,} to {one.last:,}"
+        has = "ITS VALUE STANDS IN THE LOG" if one.how == "value" else "named by its id"
+        name = safe(names.get(one.handle, "not in the inventory"), 80)
+        yield f"{name}  {one.handle}  {has}: {where}"
+    if not told.found:
+        yield "NO MATCH. That does not say that no value of ours is in it."
+    yield (
+        f"{count(told.lines, 'line')} of {told.size / 1e6:,.1f} MB read,"
+        f" {count(told.hashed, 'word')} compared; nothing was sent or kept."
+    )
+    yield log_limits(told, total)
+
+
+def log_limits(told: LogSearched, total: int) -> str:
+    """What could not have been found."""
+    if told.prints:
+        known = (
+            f"Of {count(told.prints, 'token')} a value is known by its fingerprint, of {total:,} in"
+            " the inventory: a value that never was in hand here cannot be found"
+            " (token-console fingerprint ID makes it known)."
+        )
+    else:
+        known = (
+            "No value was ever fingerprinted here, so it was searched for ids only"
+            " (token-console fingerprint ID makes a value known)."
+        )
+    ids = f"{count(told.ids, 'id')} looked for: not those that are short or ordinary words."
+    return (
+        f"{known} {ids} Left out: words of fewer than {SHORTEST} or more than {LONGEST:,} bytes,"
+        " or of nothing but digits and the signs of dates and addresses; values with blanks,"
+        " quotes, brackets, commas or semicolons in them; and those that the log has cut, hashed"
+        " or encoded otherwise than in percent."
+    )
+
+
+def log_document(told: LogSearched, names: Mapping[str, str], total: int) -> dict[str, Any]:
+    """The same for a script."""
+    found = [{**one._asdict(), "name": names.get(one.handle)} for one in told.found]
+    return {**told._asdict(), "found": found, "tokens": total, "limits": log_limits(told, total)}
