@@ -6,7 +6,7 @@ somebody looks, and the moment is told with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -23,9 +23,6 @@ from backends.permissions import (
 
 _WORST: Final = {Access.ADMIN: 0, Access.WRITE: 1, Access.UNKNOWN: 1, Access.READ: 2}
 _DENIED: Final = 3
-NAMED: Final = 3
-"""How many rows a way to more is told with; the rest is counted."""
-
 EXIT: Final = {
     Decision.ALLOWED: 0,
     Decision.DENIED: 1,
@@ -51,6 +48,8 @@ class Clause(NamedTuple):
 
     sort: Sort
     text: str
+    resources: tuple[str, ...] = ()
+    """On what, where rows differ in that only."""
     conditions: tuple[str, ...] = ()
     source: str = ""
 
@@ -59,57 +58,82 @@ class Clause(NamedTuple):
         """The conditions as half a sentence; empty where there are none."""
         return f", only if {' and '.join(self.conditions)}" if self.conditions else ""
 
+    def what(self, most: int | None = None) -> str:
+        """What it may do, on at most so many resources, with a count of the others."""
+        named = self.resources[:most]
+        left = len(self.resources) - len(named)
+        words = [self.text, ", ".join(named), f"and {left:,} more" if left else ""]
+        return " ".join(word for word in words if word)
+
     @property
     def whole(self) -> str:
         """All of it on one line, but for the sort."""
         source = f" ({self.source})" if self.source else ""
-        return f"{self.text}{self.only_if}{source}"
+        return f"{self.what()}{self.only_if}{source}"
 
 
 def clauses(permissions: Permissions) -> list[Clause]:
     """What a token may do, the worst first: ways to more, secrets, writing, reading, denials."""
     found = [_way(way) for way in permissions.elevations]
-    found += [
-        Clause(Sort.SECRETS, row.resource, row.conditions, row.source)
-        for row in permissions.secrets
-    ]
+    secrets: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for row in permissions.secrets:
+        secrets.setdefault((row.conditions, row.source), []).append(row.resource)
+    for (conditions, source), resources in secrets.items():
+        found.append(Clause(Sort.SECRETS, "", _once(resources), conditions, source))
     return found + _rights(permissions.rows)
 
 
 def _way(way: Elevation) -> Clause:
-    rows = [f"{row.action} on {row.resource}" for row in way.by[:NAMED]]
-    if len(way.by) > NAMED:
-        rows.append(f"{len(way.by) - NAMED} more")
-    conditions = dict.fromkeys(text for row in way.by for text in row.conditions)
-    sources = dict.fromkeys(row.source for row in way.by if row.source)
-    return Clause(Sort.WAY, f"{way.text}: {', '.join(rows)}", tuple(conditions), "; ".join(sources))
+    actions: dict[str, list[str]] = {}
+    for row in way.by:
+        actions.setdefault(row.resource, []).append(row.action)
+    return Clause(
+        Sort.WAY,
+        f"{way.text}:",
+        tuple(f"{', '.join(_once(words))} on {what}" for what, words in actions.items()),
+        _once(text for row in way.by for text in row.conditions),
+        "; ".join(_once(row.source for row in way.by if row.source)),
+    )
+
+
+def _once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+class _Kind(NamedTuple):
+    rank: int
+    actions: tuple[str, ...]
+    conditions: tuple[str, ...]
+    source: str
 
 
 def _rights(rows: Iterable[Permission]) -> list[Clause]:
-    """Rows that differ in their action only as one; in the backend's order within a sort."""
-    grouped: dict[tuple[object, ...], list[Permission]] = {}
+    """Rows as clauses: of one resource the actions together, then of the same actions the
+    resources. Within a sort it is the backend's order."""
+    by_resource: dict[tuple[object, ...], list[Permission]] = {}
     for row in rows:
         key = (row.resource, row.effect, row.conditions, row.source)
-        grouped.setdefault(key, []).append(row)
-    ordered = sorted(grouped.values(), key=lambda group: min(map(_rank, group)))
+        by_resource.setdefault(key, []).append(row)
+    kinds: dict[_Kind, list[str]] = {}
+    for group in by_resource.values():
+        actions = _once(row.action for row in group)
+        kind = _Kind(min(map(_rank, group)), actions, group[0].conditions, group[0].source)
+        kinds.setdefault(kind, []).append(group[0].resource)
+    sorts = (Sort.MANAGES, Sort.WRITES, Sort.READS, Sort.DENIED)
     return [
         Clause(
-            _sort(group),
-            f"{', '.join(dict.fromkeys(row.action for row in group))} on {group[0].resource}",
-            group[0].conditions,
-            group[0].source,
+            sorts[kind.rank],
+            f"{', '.join(kind.actions)} on",
+            tuple(resources),
+            kind.conditions,
+            kind.source,
         )
-        for group in ordered
+        for kind, resources in sorted(kinds.items(), key=lambda item: item[0].rank)
     ]
 
 
 def _rank(row: Permission) -> int:
     return _DENIED if row.effect is PermissionEffect.DENY else _WORST[row.access]
-
-
-def _sort(group: Sequence[Permission]) -> Sort:
-    sorts = (Sort.MANAGES, Sort.WRITES, Sort.READS, Sort.DENIED)
-    return sorts[min(map(_rank, group))]
 
 
 def not_opened(permissions: Permissions) -> list[tuple[str, str]]:
@@ -129,7 +153,7 @@ def answered(answer: Answer, action: str, resource: str) -> list[str]:
     lines = [f"{answer.decision.value}: {action} on {resource}"]
     for row in answer.because:
         denied = "denied: " if row.effect is PermissionEffect.DENY else ""
-        clause = Clause(Sort.READS, f"{row.action} on {row.resource}", row.conditions, row.source)
+        clause = Clause(Sort.READS, f"{row.action} on", (row.resource,), row.conditions, row.source)
         lines.append(f"  because {denied}{clause.whole}")
     if answer.detail:
         lines.append(f"  {answer.detail}")

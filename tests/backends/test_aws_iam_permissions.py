@@ -27,6 +27,7 @@ from botocore.credentials import Credentials
 from backends.aws_iam import AwsIam
 from backends.aws_iam.client import Aws
 from backends.aws_iam.policies.decide import EXCEPT, HALF, SOME, TRUST
+from backends.aws_iam.policies.document import TRUSTED
 from backends.errors import NotFound
 from backends.lab.moto import REGION, LabKey, MotoServer, document
 from backends.model import GapKind, TokenRef
@@ -218,7 +219,8 @@ def claimed(answer: Answer, asked: Question) -> bool | None:
     if answer.detail in (SOME, EXCEPT):
         # moto takes "*" for the name of the resource.
         return answer.detail == EXCEPT
-    if answer.detail == TRUST:
+    conditions = {each for row in answer.because for each in row.conditions}
+    if answer.detail == TRUST or conditions == {TRUSTED}:
         return asked.resource.endswith(f"/{TRUSTING}")
     return None
 

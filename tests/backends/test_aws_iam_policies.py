@@ -260,3 +260,19 @@ def test_what_an_action_does(action: str, access: Access) -> None:
 )
 def test_patterns(pattern: str, resource: str, fits: bool) -> None:
     assert patterns.resource_matches(pattern, resource) is fits
+
+
+def test_before_2012_a_policy_has_no_variables() -> None:
+    """Here the other program differs from AWS, so it is not asked."""
+    old = allow("s3:GetObject", on="arn:aws:s3:::b/${aws:username}") | {"Version": "2008-10-17"}
+    found = permissions(old)
+    alice, literal = "arn:aws:s3:::b/alice", "arn:aws:s3:::b/${aws:username}"
+    assert decide.permits(found, "s3:GetObject", alice).decision is Decision.UNKNOWN
+    assert decide.permits(found, "s3:GetObject", literal).decision is Decision.ALLOWED
+
+
+def test_what_an_arn_without_an_end_leaves_out_is_not_guessed() -> None:
+    statement = {"Effect": "Deny", "Action": "*", "NotResource": ["arn:aws:dynamodb"]}
+    found = permissions(allow("ec2:*"), {"Version": "2012-10-17", "Statement": [statement]})
+    answer = decide.permits(found, "ec2:RunInstances", "arn:aws:ec2:us-east-1:1:instance/i-1")
+    assert answer.decision is Decision.CONDITIONAL

@@ -172,6 +172,15 @@ def test_a_limit_is_a_condition_and_of_two_policies_for_a_path_both_bind(
     assert call(server, "POST", "c/x", {"a": "3"}, token=made.value)[0] == 403
 
 
+def test_a_plain_read_is_let_in_whatever_parameters_are_allowed(server: OpenBaoServer) -> None:
+    limits = 'allowed_parameters = { "a" = [] } denied_parameters = { "*" = [] }'
+    write(server, "read-limited", f'path "secret/data/*" {{ capabilities = ["read"] {limits} }}')
+    made = holding(server, "read-limited")
+    answer = asked(server, opened(server, made.ref), "read", "secret/data/data/api")
+    assert answer.decision is Decision.ALLOWED
+    assert call(server, "GET", "secret/data/data/api", token=made.value)[0] == 200
+
+
 def test_a_policy_that_may_not_be_read_is_a_gap_with_the_line_that_is_missing(
     server: OpenBaoServer,
 ) -> None:
@@ -252,6 +261,13 @@ def test_a_way_to_more_is_told_with_the_rows_that_open_it(server: OpenBaoServer,
 def test_no_way_is_told_where_there_is_none(server: OpenBaoServer, text: str) -> None:
     write(server, "no-way", text)
     assert opened(server, holding(server, "no-way").ref).elevations == ()
+
+
+def test_the_ways_of_the_consoles_own_credential_to_act(server: OpenBaoServer) -> None:
+    """As its documentation says; and no more, though a plus for a namespace covers sys too."""
+    permissions = opened(server, holding(server, "console-reader", "console-responder").ref)
+    ways = {way.code: way.conditional for way in permissions.elevations}
+    assert ways == {"mint-logins": False, "write-identity": True, "create-tokens": False}
 
 
 def test_a_policy_with_a_slash_in_its_name_is_a_way_that_a_plus_does_not_close(
@@ -402,6 +418,29 @@ def test_addresses_are_a_condition_of_every_row(server: OpenBaoServer) -> None:
     permissions = opened(server, create(server, path="create/bound").ref)
     assert permissions.rows
     assert all("from the addresses 10.0.0.0/8" in row.conditions for row in permissions.rows)
+
+
+def test_a_disabled_entity_is_a_condition_of_every_row(server: OpenBaoServer) -> None:
+    made = create(server, path="create/search", entity_alias="search-indexer")
+    path = "secret/data/search/x"
+    assert asked(server, opened(server, made.ref), "read", path).decision is Decision.ALLOWED
+    entity = "identity/entity/name/search-indexer"
+    assert call(server, "POST", entity, {"disabled": True})[0] in (200, 204)
+    try:
+        answer = asked(server, opened(server, made.ref), "read", path)
+        assert answer.decision is Decision.CONDITIONAL
+        assert "its entity, which is disabled, is enabled again" in answer.because[0].conditions
+        assert call(server, "GET", path, token=made.value)[0] == 403
+    finally:
+        call(server, "POST", entity, {"disabled": False})
+
+
+def test_what_only_vault_knows_is_read_too() -> None:
+    """No server of the lab takes it, so this is after its documentation."""
+    text = 'path "e/*" { capabilities = ["subscribe"] subscribe_event_types = ["kv*"] }'
+    (stanza,) = stanzas(text, "vault's", NOW)
+    assert stanza.capabilities == {"subscribe"}
+    assert stanza.limits.words("subscribe") == ("subscribe_event_types kv*",)
 
 
 def test_a_secret_id_is_told_by_what_a_log_in_gets_and_its_entity_is_a_gap(

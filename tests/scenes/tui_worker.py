@@ -144,7 +144,12 @@ def rights() -> dict:
         "source": f"policy {HOSTILE}, via group ops",
     }
     reading = [
-        {"action": "read", "resource": f"npm/{number}", "access": "read", "source": "policy npm"}
+        {
+            "action": "read",
+            "resource": f"npm/{number}",
+            "access": "read",
+            "source": f"policy npm-{number // 2}",
+        }
         for number in range(40)
     ]
     denied = {"action": "deny", "resource": "kv/x", "effect": "deny", "source": "policy npm"}

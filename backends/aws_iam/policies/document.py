@@ -162,13 +162,17 @@ def _rows(
         # One that stands for nothing is left out, also of a list of what is left out.
         known = (patterns.filled(each, values) for each in resources)
         resources = tuple(each for each in known if each is not None)
+    unsure: tuple[str, ...] = ()
     if statement.all_but_resources:
+        unsure = tuple(each for each in resources if patterns.cut_short(each))
         resources = (patterns.all_but(patterns.NOT_RESOURCE, resources),) if resources else ("*",)
     grants = statement.effect is PermissionEffect.ALLOW
     for action, resource in itertools.product(actions, resources):
         left = patterns.unresolved(resource)
         conditions = [BOUNDARY] if boundary and grants else []
         conditions += [f"the request has a {name} that fits" for name in left]
+        # Nothing says how much IAM leaves out by an ARN without an end.
+        conditions += [f"{each}, an ARN cut short, does not leave it out" for each in unsure]
         conditions += statement.conditions
         if grants and not boundary and action.lower() == ASSUME:
             conditions.append(TRUSTED)

@@ -85,6 +85,11 @@ def _segments_apart(one: str, other: str) -> bool:
     return not left.startswith(right) and not right.startswith(left)
 
 
+def cut_short(pattern: str) -> bool:
+    """Whether it is an ARN with parts missing, and no star that may stand for them."""
+    return pattern.startswith("arn:") and pattern.count(":") < SEGMENTS - 1 and pattern[-1] != "*"
+
+
 def unresolved(pattern: str) -> tuple[str, ...]:
     """The names of the variables that are left in a pattern."""
     names = (found[1] for found in _VARIABLE.finditer(pattern))

@@ -162,7 +162,7 @@ class Policies:
 
     def _take(self, order: int, source: str, told: object) -> None:
         try:
-            rows = tuple(document.rows(told, source, self._values))
+            rows = tuple(dict.fromkeys(document.rows(told, source, self._values)))
         except BackendError as error:
             self._gap(source, error)
             return

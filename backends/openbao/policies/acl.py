@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from backends.openbao.policies.pattern import covers, has_wildcards, may_cover
-from backends.openbao.policies.stanza import CAPABILITIES, DENY, Limits, Stanza, merged
+from backends.openbao.policies.stanza import CAPABILITIES, DENY, OF_VAULT, Limits, Stanza, merged
 from backends.openbao.policies.template import templated
 from backends.permissions import (
     Access,
@@ -75,7 +75,7 @@ def _rows(path: str, found: Sequence[Sourced]) -> Iterable[Permission]:
         given |= one.stanza.capabilities
     missing = ("sudo on this path, which is not granted",) if _lacks_sudo(path, given) else ()
     for one in found:
-        for action in CAPABILITIES:
+        for action in (*CAPABILITIES, *OF_VAULT):
             if action in one.stanza.capabilities:
                 yield Permission(
                     action=action,
@@ -167,7 +167,7 @@ def permits(permissions: Permissions, action: str, resource: str) -> Answer:
     if action in (ROOT, DENY):
         decision = Decision.DENIED if action == ROOT else Decision.UNKNOWN
         return weighed(Answer(decision), permissions)
-    if action not in CAPABILITIES:
+    if action not in (*CAPABILITIES, *OF_VAULT):
         known = ", ".join(CAPABILITIES)
         return Answer(Decision.UNKNOWN, detail=f"it is none of the capabilities: {known}")
     listing = action in ("list", "scan")

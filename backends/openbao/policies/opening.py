@@ -34,6 +34,7 @@ BARRED: Final = (
 NOT_ASKED: Final = BackendError("not asked, since those before it were not answered")
 DEFAULT: Final = "default"
 BY_HAND: Final = "Read it with `bao policy read`, and judge it by hand."
+DISABLED: Final = "its entity, which is disabled, is enabled again"
 LOGIN: Final = "a token that a log-in with it gets"
 
 
@@ -75,6 +76,8 @@ async def opened(reader: BaoReader, token: Token) -> Permissions:
         gaps: list[Gap] = list(holder.gaps)
     else:
         caller, via, lost = await _caller(reader, holder)
+        if caller.entity is not None and caller.entity.get("disabled") is True:
+            holder = holder._replace(conditions=(*holder.conditions, DISABLED))
         policies, gaps = await _policies(reader, holder, now)
         found: list[Sourced] = []
         barred: list[Gap] = []

@@ -17,6 +17,8 @@ DENY: Final = "deny"
 CAPABILITIES: Final = (
     "create", "read", "update", "delete", "list", "sudo", "patch", "scan",
 )  # fmt: skip
+OF_VAULT: Final = ("subscribe", "recover")
+"""Capabilities that only HashiCorp's Vault has."""
 LEGACY: Final[Mapping[str, tuple[str, ...]]] = {
     "deny": (DENY,),
     "read": ("read", "list"),
@@ -29,6 +31,7 @@ _SETTINGS: Final = (
     "comment", "policy", "capabilities", "allowed_parameters", "denied_parameters",
     "required_parameters", "min_wrapping_ttl", "max_wrapping_ttl", "mfa_methods",
     "pagination_limit", "expiration", "list_scan_response_keys_filter_path", "control_group",
+    "subscribe_event_types",
 )  # fmt: skip
 
 Parameters = Mapping[str, tuple[Any, ...]]
@@ -51,9 +54,10 @@ class Limits(NamedTuple):
         found = list(self.others)
         if action in ("list", "scan"):
             found += self.of_lists
-        if action in ("read", "update", "create", "patch"):
-            if self.required:
-                found.append(f"required_parameters {', '.join(self.required)}")
+        if action in ("read", "update", "create", "patch") and self.required:
+            found.append(f"required_parameters {', '.join(self.required)}")
+        # A plain read has no parameters, and the server lets it pass whatever these say.
+        if action in ("update", "create", "patch"):
             for name, table in (
                 ("allowed_parameters", self.allowed),
                 ("denied_parameters", self.denied),
@@ -142,7 +146,7 @@ def _capabilities(settings: Block) -> frozenset[str]:
     if old and old not in LEGACY:
         raise NotReadable(f"a path has the policy {old!r}")
     given += LEGACY.get(old, ())
-    unknown = set(given) - {DENY, *CAPABILITIES}
+    unknown = set(given) - {DENY, *CAPABILITIES, *OF_VAULT}
     if unknown:
         raise NotReadable(f"a path has the capability {min(unknown)!r}")
     return frozenset((DENY,)) if DENY in given else frozenset(given)
@@ -156,6 +160,8 @@ def _limits(settings: Block) -> Limits:
     ]
     if methods := _texts(settings, "mfa_methods"):
         others.append(f"mfa_methods {', '.join(methods)}")
+    if types := _texts(settings, "subscribe_event_types"):
+        others.append(f"subscribe_event_types {', '.join(types)}")
     if _all(settings, "control_group"):
         others.append("control_group")
     of_lists = [

@@ -25,32 +25,36 @@ class _Way(NamedTuple):
     actions: tuple[str, ...] = WRITES
     needs: str = ""
     """Where it has to be able to write as well; empty where the way needs no more."""
+    never: str = ""
+    """Paths below this one are among the targets, and open nothing by themselves."""
 
 
 _WAYS: Final = (
+    # The surest first: a screen may have room for few.
     _Way("write-policies", "may write policies, and so give itself any right",
          ("sys/policies/acl/*", "sys/policy/*")),
+    _Way("create-tokens", "may create tokens with any policy but root's",
+         ("auth/token/create", "auth/token/create-orphan"), sudo=True),
+    _Way("raw-storage", "may read or write the storage below the server's own rights",
+         ("sys/raw/*",), sudo=True, actions=("read", *WRITES)),
     _Way("mount-auth", "may enable auth methods, and let itself in where it may set one up too",
-         ("sys/auth/*",), sudo=True),
-    _Way("write-token-roles", "may write token roles, and create tokens by them with any policy",
-         ("auth/token/roles/+",), needs="auth/token/create/+"),
+         # There is always something at token/, so that nothing can be enabled below it.
+         ("sys/auth/*",), sudo=True, never="sys/auth/token/"),
     _Way("write-auth-roles", "may write roles or users of an auth method, with any policy",
          ("auth/+/role/+", "auth/+/roles/+", "auth/+/users/+", "auth/+/groups/+", "auth/+/certs/+",
           "auth/+/map/*", "auth/+/role/+/policies", "auth/+/role/+/token-policies",
-          "auth/+/users/+/policies")),
+          "auth/+/users/+/policies"), never="auth/token/"),
+    _Way("write-token-roles", "may write token roles, and create tokens by them with any policy",
+         ("auth/token/roles/+",), needs="auth/token/create/+"),
+    _Way("write-identity", "may give policies to entities or groups, its own too",
+         ("identity/entity", "identity/entity/+", "identity/entity/id/+", "identity/entity/name/+",
+          "identity/group", "identity/group/+", "identity/group/id/+", "identity/group/name/+",
+          "identity/entity-alias", "identity/entity-alias/*", "identity/entity/merge")),
     _Way("take-over-users", "may set the passwords of users, and log in as them",
          ("auth/+/users/+/password",)),
     _Way("mint-logins",
          "may mint secret-ids of AppRole roles, and log in as those whose role-id it knows",
          ("auth/+/role/+/secret-id", "auth/+/role/+/custom-secret-id")),
-    _Way("write-identity", "may give policies to entities or groups, its own too",
-         ("identity/entity", "identity/entity/+", "identity/entity/id/+", "identity/entity/name/+",
-          "identity/group", "identity/group/+", "identity/group/id/+", "identity/group/name/+",
-          "identity/entity-alias", "identity/entity-alias/*", "identity/entity/merge")),
-    _Way("create-tokens", "may create tokens with any policy but root's",
-         ("auth/token/create", "auth/token/create-orphan"), sudo=True),
-    _Way("raw-storage", "may read or write the storage below the server's own rights",
-         ("sys/raw/*",), sudo=True, actions=("read", *WRITES)),
 )  # fmt: skip
 
 _PLACES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -87,38 +91,34 @@ def _opening(acl: Acl, way: _Way, ns: str) -> Iterator[Permission]:
     for pattern, rows in acl.by_pattern.items():
         below = [f"{ns}+/"] if pattern.startswith(f"{ns}+/") else []
         for start in (ns, *below):
-            targets = [f"{start}{target}" for target in way.targets]
-            if way.code == "write-auth-roles" and pattern.startswith(f"{start}auth/token/"):
-                # A role of the token store lets nobody in by itself: that way has a name of its
-                # own.
-                continue
-            if not any(_decides(acl, pattern, target) for target in targets):
-                continue
+            reached = [_decided(acl, pattern, f"{start}{target}") for target in way.targets]
+            if way.never:
+                never = f"{start}{way.never}"
+                reached = ["" if one.startswith(never) else one for one in reached]
             giving = [row for row in rows if row.action in way.actions]
             sudo = [row for row in rows if row.action == "sudo"]
             also = list(_writing(acl, f"{start}{way.needs}")) if way.needs else []
-            if giving and (sudo or not way.sudo) and (also or not way.needs):
+            if any(reached) and giving and (sudo or not way.sudo) and (also or not way.needs):
                 yield from (*giving, *(sudo if way.sudo else ()), *also)
-            break
+                break
 
 
 def _writing(acl: Acl, target: str) -> Iterator[Permission]:
     """The rows that write somewhere in a target."""
     for pattern, rows in acl.by_pattern.items():
-        if _decides(acl, pattern, target):
+        if _decided(acl, pattern, target):
             yield from (row for row in rows if row.action in WRITES)
 
 
-def _decides(acl: Acl, pattern: str, target: str) -> bool:
-    """Whether a pattern decides about some path that the target covers."""
-    if templated(pattern):
-        return bool(meet(_opened(pattern), target))
-    common = meet(pattern, target)
-    if not common:
-        return False
+def _decided(acl: Acl, pattern: str, target: str) -> str:
+    """What the target and a pattern both cover, if the pattern decides about some of it."""
+    common = meet(_opened(pattern), target)
+    if not common or templated(pattern):
+        return common
     # What is open at its end covers paths of one segment more, too, and another rule may not.
     paths = [example(common), f"{example(common)}/{HERE}"][: 1 + common.endswith("*")]
-    return any(acl.deciding(path, listing=False) == pattern for path in paths)
+    decides = any(acl.deciding(path, listing=False) == pattern for path in paths)
+    return common if decides else ""
 
 
 def _opened(pattern: str) -> str:
@@ -153,9 +153,9 @@ def secrets(rows: Sequence[Permission], where: Sequence[str]) -> tuple[Permissio
     for pattern, all_ in acl.by_pattern.items():
         reading = [row for row in all_ if row.action == "read"]
         for place in where if reading else ():
-            if not _decides(acl, pattern, place):
+            common = _decided(acl, pattern, place)
+            if not common:
                 continue
-            common = meet(_opened(pattern), place)
             shown = pattern if templated(pattern) else common
             first = reading[0]
             found[shown] = Permission(
@@ -177,7 +177,7 @@ def _exceptions(acl: Acl, pattern: str, common: str) -> tuple[str, ...]:
         within = meet(other, common)
         gives = any(row.action == "read" for row in rows)
         denies = any(row.effect is PermissionEffect.DENY for row in rows)
-        if within and (denies or not gives) and _decides(acl, other, common):
+        if within and (denies or not gives) and _decided(acl, other, common):
             found.append(f"not {within}")
     left = len(found) - MOST_EXCEPTIONS
     more = (f"not {count(left, 'path')} more",) if left > 0 else ()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from real_systems import console
 
@@ -150,6 +151,10 @@ def test_rows_are_told_together_where_they_differ_in_the_action_only() -> None:
         (Sort.READS, "list on kv/x, only if page (policy p)"),
         (Sort.DENIED, "deny on kv/x (policy p)"),
     ]
+    many = [msgspec.structs.replace(row("read", Access.READ), resource=f"r/{n}") for n in range(9)]
+    (one,) = clauses(Permissions(ref=found.ref, rows=tuple(many), as_of=found.as_of))
+    assert one.what(2) == "read on r/0, r/1 and 7 more"
+    assert one.what().endswith("r/7, r/8")
     assert not_opened(found) == [
         ("not opened: the policy q (refused)", "Grant read."),
         ("secrets may be missing: the mounts (failed)", ""),

@@ -14,6 +14,8 @@ LABEL = "MAY DO"
 ROLES: dict[Sort, Role] = {
     Sort.WAY: "bad", Sort.SECRETS: "warn", Sort.MANAGES: "warn", Sort.DENIED: "dim",
 }  # fmt: skip
+NAMED = 4
+"""Resources that a clause names, and a way to more one; the rest of them is counted."""
 LONGEST = 200
 """Signs of one right: its patterns come from outside, and none is to push out the others."""
 
@@ -64,9 +66,9 @@ def may_do(rights: Rights, row: Row, now: float, width: int, room: int) -> list[
 
 
 def _parts(clause: Clause) -> list[Part]:
-    parts: list[Part] = [
-        (f"{clause.sort.value}: ", ROLES.get(clause.sort, "")), (clause.text, "")
-    ]  # fmt: skip
+    most = 1 if clause.sort is Sort.WAY else NAMED
+    parts: list[Part] = [(f"{clause.sort.value}: ", ROLES.get(clause.sort, ""))]
+    parts.append((clause.what(most), ""))
     if clause.conditions:
         parts.append((clause.only_if, "warn"))
     if clause.source:
