@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 
 from console.errors import UsageError
 from console.incident.assess import Assessment
-from console.incident.document import text
-from console.incident.names import Names
+from console.incident.papers.document import text
+from console.incident.papers.names import Names
+from console.incident.papers.report import situation
 from console.incident.record import Incident
-from console.incident.report import situation
 from console.inventory.search.inventory import Row
 from console.tui.actions.context import Context, IncidentContext, RunContext
 from console.tui.draw.cells import OneLine

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 
 from backends.words import count
-from console.cli.incident import named
+from console.cli.incident.record import named
 from console.cli.shell import output
 from console.errors import Exit, UsageError
 from console.incident import service
-from console.incident import vendor as vendors
 from console.incident.record import Incident, find, fold, text_id
-from console.incident.vendor import Listed, VendorQuestion, VendorView
+from console.incident.vendor import view as vendors
+from console.incident.vendor.view import Listed, VendorQuestion, VendorView
 from console.intake import reports
 from console.inventory import export
 from console.journal import opening

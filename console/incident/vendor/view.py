@@ -17,7 +17,7 @@ from typing import NamedTuple
 from backends.words import count
 from console.errors import UsageError
 from console.incident.assess import stored
-from console.incident.other_forms import OtherForms
+from console.incident.vendor.other_forms import OtherForms
 from console.intake import reports
 from console.intake.items import Intake, Item
 from console.intake.matching import Known, fingerprints
