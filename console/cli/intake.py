@@ -150,7 +150,7 @@ async def _tried(chosen: argparse.Namespace, taken: IntakeResult, fleet: Fleet) 
     if len(cards) != 1 or len(taken.told.items) != 1:
         raise UsageError(
             "nothing was tried: only a value that came alone, and of which one token can be tried",
-            "The cards say which can be, and why another cannot.",
+            "The cards say which can be, and why another cannot; --backend NAME leaves others out.",
         )
     ((shown, effects),) = cards
     word = typed_word(shown.token)

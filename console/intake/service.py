@@ -16,7 +16,7 @@ from console.intake import kingfisher, reports
 from console.intake.advice import MOST, Planner, advise
 from console.intake.card import Card, Headline, card, headline_of
 from console.intake.items import Intake, Item
-from console.intake.matching import Known, Matched, fingerprints, match, why_none
+from console.intake.matching import Found, Known, Matched, fingerprints, match, why_none
 from console.inventory.questions import reading
 from console.inventory.search.inventory import Inventory
 from console.journal import opening
@@ -87,6 +87,16 @@ async def take_in(
     return IntakeResult(told, tuple(await _advised(answered, paths, planner, set(ask))))
 
 
+def _with_siblings(shown: Card, found: Sequence[Found]) -> Card:
+    """The card with every other token that the very value was found for, in any backend."""
+    more = (
+        each.handle
+        for each in found
+        if each.by_value and shown.found.by_value and each.handle != shown.token.ref.handle
+    )
+    return shown._replace(siblings=tuple(dict.fromkeys((*shown.siblings, *more))))
+
+
 def _reached(shown: Card, contacts: Mapping[str, str]) -> Card:
     owner = shown.owner
     return shown._replace(contact=contacts.get(owner.owner, "") if owner is not None else "")
@@ -115,7 +125,9 @@ def _answers(
             answered.append(
                 Answered(
                     one,
-                    tuple(shown for _, shown in made if shown is not None),
+                    tuple(
+                        _with_siblings(shown, one.found) for _, shown in made if shown is not None
+                    ),
                     tuple(found.handle for found, shown in made if shown is None),
                     () if one.found else tuple(why_none(one, states)),
                 )

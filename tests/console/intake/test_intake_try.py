@@ -189,3 +189,25 @@ def test_whom_to_wake_is_what_the_teams_file_says(home: Path) -> None:
     done = console(home, "intake", text=secret)
     assert "payments-oncall: pager 7001" in " ".join(done.stdout.split()), done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_a_value_that_two_backends_have_is_said_on_both_cards(home: Path) -> None:
+    row, secret = token(home, "backend:vault-prod", "state:active", "used:<7d")
+    config = home / "config.toml"
+    table = (
+        f'[backend.vault-twin]\ntype = "estate"\npath = "{home}/estate.db"\nsystem = "vault"\n'
+        "act_allowed = true\n"
+    )
+    config.write_text(f"{config.read_text()}\n{table}")
+    assert console(home, "sync", "vault-twin").returncode in (0, 3)
+    (item,) = json.loads(console(home, "intake", "--json", text=secret).stdout)["items"]
+    cards = {card["backend"]: card for card in item["tokens"]}
+    assert set(cards) == {"vault-prod", "vault-twin"}
+    assert cards["vault-twin"]["handle"] in cards["vault-prod"]["same_value"]
+    assert row["handle"] in cards["vault-twin"]["same_value"]
+    done = console(home, "intake", text=secret)
+    said = " ".join(done.stdout.split())
+    assert f"token {row['handle']} has it too: one move is not enough" in said
+    tried = attempt(home, secret, row["name"])
+    assert tried.returncode == 2
+    assert "of which one token can be tried" in " ".join(tried.stderr.split())
