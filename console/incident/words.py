@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from backends.words import count
 from console.incident.assess import Assessment, Block
 from console.incident.record import Incident, hole_id
+from console.incident.runs import IncidentRun
 from console.incident.times import Times
 from console.response.state.old_value import What
 from console.text import age, stamp
@@ -110,6 +111,16 @@ def token_rows(found: Assessment) -> Iterator[tuple[str, str, str, str]]:
             told = f"{told} [{held}: {word.person}, until {moment(word.expires)}]"
         member = each.scoped.member
         yield member.handle, member.backend, member.name or member.id, told
+
+
+def run_line(each: IncidentRun) -> str:
+    """``44ac6fda revoke 130 tokens · running, 12 left · 118 recorded``."""
+    if not each.verb:
+        return f"{each.plan[-8:]} {each.standing}: {each.old}"
+    left = f", {each.left:,} left" if each.left else ""
+    failed = f", {each.failed:,} failed" if each.failed else ""
+    what = f"{each.verb} {count(each.tokens, 'token')}"
+    return f"{each.plan[-8:]} {what} \u00b7 {each.standing}{left}{failed} \u00b7 {each.old}"
 
 
 def block(each: Block, incident: Incident) -> str:
@@ -253,7 +264,7 @@ def document(found: Assessment) -> dict[str, object]:
             for each in found.blocks
         ],
         "notes": [_word(each.at, each.who, each.text) for each in incident.notes],
-        "runs": list(found.plans),
+        "runs": [each._asdict() | {"at": iso(each.at)} for each in found.runs],
     }
 
 
