@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
@@ -35,6 +35,7 @@ from backends.model import (
     Token,
     TokenRef,
 )
+from backends.permissions import Answer, Decision, Permissions
 
 VERSION: Final = 1
 """The contract of this module. It grows by one with every change that a backend written for
@@ -321,6 +322,32 @@ class Backend(ABC):
         return Dependents(
             gaps=(Gap(ref.id, GapKind.UNLISTABLE, "consumers", "This system tells of none."),)
         )
+
+    async def permissions(self, token: Token) -> Permissions:
+        """What the token's grants let it do: each opened, row by row. Reads, never changes.
+
+        Asked for one token at a time, when somebody wants to see it. A grant that cannot be
+        opened is a ``Gap`` in the answer, with a hint at the right that is missing, and the
+        others are opened all the same; only a trouble with everything raises. No row holds a
+        secret's value. A backend that opens grants declares ``Readable.PERMISSIONS``.
+        """
+        gap = Gap(
+            token.ref.id,
+            GapKind.UNLISTABLE,
+            "grants",
+            "This system's backend does not open grants.",
+        )
+        return Permissions(ref=token.ref, gaps=(gap,), as_of=datetime.now(UTC))
+
+    def permits(self, permissions: Permissions, action: str, resource: str) -> Answer:
+        """Whether what :meth:`permissions` gave allows an action on a resource. Contacts nobody.
+
+        Both are in the system's words, and name one action and one resource, not a pattern. It
+        goes by ``permissions`` alone, so that an answer can be had later from what was kept, and
+        weighs its gaps (``permissions.weighed``): "allowed" and "denied" are said only where
+        nothing that was not read could make it otherwise.
+        """
+        return Answer(Decision.UNKNOWN, detail="this system's backend answers no such question")
 
     async def identify(self, secret: Secret) -> tuple[Match, ...]:
         """Which tokens this secret is, without using the secret where that can be helped."""

@@ -76,6 +76,8 @@ class Readable(StrEnum):
     DEPENDENTS = "dependents"
     EVENTS = "events"
     IDENTIFY = "identify"
+    PERMISSIONS = "permissions"
+    """Its grants can be opened: what they let it do, row by row."""
 
 
 class Ability(msgspec.Struct, frozen=True, omit_defaults=True):

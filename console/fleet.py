@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,6 +18,7 @@ from backends import registry
 from backends.contract import Backend, Match
 from backends.errors import BackendError, BrokenPlugin, TimedOut, Unreachable, Unsupported
 from backends.model import Dependents, Progress, Secret, TokenRef
+from backends.permissions import Answer, Permissions
 from console import contact, faults
 from console.audit import intake
 from console.audit.ingest import Ingester, IngestReport
@@ -29,6 +30,8 @@ from console.inventory.sync.sync import Syncer, SyncReport
 from console.settings import BackendTable, Paths, Settings
 from console.store.database import open_for_writing
 
+T = TypeVar("T")
+
 OPEN_TIMEOUT = 60.0
 """Seconds that a backend may take to become ready, credential commands included."""
 
@@ -37,6 +40,9 @@ CLOSE_TIMEOUT = 3.0
 
 IDENTIFY_TIMEOUT = 30.0
 """Seconds that one backend may take to tell whose a secret is; the others' answers wait."""
+
+RIGHTS_TIMEOUT = 45.0
+"""Seconds that a backend may take to open a token's grants."""
 
 ProgressCallback = Callable[[str, int, int | None], None]
 """Called with the backend's name, how many tokens were seen, and of how many if known."""
@@ -234,22 +240,62 @@ class Fleet:
             await asyncio.to_thread(collect.answered, self.engine, ref, found)
         return found
 
+    async def permissions(self, ref: TokenRef) -> Permissions:
+        """What a token's grants let it do, opened anew; kept nowhere.
+
+        Raises:
+            BackendError: its system cannot be asked, or has no such token any more.
+        """
+        return (await self._rights(ref))[1]
+
+    async def may(self, ref: TokenRef, action: str, resource: str) -> tuple[Permissions, Answer]:
+        """Whether a token may do one thing, and the rights that the answer is made from.
+
+        Raises:
+            BackendError: its system cannot be asked, or has no such token any more.
+        """
+        backend, found = await self._rights(ref)
+        try:
+            return found, backend.permits(found, action, resource)
+        except Exception as error:  # noqa: BLE001
+            raise self._fault(ref.backend, error) from None
+
+    async def _rights(self, ref: TokenRef) -> tuple[Backend, Permissions]:
+        async def ask(backend: Backend) -> Permissions:
+            # What the store has of its grants may be hours old.
+            return await backend.permissions(await backend.read(ref))
+
+        try:
+            return await self._asked(ref.backend, ask, RIGHTS_TIMEOUT)
+        except ConsoleError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            raise self._fault(ref.backend, error) from None
+
+    async def _asked(
+        self, name: str, question: Callable[[Backend], Awaitable[T]], seconds: float
+    ) -> tuple[Backend, T]:
+        """A backend's answer, and the backend that gave it; asked anew if it was closed meanwhile.
+
+        A look that failed closes a backend under the question: what it said then is no word on
+        what was asked, and no defect.
+        """
+        for _ in range(2):
+            backend = await self.backend(name)
+            try:
+                return backend, await contact.within(question(backend), seconds)
+            except Exception:
+                if self.opened(name) is backend:
+                    raise
+        raise Unreachable(f"{name} was closed while it was asked", "Try again in a moment.")
+
     async def identify(
         self, secret: Secret, wanted: Iterable[str] = ()
     ) -> tuple[list[Match], list[tuple[str, str]]]:
         """Ask every backend whose token a secret is: the matches, and who could not answer."""
 
         async def ask(name: str) -> tuple[Match, ...]:
-            for _ in range(2):
-                backend = await self.backend(name)
-                try:
-                    return await contact.within(backend.identify(secret), IDENTIFY_TIMEOUT)
-                except Exception:
-                    if self.opened(name) is backend:
-                        raise
-                    # A look that failed closed it under the question: what it said then is
-                    # no word on the value, and no defect.
-            raise Unreachable(f"{name} was closed while it was asked", "Try again in a moment.")
+            return (await self._asked(name, lambda one: one.identify(secret), IDENTIFY_TIMEOUT))[1]
 
         names = self.chosen(wanted)
         answers = await asyncio.gather(*map(ask, names), return_exceptions=True)

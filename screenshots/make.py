@@ -188,6 +188,21 @@ async def intake(pilot: Pilot[None], app: ConsoleApp) -> None:
     await until(pilot, app, "LEAKED")
 
 
+async def incident(pilot: Pilot[None], app: ConsoleApp) -> None:
+    """An incident with some tokens of a team, of which some were ended."""
+    await find(pilot, app, "backend:aws-main,github owner:partner state:active")
+    await pilot.press(*["space"] * 8, "plus")
+    await until(pilot, app, "OPEN AN INCIDENT")
+    for text in ("partner breached", "2d", "their notice of today"):
+        await pilot.press(*text, "enter")
+        await pilot.pause()
+    await until(pilot, app, "new in the scope")
+    await pilot.press("escape", "M")
+    await until(pilot, app, "SEVERITY")
+    await pilot.press("enter")
+    await until(pilot, app, "ITS VALUE")
+
+
 VIEWS: dict[str, Steps] = {
     "intake": intake,
     "inventory": inventory,
@@ -200,6 +215,7 @@ VIEWS: dict[str, Steps] = {
     "runs": runs,
     "journal": journal,
     "timeline": timeline,
+    "incident": incident,
 }
 
 
@@ -270,6 +286,8 @@ def main(target: Path) -> None:
                 svg = target / f"{name}-{size[0]}x{size[1]}.svg"
                 svg.write_text(shoot(home, name, steps, size, now), encoding="utf-8")
                 drawn = to_png(svg, size)
+                # Whoever takes the next picture is at work on nothing.
+                (home / "demo" / "state" / "incident").unlink(missing_ok=True)
                 sys.stdout.write(f"{svg.name}{' and png' if drawn else ''}\n")
 
 

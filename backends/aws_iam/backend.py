@@ -11,11 +11,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from backends import permit
-from backends.aws_iam import actions, ids, listing, rotation
+from backends.aws_iam import actions, declared, ids, listing, rotation
 from backends.aws_iam.client import Aws, KeyPair
-from backends.aws_iam.keys import KIND, OWNER_TAGS, SLOTS, Keys
+from backends.aws_iam.keys import KIND, Keys
 from backends.aws_iam.lookup import Lookup
 from backends.aws_iam.people import Everybody, People
+from backends.aws_iam.policies import decide
+from backends.aws_iam.policies import read as policies
 from backends.aws_iam.trail import EventHistory, home
 from backends.contract import (
     VERSION,
@@ -23,17 +25,12 @@ from backends.contract import (
     BackendConfig,
     Capabilities,
     Health,
-    KindCapabilities,
     Match,
-    Option,
     Outcome,
     OutcomeState,
     ProbeResult,
     Proposal,
-    Readable,
-    Rotation,
     Step,
-    Support,
     Verb,
     WhoAmI,
 )
@@ -49,13 +46,13 @@ from backends.errors import (
 from backends.model import (
     AuditEvent,
     Dependents,
-    EvidenceLevel,
     Found,
     Gap,
     Secret,
     Token,
     TokenRef,
 )
+from backends.permissions import Answer, Permissions
 
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
 MAX_MATCHES = 8
@@ -75,21 +72,7 @@ class AwsIam(Backend):
     title = "AWS IAM"
     # The credential may come from boto3's own chain instead; __init__ looks after it.
     needs_credential = False
-    options = (
-        Option("region", "The region to sign for and to read CloudTrail in", default="us-east-1"),
-        Option("endpoint_url", "Another address than AWS's own, for an emulator", default=""),
-        Option("profile", "A profile of ~/.aws/config to read with, instead of `read`", default=""),
-        Option(
-            "use_default_chain",
-            "Read with what boto3 finds (environment, SSO, instance role), instead of `read`",
-            bool,
-            False,
-        ),
-        Option("owner_tags", "User tags that name the owner, best first", list, list(OWNER_TAGS)),
-        Option("trail_regions", "Regions to read CloudTrail in, besides `region`", list, []),
-        Option("timeout", "Seconds to wait for one answer", float, 20.0),
-        Option("parallel", "Requests under way at one time", int, 8),
-    )
+    options = declared.OPTIONS
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
@@ -153,52 +136,7 @@ class AwsIam(Backend):
 
     def capabilities(self) -> Capabilities:
         """What can be done with access keys, and what of AWS cannot be listed at all."""
-        full, partial = Support.FULL, Support.PARTIAL
-        return Capabilities(
-            kinds=(
-                KindCapabilities(
-                    kind=KIND,
-                    title="IAM access key",
-                    reads={
-                        Readable.LIST: full,
-                        Readable.OWNER: partial,
-                        Readable.CREATED: full,
-                        Readable.CREATOR: partial,
-                        Readable.LAST_USED: full,
-                        Readable.GRANTS: full,
-                        Readable.EXPIRY: partial,
-                        Readable.PARENT: Support.NONE,
-                        Readable.DEPENDENTS: partial,
-                        Readable.EVENTS: partial,
-                        Readable.IDENTIFY: partial,
-                    },
-                    verbs=actions.ABILITIES,
-                    rotation=Rotation.CREATE_RETIRE,
-                    propagation=actions.PROPAGATION,
-                    probe_effects=(
-                        "writes a GetCallerIdentity event to CloudTrail",
-                        "makes STS the service that the key was last used for",
-                    ),
-                    slots=SLOTS,
-                    ceiling=EvidenceLevel.REFUSED,
-                    # A policy of one's own may give as much under any name.
-                    admin_grants=("AdministratorAccess", "IAMFullAccess"),
-                    notes=(
-                        "AWS promises no propagation time; deleted keys were seen to work for "
-                        "about 4 seconds.",
-                        "The last use is exact to 15 minutes, and has no address.",
-                        "Creators, events and consumers come from CloudTrail: 90 days of "
-                        "management events.",
-                        "A secret is recognised by the access key id beside it; the secret part "
-                        "alone tells nothing.",
-                    ),
-                ),
-            ),
-            unlistable=(
-                "temporary credentials (ASIA...) of roles and sessions",
-                "access keys of the root user",
-            ),
-        )
+        return declared.capabilities()
 
     async def health(self) -> Health:
         """Ask STS who one is, which needs no right; the answer's ``Date`` gives the skew."""
@@ -276,6 +214,29 @@ class AwsIam(Backend):
     async def dependents(self, ref: TokenRef) -> Dependents:
         """From where CloudTrail saw the key used, and what it cannot tell."""
         return await self._trail.dependents(ref)
+
+    async def permissions(self, token: Token) -> Permissions:
+        """What the policies of the key's user, of its groups and its boundary let it do.
+
+        Raises:
+            NotFound: there is no such key, or no such user, any more.
+        """
+        principal = token.principal.value
+        user = principal.name if principal else ""
+        account = await self._of_account()
+        try:
+            # The user may have been renamed since the token was read.
+            user, _ = await self._lookup.find(token.ref.id, datetime.now(UTC))
+        except (Forbidden, NotFound) as error:
+            if await self._is_root(token.ref):
+                return policies.of_root(token.ref)
+            if isinstance(error, NotFound) or not user:
+                raise
+        return await policies.permissions(self._aws, token.ref, user, account)
+
+    def permits(self, permissions: Permissions, action: str, resource: str) -> Answer:
+        """By IAM's order of evaluation; what "allowed" and "denied" mean: ``policies.decide``."""
+        return decide.permits(permissions, action, resource)
 
     async def identify(self, secret: Secret) -> tuple[Match, ...]:
         """Looks for access key ids in the text; the secret part is sent nowhere."""
@@ -389,6 +350,13 @@ class AwsIam(Backend):
             if not answer.get(name):
                 raise BadAnswer(f"the answer to sts GetCallerIdentity has no {name}")
         return answer
+
+    async def _is_root(self, ref: TokenRef) -> bool:
+        """Whether it is a key of the root user. Only for our own can that be found out."""
+        for way in (self._aws, self._act):
+            if way is not None and (await way.key_id())[0] == ref.id:
+                return str((await self._identity(way))["Arn"]).endswith(":root")
+        return False
 
     async def _of_account(self) -> str:
         if not self._account:

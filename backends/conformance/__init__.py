@@ -23,7 +23,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from unittest import SkipTest
 
-from backends.conformance import addresses, effects, events, permits, reading, rotating, telling
+from backends.conformance import (
+    addresses,
+    effects,
+    events,
+    granting,
+    permits,
+    reading,
+    rotating,
+    telling,
+)
 from backends.conformance.checking import Check
 from backends.conformance.fixture import Failure, Fixture, FixtureFault, ThrowAway
 from backends.conformance.relay import Relay, Relayed
@@ -31,6 +40,7 @@ from backends.conformance.relay import Relay, Relayed
 checks: tuple[Check, ...] = (
     *reading.CHECKS,
     *telling.CHECKS,
+    *granting.CHECKS,
     *events.CHECKS,
     *permits.CHECKS,
     *addresses.CHECKS,

@@ -35,7 +35,7 @@ from backends.errors import (
     ServerFault,
     Unreachable,
 )
-from backends.estate import acting, database, proposals, records, rotation, trouble
+from backends.estate import acting, database, grants, proposals, records, rotation, trouble
 from backends.estate.activity import works
 from backends.estate.engine import EstateWorld
 from backends.estate.issuing import ACTING, CONSOLE
@@ -56,6 +56,7 @@ from backends.model import (
     known,
     never,
 )
+from backends.permissions import Answer, Permissions
 from backends.words import count
 
 PAGE: Final = 100
@@ -363,6 +364,16 @@ class Estate(Backend):
             found.append(Consumer(one["name"], "token", f"child {one['id']}", origin, last))
         what = "consumers that were silent for as long as the log goes back"
         return Dependents(tuple(found), (Gap(origin, GapKind.UNLISTABLE, what),))
+
+    async def permissions(self, token: Token) -> Permissions:
+        """What the grants in the token's record let it do."""
+        day, now = await self._enter("permissions")
+        row = self._listed(token.ref, day, now)
+        return grants.opened(self.spec.name, self._token(row, now), records.moment(now))
+
+    def permits(self, permissions: Permissions, action: str, resource: str) -> Answer:
+        """Whether the rows allow it: a deny wins, ``*`` stands for anything."""
+        return grants.permits(permissions, action, resource)
 
     async def identify(self, secret: Secret) -> tuple[Match, ...]:
         """The system's tokens that a value belongs to."""

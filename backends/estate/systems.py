@@ -71,6 +71,7 @@ VAULT = System(
                     Readable.DEPENDENTS: PARTIAL,
                     Readable.EVENTS: FULL,
                     Readable.IDENTIFY: FULL,
+                    Readable.PERMISSIONS: FULL,
                 },
                 verbs={
                     Verb.REVOKE: Ability(
@@ -117,6 +118,7 @@ CLOUD = System(
                     Readable.DEPENDENTS: PARTIAL,
                     Readable.EVENTS: FULL,
                     Readable.IDENTIFY: FULL,
+                    Readable.PERMISSIONS: FULL,
                 },
                 verbs={
                     Verb.CONTAIN: Ability(FULL, reversible=True, retry=Retry.FREE),
@@ -162,6 +164,7 @@ DATABASE = System(
                     Readable.DEPENDENTS: FULL,
                     Readable.EVENTS: PARTIAL,
                     Readable.IDENTIFY: PARTIAL,
+                    Readable.PERMISSIONS: FULL,
                 },
                 verbs={
                     Verb.CONTAIN: Ability(
@@ -203,6 +206,7 @@ _CODE_READS = {
     Readable.DEPENDENTS: PARTIAL,
     Readable.EVENTS: FULL,
     Readable.IDENTIFY: FULL,
+    Readable.PERMISSIONS: FULL,
 }
 _CODE_REVOKE = Ability(FULL, retry=Retry.CONFIRM, note="answered with 202, done some seconds later")
 _CODE_ADMIN = ("admin:org",)

@@ -49,6 +49,9 @@ path "%(ns)sauth/approle/role/+/secret-id/" { capabilities = ["list"] }
 path "%(ns)sauth/approle/role/+/secret-id/lookup" { capabilities = ["update"] }
 path "%(ns)sauth/approle/role/+/secret-id-accessor/lookup" { capabilities = ["update"] }
 path "%(ns)ssys/namespaces/" { capabilities = ["list"] }
+path "%(ns)ssys/policies/acl/*" { capabilities = ["read"] }
+path "%(ns)sidentity/group/id/*" { capabilities = ["read"] }
+path "%(ns)ssys/mounts" { capabilities = ["read"] }
 """
 ACT_POLICY_PER_NAMESPACE = """
 path "%(ns)sauth/token/revoke-accessor" { capabilities = ["update"] }

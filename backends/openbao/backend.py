@@ -60,7 +60,9 @@ from backends.openbao.client import Client, role_path, roles_path, unknown_token
 from backends.openbao.concurrently import concurrently
 from backends.openbao.inventory import Survey
 from backends.openbao.mapping import APPROLE, SERVICE, SecretIdPlace
+from backends.openbao.policies import acl, opening
 from backends.openbao.reader import NO_AUDIT_FILE, BaoReader
+from backends.permissions import Answer, Permissions
 
 REVOKE_PATH = "auth/token/revoke-accessor"
 OWN_AT_HAND = 10.0
@@ -247,6 +249,14 @@ class OpenBao(Backend):
     async def dependents(self, ref: TokenRef) -> Dependents:
         """The children, leases and addresses of a token, from the audit log."""
         return await actions.dependents(self._reader, ref)
+
+    async def permissions(self, token: Token) -> Permissions:
+        """The token's policies, read and opened, path by path; anew each time."""
+        return await opening.opened(self._reader, token)
+
+    def permits(self, permissions: Permissions, action: str, resource: str) -> Answer:
+        """Whether the rows give a capability on a path, as the server decides it."""
+        return acl.permits(permissions, action, resource)
 
     async def identify(self, secret: Secret) -> tuple[Match, ...]:
         """The token or secret-id of a value, by looking it up, which is no use of it."""

@@ -40,6 +40,7 @@ def declare(*, audited: bool) -> Capabilities:
             Readable.DEPENDENTS: by_log,
             Readable.EVENTS: events,
             Readable.IDENTIFY: Support.FULL,
+            Readable.PERMISSIONS: Support.FULL,
         },
         verbs={
             Verb.REVOKE: Ability(
@@ -91,6 +92,8 @@ def declare(*, audited: bool) -> Capabilities:
             Readable.DEPENDENTS: by_log,
             Readable.EVENTS: by_log,
             Readable.IDENTIFY: Support.FULL,
+            # A log-in also gets what its entity has, which a secret-id does not tell.
+            Readable.PERMISSIONS: Support.PARTIAL,
         },
         verbs={
             Verb.REVOKE: Ability(

@@ -152,7 +152,7 @@ def _owner(entity: Reading[Entity], meta: Mapping[str, Any]) -> Reading[str]:
     return never("neither an entity nor the metadata names one")
 
 
-def _grants(record: Mapping[str, Any], entity: Reading[Entity]) -> tuple[Grant, ...]:
+def grants(record: Mapping[str, Any], entity: Reading[Entity]) -> tuple[Grant, ...]:
     grants = [Grant("policy", name) for name in texts(record, "policies")]
     name = entity.value.name if entity.value else text(record, "entity_id")
     grants += [
@@ -285,7 +285,7 @@ def service_token(
         last_used_from=seen.used_from,
         last_used_for=seen.used_for,
         expires_at=_expiry(record, expires),
-        grants=known(_grants(record, entity), "look-up"),
+        grants=known(grants(record, entity), "look-up"),
         parent=parent,
         binding=_binding(texts(record, "bound_cidrs"), "look-up"),
         facts=tuple(facts),

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import string
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Final
@@ -53,8 +53,11 @@ from backends.model import (
     Token,
     TokenRef,
 )
-from backends.postgres import actions, consumers, identify, log, names, roles, scram, wire
+from backends.permissions import Answer, Permissions
+from backends.postgres import actions, consumers, identify, log, names, roles, step_check, wire
 from backends.postgres.declared import OPTIONS, SSL_MODES, capabilities
+from backends.postgres.privileges import answer
+from backends.postgres.privileges import role as privileges
 from backends.words import count
 
 ALPHABET: Final = string.ascii_letters + string.digits
@@ -252,6 +255,18 @@ class Postgres(Backend):
             found = await consumers.uses(self._reader, row["oid"], rights.version)
         return consumers.dependents(found, row["rolname"], rights.stats)
 
+    async def permissions(self, token: Token) -> Permissions:
+        """What the role may do in the connected database, as itself and after SET ROLE.
+
+        Raises:
+            NotFound: there is no such role.
+        """
+        return await privileges.permissions(self._reader, token.ref, _oid(token.ref))
+
+    def permits(self, permissions: Permissions, action: str, resource: str) -> Answer:
+        """By the rows: ``permits(..., "SELECT", "table shop.orders")``."""
+        return answer.permits(permissions, action, resource)
+
     async def identify(self, secret: Secret) -> tuple[Match, ...]:
         """Compare with the stored verifiers. A URL ``postgresql://role:password@host`` is split.
 
@@ -283,7 +298,7 @@ class Postgres(Backend):
     async def perform(self, step: Step) -> Outcome:
         """Run the one statement of a step in a session of its own, and hand over a new password."""
         outcome = await wire.change(
-            self._address, self._act_user, self.config.act, step.call, self._check(step)
+            self._address, self._act_user, self.config.act, step.call, step_check.checked(step)
         )
         if step.verb is Verb.ROTATE and outcome.state is OutcomeState.APPLIED:
             permit.deliver(step.token, permit.value())
@@ -399,45 +414,6 @@ class Postgres(Backend):
         if not (why := log.missing(row)):
             return None
         return BackendError(f"the server's log does not tell of every log-in: {why}", log.HINT)
-
-    def _check(self, step: Step) -> Callable[[wire.Ready], Awaitable[wire.Checked]]:
-        """Looks at the role over the acting connection, right before the statement.
-
-        The plan's statement names the role, and a name may have gone to another role
-        since: what is sent must be what this module would write for that oid now.
-        """
-
-        async def check(ready: wire.Ready) -> wire.Checked:
-            oid = int(step.token.id) if step.token.id.isdigit() else 0
-            rows = await ready.read(actions.NAMED, {"oid": oid})
-            target = actions.Role(oid, rows[0]["raw"] if rows else b"")
-            if not rows and step.verb in (Verb.ROTATE, Verb.RESTORE):
-                raise wire.Stop(OutcomeState.NOT_SENT, "the role is gone; nothing was sent")
-            if not rows and step.verb is not Verb.DISCONNECT:
-                raise wire.Stop(OutcomeState.ALREADY, "the role is gone already; nothing was sent")
-            which = next((w for w, c in actions.allowed(target).items() if c == step.call), None)
-            if which is None:
-                raise wire.Stop(
-                    OutcomeState.NOT_SENT,
-                    f"the role is called {names.shown(target.raw)!r} now, or the statement is "
-                    "not one of ours: plan anew",
-                )
-
-            async def confirm() -> bool:
-                return await actions.touched(ready.read, which, target)
-
-            if which != actions.ROTATE:
-                return wire.Checked(step.call.line, confirm)
-            try:
-                verifier = scram.verifier(ready.session, names.shown(target.raw), permit.value())
-                return wire.Checked(actions.rotation(target, verifier), confirm)
-            except ValueError as error:
-                # The text of a UnicodeError would hold the value.
-                why = "it is no Unicode text" if isinstance(error, UnicodeError) else str(error)
-                detail = f"the new value cannot be a password: {why}"
-                raise wire.Stop(OutcomeState.NOT_SENT, detail) from None
-
-        return check
 
 
 def _oid(ref: TokenRef) -> int:

@@ -53,6 +53,8 @@ def capabilities(has_log: bool) -> Capabilities:
             Readable.DEPENDENTS: Support.PARTIAL,
             Readable.EVENTS: from_log,
             Readable.IDENTIFY: Support.PARTIAL,
+            # Of one database; types, languages and the like are left out.
+            Readable.PERMISSIONS: Support.PARTIAL,
         },
         verbs={
             Verb.CONTAIN: Ability(
@@ -85,6 +87,8 @@ def capabilities(has_log: bool) -> Capabilities:
             "Last use: open sessions"
             + (" and the server's log." if has_log else "; PostgreSQL stores no log-ins."),
             "Grants on schemas and tables: those of the connected database, table by schema.",
+            "Permissions: those of the connected database and of the cluster; none on types, "
+            "languages, foreign servers, tablespaces, parameters and large objects.",
             "VALID UNTIL binds log-ins with a password only; NOLOGIN binds all.",
             "Replicas follow after their replay lag; poolers may keep logged-in sessions.",
             "Identify needs SELECT on pg_authid.",

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 from console import settings
+from console.cli import rights
 from console.cli.inventory import one, opened
 from console.cli.shell import output
 from console.errors import Exit, UsageError
@@ -108,13 +109,16 @@ def _why(one: Evidence, now: float) -> str:
 
 
 def reach(chosen: argparse.Namespace) -> int:
-    """Print what a leak of a token gets to, each with its proof."""
+    """Print what a leak of a token gets to, each with its proof, and what the token may do."""
     where = paths(chosen.home)
     row = wanted(where, chosen.token)
+    if chosen.may:
+        return rights.may(where, row, *chosen.may, as_json=chosen.json)
     with looking(where) as (connection, graph):
         num = graphs.node_of(connection, "token", row.handle)
         if num is None:
             raise UsageError("nothing is known of that token", "token-console sync")
+        may = None if chosen.stored else rights.opened(where, row)
         reached = graph.reach(num)
         sides = by_side(reached, graph.side_of)
         totals = {side: sum(one == side for one in graph.side_of.values()) for side in sides}
@@ -131,6 +135,8 @@ def reach(chosen: argparse.Namespace) -> int:
                 "siblings": [graph.nodes[one].key for one in graph.siblings(num)],
                 "not_known": unknown,
             }
+            if may is not None:
+                told["may"] = may.document()
             print(export.dumps(told))
             return Exit.OK
         counts = ", ".join(
@@ -144,6 +150,8 @@ def reach(chosen: argparse.Namespace) -> int:
                     f"{kind} {safe(node.name or node.key)}" for kind, node in steps[1:]
                 )
                 output.line(f"  {TITLES[side]}: {export.label(graph.nodes[one])}  because {path}")
+        if may is not None:
+            may.show()
         for text in unknown:
             output.note(f"not known: {text}")
     return Exit.OK

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from console.cli.shell import output
 from console.incident.assess import Assessment
-from console.incident.names import Names
-from console.incident.story import StoryRow, story
+from console.incident.papers.names import Names
+from console.incident.papers.story import StoryRow, story
 from console.incident.words import iso, moment
 from console.inventory import export
 from console.settings import Paths

@@ -114,10 +114,23 @@ def sync(chosen: argparse.Namespace) -> int:
             output.error(f"{table.name}: {told}", plugins.CLASH_HINT)
     if chosen.json:
         print(export.dumps(dict(reports)))
+    watch_incidents(where)
     results = {str(report["result"]) for _, report in reports}
     if results == {"ok"} and not loaded.problems:
         return Exit.OK
     return Exit.FAILED if results <= {"failed"} else Exit.PARTIAL
+
+
+def watch_incidents(where: Paths) -> None:
+    """Say which closed incidents what was just read has opened again.
+
+    Raises:
+        ConsoleError: whether one is over cannot be told.
+    """
+    from console.incident import service
+
+    for id_, why in service.watch(where):
+        output.error(f"{id_} is open again: {why}", f"See: token-console incident show {id_}")
 
 
 def _tell(name: str, report: SyncReport, json: bool) -> None:

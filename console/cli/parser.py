@@ -22,6 +22,7 @@ plan in name, id, owner and principal only, as by text:WORD); a whole handle or 
 is found too; then:
   owner:payments   owner:none   backend:vault-prod   kind:access-key
   state:active     state:gone   grant:admin          age:>1y
+  incident:INC-7   (the tokens in an incident's scope)
   used:<30d  used:>90d  used:never   expires:<30d  expires:never
 put - (or !) in front to turn a term round (!word for a word); quote blanks;
 a,b means either
@@ -36,11 +37,14 @@ INTAKE_HELP = """\
 what can come in: one secret; many, one a line; a report of TruffleHog, gitleaks, Kingfisher,
   Betterleaks, in SARIF, or GitHub's secret-scanning alerts; a CSV with a column of ids or values
 The value is never shown or kept. It is looked up at configured backends that can have issued
-  it, which is no use of it; it is not tried.
+  it, which is no use of it. It is tried only with --try, which asks first and is journaled.
+Where kingfisher-secret-scanner is installed (pip install 'token-console[kingfisher]') its rules
+  name what is of no type here, offline; its live validation is never used.
 examples:
   token-console intake               (paste; nothing is shown)
   gitleaks git -f json -r - | token-console intake
   token-console intake vendor.csv --offline
+  token-console intake --log access.log.gz
 exit codes: 0 every one has a token, 1 one has none, 2 wrong command or configuration
 """
 
@@ -136,6 +140,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     intake.add_argument(
         "--offline", action="store_true", help="ask no system: inventory and fingerprints only"
     )
+    intake.add_argument(
+        "--log",
+        action="store_true",
+        help="FILE is a log of any size: find values whose fingerprints are kept here, and ids, in"
+        " it; asks no system",
+    )
+    intake.add_argument(
+        "--try",
+        dest="try_",
+        action="store_true",
+        help="then try the one value that came, to learn whether it works; says what that does"
+        " besides, and asks first",
+    )
+    intake.add_argument("--reason", default="", help="why it is tried; goes into the journal")
+    intake.add_argument("--confirm", metavar="WORD", help="what is asked for, instead of typing it")
     intake.add_argument("--json", action="store_true")
 
     backends = command(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.words import count
 from console import settings
-from console.cli.inventory import one, opened
+from console.cli.inventory import one, opened, watch_incidents
 from console.cli.shell import output
 from console.errors import ConsoleError, Exit, UsageError
 from console.inventory import export
@@ -63,6 +63,8 @@ def ingest(chosen: argparse.Namespace) -> int:
                 for report in reports:
                     if report.taken or report.message:
                         _tell(report, as_json=chosen.json)
+                if any(report.taken for report in reports):
+                    await asyncio.to_thread(watch_incidents, where)
                 await asyncio.sleep(chosen.every)
 
     try:
@@ -72,6 +74,7 @@ def ingest(chosen: argparse.Namespace) -> int:
         return Exit.OK
     for report in reports:
         _tell(report, as_json=chosen.json)
+    watch_incidents(where)
     failed = [report for report in reports if report.message]
     if not failed:
         return Exit.OK

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from backends.words import count
 from console.incident import times
-from console.incident.record import Incident, fold, hole_id
+from console.incident.record import Incident, fold, hole_id, text_id
 from console.incident.standing import TokenStanding, standings, worst_first
 from console.incident.times import Times
 from console.inventory.records import Sort
@@ -112,6 +112,7 @@ def assess(incident: Incident, paths: Paths, journal: JournalView, now: float) -
             *_tokens(tokens, now),
             *_holes(incident),
             *_late(incident, inventory),
+            *_differences(incident),
         )
         when = times.of(incident, tokens, paths, inventory, now)
     again = tuple(_again(tokens, now)) if incident.closed is not None else ()
@@ -155,6 +156,16 @@ def _holes(incident: Incident) -> Iterator[Block]:
             f"not seen: {hole}",
             "Make it readable and scope again, or have somebody answer for it"
             f" (token-console incident accept ID {hole_id(hole)}).",
+        )
+
+
+def _differences(incident: Incident) -> Iterator[Block]:
+    for text in incident.unsettled:
+        yield Block(
+            "difference",
+            text_id(text),
+            f"not settled: {text}",
+            f"Settle it: token-console incident settle ID {text_id(text)}.",
         )
 
 

@@ -84,6 +84,9 @@ class Incident:
         self.assigned: dict[tuple[str, str], Assignment] = {}
         self.notes: list[Note] = []
         self.settled: dict[str, Note] = {}
+        """Differences that somebody settled, by their texts."""
+        self.compared: dict[str, tuple[str, list[str]]] = {}
+        """The last comparison with each vendor's list: which it was, and its differences."""
         self.closed: Note | None = None
         """The last word that closed it; None while it is open."""
         self.reopened: list[Note] = []
@@ -103,6 +106,12 @@ class Incident:
     def accepted_by(self, hole: str) -> PersonsWord | None:
         """Who answers for a hole; None where nobody does."""
         return self.accepted.get(_lasting(hole))
+
+    @property
+    def unsettled(self) -> tuple[str, ...]:
+        """The differences of the last comparisons that nobody has settled."""
+        told = (text for _, texts in self.compared.values() for text in texts)
+        return tuple(text for text in told if text not in self.settled)
 
     def take(self, entry: Entry) -> None:
         """Take in the next entry about it."""
@@ -128,6 +137,10 @@ class Incident:
                 self.accepted[_lasting(mark.subject)] = _word(mark, entry)
             case IncidentEvent.SETTLE:
                 self.settled[mark.subject] = word
+            case IncidentEvent.COMPARE:
+                if self.compared.get(mark.subject, ("",))[0] != mark.query:
+                    self.compared[mark.subject] = mark.query, []
+                self.compared[mark.subject][1].extend(mark.differences)
             case IncidentEvent.CLOSE:
                 self.closed = word
             case IncidentEvent.REOPEN:
@@ -187,7 +200,12 @@ def find(wanted: str, known: Iterable[Incident]) -> Incident:
 
 def hole_id(hole: str) -> str:
     """Eight hexadecimal digits that name a hole, to be typed instead of its text."""
-    return hashlib.sha256(_lasting(hole).encode("utf-8", "replace")).hexdigest()[:8]
+    return text_id(_lasting(hole))
+
+
+def text_id(text: str) -> str:
+    """Eight hexadecimal digits that name a difference, to be typed instead of its text."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8]
 
 
 def _lasting(hole: str) -> str:

@@ -15,10 +15,10 @@ from backends.words import count
 from console.errors import ConsoleError, UsageError
 from console.incident import active, words
 from console.incident.assess import Assessment, assess, stored
-from console.incident.record import ID, Incident, find, fold, hole_id
+from console.incident.record import ID, Incident, find, fold, hole_id, text_id
 from console.journal import opening
 from console.journal.format import scan
-from console.journal.format.entry import Kind, instant
+from console.journal.format.entry import Kind, instant, uuid7
 from console.journal.format.incident_mark import (
     SEVERITIES,
     IncidentEvent,
@@ -299,16 +299,64 @@ def accept(paths: Paths, id_: str, holes: Iterable[str], *, person: str, reason:
         return fold(journal.cases())[incident.id]
 
 
+def compare(paths: Paths, id_: str, vendor: str, differences: Iterable[str]) -> Incident:
+    """Keep the differences between a vendor's list and ours, to be settled one by one.
+
+    They take the place of those of the last comparison with this vendor. Raises: as ``begin``.
+    """
+    texts = [scan.withhold(" ".join(text.split()))[:TEXT] for text in differences]
+    chunks = [texts[i : i + CHUNK] for i in range(0, len(texts), CHUNK)] or [[]]
+    name, which = _text(vendor, "vendor"), uuid7()
+    with opening.journal(paths) as journal:
+        incident = _open(journal, id_)
+        drafts = [
+            journal.draft(
+                Kind.INCIDENT,
+                why=f"compared with the list of {name}",
+                incident=incident.id,
+                case=IncidentMark(
+                    what=IncidentEvent.COMPARE,
+                    subject=name,
+                    query=which,
+                    differences=tuple(part),
+                ),
+            )
+            for part in chunks
+        ]
+        for told in journal.append_each(drafts):
+            if isinstance(told, Exception):
+                raise told
+        return fold(journal.cases())[incident.id]
+
+
 def settle(paths: Paths, id_: str, differences: Iterable[str], reason: str) -> Incident:
-    """Settle differences between two lists, each by its name. Raises: as ``begin``."""
+    """Settle differences between two lists, each by its id or its whole text.
+
+    Raises: as ``begin``; UsageError where there is no such difference.
+    """
     why = scan.reason(reason)
     with opening.journal(paths) as journal:
         incident = _open(journal, id_)
-        for difference in differences:
-            subject = scan.withhold(difference)[:TEXT]
-            _write(
-                journal, incident.id, IncidentMark(what=IncidentEvent.SETTLE, subject=subject), why
+        texts = [text for _, told in incident.compared.values() for text in told]
+        known = {text_id(text): text for text in texts}
+        wanted = [known.get(each, each) for each in dict.fromkeys(differences)]
+        if unknown := [each for each in wanted if each not in texts]:
+            raise UsageError(
+                f"{incident.id} has no difference {unknown[0][:60]!r}",
+                f"See: token-console incident show {incident.id}",
             )
+        drafts = [
+            journal.draft(
+                Kind.INCIDENT,
+                why=why,
+                incident=incident.id,
+                case=IncidentMark(what=IncidentEvent.SETTLE, subject=text),
+            )
+            for text in wanted
+        ]
+        for told in journal.append_each(drafts):
+            if isinstance(told, Exception):
+                raise told
         return fold(journal.cases())[incident.id]
 
 

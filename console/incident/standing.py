@@ -18,6 +18,7 @@ from console.errors import ConsoleError
 from console.incident.record import Incident, PersonsWord, ScopedToken
 from console.inventory.search.inventory import Detail, Inventory
 from console.journal.read.view import JournalView
+from console.response.service.trying import LastTry, last_of_any
 from console.response.state.old_value import Verdict, What, clock
 from console.response.state.run import Board
 from console.response.state.token import ENDING, RunToken
@@ -93,6 +94,9 @@ def standings(
                 )  # fmt: skip
             row = _row(boards, found, handle)
             verdict = _verdict(detail, found, row, now)
+            if row is None or row.item.verb is not Verb.ROTATE:
+                # Of one that was rotated, a try may have been of the new value.
+                verdict = _with_try(verdict, last_of_any(journal, handle), now)
             ended = _ended_at(verdict, row, detail)
             used = _used_after(connection, handle, ended, row)
             if used:
@@ -151,6 +155,19 @@ def _verdict(
             detail.last_seen,
         )
     return verdict
+
+
+def _with_try(verdict: Verdict, tried: LastTry | None, now: float) -> Verdict:
+    """The verdict with a try that was made outside of a run, where it is newer."""
+    if tried is None or tried.at <= verdict.at:
+        return verdict
+    by = f"tried at {clock(tried.at, now)} by {tried.who}"
+    if tried.accepted:
+        return Verdict(What.WORKS, "OLD VALUE STILL WORKS", f"accepted when {by}", tried.at)
+    if verdict.what in DEALT_WITH:
+        title = f"REFUSED at {clock(tried.at, now)}"
+        return Verdict(What.REFUSED, title, by, tried.at, verdict.until)
+    return verdict._replace(why=f"{verdict.why}; refused when {by}".strip("; "))
 
 
 def _active_again(detail: Detail, verdict: Verdict, row: RunToken) -> bool:

@@ -144,8 +144,19 @@ def blocks(found: Assessment) -> Iterator[str]:
             "Make these parts readable and scope again, or have somebody answer for them:"
             f" token-console incident accept {incident.id} {ids} --owner NAME --reason WHY"
         )
+    differences = [each for each in found.blocks if each.kind == "difference"]
+    for each in differences[:FEW]:
+        yield f"{each.words} ({each.subject})"
+    if differences:
+        ids = " ".join(each.subject for each in differences[:2])
+        rest = f"and {count(len(differences) - FEW, 'more difference')}. "
+        more = rest if len(differences) > FEW else ""
+        yield (
+            f"{more}Settle them by name: token-console incident settle {incident.id} {ids}"
+            " --reason WHY"
+        )
     for each in found.blocks:
-        if each.kind not in ("token", "hole"):
+        if each.kind not in ("token", "hole", "difference"):
             yield block(each, incident)
 
 

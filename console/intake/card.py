@@ -1,26 +1,28 @@
 """The answer card: what is known of the value in hand, and what can be done here, best first.
 
-Everything on it comes from what was read; nothing is tried. The headline is about the value
-and says no more than is known: that a system's record calls a token active is no proof that
-the value still works, and that it is gone from a list is no proof that it does not.
+Making it tries nothing. The headline is about the value and says no more than is known: that
+a system's record calls a token active is no proof that the value still works, and that it is
+gone from a list is no proof that it does not. Only a try tells, and a try has its time.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from backends.contract import KindCapabilities, Rotation, Support, Verb
+from backends.contract import KindCapabilities, Verb
 from backends.model import Token, TokenState
 from console.graph import owners
 from console.graph.model import KEPT_IN, PARENT, SIBLING, USED_BY
+from console.intake.advice import OFFERED, Advice, declared_moves
 from console.intake.matching import Found
 from console.inventory.search.inventory import BackendState, Detail, Inventory
 from console.journal.read.view import JournalView
-from console.response.state.old_value import What
+from console.response.service import trying
+from console.response.service.trying import LastTry
+from console.response.state.old_value import Verdict, What, clock
 from console.response.state.token_life import About, about
 from console.settings import Paths
 from console.store import reading
@@ -46,14 +48,6 @@ class Headline(NamedTuple):
     why: str
 
 
-class Move(NamedTuple):
-    """Something that can be done here. ``command`` is what one types after the program's name."""
-
-    verb: Verb
-    command: str
-    words: str
-
-
 class Dependent(NamedTuple):
     """Something that would break, or be reached: how it is linked, and what it is. Raw text."""
 
@@ -76,11 +70,15 @@ class Card(NamedTuple):
     owner: owners.Ownership | None
     dependents: tuple[Dependent, ...]
     more_dependents: bool
-    moves: tuple[Move, ...]
+    advice: Advice
     no_undo: str
     """That nothing reversible exists here, where that is so; said before anybody plans it."""
     siblings: tuple[str, ...]
     """Handles of other tokens with the same value."""
+    tried: LastTry | None = None
+    """The last try of this very value that got an answer, as the journal has it."""
+    contact: str = ""
+    """How whoever answers for it is reached, as the teams' files have it. Raw text."""
 
 
 def card(
@@ -90,8 +88,12 @@ def card(
     journal: JournalView,
     now: float,
     leak: int | None,
+    print_: str = "",
 ) -> Card | None:
     """The card of a token that was found; None where neither store nor system told of it.
+
+    ``print_`` is the keyed fingerprint of the value that came in; empty where none did. What
+    can be done is here as declared; see ``advice`` for what its system says of it.
 
     Raises:
         ConsoleError: the store or the journal cannot be read.
@@ -115,22 +117,66 @@ def card(
     declared = _declared(state, token)
     # Of what has ended nothing is offered: neither to end it again, nor a way back.
     over = gone or token.state in (TokenState.REVOKED, TokenState.EXPIRED)
-    moves = () if over else tuple(_moves(declared, token))
+    tried = trying.last(journal, token.ref, print_)
+    read_at = now if found.token is not None else float((state and state.synced_at) or 0)
     return Card(
         found=found,
         detail=detail,
         token=token,
-        headline=_headline(found, token, told, state, now, gone=gone),
+        headline=headline_of(
+            _headline(found, token, told, state, now, gone=gone),
+            tried,
+            told,
+            now,
+            read_at,
+            over=gone or token.state in _ENDED,
+        ),
         about=told,
         since=use if detail is not None else None,
         leak=leak,
         owner=owner,
         dependents=linked,
         more_dependents=more,
-        moves=moves,
+        advice=Advice(() if over else declared_moves(declared, token)),
         no_undo="" if over else _no_undo(declared, token, state),
         siblings=siblings,
+        tried=tried,
     )
+
+
+def headline_of(
+    recorded: Headline,
+    tried: LastTry | None,
+    told: About | None,
+    now: float,
+    read_at: float,
+    *,
+    over: bool,
+) -> Headline:
+    """What is known of the value: a try counts, until something later is known.
+
+    ``recorded`` is what is known without it; ``read_at`` when the record was read (in unix
+    seconds, as ``now``), and ``over`` whether it calls the token ended.
+    """
+    if tried is None:
+        return recorded
+    at = clock(tried.at, now)
+    by = f"tried at {at} by {tried.who}: {tried.detail}"
+    verdict = told.verdict if told is not None else None
+    if verdict is not None and verdict.at > tried.at and recorded.title == _leaked(verdict):
+        return Headline(recorded.title, f"{recorded.why}; before, it was {by}")
+    if not tried.accepted:
+        record = "" if over else "; its system's record does not call it ended"
+        return Headline(f"REFUSED at {at}", f"{by}{record}")
+    if over and read_at > tried.at:
+        title = recorded.title.replace("NOT TRIED", f"NOT TRIED SINCE {at}")
+        return Headline(title, f"{recorded.why}; it was accepted when {by}")
+    return Headline("LEAKED VALUE STILL WORKS", f"accepted when {by}")
+
+
+def _leaked(verdict: Verdict) -> str:
+    """A run's verdict on an old value, as the card says it."""
+    return verdict.title.replace("OLD VALUE", "LEAKED VALUE", 1)
 
 
 def _headline(
@@ -151,8 +197,7 @@ def _headline(
         and verdict is not None
         and verdict.what in ((What.WORKS, What.RECORDED, What.REFUSED) if over else (What.WORKS,))
     ):
-        title = verdict.title.replace("OLD VALUE", "LEAKED VALUE", 1)
-        return Headline(title, verdict.why or f"as run {told.run[-8:]} found")
+        return Headline(_leaked(verdict), verdict.why or f"as run {told.run[-8:]} found")
     which = "" if found.by_value else "; only an id was given, so no value was compared"
     if found.token is not None:
         says = f"{token.ref.backend} says so now{which}"
@@ -212,34 +257,11 @@ def _declared(state: BackendState | None, token: Token) -> KindCapabilities:
     return state.capabilities.of(token.ref.kind)
 
 
-_OFFERED = (Support.FULL, Support.PARTIAL)
-_WORDS = {
-    Verb.CONTAIN: "stop it now; can be undone",
-    Verb.ROTATE: "replace its value and move who uses it",
-    Verb.REVOKE: "end it for good",
-    Verb.DISCONNECT: "end what is open under it",
-}
-
-
-def _moves(declared: KindCapabilities, token: Token) -> Iterable[Move]:
-    """What its backend declares for it, the best stop first: one that can be undone."""
-    contain = declared.ability(Verb.CONTAIN)
-    order = [Verb.CONTAIN, Verb.ROTATE, Verb.REVOKE, Verb.DISCONNECT]
-    if declared.rotation is Rotation.NO_API:
-        order.remove(Verb.ROTATE)
-    for verb in order:
-        ability = contain if verb is Verb.CONTAIN else declared.ability(verb)
-        if ability.support in _OFFERED and not (verb is Verb.CONTAIN and not ability.reversible):
-            note = f" ({ability.note})" if ability.note else ""
-            partly = ", in part" if ability.support is Support.PARTIAL else ""
-            yield Move(verb, f"{verb.value} {token.ref.handle}", f"{_WORDS[verb]}{partly}{note}")
-
-
 def _no_undo(declared: KindCapabilities, token: Token, state: BackendState | None) -> str:
     if state is None or state.capabilities is None:
         return f"what {token.ref.backend} can do is not known yet: it was never asked"
     contain = declared.ability(Verb.CONTAIN)
-    if contain.support in _OFFERED and contain.reversible:
+    if contain.support in OFFERED and contain.reversible:
         return ""
     why = f": {contain.note}" if contain.note else ""
     return f"{declared.title} cannot be contained here{why}; rotate or revoke it"

@@ -38,6 +38,8 @@ class Item(NamedTuple):
     recognised: Recognised | None
     places: tuple[FoundAt, ...] = ()
     more_places: int = 0
+    rule: str = ""
+    """The rule of an installed scanner that its value fits, where its form alone told nothing."""
 
     @property
     def exposed_at(self) -> datetime | None:

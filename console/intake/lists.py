@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator
 
@@ -15,18 +14,24 @@ from console.secret_types import types
 
 _ASSIGNED = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,80})[=:](?P<value>[^=].{7,})")
 """A line of a shell's or a program's settings: ``VAULT_TOKEN=...``."""
+LONGEST_LINE = 16 << 20
+"""Characters of a line that is looked through for values."""
 _ID_HEADS = ("id", "key_id", "access_key_id", "accessor", "token_id", "credential_id", "handle")
 _VALUE_HEADS = ("secret", "token", "value", "key", "api_key", "password", "fingerprint", "hash")
 
 
 def table(text: str) -> Intake | None:
     """A table with a column of ids or values, as vendors send it; None where it is none."""
+    first, ended, _ = text[:MOST_VALUE].partition("\n")
+    if not ended and len(text) > MOST_VALUE:
+        return None
     try:
-        head = next(csv.reader(io.StringIO(text.split("\n", 1)[0])))
+        head = next(csv.reader([first]))
         dialect = csv.Sniffer().sniff(text[:4096], ",;\t") if len(head) < 2 else csv.excel
     except (csv.Error, StopIteration):
         return None
-    rows = csv.reader(io.StringIO(text), dialect)
+    # Not io.StringIO, which takes four bytes for each character.
+    rows = csv.reader((f"{line}\n" for line in _each(text)), dialect)
     heads = [each.strip().lower().replace(" ", "_").replace("-", "_") for each in next(rows, [])]
     if len(heads) < 2:
         return None
@@ -58,7 +63,10 @@ def table(text: str) -> Intake | None:
 def lines(text: str, reading: ReportReader) -> Intake:
     """Values one a line, or a text with values of known types in it."""
     stripped = text.strip()
-    if types.recognise(stripped) is not None or _alone(stripped):
+    if len(stripped) > MOST_VALUE and not _has_blank(stripped):
+        reading.value(stripped, FoundAt(), "what came in")
+        return reading.end(ONE)
+    if len(stripped) <= MOST_VALUE and (types.recognise(stripped) is not None or _alone(stripped)):
         # It may have line breaks in it, as a private key has.
         reading.value(stripped, FoundAt(), "what came in")
         return reading.end(ONE)
@@ -66,6 +74,10 @@ def lines(text: str, reading: ReportReader) -> Intake:
     text, keys = types.without_keys(text)
     reading.items += [of_value(value) for value in keys]
     for number, line in enumerate(_each(text), 1):
+        if len(line) > LONGEST_LINE:
+            size = f"{len(line):,} characters, more than {LONGEST_LINE:,}"
+            reading.problem(f"line {number} has {size}: it was not looked through")
+            continue
         words = line.removeprefix("export ").split()
         words_on_a_line = max(words_on_a_line, len(words))
         if len(words) == 1:
@@ -88,6 +100,10 @@ def _each(text: str) -> Iterator[str]:
         end = len(text) if end < 0 else end
         yield text[start:end]
         start = end + 1
+
+
+def _has_blank(text: str) -> bool:
+    return re.search(r"\s", text) is not None
 
 
 def _alone(text: str) -> bool:

@@ -91,6 +91,12 @@ class Known:
         how = "a fingerprint that was kept here"
         return [Found(handle, how, by_value=True) for handle in sorted(handles)]
 
+    def print_of(self, item: Item) -> str:
+        """The keyed fingerprint of an item's value; empty where there is none to make."""
+        if self._pepper is None or item.value is None:
+            return ""
+        return fingerprint.fingerprint(self._pepper, item.value)
+
     def of_id(self, id_: str) -> list[Found]:
         """The tokens that an id, a handle, a name or a fingerprint means."""
         return [Found(row.handle, "its id in the inventory") for row in self._inventory.find(id_)]

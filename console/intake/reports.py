@@ -11,6 +11,7 @@ SARIF 2.1.0 (runs[].results[]), GitHub's REST API for secret-scanning alerts.
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from typing import Any
 
 from console.errors import UsageError
 from console.intake import lists
-from console.intake.items import FoundAt, Intake
+from console.intake.items import FoundAt, Intake, of_value
 from console.intake.report_reader import ReportReader
 from console.journal.format import scan
 from console.secret_types import types
@@ -40,42 +41,108 @@ def read(data: bytes) -> Intake:
         raise UsageError(
             f"more than {MOST_BYTES >> 20} MB came in", "Split it, and take in one part at a time."
         )
-    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").replace("\r\n", "\n")
+    text, unread = _text_of(data)
     if not text.strip():
         raise UsageError("nothing came in", "Paste a secret, or pipe a scanner's report in.")
     if "\x00" in text:
-        raise UsageError("that is no text", "Give a secret, a list, or a report in JSON or CSV.")
-    first = text.lstrip()[0]
+        raise UsageError(
+            "it holds NUL bytes, so it is no text", "Give a secret, a list, or a report as text."
+        )
+    told = _told(text)
+    return told._replace(problems=(*unread, *told.problems))
+
+
+def _text_of(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """The bytes as text, lines ended by one character; and what of them is none.
+
+    UTF-8, or UTF-16 and UTF-32 where they say so at their beginning, as Windows writes them.
+    """
+    name = next((name for mark, name in _MARKS if data.startswith(mark)), "")
+    if not name:
+        # Of plain text in UTF-16 every other byte is NUL: no UTF-8 text looks like that.
+        head, nuls = data[:4096], data[1:4096:2].count(0)
+        name = "utf-16-le" if nuls and nuls * 2 >= len(head) - 1 else "utf-8"
+    text = data.decode(name, "replace").removeprefix("\ufeff")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    unread: tuple[str, ...] = ()
+    if "\ufffd" in text and data.decode(name, "ignore").count("\ufffd") < text.count("\ufffd"):
+        what = f"bytes that are no {'UTF-8' if name == 'utf-8' else 'UTF-16 or UTF-32'}"
+        unread = (f"it holds {what}; a value with such bytes is not found",)
+    return text, unread
+
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    # Before UTF-16, whose mark is the beginning of this one's.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def _told(text: str) -> Intake:
     reading = ReportReader()
-    if first in "[{":
-        documents = list(_documents(text, reading))
+    if text.lstrip()[0] in "[{":
+        documents, broken = _documents(text, reading)
         if documents:
             return _report(documents, reading)
-        reading = ReportReader()
-    if (table := lists.table(text)) is not None:
+        if len(text.split(maxsplit=1)) > 1:
+            return _broken(text, broken)
+        # One word that begins like that may be a password all the same.
+    elif (table := lists.table(text)) is not None:
         return table
-    return lists.lines(text, reading)
+    return lists.lines(text, ReportReader())
 
 
-def _documents(text: str, reading: ReportReader) -> Iterator[Any]:
-    """One JSON document, or one a line; nothing where the first line is no JSON either."""
+def _documents(text: str, reading: ReportReader) -> tuple[list[Any], str]:
+    """One JSON document, or those of the lines; where there is none, why, in words.
+
+    Raises:
+        UsageError: it is nested deeper than any report.
+    """
     try:
-        yield json.loads(text)
-        return
-    except (ValueError, RecursionError):
-        lines = text.splitlines()
-    for number, line in enumerate(lines, 1):
+        return [json.loads(text)], ""
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
+        broken = f"{error.msg}, line {error.lineno}" if isinstance(error, _BROKEN) else "a number"
+    documents: list[Any] = []
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
             document = json.loads(line)
-        except (ValueError, RecursionError):
-            if number == 1:
-                return
+        except RecursionError:
+            raise _too_deep() from None
+        except ValueError:
             # Scanners write their progress between their findings.
             reading.problem(f"line {number} is no JSON")
             continue
-        yield document
+        if isinstance(document, dict):
+            documents.append(document)
+    return documents, broken
+
+
+_BROKEN = json.JSONDecodeError
+
+
+def _too_deep() -> UsageError:
+    return UsageError(
+        "this JSON is nested too deeply for a report",
+        "Give the report of a scanner as it wrote it.",
+    )
+
+
+def _broken(text: str, why: str) -> Intake:
+    """What begins like a report and is cut or damaged: no word of it is taken for a value."""
+    reading = ReportReader()
+    reading.problem(
+        f"it begins like JSON and cannot be read as such ({why}):"
+        " only values of known types were looked for in it"
+    )
+    reading.items += [of_value(value) for value, _ in types.find(text)]
+    return reading.end("a damaged report")
 
 
 def _report(documents: list[Any], reading: ReportReader) -> Intake:

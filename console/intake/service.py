@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from backends.contract import KindCapabilities
+from console.errors import UsageError
 from console.fleet import Fleet
-from console.intake import reports
-from console.intake.card import Card, card
+from console.graph.collect import contacts as team_contacts
+from console.intake import kingfisher, reports
+from console.intake.advice import MOST, Planner, advise
+from console.intake.card import Card, Headline, card, headline_of
 from console.intake.items import Intake, Item
-from console.intake.matching import Known, Matched, fingerprints, match, why_none
+from console.intake.matching import Found, Known, Matched, fingerprints, match, why_none
+from console.inventory.questions import reading
 from console.inventory.search.inventory import Inventory
 from console.journal import opening
+from console.response.plan.build import OpenBackend
+from console.response.service import trying
+from console.response.service.trying import LastTry
+from console.response.state.old_value import clock
 from console.settings import Paths
 
 
@@ -47,11 +57,13 @@ async def take_in(
     now: float,
     leak: int | None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    planner: Planner | None = None,
 ) -> IntakeResult:
     """Read what came in, find whose it is, and make the cards. ``ask`` names who may be asked.
 
     ``leak`` is in unix seconds; without it, a report's own word on the exposure counts.
-    ``on_progress`` is told how many of how many were looked up.
+    ``on_progress`` is told how many of how many were looked up. ``planner`` makes the plans
+    that hazards are taken from; without it, that none were looked for is said.
 
     Raises:
         UsageError: nothing usable came in.
@@ -59,16 +71,44 @@ async def take_in(
     """
     # What blocks is done in threads: a worker has others to answer meanwhile.
     told = await asyncio.to_thread(reports.read, data)
+    named = await asyncio.to_thread(kingfisher.named, told.items, paths.state / "kingfisher")
+    told = told._replace(items=named.items, problems=(*told.problems, *named.problems))
     with closing(Inventory(paths.inventory, clock=lambda: now)) as inventory:
         known = Known(await asyncio.to_thread(fingerprints, paths), inventory)
         total = len(told.items)
         matched = await match(told.items, known, fleet, ask, lambda done: on_progress(done, total))
-    return IntakeResult(told, await asyncio.to_thread(_answers, matched, paths, now, leak))
+    answered = await asyncio.to_thread(_answers, matched, paths, known.print_of, now, leak)
+    settings = fleet.settings
+    contacts = await asyncio.to_thread(team_contacts.contacts, settings.graph.owners)
+    answered = [
+        one._replace(cards=tuple(_reached(shown, contacts) for shown in one.cards))
+        for one in answered
+    ]
+    return IntakeResult(told, tuple(await _advised(answered, paths, planner, set(ask))))
+
+
+def _with_siblings(shown: Card, found: Sequence[Found]) -> Card:
+    """The card with every other token that the very value was found for, in any backend."""
+    more = (
+        each.handle
+        for each in found
+        if each.by_value and shown.found.by_value and each.handle != shown.token.ref.handle
+    )
+    return shown._replace(siblings=tuple(dict.fromkeys((*shown.siblings, *more))))
+
+
+def _reached(shown: Card, contacts: Mapping[str, str]) -> Card:
+    owner = shown.owner
+    return shown._replace(contact=contacts.get(owner.owner, "") if owner is not None else "")
 
 
 def _answers(
-    matched: Sequence[Matched], paths: Paths, now: float, leak: int | None
-) -> tuple[Answered, ...]:
+    matched: Sequence[Matched],
+    paths: Paths,
+    print_of: Callable[[Item], str],
+    now: float,
+    leak: int | None,
+) -> list[Answered]:
     with (
         closing(Inventory(paths.inventory, clock=lambda: now)) as inventory,
         opening.view(paths) as journal,
@@ -77,16 +117,127 @@ def _answers(
         answered = []
         for one in matched:
             since = leak if leak is not None else _exposed(one.item)
-            made = [(each, card(each, paths, inventory, journal, now, since)) for each in one.found]
+            print_ = print_of(one.item)
+            made = [
+                (each, card(each, paths, inventory, journal, now, since, print_))
+                for each in one.found
+            ]
             answered.append(
                 Answered(
                     one,
-                    tuple(shown for _, shown in made if shown is not None),
+                    tuple(
+                        _with_siblings(shown, one.found) for _, shown in made if shown is not None
+                    ),
                     tuple(found.handle for found, shown in made if shown is None),
                     () if one.found else tuple(why_none(one, states)),
                 )
             )
-        return tuple(answered)
+        return answered
+
+
+async def _advised(
+    answered: Sequence[Answered], paths: Paths, planner: Planner | None, asked: set[str]
+) -> list[Answered]:
+    """The answers with what the planner says of each token, as far as it is asked."""
+    if planner is None:
+        why = "no system was asked"
+        return [
+            one._replace(cards=tuple(_unasked(shown, why) for shown in one.cards))
+            for one in answered
+        ]
+    with closing(Inventory(paths.inventory)) as inventory:
+        declared = {state.name: state.capabilities for state in inventory.backends()}
+    done, told = 0, []
+    for one in answered:
+        cards = []
+        for shown in one.cards:
+            ref = shown.token.ref
+            known = declared.get(ref.backend)
+            if ref.backend not in asked:
+                cards.append(_unasked(shown, f"{ref.backend} was not asked"))
+            elif done >= MOST:
+                why = f"only for the first {MOST} tokens: token-console intake with one value"
+                cards.append(_unasked(shown, why))
+            else:
+                done += 1
+                secret = one.matched.item.value if shown.found.by_value else None
+                kind = (
+                    known.of(ref.kind)
+                    if known is not None
+                    else KindCapabilities(kind=ref.kind, title=ref.kind)
+                )
+                advice = await advise(
+                    planner,
+                    shown.token,
+                    kind,
+                    secret,
+                    over=not shown.advice.moves and not shown.no_undo,
+                    listed=shown.detail is not None,
+                )
+                cards.append(shown._replace(advice=advice))
+        told.append(one._replace(cards=tuple(cards)))
+    return told
+
+
+def _unasked(shown: Card, why: str) -> Card:
+    unknown = why if shown.advice.moves else ""
+    return shown._replace(advice=shown.advice._replace(unknown=unknown, no_try=why))
+
+
+async def try_card(
+    taken: IntakeResult,
+    handle: str,
+    open_backend: OpenBackend,
+    paths: Paths,
+    *,
+    reason: str,
+    agreed: Sequence[str],
+    now: Callable[[], float],
+) -> IntakeResult:
+    """Try the value of a token's card, on a responder's word; the cards with what came of it.
+
+    ``agreed`` are the side effects as the card shows them.
+
+    Raises:
+        UsageError: there is no such card, or no value came in that it is of.
+        TryRefused, ReasonRefused, JournalError: as :func:`trying.try_value`.
+        BackendError: the backend cannot be opened.
+    """
+    for one in taken.answered:
+        value = one.matched.item.value
+        for shown in one.cards:
+            if shown.token.ref.handle != handle or value is None or not shown.found.by_value:
+                continue
+            backend = await open_backend(shown.token.ref.backend)
+            tried = await trying.try_value(
+                backend, shown.token, value, paths, reason=reason, agreed=tuple(agreed)
+            )
+            return _with(taken, handle, shown, tried, now())
+    raise UsageError("no value came in that is this token's", "Take the value itself in.")
+
+
+def _with(
+    taken: IntakeResult, handle: str, shown: Card, tried: LastTry, now: float
+) -> IntakeResult:
+    """The cards after a try. What the record said was read before it."""
+    if tried.accepted is None:
+        title = shown.headline.title
+        why = f"tried at {clock(tried.at, now)}, no answer that tells: {tried.detail}"
+        made = Headline(title.replace(", NOT TRIED", ", TRIED, NO CLEAR ANSWER"), why)
+    else:
+        over = not shown.advice.moves and not shown.no_undo
+        made = headline_of(shown.headline, tried, None, now, 0.0, over=over)
+    new = shown._replace(headline=made, tried=tried)
+    answered = tuple(
+        one._replace(
+            cards=tuple(
+                new if each is shown and each.token.ref.handle == handle else each
+                for each in one.cards
+            )
+        )
+        for one in taken.answered
+    )
+    return taken._replace(answered=answered)
 
 
 def _exposed(item: Item) -> int | None:
@@ -101,6 +252,7 @@ def document(taken: IntakeResult) -> dict[str, Any]:
             "id": one.matched.item.id or None,
             "type": told.type.slug if (told := one.matched.item.recognised) is not None else None,
             "known_by": told.sure.value if told is not None else None,
+            "kingfisher_rule": one.matched.item.rule or None,
             "facts": dict(told.facts) if told is not None else {},
             "exposed_at": one.matched.item.exposed_at,
             "places": [place._asdict() for place in one.matched.item.places],
@@ -126,6 +278,8 @@ def _told(shown: Card) -> dict[str, Any]:
         "headline": shown.headline.title,
         "why": shown.headline.why,
         "owner": shown.owner.owner if shown.owner is not None else None,
+        "contact": shown.contact or None,
+        "bound": reading("BOUND", shown.token.binding, datetime.now(UTC)),
         "since_leak": None
         if shown.since is None
         else {
@@ -137,5 +291,11 @@ def _told(shown: Card) -> dict[str, Any]:
         "dependents": [one._asdict() for one in shown.dependents],
         "same_value": list(shown.siblings),
         "cannot_be_undone": shown.no_undo or None,
-        "moves": [move._asdict() for move in shown.moves],
+        "moves": [move._asdict() for move in shown.advice.moves],
+        "hazards": [warned._asdict() for warned in shown.advice.hazards],
+        "hazards_unknown": shown.advice.unknown or None,
+        "would_end_or_break": list(shown.advice.ends_too),
+        "tried": shown.tried._asdict() if shown.tried is not None else None,
+        "try_side_effects": shown.advice.effects,
+        "not_tried_because": shown.advice.no_try or None,
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from backends.words import count
@@ -42,6 +44,7 @@ class Incidents:
             "close": self._close,
             "reopen": self._reopen,
             "use": self._use,
+            "pack": self._pack,
         }
 
     async def decide(self, request: Mapping[str, Any]) -> Answer:
@@ -143,6 +146,21 @@ class Incidents:
             return f"What is planned from here on carries {id_}."
         active.choose(self._paths, "")
         return "You are at work on no incident."
+
+    def _pack(self, request: Mapping[str, Any]) -> str:
+        from console.incident.pack.write import Wish, write  # Most never write one.
+
+        id_ = self._which(request)
+        given = str(request.get("directory", "")).strip()
+        if given in ("", "-"):
+            given = f"{id_}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        redacted = str(request.get("redacted", "")).strip().lower() == "y"
+        wish = Wish(directory=Path(given).expanduser(), redacted=redacted)
+        made = write(self._paths, id_, wish)
+        return (
+            f"{made.directory}: {count(made.files, 'file')} and {made.archive.name} beside it."
+            " Check it: sh verify.sh; see VERIFY.md in it."
+        )
 
     def _which(self, request: Mapping[str, Any]) -> str:
         """The incident that is meant: the one worked on, where none is named."""

@@ -31,7 +31,8 @@ from console.contact import ANSWER, Contact
 from console.errors import ConsoleError, Exit, UsageError
 from console.fleet import Fleet
 from console.intake import words
-from console.intake.service import take_in
+from console.intake.advice import Planner
+from console.intake.service import IntakeResult, take_in, try_card
 from console.inventory.search.inventory import Inventory
 from console.inventory.sync.sync import SyncReport
 from console.journal import opening
@@ -51,6 +52,8 @@ LINE_LIMIT = 16 << 20
 ALIVE_EVERY = 5.0
 """Seconds between two signs of life, so that a process that stands still is noticed."""
 
+FORGOTTEN = "the value is not kept any more"
+
 PROGRESS_EVERY = 0.5
 """Seconds between two progress messages of one backend."""
 
@@ -62,6 +65,9 @@ class Worker:
         self.fleet = fleet
         self._incidents = Incidents(fleet.paths)
         self._write = write
+        self._taken: IntakeResult | None = None
+        self._data: tuple[bytes, int | None] | None = None
+        self._taken_number = 0
         self._wake = {name: asyncio.Event() for name in fleet.names}
         self._pulses = {
             name: Pulse(fleet, name, self._contact, self._came_back) for name in fleet.names
@@ -72,8 +78,11 @@ class Worker:
             "refresh": self._refresh,
             "nudge": self._nudge,
             "dependents": self._dependents,
+            "permissions": self._permissions,
             "token": self._token,
             "intake": self._intake,
+            "try": self._try,
+            "forget": self._forget,
         }
 
     async def lasting(self, work: Callable[..., Awaitable[None]], what: str, *backend: str) -> None:
@@ -243,23 +252,70 @@ class Worker:
         found = await self.fleet.dependents(self._ref(request))
         return {"dependents": msgspec.to_builtins(found)}
 
+    async def _permissions(self, request: Mapping[str, Any]) -> Answer:
+        """What a token may do, read from its system for this one look."""
+        found = await self.fleet.permissions(self._ref(request))
+        return {"permissions": msgspec.to_builtins(found)}
+
     async def _token(self, request: Mapping[str, Any]) -> Answer:
         await self.fleet.refresh(self._ref(request))
         return {"ok": True}
 
     async def _intake(self, request: Mapping[str, Any]) -> Answer:
-        """A secret in hand, or a report: what each value is, and the cards of its tokens."""
+        """A secret in hand, or a report: what each value is, and the cards of its tokens.
+
+        With a ``number`` in place of a value: the same once more, as it is now.
+        """
         now = time.time()
-        leak = str(request.get("leak") or "")
-        taken = await take_in(
-            str(request["value"]).encode(),
-            self.fleet.paths,
-            self.fleet,
-            self.fleet.names,
+        if "value" in request:
+            data, leak = str(request["value"]).encode(), str(request.get("leak") or "")
+            since = moment_of(leak, now) if leak else None
+        elif self._data is not None and request.get("number") == self._taken_number:
+            data, since = self._data
+        else:
+            raise UsageError(FORGOTTEN, "Take it in again.")
+        fleet = self.fleet
+        # Values stay here for as long as their cards are looked at, so that one can be tried.
+        self._taken = await take_in(
+            data,
+            fleet.paths,
+            fleet,
+            fleet.names,
             now,
-            moment_of(leak, now) if leak else None,
+            since,
+            planner=Planner(fleet.backend, fleet.paths, fleet.settings, fleet.act),
         )
-        return words.told(taken, datetime.fromtimestamp(now, UTC))
+        self._data = data, since
+        self._taken_number += 1
+        return self._cards(self._taken, request)
+
+    async def _try(self, request: Mapping[str, Any]) -> Answer:
+        """Try the value of a card that is looked at, on the responder's word."""
+        if not self.fleet.act:
+            raise UsageError("this console is read-only", "Start it with --act.")
+        if self._taken is None or request.get("number") != self._taken_number:
+            raise UsageError(FORGOTTEN, "Take it in again.")
+        self._taken = await try_card(
+            self._taken,
+            str(request["handle"]),
+            self.fleet.backend,
+            self.fleet.paths,
+            reason=str(request.get("reason", "")),
+            agreed=tuple(map(str, request.get("agreed", ()))),
+            now=time.time,
+        )
+        return self._cards(self._taken, request)
+
+    async def _forget(self, request: Mapping[str, Any]) -> Answer:
+        """The cards are looked at no more: keep none of their values."""
+        if request.get("number") == self._taken_number:
+            self._taken = self._data = None
+        return {"ok": True}
+
+    def _cards(self, taken: IntakeResult, request: Mapping[str, Any]) -> Answer:
+        keys = {str(name): str(key) for name, key in dict(request.get("keys", {})).items()}
+        told = words.told(taken, datetime.fromtimestamp(time.time(), UTC), keys)
+        return {**told, "number": self._taken_number}
 
     def _ref(self, request: Mapping[str, Any]) -> Any:
         inventory = Inventory(self.fleet.paths.inventory)

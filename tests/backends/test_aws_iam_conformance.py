@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import timedelta
 from typing import ClassVar
@@ -21,6 +22,19 @@ from backends.model import Secret
 
 pytestmark = pytest.mark.lab
 __all__ = ["server"]
+
+RIGHTS = [
+    {"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"},
+    {"Effect": "Allow", "Action": ["iam:CreateAccessKey", "sts:AssumeRole"], "Resource": "*"},
+    {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::${aws:username}/${x:y}/*"},
+    {"Effect": "Deny", "Action": "s3:*", "NotResource": ["arn:aws:s3:::ledger/*"]},
+    {
+        "Effect": "Deny",
+        "Action": "ec2:*",
+        "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    },
+]
 
 CHANGES = ("CreateAccessKey", "DeleteAccessKey", "UpdateAccessKey")
 
@@ -59,6 +73,12 @@ class OnMoto(Relayed):
 
     def make(self, kind: str) -> MadeToken:
         made = new_key(self.server)
+        # Rights of all sorts, for the checks of what a token may do.
+        text = json.dumps({"Version": "2012-10-17", "Statement": RIGHTS})
+        self.server.iam.put_user_policy(
+            UserName=made.user, PolicyName="rights", PolicyDocument=text
+        )
+        self.server.iam.add_user_to_group(UserName=made.user, GroupName="developers")
         return MadeToken(ref(made), Secret(made.text), f"{made.user}/{made.id[-4:]}", "payments")
 
     def crowded(self, kind: str) -> MadeToken:

@@ -52,6 +52,18 @@ from wrong_backends import (
     UndeclaredKind,
     UnstableIds,
 )
+from wrong_grants import (
+    AllowsWhatIsDenied,
+    AllowsWithoutARow,
+    DeniesAll,
+    DeniesInTheDark,
+    NamesNoSource,
+    NamesNoWay,
+    OpensNothing,
+    RightsOfAnother,
+    TriesThemOut,
+    ValueInARow,
+)
 from wrong_rotations import (
     ActsAndThenRefuses,
     DeliversAnotherValue,
@@ -209,6 +221,16 @@ WRONG: list[tuple[type[Estate], str, str]] = [
     (KeepsASecret, "vault", "a_new_value_is_shown_to_nobody"),
     (KeepsItDeepDown, "cloud", "a_new_value_is_shown_to_nobody"),
     (KeepsItForAll, "vault", "a_new_value_is_shown_to_nobody"),
+    (OpensNothing, "vault", "permissions_are_typed"),
+    (NamesNoSource, "vault", "permissions_are_typed"),
+    (NamesNoWay, "vault", "permissions_are_typed"),
+    (RightsOfAnother, "vault", "permissions_are_typed"),
+    (TriesThemOut, "vault", "permissions_are_only_read"),
+    (ValueInARow, "vault", "permissions_show_no_secret"),
+    (DeniesAll, "vault", "permits_agrees_with_the_rows"),
+    (AllowsWhatIsDenied, "vault", "permits_agrees_with_the_rows"),
+    (DeniesInTheDark, "vault", "what_was_not_read_is_not_denied"),
+    (AllowsWithoutARow, "vault", "what_was_not_read_is_not_denied"),
 ]
 
 BY_NAME: dict[str, Callable[[Fixture], None]] = {check.__name__: check for check in checks}

@@ -41,6 +41,12 @@ class OnServer(Fixture):
     def make(self, kind: str) -> ThrowAway:
         name, password = f"throw_away_{next(numbers)}", f"pw-{next(numbers)}-canary"
         ref = make(self.server, name, password=password, comment="owner: ops")
+        with self.server.connect() as connection:
+            # Rights of all sorts; memberships, since they do not keep a role from being dropped.
+            connection.execute(
+                f"GRANT app_write TO {name}; GRANT reporting TO {name} WITH INHERIT FALSE;"
+                f"GRANT pg_read_all_data TO {name} WITH ADMIN TRUE, INHERIT FALSE"
+            )
         return ThrowAway(ref, Secret(password), name, "ops")
 
     def accepts(self, made: ThrowAway) -> bool:

@@ -13,8 +13,9 @@ from psycopg import pq, sql
 from backends.contract import Outcome, OutcomeState, Proposal, Verb
 from backends.lab.postgres import RESPONDER, PostgresServer
 from backends.model import AuditEvent, ScopeDone, Secret, Token, TokenRef, TokenState
+from backends.permissions import Decision
 from backends.permit import Permit
-from backends.postgres import scram
+from backends.postgres import scram, step_check
 
 pytestmark = pytest.mark.lab
 __all__ = ["server"]
@@ -208,12 +209,13 @@ def test_a_name_that_changes_hands_at_the_last_moment_changes_nothing(
 ) -> None:
     ref = make(server, "swapped")
     twin = make(server, "twin")
+    still = step_check.checked
 
     async def go(verb: Verb) -> Outcome:
         async with backend(server) as pg:
             token = await pg.read(ref)
             (step,) = (await pg.plan(verb, token)).steps
-            made = pg._check(step)
+            made = still(step)
 
             async def late(ready: Any) -> Any:
                 checked = await made(ready)
@@ -222,7 +224,7 @@ def test_a_name_that_changes_hands_at_the_last_moment_changes_nothing(
                     connection.execute("ALTER ROLE twin RENAME TO swapped")
                 return checked
 
-            monkeypatch.setattr(pg, "_check", lambda step: late)
+            monkeypatch.setattr(step_check, "checked", lambda step: late)
             with Permit("intent-1", step).active():
                 return await pg.perform(step)
 
@@ -262,3 +264,45 @@ def test_a_text_in_the_encoding_of_its_database_is_read(roles: Roles) -> None:
 
     assert asyncio.run(look("latin")) == ("j\u00fcrgen", TokenState.ACTIVE)
     assert asyncio.run(look("postgres")) == ("j\\xfcrgen", TokenState.ACTIVE)
+
+
+def test_rights_are_told_of_the_role_and_the_table_that_are_meant(roles: Roles) -> None:
+    with roles.server.connect(dbname="latin", client_encoding="LATIN1") as latin:
+        latin.execute("CREATE TABLE m\u00fcller (gr\u00f6\u00dfe int)")
+        for name in (RAW.decode("latin-1"), RESPONDER):
+            latin.execute(sql.SQL("GRANT SELECT ON m\u00fcller TO {}").format(sql.Identifier(name)))
+        latin.execute(
+            sql.SQL("GRANT {} TO {}").format(
+                sql.Identifier(RAW.decode("latin-1")), sql.Identifier("postgres")
+            )
+        )
+
+    async def look(ref: TokenRef) -> tuple[Decision, str]:
+        async with backend(roles.server, dbname="latin") as pg:
+            found = await pg.permissions(await pg.read(ref))
+            for row in found.rows:
+                assert row.resource
+            return pg.permits(found, "SELECT", 'table public."m\u00fcller"').decision, found.subject
+
+    try:
+        raw, subject = asyncio.run(look(roles.raw))
+        assert raw is Decision.ALLOWED
+        assert subject == f'role "{PICTURE}, oid {roles.raw.id}", in database latin'
+        picture, subject = asyncio.run(look(roles.picture))
+        assert picture is Decision.DENIED
+        assert subject == f'role "{PICTURE}", in database latin'
+    finally:
+        with roles.server.connect(dbname="latin", client_encoding="LATIN1") as latin:
+            latin.execute("DROP TABLE m\u00fcller")
+
+
+@pytest.mark.parametrize("dbname", ENCODINGS)
+def test_every_database_tells_every_roles_rights(roles: Roles, dbname: str) -> None:
+    async def look() -> list[str]:
+        async with backend(roles.server, dbname=dbname) as pg:
+            refs = (roles.raw, roles.picture, roles.umlaut)
+            found = [await pg.permissions(await pg.read(ref)) for ref in refs]
+            assert all(each.whole and each.rows for each in found)
+            return [each.subject for each in found]
+
+    assert len(set(asyncio.run(look()))) == 3

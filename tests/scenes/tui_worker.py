@@ -121,8 +121,48 @@ def answer(request: dict, mode: str) -> dict:
             ] + [{"name": HOSTILE, "kind": "token"}]
             gap = {"scope": "ns1", "kind": "refused", "what": "leases", "hint": "Needs sudo."}
             return {"dependents": {"consumers": consumers, "gaps": [gap]}}
+        case "permissions":
+            return {"permissions": rights()}
         case _:
             return {"ok": True}
+
+
+def rights() -> dict:
+    """More than a page has room for: a way, secrets, writing, reading, a denial, and gaps."""
+    ref = {"backend": "vault-prod", "kind": "service", "id": "acc-1"}
+    policies = {
+        "action": "update",
+        "resource": "sys/policies/acl/*",
+        "access": "write",
+        "source": "policy ci-write",
+    }
+    secret = {
+        "action": "read",
+        "resource": f"secret/data/{HOSTILE}/*",
+        "access": "read",
+        "conditions": ["from the addresses 10.0.0.0/8"],
+        "source": f"policy {HOSTILE}, via group ops",
+    }
+    reading = [
+        {
+            "action": "read",
+            "resource": f"npm/{number}",
+            "access": "read",
+            "source": f"policy npm-{number // 2}",
+        }
+        for number in range(40)
+    ]
+    denied = {"action": "deny", "resource": "kv/x", "effect": "deny", "source": "policy npm"}
+    way = {"code": "write-policies", "text": "may write policies", "by": [policies]}
+    gap = {"scope": "root/", "kind": "refused", "what": "the policy audit", "hint": "Needs read."}
+    return {
+        "ref": ref,
+        "rows": [*reading, denied, secret, policies],
+        "elevations": [way],
+        "secrets": [secret],
+        "gaps": [gap],
+        "as_of": "2026-11-24T02:39:00Z",
+    }
 
 
 def main() -> None:

@@ -31,12 +31,21 @@ def add(
 
     reach = command(
         "reach",
-        "tell what a leak of a token gets to, with the path that proves each",
+        "tell what a leak of a token gets to, with the path that proves each, and what it may do",
         "token-console reach vault-prod/ci-deploy",
         "graph:reach",
     )
     reach.add_argument("token", metavar="ID", help=ID)
     reach.add_argument("--json", action="store_true")
+    how = reach.add_mutually_exclusive_group()
+    how.add_argument("--stored", action="store_true", help="ask its system nothing")
+    how.add_argument(
+        "--may",
+        nargs=2,
+        metavar=("ACTION", "RESOURCE"),
+        help="ask one thing only, in its system's words; ends with 0 if allowed, 1 if denied, "
+        "3 if what could be read does not tell, 4 if allowed under conditions",
+    )
 
     owner = command(
         "owner", "who answers for tokens", "token-console owner orphans", "owner:orphans"

@@ -31,7 +31,7 @@ def add(
         "incident",
         "open, follow and close incidents",
         "token-console incident show INC-7",
-        "incident:list_",
+        "incident.record:list_",
     )
     command.epilog = HELP
     below = command.add_subparsers(
@@ -51,8 +51,9 @@ def about(
     *,
     why: bool = False,
 ) -> argparse.ArgumentParser:
-    """A command about one incident, by default the one worked on."""
-    made = command(name, help_, f"token-console incident {example}", f"incident:{function or name}")
+    """A command about one incident. ``function`` may name another module: ``module:function``."""
+    where = function if ":" in function else f"incident.record:{function or name}"
+    made = command(name, help_, f"token-console incident {example}", where)
     made.add_argument(
         "incident", metavar="INCIDENT", help="its id, or . for the one that you work on"
     )
@@ -67,7 +68,7 @@ def _record(command: Callable[..., argparse.ArgumentParser]) -> None:
         "open",
         "open an incident, and be at work on it from here on",
         "token-console incident open --title 'npm token in a log' --leak 6h --reason 'CI alert'",
-        "incident:open_",
+        "incident.record:open_",
     )
     opened.add_argument("id", nargs="?", default="", help="such as INC-7 (default: INC-DATE-N)")
     opened.add_argument("--title", required=True, help="what happened, in a few words")
@@ -83,7 +84,7 @@ def _record(command: Callable[..., argparse.ArgumentParser]) -> None:
     opened.add_argument("--json", action="store_true", help="for programs")
 
     listed = command(
-        "list", "list incidents", "token-console incident list --all", "incident:list_"
+        "list", "list incidents", "token-console incident list --all", "incident.record:list_"
     )
     listed.add_argument("--all", action="store_true", help="closed ones too")
     listed.add_argument("--json", action="store_true", help="for programs")
@@ -157,6 +158,46 @@ def _decide(command: Callable[..., argparse.ArgumentParser]) -> None:
     )  # fmt: skip
     accept.add_argument("hole", nargs="+", metavar="HOLE", help="its id, as show names it")
     accept.add_argument("--owner", required=True, help="who answers for it")
+
+    vendor = about(
+        command, "vendor", "compare what a vendor holds, issued or used here with its own list",
+        "vendor INC-7 partner --address 203.0.113.0/24 --list theirs.csv",
+        "incident.vendor:vendor",
+    )  # fmt: skip
+    vendor.add_argument("name", help="the vendor, as names, owners and grants here call it")
+    vendor.add_argument("--query", default="", help="what it holds (default: its name anywhere)")
+    vendor.add_argument(
+        "--address", action="append", default=[], metavar="RANGE", help="where it works from"
+    )
+    vendor.add_argument(
+        "--agent", action="append", default=[], metavar="PATTERN", help="its programs: partner/*"
+    )
+    vendor.add_argument(
+        "--list", dest="listed", metavar="FILE",
+        help="what it sent: a table, ids or values one a line, or a report, as intake takes it;"
+        " the differences are kept in the journal until somebody settles them",
+    )  # fmt: skip
+    vendor.add_argument(
+        "--take-in", action="store_true", help="take every token of either set into the scope"
+    )
+    vendor.add_argument("--every", action="store_true", help="name every token")
+
+    further = about(
+        command, "further",
+        "ask what the tokens of the scope can read, and whose values lie there",
+        "further INC-7 --take-in",
+        "incident.further:further",
+    )  # fmt: skip
+    further.add_argument(
+        "--take-in", action="store_true", help="take the tokens whose values lie there into it"
+    )
+
+    settle = about(
+        command, "settle", "settle differences between two lists, each by its id",
+        "settle INC-7 5c1f02aa 77aa01be --reason 'keys of the old tenant, ended in May'",
+        "incident.vendor:settle", why=True,
+    )  # fmt: skip
+    settle.add_argument("difference", nargs="+", metavar="DIFFERENCE")
 
     about(
         command, "close", "close an incident of which nothing is left",

@@ -52,7 +52,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _about(
     command: Callable[..., argparse.ArgumentParser], name: str, help_: str, example: str
 ) -> argparse.ArgumentParser:
-    made = command(name, help_, f"token-console incident {example}", f"incident_papers:{name}")
+    made = command(name, help_, f"token-console incident {example}", f"incident.papers:{name}")
     made.add_argument(
         "incident", metavar="INCIDENT", help="its id, or . for the one that you work on"
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 NEGATED = re.compile(r"-[A-Za-z_]+:")
 """How a query's term begins that leaves something out; no option of ours looks so."""
@@ -44,6 +45,10 @@ def ordered(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
             # argparse says that the value is missing; what follows is then of no account.
             options += [value, *rest]
             break
+        if isinstance(action.nargs, int):
+            # Two words of one option, such as an action and its resource, stay together.
+            options += [value, *islice(rest, action.nargs - 1)]
+            continue
         # In one word, so that a value may begin with a dash.
         options[-1:] = [f"{word}={value}"] if word.startswith("--") else [word, value]
     return [*options, *(["--"] if any(word[:1] == "-" for word in others) else []), *others]

@@ -1,9 +1,9 @@
 """The files that teams keep: who owns which tokens, and what uses them.
 
-``owners.toml``: ``left = ["ana"]`` and ``[[owner]]`` with ``name``, ``tokens`` and ``kind``
-(person, team, service, on-call). ``consumers.toml``: ``[[consumer]]`` with ``name``,
-``tokens``, ``kind``, ``owner``; and ``[[entry]]`` of a store, with ``name``, ``backend``,
-``holds`` (tokens whose value lies there) and ``opened_by`` (grants).
+``owners.toml``: ``left = ["ana"]`` and ``[[owner]]`` with ``name``, ``tokens``, ``kind``
+(person, team, service, on-call) and ``contact``, whom to wake. ``consumers.toml``:
+``[[consumer]]`` with ``name``, ``tokens``, ``kind``, ``owner``; and ``[[entry]]`` of a store,
+with ``name``, ``backend``, ``holds`` (tokens whose value lies there) and ``opened_by`` (grants).
 Tokens are handles, ``BACKEND/ID``, ids or names; ``*`` stands for anything.
 """
 
@@ -27,6 +27,8 @@ class Owner(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     tokens: list[str]
     kind: str = ""
+    contact: str = ""
+    """How they are reached at any hour: a pager's address, a number, a channel."""
 
 
 class DeclaredConsumer(msgspec.Struct, forbid_unknown_fields=True):

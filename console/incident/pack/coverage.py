@@ -10,9 +10,9 @@ from typing import Any
 from backends.model import Gap
 from backends.words import count
 from console.incident.assess import Assessment, stored
-from console.incident.document import Block, Bullets, Heading, Line, Paragraph, Table
-from console.incident.names import Names
-from console.incident.story import Story
+from console.incident.papers.document import Block, Bullets, Heading, Line, Paragraph, Table
+from console.incident.papers.names import Names
+from console.incident.papers.story import Story
 from console.incident.words import iso
 from console.inventory.records import BackendState
 from console.settings import Paths

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from console.incident.assess import Assessment
-from console.incident.names import Names
 from console.incident.pack.redacted import masked
+from console.incident.papers.names import Names
 from console.journal.export import ocsf
 from console.journal.export.common import Snapshot, pem
 from console.journal.store.base import JournalReader

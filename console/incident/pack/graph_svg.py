@@ -14,7 +14,7 @@ from console.graph.model import SIDES, TITLES
 from console.graph.reach import closure
 from console.graph.view import GraphRow, GraphRows
 from console.incident.assess import Assessment
-from console.incident.names import Names
+from console.incident.papers.names import Names
 from console.response.state.old_value import What
 from console.settings import Paths
 from console.store import reading

@@ -9,12 +9,12 @@ from html import escape
 from pathlib import Path
 
 from console.incident.assess import Assessment
-from console.incident.document import Block, Bullets, Facts, Heading, Line, Paragraph, Table
-from console.incident.names import Name, Names
 from console.incident.pack import timeline_svg
 from console.incident.pack.graph_svg import GraphPicture
-from console.incident.report import situation
-from console.incident.story import Story, StoryRow
+from console.incident.papers.document import Block, Bullets, Facts, Heading, Line, Paragraph, Table
+from console.incident.papers.names import Name, Names
+from console.incident.papers.report import situation
+from console.incident.papers.story import Story, StoryRow
 from console.incident.words import moment
 from console.text import safe
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from console.incident.names import Names
-from console.incident.story import bare
+from console.incident.papers.names import Names
+from console.incident.papers.story import bare
 from console.journal.export import ocsf
 from console.journal.format.sentence import Entry
 

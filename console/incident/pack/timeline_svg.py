@@ -12,8 +12,8 @@ from html import escape
 from typing import NamedTuple
 
 from console.incident.assess import Assessment
-from console.incident.names import Names
-from console.incident.story import (
+from console.incident.papers.names import Names
+from console.incident.papers.story import (
     CALL,
     DECISION,
     DENIED,

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from console.incident.assess import Assessment
-from console.incident.names import Names
+from console.incident.papers.names import Names
+from console.incident.papers.story import bare
 from console.incident.standing import TokenStanding, known_as
-from console.incident.story import bare
 from console.incident.words import iso
 from console.journal import proof
 from console.journal.format.sentence import Entry

@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 from backends.words import count
 from console.errors import ConsoleError, JournalError, UsageError
-from console.incident import document, handover, report
 from console.incident.assess import Assessment, assess
-from console.incident.names import Labels, Names, telling, telling_names
 from console.incident.pack import coverage, entries, graph_svg, guide, manifest, page, tokens
 from console.incident.pack.manifest import Hand
+from console.incident.papers import document, handover, report
+from console.incident.papers.names import Labels, Names, telling, telling_names
+from console.incident.papers.story import Story, StoryRow, story
 from console.incident.record import find, fold
-from console.incident.story import Story, StoryRow, story
 from console.incident.words import iso
 from console.journal import files, opening
 from console.journal.export import guide as export_guide

@@ -195,6 +195,11 @@ class Inventory:
         with self._snapshot():
             return tokens.id_begins(self._connection, word)
 
+    def long_ids(self) -> dict[str, str]:
+        """Ids that are no ordinary word, and so can be looked for in any text; with handles."""
+        with self._snapshot():
+            return tokens.long_ids(self._connection)
+
     def detail(self, handle: str) -> Detail | None:
         """Everything about one token, by its whole handle."""
         with self._snapshot():

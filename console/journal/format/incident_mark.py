@@ -27,6 +27,8 @@ class IncidentEvent(StrEnum):
     """Somebody answers for a part of a system that was not seen."""
     SETTLE = "settle"
     """A difference between two lists was settled by name."""
+    COMPARE = "compare"
+    """A vendor's list was compared with what is here; its differences are to be settled."""
     CLOSE = "close"
     REOPEN = "reopen"
 
@@ -47,7 +49,9 @@ class IncidentMark(Part, frozen=True, kw_only=True):
     Times are UTC in µs; 0 says nothing. ``members`` came into the scope by ``query`` or, where
     that is empty, one by one. ``holes`` are the parts of systems that were not seen then.
     ``subject`` is what an exception, an acceptance or a settled difference is about: a handle,
-    a hole, a difference. ``person`` answers for it, or has the ``role`` or the ``backend``.
+    a hole, a difference. Of a comparison it is the vendor, ``query`` tells it from others, and
+    its ``differences`` may come in several entries. ``person`` answers for it, or has the
+    ``role`` or the ``backend``.
     """
 
     what: IncidentEvent
@@ -59,6 +63,7 @@ class IncidentMark(Part, frozen=True, kw_only=True):
     query: str = ""
     holes: tuple[str, ...] = ()
     subject: str = ""
+    differences: tuple[str, ...] = ()
     role: str = ""
     backend: str = ""
     person: str = ""
@@ -71,6 +76,7 @@ _NEEDS: Mapping[IncidentEvent, tuple[str, ...]] = {
     IncidentEvent.EXCEPT: ("subject", "person", "expires"),
     IncidentEvent.ACCEPT: ("subject", "person"),
     IncidentEvent.SETTLE: ("subject",),
+    IncidentEvent.COMPARE: ("subject", "query"),
 }
 
 

@@ -34,6 +34,9 @@ def decided(mark: IncidentMark, incident: str) -> str:
             return f"let {person} answer in {name} for what was not seen: {subject}"
         case IncidentEvent.SETTLE:
             return f"settled for {name}: {subject}"
+        case IncidentEvent.COMPARE:
+            many = count(len(mark.differences), "difference")
+            return f"compared what {subject} lists with what is here for {name}: {many}"
         case IncidentEvent.NOTE:
             return f"noted in {name}"
         case IncidentEvent.CLOSE:

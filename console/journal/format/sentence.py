@@ -246,6 +246,8 @@ def _sentence(body: Body) -> str:
         case Kind.OBSERVE, _, out if out and out.how == "probe":
             told = {"seen": "refused", "not_seen": "accepted"}.get(out.state, "no clear answer")
             return f"The value of {_token(body)} was tried: {told}{_said(out)}"
+        case Kind.OBSERVE, act, None if act and act.verb == "try":
+            return f"{who} tries the value of {_token(body)}: {why}"
         case Kind.OBSERVE, _, out:
             return f"{who} looks: {what(body)}{_said(out)}"
         case Kind.INCIDENT, _, _ if body.case:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from backends.model import Secret
@@ -47,7 +48,19 @@ def pepper(path: Path, *, make: bool = False) -> bytes | None:
 
 def fingerprint(key: bytes, value: Secret) -> str:
     """What an entry's target keeps as ``fp``."""
-    return hmac.new(key, value.reveal().encode(), hashlib.sha256).hexdigest()
+    return digests(key)(value.reveal().encode()).hex()
+
+
+def digests(key: bytes) -> Callable[[bytes], bytes]:
+    """What makes fingerprints as bytes, for many words: the key is prepared once."""
+    prepared = hmac.new(key, digestmod=hashlib.sha256)
+
+    def digest(word: bytes) -> bytes:
+        made = prepared.copy()
+        made.update(word)
+        return made.digest()
+
+    return digest
 
 
 def find_secret(store: JournalReader, path: Path, value: Secret) -> list[Entry]:

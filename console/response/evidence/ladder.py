@@ -9,17 +9,16 @@ takes it away.
 
 from __future__ import annotations
 
-import asyncio
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from backends.contract import Phase, ProbeResult, Readable, Rotation, Step, Support, Verb
-from backends.errors import BackendError, Unsupported
 from backends.model import EvidenceLevel, TokenRef
 from console.journal.format.entry import Act, Kind, Out, RunMark
 from console.journal.format.parts import KnownBy, OutState, RunEvent
 from console.journal.format.words import system_words
+from console.response.evidence import probe
 from console.response.evidence.audit_log import NEAR
 from console.response.evidence.audit_log import moment as _moment
 from console.response.evidence.context import EvidenceContext, LookMemory
@@ -40,11 +39,8 @@ PAUSES = (1.0, 60.0)
 """Seconds between two looks at what does not change, growing from one to the other."""
 GIVE_UP = 3600.0
 """Seconds after the window when one stops to look: another runner may go on."""
-PROBE_TIMEOUT = 30.0
 UNSETTLED = 5
 """Tries without an answer after which the value is not tried again."""
-_SHOWN = {False: OutState.SEEN, True: OutState.NOT_SEEN, None: OutState.UNCLEAR}
-"""What a try of the old value shows of its end, by whether it was accepted."""
 _ENDING = frozenset({Verb.REVOKE, Verb.CONTAIN, Verb.ROTATE})
 
 
@@ -186,29 +182,17 @@ class _Look:
         if not self.row.refused and tried and self.now - last < self._pause() / 2:
             return self._pause() / 2
         act = self._act()
-        before = await self.tools.record(Kind.OBSERVE, act=act)
-        try:
-            async with self.tools.lane.gate, asyncio.timeout(PROBE_TIMEOUT):
-                result = await self.tools.backend.probe(self.item.token.ref, secret)
-        except Unsupported:
-            memory.no_probe = True
-            result = ProbeResult(None, "the backend cannot try it")
-        except TimeoutError:
-            result = ProbeResult(None, f"no answer in {PROBE_TIMEOUT:.0f} s")
-        except BackendError as error:
-            result = ProbeResult(None, error.message)
-        except Exception as error:  # noqa: BLE001
-            # A defect's own text could quote the secret that it was handed.
-            result = ProbeResult(None, f"the backend failed with {type(error).__name__}")
-        memory.probes.append(self.tools.now())
-        out = Out(
-            ref=before.id,
-            state=_SHOWN[result.accepted],
-            how=KnownBy.PROBE,
-            detail=system_words(result.detail or "no answer that tells", 256),
+        done = await probe.try_value(
+            self.tools.backend,
+            self.item.token.ref,
+            secret,
+            act,
+            self.tools.record,
+            self.tools.lane.gate,
         )
-        await self.tools.record(Kind.OBSERVE, act=act, out=out)
-        return await self._tried(result)
+        memory.no_probe = not done.can
+        memory.probes.append(self.tools.now())
+        return await self._tried(done.result)
 
     def _may_probe(self) -> bool:
         """Whether trying the value is declared, agreed to, and harmless to a successor."""

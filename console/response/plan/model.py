@@ -111,6 +111,13 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     beside: int = 0
 
 
+def typed_word(token: Token) -> str:
+    """What a person types to confirm something about one token: its name, or its handle."""
+    name = safe(token.name)
+    plain = name.isascii() and name == token.name and " ".join(name.split()) == name
+    return name if plain and 0 < len(name) <= TYPEABLE else token.ref.handle
+
+
 class Raised(msgspec.Struct, frozen=True):
     """A hazard of a plan, and the numbers of the items that it stands at."""
 
@@ -163,10 +170,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
         """
         if len(self.items) != 1:
             return f"{len(self.items)} tokens"
-        token = self.items[0].token
-        name = safe(token.name)
-        plain = name.isascii() and name == token.name and " ".join(name.split()) == name
-        return name if plain and 0 < len(name) <= TYPEABLE else token.ref.handle
+        return typed_word(self.items[0].token)
 
     @property
     def backends(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.sentence import Entry
 from console.journal.format.words import system_words
 from console.response import escrow
+from console.response.evidence import probe
 from console.response.plan import entry_parts
 from console.response.plan.model import PlanItem
 from console.response.plan.step_id import StepId
@@ -242,10 +243,7 @@ class Minter:
         value = self.held(intent.fp)
         if value is None or self.item.probe_effects is None:
             return False
-        try:
-            accepted = (await self.tools.backend.probe(step.token, value)).accepted
-        except BackendError:
-            return False
+        accepted = (await probe.ask(self.tools.backend, step.token, value)).result.accepted
         if accepted:
             made = replace(entry_parts.target(step.token), fp=intent.fp)
             told = "the new value is accepted"

@@ -11,8 +11,6 @@ made; where the old value is dead already, it is changed once more.
 
 from __future__ import annotations
 
-import asyncio
-
 from msgspec.structs import replace
 
 from backends.contract import Phase, Step
@@ -22,6 +20,7 @@ from console.journal.format.entry import Kind, Out
 from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.words import system_words
 from console.response import escrow
+from console.response.evidence import probe
 from console.response.evidence.context import EvidenceContext
 from console.response.plan import entry_parts
 from console.response.plan.model import Mode, PlanItem
@@ -155,7 +154,7 @@ class _Rotation:
                 return True
             if self.item.probe_effects is None:
                 return False
-            return (await backend.probe(made.ref, value)).accepted is True
+            return (await probe.ask(backend, made.ref, value)).result.accepted is True
         except BackendError:
             return False
 
@@ -226,16 +225,7 @@ class _Rotation:
         patience = tools.patience if tools.patience is not None else window(self.item.propagation)
         waited, pause = 0.0, 0.2
         while True:
-            try:
-                async with asyncio.timeout(PROBE_TIMEOUT):
-                    result = await tools.backend.probe(made.ref, value)
-            except TimeoutError:
-                return None, "no answer"
-            except BackendError as error:
-                return None, system_words(error.message, 200)
-            except Exception as error:  # noqa: BLE001
-                # Its message may hold the value.
-                return None, f"the backend failed with {type(error).__name__}"
+            result = (await probe.ask(tools.backend, made.ref, value, PROBE_TIMEOUT)).result
             if result.accepted is not False or waited >= patience or tools.stopping():
                 return result.accepted, system_words(result.detail, 200)
             await tools.sleep(pause)

@@ -9,4 +9,5 @@ checked, what is journaled and what is refused. Nothing here prints.
 ``starting``    start a run, or go on with one
 ``deciding``    pause, resume, abort, let a lane go on, waive, let a token be
 ``closing``     declare a run done
+``trying``      try a leaked value once, outside any run
 """

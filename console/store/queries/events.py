@@ -54,6 +54,29 @@ class UsesFrom(NamedTuple):
     """Those from the moment on from which single events were to be counted."""
 
 
+class UsesByClient(NamedTuple):
+    """The uses of a token from one address by one program."""
+
+    handle: str
+    source: str
+    agent: str
+    times: int
+
+
+def uses_by_client(connection: Connection, since: int) -> Iterator[UsesByClient]:
+    """How often each token was shown since a moment, by address and program; log's names resolved.
+
+    The handle is the token's own also where its log calls it by another name.
+    """
+    found = connection.execute(
+        "SELECT coalesce((SELECT log_name.handle FROM log_name WHERE log_name.alias ="  # noqa: S608
+        " event.handle), event.handle), source, agent, count(*) FROM event"
+        f" WHERE event.handle IS NOT NULL AND at >= ? AND class IN {SHOWN} GROUP BY 1, 2, 3",
+        (since,),
+    )
+    return map(UsesByClient._make, found)
+
+
 def of_token(
     connection: Connection, handle: str, limit: int, *, uses: bool
 ) -> Iterator[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 _BELOW = """
 WITH RECURSIVE below (num) AS (
@@ -100,6 +100,25 @@ def next_to(
         " ORDER BY l.kind, n.kind, n.name LIMIT ?",
         (handle, *kinds, limit),
     ).fetchall()
+
+
+class Kept(NamedTuple):
+    """A token's value lies in an entry of a store of secrets, as somebody told."""
+
+    handle: str
+    backend: str
+    name: str
+
+
+def kept(connection: Connection) -> Iterator[Kept]:
+    """Every entry that is known to hold a token's value, each with that token."""
+    found = connection.execute(
+        "SELECT DISTINCT t.key, n.place, n.name FROM link l"
+        " JOIN node t ON t.num = l.a AND t.side = 'token'"
+        " JOIN node n ON n.num = l.b AND n.kind = 'entry'"
+        " WHERE l.kind = 'kept in' ORDER BY 3, 1"
+    )
+    return map(Kept._make, found)
 
 
 def fingerprints(connection: Connection) -> list[tuple[str, str]]:

@@ -15,6 +15,14 @@ _ROW = (
     " first_seen, changed_at, change"
 )
 
+LONG_IDS = (
+    "SELECT ref, handle FROM token WHERE length(ref) >= 16"
+    " AND (ref GLOB '*[0-9]*' OR ref = upper(ref) OR (length(ref) >= 20"
+    " AND ref GLOB '*[A-Z]*' AND ref GLOB '*[a-z]*' AND ref NOT GLOB '*[^A-Za-z]*'))"
+)
+"""A short id would be found everywhere: only ids that are no ordinary word count (a key id of
+capitals, or an accessor of large and small letters, may happen to have no digit)."""
+
 
 class SeenRecord(NamedTuple):
     """A token's record, and when it was seen. All times are unix seconds."""
@@ -194,3 +202,8 @@ def present(
         " WHERE backend = ? AND gone_at IS NULL",
         (backend,),
     )
+
+
+def long_ids(connection: Connection) -> dict[str, str]:
+    """Ids that are no ordinary word, with the handles of their tokens."""
+    return {str(ref): str(handle) for ref, handle in connection.execute(LONG_IDS)}

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, or_, select
 from sqlmodel import col
 
+from console.store.queries.tokens import LONG_IDS
 from console.store.tables.graph import ClaimRow, DepartedRow
 from console.store.tables.inventory import TokenRow
 
@@ -111,11 +112,7 @@ def handles_of(connection: Connection, wanted: str) -> list[str]:
 
 def long_ids(connection: Connection) -> dict[str, str]:
     """Ids that are no ordinary word, with the handles of their tokens."""
-    rows = connection.exec_driver_sql(
-        "SELECT ref, handle FROM token WHERE length(ref) >= 16"
-        " AND (ref GLOB '*[0-9]*' OR ref = upper(ref))"
-    )
-    return {str(ref): str(handle) for ref, handle in rows}
+    return {str(ref): str(handle) for ref, handle in connection.exec_driver_sql(LONG_IDS)}
 
 
 def shown_owners(connection: Connection) -> list[str]:

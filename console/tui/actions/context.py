@@ -96,6 +96,8 @@ class Context(NamedTuple):
     """How many tokens are marked."""
     filtered: bool = False
     """Something narrows or covers what the view shows, which escape takes away first."""
+    untried: str = ""
+    """Why the value in hand cannot be tried, where the view is about one."""
     empty: bool = False
     """There is nothing under the cursor that could be opened."""
     token: TokenContext | None = None

@@ -104,6 +104,11 @@ def acting(context: Context) -> str:
     return sending(context)
 
 
+def trying(context: Context) -> str:
+    """It uses the value that a card is of."""
+    return context.untried or sending(context)
+
+
 def verb(name: str) -> Callable[[Context], str]:
     """The reasons against a verb. Of several marked tokens, the plan says it one by one."""
 

@@ -20,7 +20,7 @@ VIEWS = (
     "events", "graph", "xray", "loss", "intake", "incidents", "incident", "help",
 )  # fmt: skip
 
-ACTING = ("inventory", "token", "graph", "incident")
+ACTING = ("inventory", "token", "graph", "intake", "incident")
 """The views from which a token can be acted on."""
 
 
@@ -126,7 +126,7 @@ ACTIONS: tuple[Action, ...] = (
            danger=True, group="Run", why_not=disabled.take_in),
     Action("scope", ("plus",), "take in",
            "Take the token, or all that are marked, into the incident; or open one with them.",
-           ("inventory", "token"), group="Incident", sense="take_in",
+           ("inventory", "token", "intake"), group="Incident", sense="take_in",
            why_not=disabled.into_incident),
     Action("new_incident", ("plus",), "new", "Open an incident.", ("incidents",), 2,
            group="Incident", sense="take_in", why_not=disabled.needs_worker),
@@ -143,6 +143,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("its_tokens", ("equals_sign",), "its tokens",
            "The inventory with the tokens of its scope only.", ("incident",), 2,
            group="Incident"),
+    Action("pack", ("W",), "evidence pack",
+           "Write all that is known of it into a directory that others can check.",
+           ("incident",), 7, group="Incident", sense="export", why_not=disabled.needs_worker),
     Action("close_incident", (CLOSE,), "close",
            "Close the incident, and say why it cannot be; or open a closed one again.",
            ("incident",), 9, group="Incident", sense="close", why_not=disabled.needs_worker),
@@ -156,7 +159,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("abort", ("Z",), "abort", "End the run for good, whatever is left.",
            ("run",), danger=True, group="Run", why_not=disabled.going),
     Action("graph", ("g",), "graph", "Who owns it, what it may do, and what uses it.",
-           ("inventory", "token"), 7, why_not=disabled.needs_token),
+           ("inventory", "token", "intake"), 7, why_not=disabled.needs_token),
     Action("leak", ("L",), "leak", "What a leak of it reaches, each with its proof; or no longer.",
            ("graph",), 2, group="Graph", why_not=disabled.leaking),
     Action("xray", ("x",), "xray", "The tree of what it leads to.", ("graph", "xray"), 3,
@@ -170,7 +173,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("assign", ("o",), "owner", "Make somebody answer for the token; journaled.",
            ("graph",), 7, group="Graph", why_not=disabled.acting),
     Action("export", ("W",), "export", "Write it as DOT, Mermaid or JSON.", ("graph",), 8,
-           group="Graph", why_not=disabled.drawn),
+           group="Graph", why_not=disabled.drawn, sense="export"),
     Action("whole", ("asterisk",), "everything", "The graph of everything; esc goes back.",
            ("graph",), group="Graph"),
     Action("timeline", ("t",), "timeline", "What it did and when; of all that are marked.",
@@ -223,6 +226,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("intake", ("I",), "secret in hand",
            "Paste a leaked secret or a scanner's report: whose it is, and what to do.",
            VIEWS, group="Find", why_not=disabled.needs_worker),
+    Action("try", ("Q",), "try value",
+           "Use the leaked value once, to learn whether it works. Says what that does, asks.",
+           ("intake",), 2, danger=True, group="Act", why_not=disabled.trying),
     Action("backends", ("b",), "backends", "How each backend is, and what it can do.",
            tuple(view for view in VIEWS if view != "backends"), 9),
     Action("journal", ("J",), "journal", "Every action: intent, outcome, evidence.",
@@ -239,7 +245,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("raw", ("number_sign",), "raw", "Show the entry's exact stored bytes.", ("journal",), 4),
     Action("verify", ("V",), "verify", "Check the whole journal now; what is wrong and what to do.",
            ("journal",), 5),
-    Action("reread", ("r",), "read again", "Ask the system for this token again.", ("token",), 2,
+    Action("reread", ("r",), "read again", "Ask its system again, as it is now.",
+           ("token", "intake"), 2,
            why_not=disabled.needs_worker, sense="again"),
     Action("refresh", ("r",), "refresh", "Ask the backends again now.",
            ("inventory", "backends"), 11, why_not=disabled.needs_worker, sense="again"),

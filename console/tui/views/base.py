@@ -16,7 +16,7 @@ from console.inventory.search.inventory import Row
 from console.journal.read.view import Entry
 from console.timeline.when import moment_of
 from console.tui.actions.context import Context
-from console.tui.actions.registry import ACTIONS, BY_ID, Action, key_names, matching
+from console.tui.actions.registry import ACTIONS, BY_ID, Action, key, key_names, matching
 from console.tui.draw.lines import Part
 from console.tui.session.worker_link import sentences
 from console.tui.views.frame import Frame
@@ -259,7 +259,10 @@ class View(Screen[None], inherit_bindings=False):
 
     def secret_typed(self, what: str) -> None:
         """A secret was typed somewhere: say what it is, and where it may be given."""
-        self.note(f"{what}: masked, not searched for. Pipe it into: token-console intake", True)
+        # While it still starts there is no trouble yet, and nobody is that fast.
+        down = self.world.worker_trouble
+        way = "token-console intake" if down else f"esc, {key('intake')}, paste"
+        self.note(f"{what}: masked, not searched for. Whose it is: {way}", True)
 
     def on_page_scrolled(self, event: Page.Scrolled) -> None:
         """Say anew how many lines are below what is seen."""

@@ -29,6 +29,8 @@ def top(world: ConsoleSession, width: int) -> Line:
         left.append((" DEMO", "warn"))
     if world.incident:
         left.append((f" {safe(world.incident, 24)}", "bad"))
+    # An id that is cut is another incident's.
+    least = width_of(left) + 1 if world.incident else LEAST_NAME
     left.append((f" · {world.host}", "dim"))
     seen = f"{count(len(world.backends), 'backend')} · {count(world.total, 'token')}"
     if width < WIDE_TOP:
@@ -39,7 +41,7 @@ def top(world: ConsoleSession, width: int) -> Line:
     right: list[Part] = [(seen, ""), ("   ", ""), mode, (" · ", "dim"), *journal, (" ", "")]
     # Whether something can be done from here is said on any screen, however narrow.
     for less in (right, right[2:], [mode, (" ", "")]):
-        if width_of(less) <= width - LEAST_NAME:
+        if width_of(less) <= width - least:
             return spread(left, less, width)
     return clip([mode], width)
 

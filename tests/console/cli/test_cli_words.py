@@ -78,7 +78,7 @@ def test_what_is_no_option_and_what_has_no_value_is_refused(words: tuple[str, ..
     assert caught.value.code == 2
 
 
-def test_every_option_of_every_command_takes_one_value_or_none() -> None:
+def test_every_option_of_every_command_takes_a_number_of_values_that_is_known() -> None:
     """That is what the sorting of words knows of them."""
     from console.cli.shell.arguments import ordered
 
@@ -91,7 +91,8 @@ def test_every_option_of_every_command_takes_one_value_or_none() -> None:
                 for below in action.choices.values():
                     walk(below)
             elif action.option_strings:
-                assert action.nargs in (None, 0), action.option_strings
+                known = action.nargs is None or isinstance(action.nargs, int)
+                assert known, action.option_strings
                 seen += 1
 
     taken: list[argparse.ArgumentParser] = []
@@ -107,6 +108,25 @@ def test_every_option_of_every_command_takes_one_value_or_none() -> None:
     walk(taken[0])
     assert seen > 100
     assert ordered(taken[0], ["a"]) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "reach x --may read secret/a",
+        "reach --may read secret/a x",
+        "reach --json --may read secret/a x",
+        "reach --may read -secret/a x",
+    ],
+)
+def test_an_option_of_two_words_takes_both_wherever_it_stands(words: str) -> None:
+    if "-secret" in words:
+        with pytest.raises(SystemExit) as caught:
+            parse(words.split())
+        assert caught.value.code == 2
+        return
+    chosen = parse(words.split())
+    assert (chosen.token, chosen.may) == ("x", ["read", "secret/a"])
 
 
 @pytest.mark.parametrize("words", ["list --csv", "list --json", "list", "timeline --csv", "show x"])

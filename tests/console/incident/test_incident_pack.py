@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from journal_scene import forms
 
 from console.errors import ConsoleError, UsageError
-from console.incident.names import Labels
 from console.incident.pack import manifest
 from console.incident.pack.write import NameInPack, Pack, Wish, write
+from console.incident.papers.names import Labels
 from console.journal import keys, opening
 from console.journal.files import beside
 from console.journal.format.entry import Kind

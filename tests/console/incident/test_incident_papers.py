@@ -12,13 +12,14 @@ import pytest
 from markdown_it import MarkdownIt
 
 from console import cli
-from console.incident import document, service
+from console.incident import service
 from console.incident.assess import Assessment
-from console.incident.document import Bullets, Document, Table
-from console.incident.handover import handover
-from console.incident.names import Labels, Name, Names
-from console.incident.report import situation, told
-from console.incident.story import Story, StoryRow, story
+from console.incident.papers import document
+from console.incident.papers.document import Bullets, Document, Table
+from console.incident.papers.handover import handover
+from console.incident.papers.names import Labels, Name, Names
+from console.incident.papers.report import situation, told
+from console.incident.papers.story import Story, StoryRow, story
 from console.settings import Paths
 
 

@@ -3,11 +3,12 @@
 import json
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from real_systems import RealSystem, console, systems
+from real_systems import Issued, RealSystem, console, systems
 
 from backends.lab.lab import Lab
 
@@ -19,6 +20,16 @@ def home(lab: Lab, tmp_path: Path) -> Path:
     """A console of its own over the shared servers, which has not read them yet."""
     shutil.copy(lab.config, tmp_path / "config.toml")
     return tmp_path
+
+
+@pytest.fixture
+def verifiers(lab: Lab) -> Iterator[None]:
+    """The reading role may compare passwords with what the server keeps of them."""
+    with lab.servers["postgres"].connect() as connection:  # type: ignore[attr-defined]
+        connection.execute("GRANT SELECT ON pg_authid TO console_reader")
+    yield
+    with lab.servers["postgres"].connect() as connection:  # type: ignore[attr-defined]
+        connection.execute("REVOKE SELECT ON pg_authid FROM console_reader")
 
 
 def cards(home: Path, text: str, *words: str) -> tuple[dict[str, Any], str]:
@@ -76,3 +87,73 @@ def test_a_system_that_cannot_know_a_value_does_not_say_that_it_has_none(
     said = " ".join(item["no_match"])
     assert "aws-lab was asked and found none, but cannot know each value that it issued" in said
     assert "aws-lab was asked and has no living token" not in printed
+
+
+def end(lab: Lab, kind: str, issued: Issued) -> None:
+    """End a value by its system's own means, past the console."""
+    server: Any = lab.servers[kind]
+    if kind == "openbao":
+        with server.client() as client:
+            client.post("auth/token/revoke", json={"token": issued.value}).raise_for_status()
+    elif kind == "aws_iam":
+        user = issued.name.partition("/")[0]
+        server.iam.delete_access_key(UserName=user, AccessKeyId=issued.id)
+    else:
+        with server.connect() as connection:
+            connection.execute(f'ALTER ROLE "{issued.name}" PASSWORD NULL')
+
+
+@pytest.mark.usefixtures("verifiers")
+@pytest.mark.parametrize("kind", ["openbao", "aws_iam", "postgres"])
+def test_a_try_says_what_the_system_itself_says_and_names_its_side_effects(
+    home: Path, lab: Lab, kind: str
+) -> None:
+    real: RealSystem = systems(lab)[kind]
+    issued = real.issue(f"tried-{secrets.token_hex(3)}")
+    assert console(home, "sync", issued.backend).returncode in (0, 3)
+    item, _ = cards(home, issued.value)
+    assert item["tokens"], item
+    (card,) = item["tokens"]
+    assert card["headline"] == "TAKE IT AS LIVE: RECORDED ACTIVE, NOT TRIED"
+    assert card["try_side_effects"]
+    assert [move["verb"] for move in card["moves"] if not move["why_not"]]
+    words = (
+        "intake",
+        "--try",
+        "--reason",
+        "found in a public repository",
+        "--confirm",
+        card["name"],
+    )
+    done = console(home, *words, text=issued.value)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "LEAKED VALUE STILL WORKS" in done.stdout
+    assert all(effect in done.stderr for effect in card["try_side_effects"])
+    assert real.accepts(issued), "a try ends nothing"
+    end(lab, kind, issued)
+    assert not real.accepts(issued)
+    done = console(home, *words, text=issued.value)
+    assert "REFUSED at " in done.stdout, done.stdout + done.stderr
+    assert "NOT REFUSED" not in done.stdout
+    item, printed = cards(home, issued.value)
+    assert item["tokens"][0]["headline"].startswith("REFUSED at ")
+    assert console(home, "journal", "verify").returncode == 0
+    assert issued.value not in printed + done.stdout + done.stderr
+    for path in home.rglob("*"):
+        assert not path.is_file() or issued.value.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.usefixtures("verifiers")
+def test_a_value_that_two_roles_have_is_found_for_both(home: Path, lab: Lab) -> None:
+    known = systems(lab)
+    issued = known["postgres"].issue(f"shared-{secrets.token_hex(3)}")
+    with lab.servers["postgres"].connect() as connection:  # type: ignore[attr-defined]
+        name = f"shared-{secrets.token_hex(3)}"
+        connection.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{issued.value}'")
+        connection.execute(f'GRANT "{name}" TO console_responder WITH ADMIN OPTION')
+    assert console(home, "sync", issued.backend).returncode in (0, 3)
+    item, _ = cards(home, issued.value)
+    assert item["tokens"], item
+    assert {card["name"] for card in item["tokens"]} == {issued.name, name}
+    for card in item["tokens"]:
+        assert "shared-value" in {hazard["code"] for hazard in card["hazards"]}

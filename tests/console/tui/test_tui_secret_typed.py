@@ -11,7 +11,7 @@ GITHUB = "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vW7xY9zA2cD4fG6"
 VAULT = "hvs.CAESIJlU9JMYEhOPYv4igdhm9PnZDrabYTobQ4"
 RANDOM = "q7Zk3Vb9Xw2Lm5Tr8Nc1Yf4Hd6Jg0Ps"
 PRIVATE = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----"
-SAID = "masked, not searched for. Pipe it into: token-console intake"
+SAID = "masked, not searched for. Whose it is:"
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ def test_a_key_means_one_thing_in_all_views() -> None:
         {each.label for each in registry.ACTIONS if each.meaning == sense} for sense in senses
     ]
     assert sorted(sorted(labels) for labels in shared) == [
-        ["close"], ["filter", "find"], ["left"], ["let be"],
+        ["close"], ["evidence pack", "export"], ["filter", "find"], ["left"], ["let be"],
         ["new", "take in", "take in late", "take in new"],
         ["open", "zoom, list"], ["read again", "refresh"], ["right"],
     ], "only what a person would call the same has one meaning"  # fmt: skip

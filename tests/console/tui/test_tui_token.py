@@ -72,7 +72,44 @@ def test_dependents_are_asked_for_when_the_page_opens_and_gaps_are_shown(paths) 
 
     drive(app, steps, (120, 45))
     asked = [json.loads(line) for line in (paths.state / "asked").read_text().splitlines()]
-    assert [request["do"] for request in asked] == ["dependents"]
+    assert [request["do"] for request in asked] == ["dependents", "permissions"]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+def test_what_it_may_do_is_read_when_the_page_opens_and_gaps_are_never_cut(paths, size) -> None:
+    app = world.application(paths, worker="plan")
+
+    async def steps(pilot):
+        await until(pilot, lambda: app.link.up)
+        await open_token(pilot, app, "ci-deploy")
+        seen = ""
+        for _ in range(8):
+            await settled(pilot)
+            seen += " ".join(screen(app).split()) + " "
+            if "kept nowhere" in seen:
+                break
+            await pilot.press("pagedown")
+        assert "MAY DO admin by way of: may write policies: update on sys/policies/acl/*" in seen
+        assert seen.index("admin by way of") < seen.index("reads secrets: secret/data/")
+        assert "only if from the addresses 10.0.0.0/8" in seen
+        assert "more: token-console reach " in seen
+        assert "not opened: the policy audit (refused). Needs read." in seen
+        assert "(read 1m ago; kept nowhere)" in seen
+        assert "\x1b" not in seen
+        assert "\u202e" not in seen
+
+    drive(app, steps, size)
+
+
+def test_without_a_worker_the_page_says_why_its_rights_are_not_known(paths) -> None:
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await open_token(pilot, app, "ci-deploy")
+        text = " ".join(screen(app).split())
+        assert "MAY DO the backend process is not running" in text
+
+    drive(app, steps, (120, 45))
 
 
 def test_while_they_are_asked_for_the_page_says_whom(paths) -> None:

@@ -228,7 +228,7 @@ READS = (Readable.OWNER, Readable.CREATED, Readable.CREATOR, Readable.LAST_USED,
 SHORT = {
     Readable.OWNER: "owner", Readable.CREATED: "created", Readable.CREATOR: "creator",
     Readable.LAST_USED: "used", Readable.GRANTS: "grants", Readable.EXPIRY: "expiry",
-    Readable.DEPENDENTS: "depends", Readable.EVENTS: "events",
+    Readable.DEPENDENTS: "depends", Readable.EVENTS: "events", Readable.PERMISSIONS: "rights",
 }  # fmt: skip
 
 
@@ -236,11 +236,13 @@ def _matrix(capabilities: Capabilities | None, width: int) -> list[Line]:
     if capabilities is None:
         return [[(" What it can do is not known before the first answer.", "dim")]]
     named = 17 if width < 100 else 28
+    # Eight columns fill the narrowest screen; the command line has all of them.
+    reads = READS if width < 100 else (*READS, Readable.PERMISSIONS)
     lines: list[Line] = [
-        [(" " + fit("CAN READ", named) + "".join(fit(SHORT[what], 8) for what in READS), "head")]
+        [(" " + fit("CAN READ", named) + "".join(fit(SHORT[what], 8) for what in reads), "head")]
     ]
     for kind in capabilities.kinds:
-        lines.append(_cells(kind, named, [kind.can_read(what) for what in READS]))
+        lines.append(_cells(kind, named, [kind.can_read(what) for what in reads]))
     verbs = list(Verb)
     titles = "".join(fit(verb.value, 11) for verb in verbs)
     lines += [(), [(" " + fit("CAN DO", named) + titles, "head")]]

@@ -6,7 +6,7 @@ from console.tui.actions.context import Context
 from console.tui.actions.registry import here, key_names
 from console.tui.draw.lines import Line, block, fit
 
-GROUPS = ("Act", "Run", "Graph", "Time", "Go", "Find", "Mark", "Sort", "Move")
+GROUPS = ("Act", "Incident", "Run", "Graph", "Time", "Go", "Find", "Mark", "Sort", "Move")
 SYNTAX = (
     ("ci deploy", "both words, anywhere: name, id, owner, principal, backend, kind, grant"),
     ("vault-prod/ci", "a backend and a part of the name or id; a whole handle is found too"),
@@ -17,6 +17,7 @@ SYNTAX = (
     ("age:>1y", "since it was created"),
     ("expires:<30d", "time left; also expires:never"),
     ("grant:admin", "a policy, role or scope that it carries"),
+    ("incident:INC-7", "in the scope of an incident"),
     ("is:new is:changed is:gone", "what the console saw"),
     ("-owner:none !ci", "not this"),
     ('"two words"', "quotes keep blanks"),
@@ -25,7 +26,7 @@ ENTRIES = (
     ("leaked payments", "both words, anywhere in an entry: sentence, reason, target, id"),
     ("verb:revoke who:alice", "what was done, and who did it"),
     ("backend:vault state:unknown", "where, and what became of it; state:open what nobody knows"),
-    ("kind: why: id:", "the kind of entry, its reason, an id or what it answers"),
+    ("kind: why: id: incident:", "the kind of entry, its reason, an id or what it answers"),
     ("-who:alice", "not this"),
     ('"two words"', "quotes keep blanks"),
 )

@@ -64,13 +64,17 @@ def _title(typed: str) -> None:
 class ScopesTokens(ActView, OpensIncidents):
     """A view whose tokens can be taken into the incident that is worked on."""
 
+    def leaked(self) -> str:
+        """When it leaked, where that was told before, as it was typed; else empty."""
+        return ""
+
     @does("scope")
     async def do_scope(self) -> None:
         """The tokens come into the incident worked on; where there is none, one is opened."""
         row = self.target()
         handles = self.marked() or ((row.handle,) if row is not None else ())
         if not self.world.incident:
-            await self.open_incident(handles)
+            await self.open_incident(handles, self.leaked())
             return
         try:
             reply = await self.host.ask("incident", what="scope", handles=list(handles))

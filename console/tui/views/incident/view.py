@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 
+from console.errors import UsageError
 from console.incident.assess import Assessment
-from console.incident.document import text
-from console.incident.names import Names
+from console.incident.papers.document import text
+from console.incident.papers.names import Names
+from console.incident.papers.report import situation
 from console.incident.record import Incident
-from console.incident.report import situation
 from console.inventory.search.inventory import Row
 from console.tui.actions.context import Context, IncidentContext, RunContext
 from console.tui.draw.cells import OneLine
@@ -128,6 +129,11 @@ async def use(view: OpensIncidents, incident: Incident) -> None:
     view.note(str(reply.get("says", "")))
     view.journal_changed()
     view.frame()
+
+
+def _yes_no(typed: str) -> None:
+    if typed.strip().lower() not in ("y", "n", ""):
+        raise UsageError("y or n", "y: no name, id or address of yours is in it.")
 
 
 class IncidentView(Paged, ActView, OpensIncidents):
@@ -316,6 +322,20 @@ class IncidentView(Paged, ActView, OpensIncidents):
             )
         else:
             self.note("Put the cursor on a token, or on what was not seen.")
+
+    @does("pack")
+    async def do_pack(self) -> None:
+        """Ask where to, then write the evidence pack there."""
+        where = Question(
+            "directory", "directory",
+            "Where to? It must not be there yet. Enter: one named after the incident.",
+        )  # fmt: skip
+        redacted = Question(
+            "redacted", "redacted", "For outsiders, without names? y, or enter for no.", _yes_no
+        )
+        says = ["Report, timeline, evidence, the journal's entries with their proofs, signed.",
+                "VERIFY.md in it says how others check it without this program."]  # fmt: skip
+        await self._decide(f"EVIDENCE PACK of {self.id_}", says, [where, redacted], "pack")
 
     @does("close_incident")
     async def do_close_incident(self) -> None:

@@ -8,11 +8,27 @@ from typing import Any
 from console.tui.draw.lines import Line, Role, block
 
 WAITING = "Looking it up …"
+OUTDATED = "A run acts on it: what stands here was read before. {key} reads it again."
 
 
 def lines(reply: Mapping[str, Any], width: int) -> list[tuple[Line, str]]:
     """The worker's answer, line by line, with a token's handle where the line is of one."""
     return list(_lines(reply, width))
+
+
+def trying(name: str, effects: Sequence[str], width: int) -> list[Line]:
+    """What is asked about before a value is tried: of which token, and what that does besides."""
+    made: list[Line] = [(), [(" TRY THE VALUE ", "bad"), (f"of {name}", "bold")]]
+    made += block("", [("It is used once, at its own system, and that is journaled.", "")], width)
+    for number, text in enumerate(effects or ("nothing, as its backend declares",)):
+        made += block("" if number else "BESIDES", [(text, "warn")], width)
+    return made
+
+
+def headline(card: Mapping[str, Any]) -> str:
+    """A card's first line: what is known of the value."""
+    lines = card.get("lines") or (("", ""),)
+    return str(lines[0][1])
 
 
 def _lines(reply: Mapping[str, Any], width: int) -> Iterator[tuple[Line, str]]:
@@ -34,7 +50,7 @@ def _lines(reply: Mapping[str, Any], width: int) -> Iterator[tuple[Line, str]]:
             handle = str(card.get("handle", ""))
             yield (), handle
             for row, (label, text) in enumerate(card.get("lines") or ()):
-                role: Role = "bad" if row == 0 else ""
+                role: Role = "bad" if row == 0 else "warn" if label == "HAZARD" else ""
                 for line in block(str(label), [(str(text), role)], width):
                     yield line, handle
 

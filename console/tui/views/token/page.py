@@ -14,9 +14,12 @@ from console.tui.draw.lines import Line, Part, block, count, fit, short, spread,
 from console.tui.draw.roles import VERDICTS
 from console.tui.views.act.page import Consumers
 from console.tui.views.inventory.findings import findings
+from console.tui.views.token.rights import Rights, may_do
 
 SHOWN_GRANTS = 12
 SHOWN_CONSUMERS = 6
+LEAST_RIGHTS = 6
+"""Lines that what it may do has on the smallest of screens."""
 
 
 class Life(NamedTuple):
@@ -31,6 +34,7 @@ class Life(NamedTuple):
     sees_dependents: bool = True
     about: About | None = None
     """What the journal tells; None while it is read."""
+    rights: Rights = Rights()
 
 
 def heading(life: Life, now: float, width: int) -> Line:
@@ -51,8 +55,8 @@ def heading(life: Life, now: float, width: int) -> Line:
     )
 
 
-def token_lines(life: Life, now: float, width: int) -> list[Line]:
-    """The page at a width."""
+def token_lines(life: Life, now: float, width: int, height: int = 24) -> list[Line]:
+    """The page at a width; ``height`` says how many lines its longest list may take."""
     token, row = life.detail.token, life.detail.row
     lines: list[Line] = []
     for found in findings(row, now):
@@ -68,6 +72,7 @@ def token_lines(life: Life, now: float, width: int) -> list[Line]:
     lines += block("OWNER", _answer(token.owner, str, now, none="nobody claims it"), width)
     lines += block("LAST USED", _used(token, now), width)
     lines += block("MAY", _may(token, now), width)
+    lines += may_do(life.rights, row, now, width, max(height // 3, LEAST_RIGHTS))
     lines += _depends(life, now, width)
     lines += block("BOUND", _bound(token, now), width)
     for number, (label, value) in enumerate(token.facts):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+import msgspec
 from textual.app import ComposeResult
 
+from backends.permissions import Permissions
 from console.errors import ConsoleError
 from console.inventory.search.inventory import Row
 from console.response.state.token_life import About
@@ -18,6 +20,7 @@ from console.tui.views.incident.opening import ScopesTokens
 from console.tui.views.paged import Paged
 from console.tui.views.token.page import Life, heading, token_lines
 from console.tui.views.token.reader import ResponseReader
+from console.tui.views.token.rights import Rights
 
 if TYPE_CHECKING:
     from console.tui.session.session import ConsoleSession
@@ -37,6 +40,7 @@ class TokenView(Paged, ScopesTokens):
         self._head = OneLine()
         self._life: Life | None = None
         self._consumers = Consumers()
+        self._rights = Rights()
         self._about: About | None = None
         self._responses = ResponseReader(
             world.paths, world.open_journal, world.now, self._told_soon, self._trouble_soon
@@ -48,11 +52,12 @@ class TokenView(Paged, ScopesTokens):
         yield OneLine()
 
     def on_mount(self) -> None:
-        """Show what the store has, then ask the token's system what depends on it."""
+        """Show what the store has, then ask its system what depends on it, and what it may do."""
         self._responses.start()
         self._read()
         if self._life is not None:
             self.run_worker(self._ask())
+            self.run_worker(self._ask_rights())
 
     def on_unmount(self) -> None:
         """End the thread that reads for the view."""
@@ -84,7 +89,15 @@ class TokenView(Paged, ScopesTokens):
         title = ""
         if state is not None and state.capabilities is not None:
             title = state.capabilities.of(detail.row.kind).title
-        self._life = Life(detail, changes, events, self._consumers, title, about=self._about)
+        self._life = Life(
+            detail,
+            changes,
+            events,
+            self._consumers,
+            title,
+            about=self._about,
+            rights=self._rights,
+        )
         self.draw()
         self._ask_journal()
 
@@ -111,9 +124,9 @@ class TokenView(Paged, ScopesTokens):
         """The answers about the token, how each is known, and its history."""
         if self._life is None:
             return
-        now, width = self.world.now(), self.app.size.width
+        now, (width, height) = self.world.now(), self.app.size
         self._head.say(heading(self._life, now, width))
-        self.page.show(token_lines(self._life, now, width))
+        self.page.show(token_lines(self._life, now, width, height))
 
     async def _ask(self) -> None:
         row = self.row()
@@ -122,6 +135,22 @@ class TokenView(Paged, ScopesTokens):
         self._consumers = await self.ask_consumers(row)
         if self._life is not None:
             self._life = self._life._replace(consumers=self._consumers)
+            self.draw()
+
+    async def _ask_rights(self) -> None:
+        row = self.row()
+        if row is None or row.presence == "gone":
+            # Its system has no such token, so there is nobody whose rights could be read.
+            return
+        try:
+            reply = await self.host.ask("permissions", handle=self.handle)
+            self._rights = Rights(msgspec.convert(reply["permissions"], Permissions))
+        except WorkerError as error:
+            self._rights = Rights(None, error.said)
+        except (msgspec.ValidationError, KeyError):
+            self._rights = Rights(None, "the answer cannot be read")
+        if self._life is not None:
+            self._life = self._life._replace(rights=self._rights)
             self.draw()
 
     def store_changed(self) -> None:
@@ -157,3 +186,4 @@ class TokenView(Paged, ScopesTokens):
         self._read()
         self.note("Read again just now.")
         await self._ask()
+        await self._ask_rights()

@@ -6,11 +6,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backends.words import count
-from console.incident import report, words
+from console.incident import words
 from console.incident.assess import Assessment
-from console.incident.document import Block, Bullets, Document, Facts, Heading, Line, Paragraph
-from console.incident.names import Names, more_of
-from console.incident.story import Story
+from console.incident.papers import report
+from console.incident.papers.document import (
+    Block,
+    Bullets,
+    Document,
+    Facts,
+    Heading,
+    Line,
+    Paragraph,
+)
+from console.incident.papers.names import Names, more_of
+from console.incident.papers.story import Story
 from console.incident.words import moment
 from console.journal.format.entry import Kind, SchemaError
 from console.journal.format.parts import RunEvent

@@ -8,16 +8,16 @@ import time
 from pathlib import Path
 
 from backends.words import count
-from console.cli.incident import named
+from console.cli.incident.record import named
 from console.cli.journal import access
 from console.cli.shell import output
 from console.errors import Exit
-from console.incident import document
 from console.incident.assess import Assessment, assess
-from console.incident.document import Document
-from console.incident.names import Names
+from console.incident.papers import document
+from console.incident.papers.document import Document
+from console.incident.papers.names import Names
+from console.incident.papers.story import story
 from console.incident.record import find, fold
-from console.incident.story import story
 from console.inventory import export
 from console.journal import opening
 from console.settings import Paths, paths
@@ -32,7 +32,7 @@ def _assessed(chosen: argparse.Namespace) -> tuple[Paths, Assessment]:
 
 def report(chosen: argparse.Namespace) -> int:
     """Print the situation report."""
-    from console.incident import report as reports
+    from console.incident.papers import report as reports
 
     _, found = _assessed(chosen)
     names = Names(found)
@@ -45,7 +45,7 @@ def report(chosen: argparse.Namespace) -> int:
 
 def handover(chosen: argparse.Namespace) -> int:
     """Print the hand-over."""
-    from console.incident import handover as handovers
+    from console.incident.papers import handover as handovers
 
     where, found = _assessed(chosen)
     told = handovers.handover(found, Names(found), story(found, where))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from backends.words import count
 from console.incident import words
 from console.incident.assess import Assessment
-from console.incident.document import (
+from console.incident.papers.document import (
     Block,
     Bullets,
     Document,
@@ -23,7 +23,7 @@ from console.incident.document import (
     Paragraph,
     Table,
 )
-from console.incident.names import Names, more_of
+from console.incident.papers.names import Names, more_of
 from console.incident.standing import TokenStanding
 from console.incident.words import iso, moment
 from console.response.state.old_value import What

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from console.incident.names import Name, Part
+from console.incident.papers.names import Name, Part
 from console.text import safe
 
 Line = tuple[Part, ...]

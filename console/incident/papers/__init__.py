@@ -1,0 +1,1 @@
+"""What an incident gives to people: situation report, hand-over and timeline, in several forms."""

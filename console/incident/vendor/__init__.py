@@ -1,0 +1,1 @@
+"""A vendor's list against what is here."""

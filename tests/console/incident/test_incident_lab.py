@@ -1,0 +1,64 @@
+"""An incident over real systems: closed, and open again when somebody uses what was ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab_scene import ANSWERS, REASON, Desk, known
+
+from backends.lab.lab import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.long]
+
+
+@pytest.fixture
+def desk(lab: Lab, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path, lab)
+    yield made
+    made.close()
+
+
+def test_a_use_after_its_end_opens_a_closed_incident_again(desk: Desk, lab: Lab) -> None:
+    """Somebody lets the role log in again, past the console, and does: its log tells."""
+    real = known(lab)["postgres"]
+    issued, row = desk.issue(real, "ended")
+    desk.must(
+        "incident", "open", "INC-7", "--title", "password in a log", "--reason", REASON,
+        "--token", row["handle"], "--leak", "1h",
+    )  # fmt: skip
+    probe = ("--probe", "--secret-stdin")
+    words = ("--reason", REASON, "--confirm", row["name"], *ANSWERS, *probe)
+    desk.must("contain", row["handle"], *words, text=issued.value)
+    assert not real.accepts(issued)
+    found = desk.told("incident", "show", "INC-7")
+    assert found["tokens"][0]["value"]["what"] == "refused"
+    holes = [hole["id"] for hole in found["scope"]["holes"]]
+    if holes:
+        desk.must(
+            "incident", "accept", "INC-7", *holes, "--owner", "ana",
+            "--reason", "no keys of ours are there",
+        )  # fmt: skip
+    desk.must("incident", "close", "INC-7", "--reason", "refused by the server itself")
+    desk.run("sync", issued.backend)
+    assert desk.told("incident", "show", "INC-7")["state"] == "closed"
+
+    server: Any = lab.servers["postgres"]
+    with server.connect() as connection:
+        connection.execute(f'ALTER ROLE "{issued.name}" LOGIN')
+    assert real.accepts(issued), "it works again, and this was a use"
+    said = ""
+    for _ in range(30):
+        done = desk.run("sync", issued.backend)
+        said += done.stdout + done.stderr
+        if "INC-7 is open again" in said:
+            break
+    assert "INC-7 is open again" in said
+    found = desk.told("incident", "show", "INC-7")
+    assert found["state"] == "open"
+    assert found["tokens"][0]["value"]["what"] in ("still works", "not known")
+    assert desk.run("incident", "close", "INC-7", "--reason", "we hope so").returncode == 1
+    entries = desk.must("journal", "list", "--incident", "INC-7")
+    assert "opened incident INC-7 again" in entries
