@@ -58,12 +58,15 @@ async def take_in(
     leak: int | None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     planner: Planner | None = None,
+    before: IntakeResult | None = None,
 ) -> IntakeResult:
     """Read what came in, find whose it is, and make the cards. ``ask`` names who may be asked.
 
     ``leak`` is in unix seconds; without it, a report's own word on the exposure counts.
     ``on_progress`` is told how many of how many were looked up. ``planner`` makes the plans
-    that hazards are taken from; without it, that none were looked for is said.
+    that hazards are taken from; without it, that none were looked for is said. ``before`` is
+    what was found for the same at an earlier look: a token that was ended since is known by no
+    system any more, and is the same token still.
 
     Raises:
         UsageError: nothing usable came in.
@@ -77,6 +80,9 @@ async def take_in(
         known = Known(await asyncio.to_thread(fingerprints, paths), inventory)
         total = len(told.items)
         matched = await match(told.items, known, fleet, ask, lambda done: on_progress(done, total))
+    if before is not None:
+        earlier = {_key(one.matched.item): one.matched.found for one in before.answered}
+        matched = [_still(one, earlier.get(_key(one.item), ())) for one in matched]
     answered = await asyncio.to_thread(_answers, matched, paths, known.print_of, now, leak)
     settings = fleet.settings
     contacts = await asyncio.to_thread(team_contacts.contacts, settings.graph.owners)
@@ -85,6 +91,24 @@ async def take_in(
         for one in answered
     ]
     return IntakeResult(told, tuple(await _advised(answered, paths, planner, set(ask))))
+
+
+def _key(item: Item) -> tuple[str, str]:
+    return item.id, item.value.reveal() if item.value is not None else ""
+
+
+def _still(one: Matched, earlier: Sequence[Found]) -> Matched:
+    """What was found now, and what was found before and is known by nobody any more."""
+    now = {each.handle for each in one.found}
+    kept = tuple(
+        each._replace(token=None, how=f"{each.how.removesuffix(EARLIER)}{EARLIER}")
+        for each in earlier
+        if each.handle not in now
+    )
+    return one._replace(found=(*one.found, *kept))
+
+
+EARLIER = ", at an earlier look"
 
 
 def _with_siblings(shown: Card, found: Sequence[Found]) -> Card:

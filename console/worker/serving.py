@@ -266,12 +266,13 @@ class Worker:
 
         With a ``number`` in place of a value: the same once more, as it is now.
         """
-        now = time.time()
+        now, before = time.time(), None
         if "value" in request:
             data, leak = str(request["value"]).encode(), str(request.get("leak") or "")
             since = moment_of(leak, now) if leak else None
         elif self._data is not None and request.get("number") == self._taken_number:
             data, since = self._data
+            before = self._taken
         else:
             raise UsageError(FORGOTTEN, "Take it in again.")
         fleet = self.fleet
@@ -284,6 +285,7 @@ class Worker:
             now,
             since,
             planner=Planner(fleet.backend, fleet.paths, fleet.settings, fleet.act),
+            before=before,
         )
         self._data = data, since
         self._taken_number += 1

@@ -62,3 +62,42 @@ def test_a_use_after_its_end_opens_a_closed_incident_again(desk: Desk, lab: Lab)
     assert desk.run("incident", "close", "INC-7", "--reason", "we hope so").returncode == 1
     entries = desk.must("journal", "list", "--incident", "INC-7")
     assert "opened incident INC-7 again" in entries
+
+
+def test_what_a_leaked_token_can_read_comes_into_the_scope(desk: Desk, lab: Lab) -> None:
+    """A token of OpenBao may read the place where a key of AWS lies."""
+    key, row = desk.issue(known(lab)["aws_iam"], "lies-in-vault")
+    other, _ = desk.issue(known(lab)["aws_iam"], "lies-elsewhere")
+    bao: Any = lab.servers["openbao"]
+    name = f"reads-{row['handle']}"
+    with bao.client() as client:
+        text = 'path "secret/data/team/*" { capabilities = ["read"] }'
+        client.put(f"sys/policies/acl/{name}", json={"policy": text}).raise_for_status()
+        wanted = {"display_name": name, "policies": [name], "meta": {"owner": "payments"}}
+        made = client.post("auth/token/create", json=wanted).raise_for_status().json()["auth"]
+    told = desk.home / "consumers.toml"
+    told.write_text(
+        f'[[entry]]\nname = "secret/team/aws"\nbackend = "vault-lab"\nholds = ["{key.id}"]\n'
+        f'[[entry]]\nname = "secret/other/aws"\nbackend = "vault-lab"\nholds = ["{other.id}"]\n'
+    )
+    desk.config.write_text(desk.config.read_text() + f'\n[graph]\nconsumers = ["{told}"]\n')
+    desk.run("sync")
+    (leaked,) = desk.told("list", f"handle:{_handle(desk, made['accessor'])}")
+    desk.must(
+        "incident", "open", "INC-8", "--title", "token in a log", "--reason", REASON,
+        "--token", leaked["handle"],
+    )  # fmt: skip
+    found = desk.told("incident", "further", "INC-8")
+    assert "secret/data/team/*" in " ".join(each["resource"] for each in found["reads"])
+    assert [(each["handle"], each["place"], each["by"]) for each in found["kept"]] == [
+        (row["handle"], "secret/team/aws", leaked["handle"])
+    ]
+    said = desk.run("incident", "further", "INC-8", "--take-in")
+    assert "lies in secret/team/aws" in said.stdout
+    handles = {each["handle"] for each in desk.told("list", "incident:INC-8")}
+    assert handles == {row["handle"], leaked["handle"]}
+
+
+def _handle(desk: Desk, id_: str) -> str:
+    handle: str = desk.told("show", id_)["handle"]
+    return handle

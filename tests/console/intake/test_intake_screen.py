@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import demo_home
 import pytest
 from real_systems import console
 from textual import events
@@ -87,6 +88,31 @@ def test_from_paste_to_the_card_to_the_token(home: Path, leaked: tuple[str, str,
     drive(home, steps)
     for path in (home / "state").rglob("*"):
         assert not path.is_file() or value.encode() not in path.read_bytes(), path
+
+
+def test_a_card_that_is_read_again_after_its_end_is_the_same_token_still(
+    home: Path, leaked: tuple[str, str, str], tmp_path: Path
+) -> None:
+    """Its system knows the value of nobody any more; whose it was has been found before."""
+    name, handle, value = leaked
+    own = demo_home.copy(home, tmp_path)
+
+    async def steps(pilot: Pilot[None], app: ConsoleApp) -> None:
+        await paste(pilot, app, value)
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: "TAKE IT AS LIVE" in screen(app))
+        words = ("revoke", handle, "--reason", "it leaked in a log", "--confirm", name)
+        answers = [word for code in ("in-use", "children", "shared", "cascade")
+                   for word in ("--answer", f"{code}=it has to stop")]  # fmt: skip
+        done = await asyncio.to_thread(console, own, *words, *answers)
+        assert done.returncode == 0, done.stdout + done.stderr
+        await pilot.press("r")
+        await until(pilot, lambda: "RECORDED REVOKED" in screen(app))
+        assert "NO MATCH" not in screen(app)
+        assert handle in screen(app)
+        assert "at an earlier look" in flat(app)
+
+    drive(own, steps)
 
 
 def test_what_is_wrong_is_said_and_leaves_no_secret_behind(
