@@ -22,7 +22,7 @@ def test_the_key_table_is_the_registrys() -> None:
 
 def test_every_command_in_the_readme_is_understood() -> None:
     text = README.read_text()
-    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
     commands = re.findall(r"token-console ?([^#\n]*?)(?:#.*)?$", blocks, re.MULTILINE)
     assert len(commands) > 5
     for command in commands:

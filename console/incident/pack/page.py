@@ -41,8 +41,8 @@ def page(
 ) -> str:
     """The whole page. ``seen`` is what was seen of each system."""
     report = situation(found, names, every=len(found.tokens) <= FEW_TOKENS)
-    style = Path(__file__).with_name("page.css").read_text(encoding="ascii")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    css = style()
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
     # Nothing at all may be loaded or run, and of styles this one alone.
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     title = _plain(report.title)
@@ -68,11 +68,16 @@ def page(
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="referrer" content="no-referrer">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escape(title)}</title>\n<style>{css}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(body)
         + f"\n<footer>Made by token-console, as of {moment(found.now)}. VERIFY.md says how to check"
         " that this is what was packed.</footer>\n</main>\n</body>\n</html>\n"
     )
+
+
+def style() -> str:
+    """The page's style, byte for byte."""
+    return Path(__file__).with_name("page.css").read_text(encoding="ascii")
 
 
 def _timeline(story: Story, names: Names) -> Iterator[str]:

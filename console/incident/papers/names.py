@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from backends.words import count
 from console.incident.assess import Assessment, Block
 from console.incident.record import Incident, hole_id
-from console.incident.standing import TokenStanding
 from console.journal.format import scan
 from console.journal.format.incident_mark import Member
 from console.journal.format.sentence import Entry
@@ -259,15 +258,30 @@ class Labels(Names):
         return Name(self._label(kind, name or key if kind == "person" else f"{key} {place}"))
 
 
-NOT_HERE = re.compile(r"[a-z]+-\d+\Z")
-"""What a label looks like: such a name of the incident's own needs no hiding."""
+_LABEL = re.compile(
+    r"(?:token|backend|person|address|kind|role|query|incident|run|part|grant|consumer|entry)-\d+"
+    r"|\d{4}-\d\d-\d\d.*"
+)
+"""What a label of ours looks like, and a date."""
+_RUN = re.compile(r"[0-9A-Za-z_@.-]{6,}")
+_TELLING = re.compile(r"[0-9_@.-]")
 
 
-def secret_words(found: Assessment, more: Iterable[str] = ()) -> frozenset[str]:
-    """Every name, id, handle and person of an incident, for a look whether one got through.
+def telling(text: str) -> frozenset[str]:
+    """The pieces of a text that are names rather than words of any language.
 
-    Those under four characters are left out: they are part of any text.
+    At least six characters without a blank, with a digit or a mark in them. A name that is a
+    plain word can stand in any text, so nothing can be said of it.
     """
+    found = (run.strip(".-") for run in _RUN.findall(text))
+    return frozenset(
+        run for run in found
+        if len(run) >= 6 and _TELLING.search(run) and not _LABEL.fullmatch(run)
+    )  # fmt: skip
+
+
+def telling_names(found: Assessment, more: Iterable[str] = ()) -> frozenset[str]:
+    """Such pieces of every name, id, handle, person and text of an incident, and of ``more``."""
     told: set[str] = {found.incident.id, found.incident.title, *more}
     for scoped in found.incident.scope.values():
         member = scoped.member
@@ -278,15 +292,10 @@ def secret_words(found: Assessment, more: Iterable[str] = ()) -> frozenset[str]:
         told |= {entry.id, entry.handle, entry.target_id, entry.target_name, entry.plan}
         if entry.case is not None:
             told |= {entry.case.person, entry.case.backend}
-    return frozenset(word for word in told if len(word) >= 4 and not NOT_HERE.match(word))
+    return frozenset(piece for each in told for piece in telling(each))
 
 
 def more_of(total: int, shown: int, what: str) -> str:
     """``and 4,980 more tokens``; empty where all are shown."""
     left = total - shown
     return f"and {count(left, f'more {what}')}" if left > 0 else ""
-
-
-def standing_name(names: Names, each: TokenStanding) -> Name:
-    """A token of the scope as ``names`` call it."""
-    return names.token(each.scoped.member.handle)
