@@ -62,7 +62,7 @@ async def permissions_are_typed(fixture: Fixture) -> None:
             token = await backend.read(made.ref)
             need(
                 opened.rows or opened.gaps or token.grants.value == (),
-                f"a {kind.kind} with grants has neither rows nor gaps; a grant that cannot be "
+                f"grants of a {kind.kind} lead to neither rows nor gaps; a grant that cannot be "
                 "opened is a Gap",
             )
             for gap in (*opened.gaps, *opened.secret_gaps):

@@ -82,15 +82,7 @@ def lines(found: Assessment) -> Iterator[Line]:
 
 def _times(times: Times, now: float) -> Iterator[Line]:
     yield "exposed", moment(times.exposed)
-    if times.contained:
-        after = f", {age(times.window)} after the exposure" if times.window else ""
-        yield "contained", f"{moment(times.contained)}{after}"
-    else:
-        yield "contained", f"not yet: {count(times.uncontained, 'token')} left"
-    if times.dead:
-        yield "dead", f"{moment(times.dead)}, the last one"
-    else:
-        yield "dead", f"not yet: {count(times.alive, 'token')} not proved"
+    yield from stages(times)
     if not times.exposed:
         yield "bad use", "not known: nobody said when the leak began"
     elif times.bad_use is None:
@@ -99,6 +91,35 @@ def _times(times: Times, now: float) -> Iterator[Line]:
     else:
         use = times.bad_use
         yield "bad use", f"last at {moment(use.at)} from {use.source}, by token {use.handle}"
+
+
+def stages(times: Times) -> Iterator[Line]:
+    """How far the tokens are on the way to their end, each stage with its time or what is left."""
+    if not (times.uncontained or times.contained):
+        yield "contained", "not known: no token counts"
+        yield "ended", NOT_KNOWN
+        yield "dead", NOT_KNOWN
+        return
+    after = f", {age(times.window)} after the exposure" if times.window else ""
+    left = count(times.uncontained, "token")
+    yield (
+        "contained",
+        f"{moment(times.contained)}{after}" if times.contained else f"not yet: {left} left",
+    )
+    left = count(times.unended, "token")
+    yield (
+        "ended",
+        f"{moment(times.ended)}, the last one" if times.ended else f"not yet: {left} left",
+    )
+    left = count(times.unrefused, "value was", "values were")
+    yield (
+        "dead",
+        (
+            f"{moment(times.dead)}, the last one refused"
+            if times.dead
+            else f"not proved: {left} not seen refused"
+        ),
+    )
 
 
 def token_rows(found: Assessment) -> Iterator[tuple[str, str, str, str]]:
@@ -223,9 +244,11 @@ def document(found: Assessment) -> dict[str, object]:
             "exposed": iso(times.exposed),
             "found": iso(times.found),
             "contained": iso(times.contained),
+            "ended": iso(times.ended),
             "dead": iso(times.dead),
             "uncontained": times.uncontained,
-            "not_proved": times.alive,
+            "unended": times.unended,
+            "unrefused": times.unrefused,
             "last_use": iso(times.last_use),
             "bad_use": {
                 "at": iso(times.bad_use.at),
