@@ -12,8 +12,9 @@ import random
 from itertools import product
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
-from openbao_fixture import Made, backend, call, create, server, using
+from openbao_fixture import Made, backend, server, using
 
 from backends.lab.openbao import OpenBaoServer
 from backends.model import Token
@@ -22,6 +23,7 @@ from backends.openbao.policies.stanza import CAPABILITIES
 from backends.permissions import Decision, Permissions
 
 __all__ = ["server"]
+pytestmark = pytest.mark.lab
 
 SEED = 20_261_130
 POLICIES = 60
@@ -91,42 +93,47 @@ def _path(chance: random.Random, person: Person | None, permissions: Permissions
     return path.lstrip("/") or "a"
 
 
+def _put(root: httpx.Client, path: str, body: dict[str, Any]) -> Any:
+    """The data of an answer to root, on a connection that stays open."""
+    answer = root.post(path, json=body)
+    assert answer.status_code in (200, 204), answer.text
+    return answer.json() if answer.content else {}
+
+
 @pytest.fixture(scope="module")
 def holders(server: OpenBaoServer) -> list[tuple[Made, Person | None]]:
     """Tokens with generated policies, half of them with an entity and its group."""
     chance = random.Random(SEED)
     names = [f"gen-{number}" for number in range(POLICIES)]
-    for name in names:
-        status, told = call(server, "PUT", f"sys/policies/acl/{name}", {"policy": _policy(chance)})
-        assert status in (200, 204), told
-    people = [_person(server, number, chance.sample(names, 2)) for number in range(2)]
     made: list[tuple[Made, Person | None]] = []
-    for number in range(TOKENS):
-        policies = chance.sample(names, chance.randint(1, 5))
-        person = people[number % 2] if number % 2 else None
-        path = "create-orphan"
-        body: dict[str, Any] = {"policies": policies, "no_default_policy": number % 3 == 0}
-        if person is not None:
-            path, body["entity_alias"] = f"create/{person.name}", person.name
-        made.append((create(server, path=path, **body), person))
+    with server.client() as root:
+        for name in names:
+            _put(root, f"sys/policies/acl/{name}", {"policy": _policy(chance)})
+        people = [_person(root, number, chance.sample(names, 2)) for number in range(2)]
+        for number in range(TOKENS):
+            policies = chance.sample(names, chance.randint(1, 5))
+            person = people[number // 2 % 2] if number % 2 else None
+            path = "auth/token/create-orphan"
+            body: dict[str, Any] = {"policies": policies, "no_default_policy": number % 3 == 0}
+            if person is not None:
+                path, body["entity_alias"] = f"auth/token/create/{person.name}", person.name
+            auth = _put(root, path, body)["auth"]
+            made.append((Made(auth["client_token"], auth["accessor"]), person))
     return made
 
 
-def _person(server: OpenBaoServer, number: int, policies: list[str]) -> Person:
+def _person(root: httpx.Client, number: int, policies: list[str]) -> Person:
     name = f"person-{number}"
-    meta = {"team": "red", "wild": "a*", "slash": "a/b"}
-    body = {"name": name, "metadata": meta, "policies": policies[:1]}
-    entity = call(server, "POST", "identity/entity", body)[1]["data"]["id"]
-    mounts = call(server, "GET", "sys/auth")[1]["data"]
-    alias = {
-        "name": name, "canonical_id": entity, "mount_accessor": mounts["token/"]["accessor"],
-    }  # fmt: skip
-    call(server, "POST", "identity/entity-alias", alias)
+    body = {"name": name, "metadata": {"team": "red"}, "policies": policies[:1]}
+    entity = _put(root, "identity/entity", body)["data"]["id"]
+    accessor = root.get("sys/auth").json()["data"]["token/"]["accessor"]
+    alias = {"name": name, "canonical_id": entity, "mount_accessor": accessor}
+    _put(root, "identity/entity-alias", alias)
     group = {"name": "crew" if number else "gang", "member_entity_ids": [entity]}
-    group_id = call(server, "POST", "identity/group", group | {"policies": policies[1:]})
+    group_id = _put(root, "identity/group", group | {"policies": policies[1:]})["data"]["id"]
     role = {"allowed_policies_glob": ["*"], "allowed_entity_aliases": [name], "orphan": True}
-    assert call(server, "POST", f"auth/token/roles/{name}", role)[0] == 204
-    return Person(entity, name, group_id[1]["data"]["id"])
+    _put(root, f"auth/token/roles/{name}", role)
+    return Person(entity, name, group_id)
 
 
 def test_the_console_answers_as_the_server_does(
