@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from openbao_fixture import Made, backend, server, using
+from openbao_fixture import Made, backend, server, using, with_token
 
-from backends.lab.openbao import OpenBaoServer
+from backends.lab.openbao import READER, OpenBaoServer
 from backends.model import Token
 from backends.openbao import OpenBao
 from backends.openbao.policies.stanza import CAPABILITIES
@@ -136,40 +136,79 @@ def _person(root: httpx.Client, number: int, policies: list[str]) -> Person:
     return Person(entity, name, group_id)
 
 
-def test_the_console_answers_as_the_server_does(
-    server: OpenBaoServer,
-    holders: list[tuple[Made, Person | None]],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+Asked = tuple[str, str, str, bool, Decision]
+"""Whose, which capability, where, the server's answer and the console's."""
+
+
+def _answers(
+    server: OpenBaoServer, holders: list[tuple[Made, Person | None]], **changes: Any
+) -> tuple[list[Asked], int]:
+    """Both answers to many questions, and how many gaps the console told of."""
     chance = random.Random(SEED + 1)
-    asked, wrong, allowed = 0, [], 0
+    asked: list[Asked] = []
+    gaps = 0
 
     async def compare(bao: OpenBao) -> None:
-        nonlocal asked, allowed
+        nonlocal gaps
         with server.client() as root:
             for made, person in holders:
                 permissions = await bao.permissions(Token(ref=made.ref, name="", scope=""))
-                assert permissions.gaps == ()
+                gaps += len(permissions.gaps)
                 paths = sorted({_path(chance, person, permissions) for _ in range(PATHS)})
                 # The server adds a slash to a listing's path, so that is asked for.
                 asking = [*paths, *(f"{path.rstrip('/')}/" for path in paths)]
                 body = {"accessor": made.accessor, "paths": asking}
-                told = root.post("sys/capabilities-accessor", json=body).json()["data"]
+                told = _put(root, "sys/capabilities-accessor", body)["data"]
                 for path, action in product(paths, CAPABILITIES):
                     listing = action in ("list", "scan")
                     if not listing and path.endswith("/"):
                         # The server answers for a listing, and others have no such fall-back.
                         continue
                     where = f"{path.rstrip('/')}/" if listing else path
-                    truth = action in told[where]
-                    answer = bao.permits(permissions, action, where)
-                    asked, allowed = asked + 1, allowed + truth
-                    if answer.decision is not (Decision.ALLOWED if truth else Decision.DENIED):
-                        wrong.append((made.accessor, action, where, truth, answer.decision.value))
+                    decision = bao.permits(permissions, action, where).decision
+                    asked.append((made.accessor, action, where, action in told[where], decision))
 
-    using(backend(server), compare)
+    using(backend(server, **changes), compare)
+    return asked, gaps
+
+
+def test_the_console_answers_as_the_server_does(
+    server: OpenBaoServer,
+    holders: list[tuple[Made, Person | None]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked, gaps = _answers(server, holders)
+    said = {True: Decision.ALLOWED, False: Decision.DENIED}
+    wrong = [one for one in asked if one[-1] is not said[one[-2]]]
+    allowed = sum(one[-2] for one in asked)
     with capsys.disabled():
-        print(f"\n{asked - len(wrong)} of {asked} answers agree; {allowed} of them are yes")
+        print(f"\n{len(asked) - len(wrong)} of {len(asked)} answers agree; {allowed} are yes")
+    assert gaps == 0
     assert not wrong, wrong[:20]
-    assert asked > 5_000
-    assert asked * 0.2 < allowed < asked * 0.9, "a test in which all is denied shows nothing"
+    assert len(asked) > 5_000
+    few = len(asked) * 0.2
+    assert few < allowed < len(asked) - few, "a test in which all is denied shows nothing"
+
+
+def test_a_console_that_sees_less_says_less_and_nothing_wrong(
+    server: OpenBaoServer,
+    holders: list[tuple[Made, Person | None]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It may not read entities, groups, and every sixth of the policies."""
+    lines = [line for line in READER.splitlines() if '"identity/' not in line]
+    lines += [
+        f'path "sys/policies/acl/gen-{number}" {{ capabilities = ["deny"] }}'
+        for number in range(0, POLICIES, 6)
+    ]
+    with server.client() as root:
+        _put(root, "sys/policies/acl/half-blind", {"policy": "\n".join(lines)})
+    asked, gaps = _answers(server, holders, read=with_token(server, "halfblind", ["half-blind"]))
+    never = {True: Decision.DENIED, False: Decision.ALLOWED}
+    wrong = [one for one in asked if one[-1] is never[one[-2]]]
+    sure = sum(one[-1] in never.values() for one in asked)
+    with capsys.disabled():
+        print(f"\n{sure} of {len(asked)} answers are sure; {len(wrong)} of them are wrong")
+    assert gaps
+    assert not wrong, wrong[:20]
+    assert 0.1 * len(asked) < sure < len(asked), "who is never sure is never wrong"
