@@ -151,8 +151,7 @@ def _events(paths: Paths, inventory: Inventory | None) -> Iterator[sqlite3.Conne
 
 def _row(boards: dict[str, Board], found: About | None, handle: str) -> RunToken | None:
     board = boards.get(found.run) if found is not None and found.run else None
-    rows = board.rows.values() if board is not None else ()
-    return next((row for row in rows if row.item.token.ref.handle == handle), None)
+    return board.of(handle) if board is not None else None
 
 
 def _verdict(

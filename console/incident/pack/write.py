@@ -47,7 +47,10 @@ LEVEL = 6
 
 
 class Wish(NamedTuple):
-    """What somebody wants of a pack. ``policy`` is the text of a C2SP tlog-policy."""
+    """What somebody wants of a pack.
+
+    ``policy`` is the text of a C2SP tlog-policy; without it, that of the configuration counts.
+    """
 
     directory: Path
     redacted: bool = False
@@ -103,6 +106,8 @@ def write(
             raise UsageError(f"{path} is there already", "Name a directory that is not.")
     rules = Requirements.now(paths)
     signing = manifest.hand(rules.journal, rules.signers, ask=wish.ask and not wish.redacted)
+    if not wish.policy and rules.journal.policy is not None:
+        wish = wish._replace(policy=files.text_of(rules.journal.policy))
     if wish.redacted:
         signing = signing._replace(why_not=manifest.PUBLIC)
     _links(paths)

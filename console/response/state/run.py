@@ -85,7 +85,7 @@ class Board:
         self._counts: dict[str, Counter[str]] = {}
         self._recent: dict[str, deque[float]] = {}
         self._plans: dict[str, Plan] = {}
-        self._handles: set[str] = set()
+        self._handles: dict[str, RunToken] = {}
         self.late: dict[str, LateArrival] = {}
         self.halted: dict[str, str] = {}
         self.lifted: dict[str, int] = {}
@@ -108,7 +108,7 @@ class Board:
             row = RunToken(plan, item)
             self.rows[row.key] = row
             self._counts.setdefault(item.backend, Counter())[row.state] += 1
-            self._handles.add(item.token.ref.handle)
+            self._handles.setdefault(item.token.ref.handle, row)
             self.late.pop(item.token.ref.handle, None)
 
     @property
@@ -124,6 +124,10 @@ class Board:
     def row(self, plan: str, number: int) -> RunToken | None:
         """One row."""
         return self.rows.get((plan, number))
+
+    def of(self, handle: str) -> RunToken | None:
+        """The row of a token, by its handle; the first one where a later plan has it too."""
+        return self._handles.get(handle)
 
     def feed(self, entries: Iterable[Entry]) -> int:
         """Take in entries; how many told something."""

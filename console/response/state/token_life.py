@@ -124,10 +124,8 @@ def _verdict(
             # Another machine's plan over the same journal: its file is not here.
             return None, run
     load.refresh(board, journal)
-    for row in board.rows.values():
-        if row.item.token.ref == token.ref:
-            return verdict.of(row, now), run
-    return None, run
+    row = board.of(token.ref.handle)
+    return (verdict.of(row, now) if row is not None else None), run
 
 
 def _ended(

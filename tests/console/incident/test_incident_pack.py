@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -205,6 +206,49 @@ def test_the_guide_names_every_file(whole: Pack) -> None:
         elif name.startswith("journal/checkpoint."):
             name = "." + name.partition(".")[2]
         assert name in guide, name
+
+
+def blocks(place: Path) -> list[str]:
+    """The commands of VERIFY.md, a block each."""
+    return re.findall(r"```sh\n(.*?)```", (place / "VERIFY.md").read_text(), re.DOTALL)
+
+
+def by_hand(place: Path, block: str) -> int:
+    done = subprocess.run(
+        ["bash", "-c", block], cwd=place, capture_output=True, timeout=ssh_tools.HANG
+    )
+    return done.returncode
+
+
+def test_the_commands_of_the_guide_work_by_hand(copy: Path, public: Pack, tmp_path: Path) -> None:
+    found = blocks(copy)
+    assert len(found) == 5
+    for block in found:
+        assert by_hand(copy, block) == 0, block
+    for block in blocks(public.directory):
+        assert by_hand(public.directory, block) == 0, block
+    # What they leave behind is no part of the pack.
+    assert verify(copy).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("report.html", "sha256sum --quiet"),
+        ("SHA256SUMS.note", "SHA256SUMS.note"),
+        ("SHA256SUMS", "-Y verify"),
+        ("SHA256SUMS.sig", "-Y verify"),
+        ("allowed_signers", "-Y verify"),
+        ("journal/checkpoint", "cmp - checkpoint.body"),
+        ("journal/checkpoint.body.sig", "cmp - checkpoint.body"),
+    ],
+)
+def test_by_hand_a_change_is_seen_too(copy: Path, name: str, words: str) -> None:
+    flip(copy / name, 40)
+    (block,) = (block for block in blocks(copy) if words in block and "sh verify" not in block
+                and (words != "SHA256SUMS.note" or "tail -n 1" in block)
+                and (words == "SHA256SUMS.note" or "tail -n 1" not in block))  # fmt: skip
+    assert by_hand(copy, block) != 0
 
 
 # What was changed is refused
