@@ -81,6 +81,7 @@ async def token(pilot: Pilot[None], app: ConsoleApp) -> None:
     await find(pilot, app, BUSY)
     await pilot.press("enter")
     await until(pilot, app, "consumer")
+    await until(pilot, app, "kept nowhere")
 
 
 async def graph(pilot: Pilot[None], app: ConsoleApp) -> None:

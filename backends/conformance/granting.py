@@ -62,8 +62,8 @@ async def permissions_are_typed(fixture: Fixture) -> None:
             token = await backend.read(made.ref)
             need(
                 opened.rows or opened.gaps or token.grants.value == (),
-                f"a {kind.kind} with grants has neither rows nor gaps; a grant that cannot be "
-                "opened is a Gap",
+                f"permissions() of a {kind.kind} gave neither rows nor gaps, and it has grants; "
+                "one that cannot be opened is a Gap",
             )
             for gap in (*opened.gaps, *opened.secret_gaps):
                 need(gap.what, "a Gap of permissions() does not say what was not opened")

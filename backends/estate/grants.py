@@ -1,7 +1,8 @@
 """What the estate's grants let their holders do, system by system, and questions about it.
 
 Simpler than any real system: ``*`` stands for anything wherever it is, a deny wins over every
-allow, and what no row allows is denied.
+allow, and what no row allows is denied. An estate does not hold its tokens to it: what they do
+in its logs follows from the seed.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from backends.words import count
 from console import settings
 from console.cli.shell import asking, output
 from console.cli.shell.hidden import hidden
@@ -66,7 +67,7 @@ def _log(chosen: argparse.Namespace, where: Paths) -> int:
     known = fingerprints(where)
 
     def progress(lines: int, size: int) -> None:
-        output.progress(f"{lines:,} lines, {size >> 20:,} MB read")
+        output.progress(f"{count(lines, 'line')}, {size >> 20:,} MB read")
 
     with contextlib.closing(Inventory(where.inventory)) as inventory:
         with log_words.open_log(chosen.file or "-", sys.stdin.buffer) as stream:

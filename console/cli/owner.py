@@ -55,6 +55,7 @@ def orphans(chosen: argparse.Namespace) -> int:
 def assign(chosen: argparse.Namespace) -> int:
     """Make somebody answer for a token, on the record."""
     from console.graph.collect.assign import assign as assigned
+    from console.incident import active
     from console.journal import opening
     from console.store.database import open_for_writing
 
@@ -65,7 +66,10 @@ def assign(chosen: argparse.Namespace) -> int:
     engine = open_for_writing(where.inventory)
     try:
         with opening.journal(where) as journal:
-            entry = assigned(engine, journal, row.handle, chosen.owner, chosen.reason, chosen.kind)
+            entry = assigned(
+                engine, journal, row.handle, chosen.owner, chosen.reason, chosen.kind,
+                active.named(where, journal),
+            )  # fmt: skip
     finally:
         engine.dispose()
     if chosen.json:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from backends.words import count
 from console.incident import times
 from console.incident.record import Incident, fold, hole_id, text_id
+from console.incident.runs import IncidentRun, runs
 from console.incident.standing import TokenStanding, standings, worst_first
 from console.incident.times import Times
 from console.inventory.records import Sort
@@ -56,6 +57,8 @@ class Assessment(NamedTuple):
     again: tuple[str, ...]
     """Why one that was closed is open all the same; raw text."""
     times: Times
+    runs: tuple[IncidentRun, ...]
+    """What was approved for it, oldest first."""
     inventory: bool
     """Whether there is an inventory at all."""
 
@@ -116,7 +119,10 @@ def assess(incident: Incident, paths: Paths, journal: JournalView, now: float) -
         )
         when = times.of(incident, tokens, paths, inventory, now)
     again = tuple(_again(tokens, now)) if incident.closed is not None else ()
-    return Assessment(incident, now, entries, tokens, blocks, again, when, inventory is not None)
+    made = tuple(runs(entries, paths, journal, now))
+    return Assessment(
+        incident, now, entries, tokens, blocks, again, when, made, inventory is not None
+    )
 
 
 def _calls(incident: Incident, entries: list[Entry], journal: JournalView) -> Iterator[Block]:

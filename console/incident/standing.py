@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from backends.contract import Verb
-from backends.model import TokenState
+from backends.model import Token, TokenState
 from console.errors import ConsoleError
 from console.incident.record import Incident, PersonsWord, ScopedToken
 from console.inventory.search.inventory import Detail, Inventory
@@ -51,7 +51,26 @@ class TokenStanding(NamedTuple):
     contained: float
     ended: float
     used_after: float
+    verb: Verb | None
+    """What the newest run did about it; None where none did."""
     exception: PersonsWord | None
+
+    @property
+    def stopped(self) -> float:
+        """From when on it cannot be used, by what is known now; contained counts."""
+        moments = [at for at in (self.contained, self.ended) if at]
+        return min(moments, default=0.0) if self.verdict.what in DEALT_WITH else 0.0
+
+    @property
+    def over(self) -> float:
+        """From when on it is ended for good: to contain it is not enough, nor is a word alone."""
+        return 0.0 if self.verb is Verb.CONTAIN else self.ended
+
+    @property
+    def dead(self) -> float:
+        """When its system was seen to refuse it after its end; the record alone is not enough."""
+        refused = self.verdict.what is What.REFUSED and self.over
+        return self.verdict.at if refused else 0.0
 
     @property
     def name(self) -> str:
@@ -81,6 +100,11 @@ def standings(
         ConsoleError: the journal or the store cannot be read.
     """
     boards: dict[str, Board] = {}
+
+    def parent_of(handle: str) -> Token | None:
+        known = inventory.detail(handle) if inventory is not None else None
+        return known.token if known is not None else None
+
     with _events(paths, inventory) as connection:
         for scoped in incident.scope.values():
             handle = scoped.member.handle
@@ -90,7 +114,7 @@ def standings(
                 gone = detail.row.presence == "gone"
                 found = about(
                     detail.token, paths, journal, now,
-                    gone=gone, parent_of=lambda _: None, boards=boards,
+                    gone=gone, parent_of=parent_of, boards=boards,
                 )  # fmt: skip
             row = _row(boards, found, handle)
             verdict = _verdict(detail, found, row, now)
@@ -108,6 +132,7 @@ def standings(
                 )
             yield TokenStanding(
                 scoped, detail, found, verdict, _contained(row), ended, used,
+                row.item.verb if row is not None else None,
                 incident.excepted.get(handle),
             )  # fmt: skip
 

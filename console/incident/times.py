@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from console.incident.record import Incident
-from console.incident.standing import DEALT_WITH, TokenStanding, known_as
+from console.incident.standing import TokenStanding, known_as
 from console.inventory.search.inventory import Inventory
 from console.settings import Paths
 from console.store import reading
@@ -26,17 +26,20 @@ class BadUse(NamedTuple):
 class Times(NamedTuple):
     """When what happened, in unix seconds; 0 where it has not, or nobody knows.
 
-    ``contained`` and ``dead`` are when the last token was: 0 as long as one is not, and then
-    ``left`` and ``alive`` say how many.
+    ``contained``, ``ended`` and ``dead`` are when the last token was: 0 as long as one is not,
+    and then ``uncontained``, ``unended`` and ``unrefused`` say how many. Ended is what the
+    issuer's record says, and only what was seen to be refused is dead.
     """
 
     exposed: float
     found: float
     contained: float
+    ended: float
     dead: float
     closed: float
     uncontained: int
-    alive: int
+    unended: int
+    unrefused: int
     last_use: int
     """The newest use since the leak that was let through, by whomever."""
     bad_use: BadUse | None
@@ -56,23 +59,30 @@ def of(
 ) -> Times:
     """The times of an incident. Raises ``StoreError`` where the store cannot be read."""
     counted = [each for each in tokens if not each.excepted(now)]
-    stops = [min(filter(None, (each.contained, each.ended)), default=0.0) for each in counted]
-    alive = [each for each in counted if each.verdict.what not in DEALT_WITH]
-    ends = [each.ended for each in counted]
+    stops = [each.stopped for each in counted]
+    ends = [each.over for each in counted]
+    deaths = [each.dead for each in counted]
     last, bad = 0, None
     if incident.leaked and inventory is not None:
         last, bad = _uses(paths, [each.scoped.member.handle for each in tokens], incident.leaked)
     return Times(
         exposed=incident.leaked,
         found=incident.opened_at,
-        contained=max(stops) if stops and all(stops) else 0.0,
-        dead=max(ends) if ends and not alive and all(ends) else 0.0,
+        contained=_last(stops),
+        ended=_last(ends),
+        dead=_last(deaths),
         closed=incident.closed.at if incident.closed is not None else 0.0,
-        uncontained=sum(not stop for stop in stops),
-        alive=len(alive),
+        uncontained=stops.count(0.0),
+        unended=ends.count(0.0),
+        unrefused=deaths.count(0.0),
         last_use=last,
         bad_use=bad,
     )
+
+
+def _last(moments: Sequence[float]) -> float:
+    """The last of them; 0 where one is missing, or there is none."""
+    return max(moments) if moments and all(moments) else 0.0
 
 
 def _uses(paths: Paths, handles: Sequence[str], leak: float) -> tuple[int, BadUse | None]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from backends.words import count
 from console.incident.assess import Assessment, Block
 from console.incident.record import Incident, hole_id
+from console.incident.runs import IncidentRun
 from console.incident.times import Times
 from console.response.state.old_value import What
 from console.text import age, stamp
@@ -81,15 +82,7 @@ def lines(found: Assessment) -> Iterator[Line]:
 
 def _times(times: Times, now: float) -> Iterator[Line]:
     yield "exposed", moment(times.exposed)
-    if times.contained:
-        after = f", {age(times.window)} after the exposure" if times.window else ""
-        yield "contained", f"{moment(times.contained)}{after}"
-    else:
-        yield "contained", f"not yet: {count(times.uncontained, 'token')} left"
-    if times.dead:
-        yield "dead", f"{moment(times.dead)}, the last one"
-    else:
-        yield "dead", f"not yet: {count(times.alive, 'token')} not proved"
+    yield from stages(times)
     if not times.exposed:
         yield "bad use", "not known: nobody said when the leak began"
     elif times.bad_use is None:
@@ -98,6 +91,35 @@ def _times(times: Times, now: float) -> Iterator[Line]:
     else:
         use = times.bad_use
         yield "bad use", f"last at {moment(use.at)} from {use.source}, by token {use.handle}"
+
+
+def stages(times: Times) -> Iterator[Line]:
+    """How far the tokens are on the way to their end, each stage with its time or what is left."""
+    if not (times.uncontained or times.contained):
+        yield "contained", "not known: no token counts"
+        yield "ended", NOT_KNOWN
+        yield "dead", NOT_KNOWN
+        return
+    after = f", {age(times.window)} after the exposure" if times.window else ""
+    left = count(times.uncontained, "token")
+    yield (
+        "contained",
+        f"{moment(times.contained)}{after}" if times.contained else f"not yet: {left} left",
+    )
+    left = count(times.unended, "token")
+    yield (
+        "ended",
+        f"{moment(times.ended)}, the last one" if times.ended else f"not yet: {left} left",
+    )
+    left = count(times.unrefused, "value was", "values were")
+    yield (
+        "dead",
+        (
+            f"{moment(times.dead)}, the last one refused"
+            if times.dead
+            else f"not proved: {left} not seen refused"
+        ),
+    )
 
 
 def token_rows(found: Assessment) -> Iterator[tuple[str, str, str, str]]:
@@ -110,6 +132,16 @@ def token_rows(found: Assessment) -> Iterator[tuple[str, str, str, str]]:
             told = f"{told} [{held}: {word.person}, until {moment(word.expires)}]"
         member = each.scoped.member
         yield member.handle, member.backend, member.name or member.id, told
+
+
+def run_line(each: IncidentRun) -> str:
+    """``44ac6fda revoke 130 tokens · running, 12 left · 118 recorded``."""
+    if not each.verb:
+        return f"{each.plan[-8:]} {each.standing}: {each.old}"
+    left = f", {each.left:,} left" if each.left else ""
+    failed = f", {each.failed:,} failed" if each.failed else ""
+    what = f"{each.verb} {count(each.tokens, 'token')}"
+    return f"{each.plan[-8:]} {what} \u00b7 {each.standing}{left}{failed} \u00b7 {each.old}"
 
 
 def block(each: Block, incident: Incident) -> str:
@@ -212,9 +244,11 @@ def document(found: Assessment) -> dict[str, object]:
             "exposed": iso(times.exposed),
             "found": iso(times.found),
             "contained": iso(times.contained),
+            "ended": iso(times.ended),
             "dead": iso(times.dead),
             "uncontained": times.uncontained,
-            "not_proved": times.alive,
+            "unended": times.unended,
+            "unrefused": times.unrefused,
             "last_use": iso(times.last_use),
             "bad_use": {
                 "at": iso(times.bad_use.at),
@@ -253,7 +287,7 @@ def document(found: Assessment) -> dict[str, object]:
             for each in found.blocks
         ],
         "notes": [_word(each.at, each.who, each.text) for each in incident.notes],
-        "runs": list(found.plans),
+        "runs": [each._asdict() | {"at": iso(each.at)} for each in found.runs],
     }
 
 

@@ -23,8 +23,8 @@ from console.response.service import planning, trying
 from console.response.service.planning import PlanRequest
 from console.settings import Paths, Settings
 
-PATIENCE = 30.0
-"""Seconds for which the plans of one token are waited for."""
+PATIENCE = 10.0
+"""Seconds for which the plans of one token are waited for: its card waits, too."""
 MOST = 8
 """Tokens of one intake whose plans are made; of more, that they were not is said."""
 REASON = "for show on an answer card; never approved"
@@ -76,6 +76,8 @@ class Advice(NamedTuple):
     effects: tuple[str, ...] | None = None
     """What a try of the value does besides. None: it is not offered, see ``no_try``."""
     no_try: str = ""
+    silent: bool = False
+    """Its system gave no answer in time."""
 
 
 class Planner(NamedTuple):
@@ -132,18 +134,20 @@ async def advise(
     moves = () if over else declared_moves(declared, token)
     verbs = [move.verb for move in moves] if listed else []
     try:
-        backend = await planner.open_backend(token.ref.backend)
-        effects = trying.effects(backend, token.ref)
         async with asyncio.timeout(PATIENCE):
+            backend = await planner.open_backend(token.ref.backend)
+            effects = trying.effects(backend, token.ref)
             made = await asyncio.gather(*(_plan(planner, token, verb, secret) for verb in verbs))
     except (BackendError, ConsoleError) as error:
-        return Advice(moves, unknown=f"{token.ref.backend} cannot be asked: {error}")
+        why = f"{token.ref.backend} cannot be asked: {error}"
+        return Advice(moves, unknown=why, no_try=why)
     except TimeoutError:
-        return Advice(moves, unknown=f"{token.ref.backend} gave no answer in {PATIENCE:.0f} s")
+        why = f"{token.ref.backend} gave no answer in {PATIENCE:.0f} s"
+        return Advice(moves, unknown=why, no_try=why, silent=True)
     except Exception as error:  # noqa: BLE001
         # Somebody else's backend may fail in any way, and its words could quote the value.
         told = f"the backend of {token.ref.backend} failed with {type(error).__name__}"
-        return Advice(moves, unknown=told)
+        return Advice(moves, unknown=told, no_try=told)
     if not verbs:
         unknown = "" if over else f"not in the inventory yet: token-console sync {backend.name}"
         return Advice(

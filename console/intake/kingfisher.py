@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from backends.words import count
 from console.intake.items import Item
 
 MODULE = "kingfisher_sdk"
@@ -57,7 +58,7 @@ def named(items: Sequence[Item], cache: Path) -> Named:
         return Named(tuple(items), (f"{why}: types were told without it",))
     left = len(wanted) - MOST
     return Named(
-        tuple(told), (f"{left:,} values were not shown to Kingfisher",) if left > 0 else ()
+        tuple(told), (f"{count(left, 'value')} not shown to Kingfisher",) if left > 0 else ()
     )
 
 

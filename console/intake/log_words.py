@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 from urllib.parse import unquote_to_bytes
 
+from backends.words import count
 from console.errors import UsageError
 from console.intake.matching import Fingerprints
 from console.journal.read import fingerprint
@@ -133,7 +134,9 @@ class _Search:
         except (OSError, EOFError, zlib.error) as error:
             problems.append(f"it breaks off after line {lines:,}: {type(error).__name__}")
         if self.cut:
-            problems.append(f"{self.cut:,} pieces of lines end at {LINE:,} bytes, and a word there")
+            problems.append(
+                f"{count(self.cut, 'piece')} of lines end at {LINE:,} bytes, and a word there"
+            )
         tokens = {handle for all_ in self.known.handles.values() for handle in all_}
         return LogSearched(
             tuple(sorted(self.found.values(), key=lambda each: each.first)),

@@ -172,6 +172,7 @@ async def _advised(
     with closing(Inventory(paths.inventory)) as inventory:
         declared = {state.name: state.capabilities for state in inventory.backends()}
     done, told = 0, []
+    silent: dict[str, str] = {}
     for one in answered:
         cards = []
         for shown in one.cards:
@@ -179,6 +180,8 @@ async def _advised(
             known = declared.get(ref.backend)
             if ref.backend not in asked:
                 cards.append(_unasked(shown, f"{ref.backend} was not asked"))
+            elif ref.backend in silent:
+                cards.append(_unasked(shown, silent[ref.backend]))
             elif done >= MOST:
                 why = f"only for the first {MOST} tokens: token-console intake with one value"
                 cards.append(_unasked(shown, why))
@@ -198,6 +201,8 @@ async def _advised(
                     over=not shown.advice.moves and not shown.no_undo,
                     listed=shown.detail is not None,
                 )
+                if advice.silent:
+                    silent[ref.backend] = advice.unknown
                 cards.append(shown._replace(advice=advice))
         told.append(one._replace(cards=tuple(cards)))
     return told

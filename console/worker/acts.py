@@ -136,7 +136,10 @@ class Acts:
 
         def assign() -> str:
             with opening.journal(self.fleet.paths) as journal:
-                return owning.assign(self.fleet.engine, journal, handle, name, why)
+                incident = active.named(self.fleet.paths, journal)
+                return owning.assign(
+                    self.fleet.engine, journal, handle, name, why, incident=incident
+                )
 
         entry = await asyncio.to_thread(assign)
         return {

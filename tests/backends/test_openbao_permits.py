@@ -12,16 +12,18 @@ import random
 from itertools import product
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
-from openbao_fixture import Made, backend, call, create, server, using
+from openbao_fixture import Made, backend, server, using, with_token
 
-from backends.lab.openbao import OpenBaoServer
+from backends.lab.openbao import READER, OpenBaoServer
 from backends.model import Token
 from backends.openbao import OpenBao
 from backends.openbao.policies.stanza import CAPABILITIES
 from backends.permissions import Decision, Permissions
 
 __all__ = ["server"]
+pytestmark = pytest.mark.lab
 
 SEED = 20_261_130
 POLICIES = 60
@@ -91,42 +93,83 @@ def _path(chance: random.Random, person: Person | None, permissions: Permissions
     return path.lstrip("/") or "a"
 
 
+def _put(root: httpx.Client, path: str, body: dict[str, Any]) -> Any:
+    """The data of an answer to root, on a connection that stays open."""
+    answer = root.post(path, json=body)
+    assert answer.status_code in (200, 204), answer.text
+    return answer.json() if answer.content else {}
+
+
 @pytest.fixture(scope="module")
 def holders(server: OpenBaoServer) -> list[tuple[Made, Person | None]]:
     """Tokens with generated policies, half of them with an entity and its group."""
     chance = random.Random(SEED)
     names = [f"gen-{number}" for number in range(POLICIES)]
-    for name in names:
-        status, told = call(server, "PUT", f"sys/policies/acl/{name}", {"policy": _policy(chance)})
-        assert status in (200, 204), told
-    people = [_person(server, number, chance.sample(names, 2)) for number in range(2)]
     made: list[tuple[Made, Person | None]] = []
-    for number in range(TOKENS):
-        policies = chance.sample(names, chance.randint(1, 5))
-        person = people[number % 2] if number % 2 else None
-        path = "create-orphan"
-        body: dict[str, Any] = {"policies": policies, "no_default_policy": number % 3 == 0}
-        if person is not None:
-            path, body["entity_alias"] = f"create/{person.name}", person.name
-        made.append((create(server, path=path, **body), person))
+    with server.client() as root:
+        for name in names:
+            _put(root, f"sys/policies/acl/{name}", {"policy": _policy(chance)})
+        people = [_person(root, number, chance.sample(names, 2)) for number in range(2)]
+        for number in range(TOKENS):
+            policies = chance.sample(names, chance.randint(1, 5))
+            person = people[number // 2 % 2] if number % 2 else None
+            path = "auth/token/create-orphan"
+            body: dict[str, Any] = {"policies": policies, "no_default_policy": number % 3 == 0}
+            if person is not None:
+                path, body["entity_alias"] = f"auth/token/create/{person.name}", person.name
+            auth = _put(root, path, body)["auth"]
+            made.append((Made(auth["client_token"], auth["accessor"]), person))
     return made
 
 
-def _person(server: OpenBaoServer, number: int, policies: list[str]) -> Person:
+def _person(root: httpx.Client, number: int, policies: list[str]) -> Person:
     name = f"person-{number}"
-    meta = {"team": "red", "wild": "a*", "slash": "a/b"}
-    body = {"name": name, "metadata": meta, "policies": policies[:1]}
-    entity = call(server, "POST", "identity/entity", body)[1]["data"]["id"]
-    mounts = call(server, "GET", "sys/auth")[1]["data"]
-    alias = {
-        "name": name, "canonical_id": entity, "mount_accessor": mounts["token/"]["accessor"],
-    }  # fmt: skip
-    call(server, "POST", "identity/entity-alias", alias)
+    body = {"name": name, "metadata": {"team": "red"}, "policies": policies[:1]}
+    entity = _put(root, "identity/entity", body)["data"]["id"]
+    accessor = root.get("sys/auth").json()["data"]["token/"]["accessor"]
+    alias = {"name": name, "canonical_id": entity, "mount_accessor": accessor}
+    _put(root, "identity/entity-alias", alias)
     group = {"name": "crew" if number else "gang", "member_entity_ids": [entity]}
-    group_id = call(server, "POST", "identity/group", group | {"policies": policies[1:]})
+    group_id = _put(root, "identity/group", group | {"policies": policies[1:]})["data"]["id"]
     role = {"allowed_policies_glob": ["*"], "allowed_entity_aliases": [name], "orphan": True}
-    assert call(server, "POST", f"auth/token/roles/{name}", role)[0] == 204
-    return Person(entity, name, group_id[1]["data"]["id"])
+    _put(root, f"auth/token/roles/{name}", role)
+    return Person(entity, name, group_id)
+
+
+Asked = tuple[str, str, str, bool, Decision]
+"""Whose, which capability, where, the server's answer and the console's."""
+
+
+def _answers(
+    server: OpenBaoServer, holders: list[tuple[Made, Person | None]], **changes: Any
+) -> tuple[list[Asked], int]:
+    """Both answers to many questions, and how many gaps the console told of."""
+    chance = random.Random(SEED + 1)
+    asked: list[Asked] = []
+    gaps = 0
+
+    async def compare(bao: OpenBao) -> None:
+        nonlocal gaps
+        with server.client() as root:
+            for made, person in holders:
+                permissions = await bao.permissions(Token(ref=made.ref, name="", scope=""))
+                gaps += len(permissions.gaps)
+                paths = sorted({_path(chance, person, permissions) for _ in range(PATHS)})
+                # The server adds a slash to a listing's path, so that is asked for.
+                asking = [*paths, *(f"{path.rstrip('/')}/" for path in paths)]
+                body = {"accessor": made.accessor, "paths": asking}
+                told = _put(root, "sys/capabilities-accessor", body)["data"]
+                for path, action in product(paths, CAPABILITIES):
+                    listing = action in ("list", "scan")
+                    if not listing and path.endswith("/"):
+                        # The server answers for a listing, and others have no such fall-back.
+                        continue
+                    where = f"{path.rstrip('/')}/" if listing else path
+                    decision = bao.permits(permissions, action, where).decision
+                    asked.append((made.accessor, action, where, action in told[where], decision))
+
+    using(backend(server, **changes), compare)
+    return asked, gaps
 
 
 def test_the_console_answers_as_the_server_does(
@@ -134,35 +177,38 @@ def test_the_console_answers_as_the_server_does(
     holders: list[tuple[Made, Person | None]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    chance = random.Random(SEED + 1)
-    asked, wrong, allowed = 0, [], 0
-
-    async def compare(bao: OpenBao) -> None:
-        nonlocal asked, allowed
-        with server.client() as root:
-            for made, person in holders:
-                permissions = await bao.permissions(Token(ref=made.ref, name="", scope=""))
-                assert permissions.gaps == ()
-                paths = sorted({_path(chance, person, permissions) for _ in range(PATHS)})
-                # The server adds a slash to a listing's path, so that is asked for.
-                asking = [*paths, *(f"{path.rstrip('/')}/" for path in paths)]
-                body = {"accessor": made.accessor, "paths": asking}
-                told = root.post("sys/capabilities-accessor", json=body).json()["data"]
-                for path, action in product(paths, CAPABILITIES):
-                    listing = action in ("list", "scan")
-                    if not listing and path.endswith("/"):
-                        # The server answers for a listing, and others have no such fall-back.
-                        continue
-                    where = f"{path.rstrip('/')}/" if listing else path
-                    truth = action in told[where]
-                    answer = bao.permits(permissions, action, where)
-                    asked, allowed = asked + 1, allowed + truth
-                    if answer.decision is not (Decision.ALLOWED if truth else Decision.DENIED):
-                        wrong.append((made.accessor, action, where, truth, answer.decision.value))
-
-    using(backend(server), compare)
+    asked, gaps = _answers(server, holders)
+    said = {True: Decision.ALLOWED, False: Decision.DENIED}
+    wrong = [one for one in asked if one[-1] is not said[one[-2]]]
+    allowed = sum(one[-2] for one in asked)
     with capsys.disabled():
-        print(f"\n{asked - len(wrong)} of {asked} answers agree; {allowed} of them are yes")
+        print(f"\n{len(asked) - len(wrong)} of {len(asked)} answers agree; {allowed} are yes")
+    assert gaps == 0
     assert not wrong, wrong[:20]
-    assert asked > 5_000
-    assert asked * 0.2 < allowed < asked * 0.9, "a test in which all is denied shows nothing"
+    assert len(asked) > 5_000
+    few = len(asked) * 0.2
+    assert few < allowed < len(asked) - few, "a test in which all is denied shows nothing"
+
+
+def test_a_console_that_sees_less_says_less_and_nothing_wrong(
+    server: OpenBaoServer,
+    holders: list[tuple[Made, Person | None]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It may not read entities, groups, and every sixth of the policies."""
+    lines = [line for line in READER.splitlines() if '"identity/' not in line]
+    lines += [
+        f'path "sys/policies/acl/gen-{number}" {{ capabilities = ["deny"] }}'
+        for number in range(0, POLICIES, 6)
+    ]
+    with server.client() as root:
+        _put(root, "sys/policies/acl/half-blind", {"policy": "\n".join(lines)})
+    asked, gaps = _answers(server, holders, read=with_token(server, "halfblind", ["half-blind"]))
+    never = {True: Decision.DENIED, False: Decision.ALLOWED}
+    wrong = [one for one in asked if one[-1] is never[one[-2]]]
+    sure = sum(one[-1] in never.values() for one in asked)
+    with capsys.disabled():
+        print(f"\n{sure} of {len(asked)} answers are sure; {len(wrong)} of them are wrong")
+    assert gaps
+    assert not wrong, wrong[:20]
+    assert 0.1 * len(asked) < sure < len(asked), "who is never sure is never wrong"

@@ -17,6 +17,11 @@ MOST_EXCEPTIONS: Final = 4
 """How many exceptions of a wide row are named; the rest is counted."""
 
 
+MOST_COMPARED: Final = 50_000
+"""How many pairs of paths are compared for exceptions; about a second of work."""
+TOO_MANY: Final = "no closer path says otherwise (there are too many to compare)"
+
+
 class _Way(NamedTuple):
     code: str
     text: str
@@ -95,10 +100,12 @@ def _opening(acl: Acl, way: _Way, ns: str) -> Iterator[Permission]:
             if way.never:
                 never = f"{start}{way.never}"
                 reached = ["" if one.startswith(never) else one for one in reached]
+            if not any(reached):
+                continue
             giving = [row for row in rows if row.action in way.actions]
             sudo = [row for row in rows if row.action == "sudo"]
             also = list(_writing(acl, f"{start}{way.needs}")) if way.needs else []
-            if any(reached) and giving and (sudo or not way.sudo) and (also or not way.needs):
+            if giving and (sudo or not way.sudo) and (also or not way.needs):
                 yield from (*giving, *(sudo if way.sudo else ()), *also)
                 break
 
@@ -150,6 +157,12 @@ def secrets(rows: Sequence[Permission], where: Sequence[str]) -> tuple[Permissio
             if place.startswith(row.resource.removesuffix("*"))
         )  # fmt: skip
     found: dict[str, Permission] = {}
+    taking = [
+        pattern
+        for pattern, all_ in acl.by_pattern.items()
+        if not templated(pattern) and _takes(all_)
+    ]
+    many = len(acl.by_pattern) * len(taking) > MOST_COMPARED
     for pattern, all_ in acl.by_pattern.items():
         reading = [row for row in all_ if row.action == "read"]
         for place in where if reading else ():
@@ -158,27 +171,31 @@ def secrets(rows: Sequence[Permission], where: Sequence[str]) -> tuple[Permissio
                 continue
             shown = pattern if templated(pattern) else common
             first = reading[0]
+            # A path without a wildcard has nothing within that is closer.
+            whole = "*" not in common and "+" not in common
+            taken: tuple[str, ...] = ()
+            if not whole:
+                taken = (TOO_MANY,) if many else _exceptions(acl, taking, common)
             found[shown] = Permission(
                 action="read",
                 resource=shown,
                 access=Access.READ,
-                conditions=(*first.conditions, *_exceptions(acl, pattern, common)),
+                conditions=(*first.conditions, *taken),
                 source="; ".join(dict.fromkeys(row.source for row in reading)),
             )
     return tuple(found.values())
 
 
-def _exceptions(acl: Acl, pattern: str, common: str) -> tuple[str, ...]:
+def _takes(rows: Sequence[Permission]) -> bool:
+    """Whether the rows of a pattern do not let anybody read."""
+    denies = any(row.effect is PermissionEffect.DENY for row in rows)
+    return denies or not any(row.action == "read" for row in rows)
+
+
+def _exceptions(acl: Acl, taking: Sequence[str], common: str) -> tuple[str, ...]:
     """What closer patterns take out of a wide one."""
-    found = []
-    for other, rows in acl.by_pattern.items():
-        if other == pattern or templated(other):
-            continue
-        within = meet(other, common)
-        gives = any(row.action == "read" for row in rows)
-        denies = any(row.effect is PermissionEffect.DENY for row in rows)
-        if within and (denies or not gives) and _decided(acl, other, common):
-            found.append(f"not {within}")
+    within = [(other, meet(other, common)) for other in taking]
+    found = [f"not {inside}" for other, inside in within if inside and _decided(acl, other, common)]
     left = len(found) - MOST_EXCEPTIONS
     more = (f"not {count(left, 'path')} more",) if left > 0 else ()
     return (*found[:MOST_EXCEPTIONS], *more)

@@ -265,6 +265,10 @@ def _print(found: Assessment, *, notes: bool, every: bool) -> None:
         output.table(header, rows if every else rows[:TOKENS], (12, 20, 28, 400), key=1)
         if len(rows) > TOKENS and not every:
             output.line(f"and {len(rows) - TOKENS:,} more, none of them worse: --every has all")
+    if found.runs:
+        output.line()
+    for run in found.runs:
+        output.line(f"run {words.run_line(run)}")
     if incident.holes:
         output.line()
         for subject, hole, by in list(words.holes(incident))[:HOLES]:

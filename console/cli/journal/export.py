@@ -10,6 +10,7 @@ from backends.words import count
 from console.cli.journal import access
 from console.cli.shell import output
 from console.errors import Exit, JournalError
+from console.incident import active
 from console.journal.write.journal import Journal
 from console.settings import paths
 
@@ -33,7 +34,12 @@ def export(chosen: argparse.Namespace) -> int:
         def record(size: int, root: bytes) -> None:
             if journal is not None:
                 about = Export(form=exports.FORM, size=size, root=root.hex())
-                journal.append(Kind.EXPORT, why=chosen.reason, export=about)
+                journal.append(
+                    Kind.EXPORT,
+                    why=chosen.reason,
+                    incident=active.named(paths(chosen.home), journal),
+                    export=about,
+                )
 
         made = exports.export(
             store,

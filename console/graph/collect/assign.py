@@ -27,9 +27,17 @@ from console.store.write import tokens
 
 
 def assign(
-    engine: Engine, journal: Journal, handle: str, owner: str, reason: str, kind: str = ""
+    engine: Engine,
+    journal: Journal,
+    handle: str,
+    owner: str,
+    reason: str,
+    kind: str = "",
+    incident: str = "",
 ) -> str:
     """Make somebody answer for a token; returns the journal entry's id.
+
+    ``incident`` is the one that is worked on; empty for none.
 
     The entry is durable before the claim is written: a claim without one cannot be.
 
@@ -53,7 +61,7 @@ def assign(
         owner=withhold(owner, formats_only=True),
     )
     act = Act(verb="assign owner", backend=token.ref.backend, target=target)
-    entry = journal.append(Kind.NOTE, why=reason, act=act)
+    entry = journal.append(Kind.NOTE, why=reason, incident=incident, act=act)
     with engine.begin() as connection:
         nodes = Nodes(connection)
         rows.claim(

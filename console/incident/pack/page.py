@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 
+from backends.words import count
 from console.incident.assess import Assessment
 from console.incident.pack import timeline_svg
 from console.incident.pack.graph_svg import GraphPicture
@@ -86,7 +87,7 @@ def _timeline(story: Story, names: Names) -> Iterator[str]:
         yield f'<p class="note">{escape(note)}.</p>'
     left = len(story.rows) - MOST_ROWS
     if left > 0:
-        yield f'<p class="note">{left:,} older rows are in timeline.json alone.</p>'
+        yield f'<p class="note">{count(left, "older row")}: in timeline.json alone.</p>'
     head = "".join(f"<th>{title}</th>" for title in ("at", "what", "who", "token"))
     yield f'<table class="t-at"><thead><tr>{head}</tr></thead><tbody>'
     for row in story.rows[-MOST_ROWS:]:

@@ -138,6 +138,7 @@ def _moments(found: Assessment, scale: _Scale, bottom: float) -> Iterator[str]:
         (times.exposed, "exposed", "bad"),
         (times.found, "found", "plain"),
         (times.contained, "contained", "good"),
+        (times.ended, "ended", "good"),
         (times.dead, "dead", "good"),
         (float(times.bad_use.at) if times.bad_use else 0.0, "last bad use", "bad"),
         (times.closed, "closed", "plain"),

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from backends.words import count
 from console.incident.assess import Assessment
 from console.incident.papers.names import Names
 from console.incident.papers.story import bare
@@ -140,5 +141,5 @@ def _uses(
         for span in sorted(spans, key=lambda span: -span.times)[:MOST_SPANS]
     ]
     if len(spans) > MOST_SPANS:
-        told.append(f"and {len(spans) - MOST_SPANS:,} more addresses")
+        told.append(f"and {count(len(spans) - MOST_SPANS, 'more address', 'more addresses')}")
     return told

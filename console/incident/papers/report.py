@@ -27,7 +27,7 @@ from console.incident.papers.names import Names, more_of
 from console.incident.standing import TokenStanding
 from console.incident.words import iso, moment
 from console.response.state.old_value import What
-from console.text import age, stamp
+from console.text import stamp
 
 FEW = 20
 """Tokens, and things left, that are named one by one; of more it is said how many where."""
@@ -77,19 +77,8 @@ def _times(found: Assessment, names: Names) -> Iterator[tuple[str, Line]]:
     times = found.times
     yield "first exposed", (moment(times.exposed),)
     yield "found", (moment(times.found),)
-    after = f", {age(times.window)} after the exposure" if times.window else ""
-    if times.contained:
-        yield "contained", (f"{moment(times.contained)}{after}",)
-    elif times.uncontained:
-        yield "contained", (f"not yet: {count(times.uncontained, 'token')} not stopped",)
-    else:
-        yield "contained", ("not known: no token counts",)
-    if times.dead:
-        yield "dead", (f"{moment(times.dead)}, the last one",)
-    elif times.alive:
-        yield "dead", (f"not yet: {count(times.alive, 'token')} not proved",)
-    else:
-        yield "dead", (words.NOT_KNOWN,)
+    for label, told in words.stages(times):
+        yield label, (told,)
     yield (
         "last use seen",
         (
@@ -312,9 +301,11 @@ def told(found: Assessment, names: Names) -> dict[str, object]:
             "exposed": iso(times.exposed),
             "found": iso(times.found),
             "contained": iso(times.contained),
+            "ended": iso(times.ended),
             "dead": iso(times.dead),
             "uncontained": times.uncontained,
-            "not_proved": times.alive,
+            "unended": times.unended,
+            "unrefused": times.unrefused,
             "last_use": iso(times.last_use),
             "bad_use": {
                 "at": iso(bad.at),

@@ -215,7 +215,8 @@ def _milestones(found: Assessment) -> Iterator[StoryRow]:
     times = found.times
     for at, told in (
         (times.contained, "contained: the last token was stopped"),
-        (times.dead, "dead: the last value is refused, or recorded as ended"),
+        (times.ended, "ended: the last token is recorded as ended"),
+        (times.dead, "dead: the last value was seen refused"),
     ):
         if at:
             yield StoryRow(at, MILESTONE, told, told, "computed")

@@ -136,7 +136,8 @@ def test_it_is_not_closed_while_a_value_works_or_a_hole_is_nobodys(ana: Responde
     shown = ana.told("incident", "show", "INC-7")
     assert shown["tokens"][0]["value"]["what"] in ("recorded, not tried", "refused")
     wait_until_over(shown)
-    assert shown["times"]["dead"] is not None
+    assert shown["times"]["ended"] is not None
+    assert shown["times"]["dead"] is None, "recorded is not refused"
     assert "INC-7 closed" in ana.must("incident", "close", ".", "--reason", "it is dead, see run")
     assert ana.told("incident", "show", "INC-7", code=0)["state"] == "closed"
     assert "no incident is open" in ana.must("incident", "list")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from journal_scene import Databases
 from lab_scene import ANSWERS, REASON, Desk, known
 
 from backends.lab.lab import Lab
@@ -19,6 +20,14 @@ def desk(lab: Lab, tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path, lab)
     yield made
     made.close()
+
+
+@pytest.fixture
+def databases(tmp_path: Path) -> Iterator[Databases]:
+    """A server that flushes, as a journal wants it; the lab's own does not."""
+    made = Databases(tmp_path / "journals")
+    yield made
+    made.end()
 
 
 def test_a_use_after_its_end_opens_a_closed_incident_again(desk: Desk, lab: Lab) -> None:
@@ -101,3 +110,46 @@ def test_what_a_leaked_token_can_read_comes_into_the_scope(desk: Desk, lab: Lab)
 def _handle(desk: Desk, id_: str) -> str:
     handle: str = desk.told("show", id_)["handle"]
     return handle
+
+
+def test_two_responders_with_one_journal_see_one_incident(
+    desk: Desk, lab: Lab, databases: Databases, tmp_path: Path
+) -> None:
+    """Another bastion: its own inventory, no plan file of the first, and the same journal."""
+    dsn = tmp_path / "dsn"
+    dsn.touch(0o600)
+    dsn.write_text(databases.make().reveal())
+    shared = f'\n[journal]\nurl = {{ file = "{dsn}" }}\n'
+    desk.config.write_text(desk.config.read_text() + shared)
+    _, row = desk.issue(known(lab)["openbao"], "shared")
+    desk.must(
+        "incident", "open", "INC-7", "--title", "one for two", "--reason", REASON,
+        "--token", row["handle"],
+    )  # fmt: skip
+    desk.must("incident", "assign", "INC-7", "ben", "--backend", "aws-lab")
+
+    (tmp_path / "other").mkdir()
+    other = Desk(tmp_path / "other", lab)
+    other.config.write_text(other.config.read_text() + shared)
+    for file in (desk.home / "state").glob("journal-postgres*"):
+        (other.home / "state").mkdir(mode=0o700, exist_ok=True)
+        (other.home / "state" / file.name).write_bytes(file.read_bytes())
+        (other.home / "state" / file.name).chmod(0o600)
+    other.run("sync", "vault-lab")
+    seen = other.told("incident", "show", "INC-7")
+    assert [each["handle"] for each in seen["tokens"]] == [row["handle"]]
+    assert seen["assigned"][0]["person"] == "ben"
+    assert seen["tokens"][0]["value"]["headline"] == "NOT ENDED"
+
+    words = ("--reason", REASON, "--confirm", row["name"], *ANSWERS)
+    desk.must("revoke", row["handle"], *words)
+    other.must("incident", "note", "INC-7", "seen from the other bastion")
+    other.run("sync", "vault-lab")
+    seen = other.told("incident", "show", "INC-7")
+    assert "NOT IN ITS SYSTEM'S LIST ANY MORE" in seen["tokens"][0]["value"]["headline"]
+    assert desk.told("incident", "show", "INC-7")["notes"][0]["why"] == (
+        "seen from the other bastion"
+    )
+    kinds = other.must("journal", "list", "--incident", "INC-7")
+    assert "intent" in kinds
+    assert "evidence" in kinds

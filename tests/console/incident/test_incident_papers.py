@@ -116,7 +116,7 @@ def test_the_report_says_what_is_left_and_what_is_not_known(
     told = capsys.readouterr().out
     for words in (
         "first exposed: 2026-11-23T06:40:00Z",
-        "dead: not yet: 7 tokens not proved",
+        "dead: not proved: 7 values were not seen refused",
         f"from {scene.THIEF} with vault-granit/payroll-sync",
         "REFUSED",
         "a call is open",

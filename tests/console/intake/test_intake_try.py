@@ -1,8 +1,10 @@
 """What can be done with a leaked value, what speaks against it, and a try of it, when asked for."""
 
+import asyncio
 import json
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,10 @@ from lab_scene import ANSWERS
 from real_systems import console
 
 from backends.estate import EstateWorld
+from console import settings
+from console.fleet import Fleet
+from console.intake import advice, words
+from console.intake.service import take_in
 
 WHY = "found in a public repository"
 
@@ -68,15 +74,15 @@ def attempt(home: Path, text: str, name: str) -> "subprocess.CompletedProcess[st
 
 def test_nothing_is_tried_unless_it_is_asked_for_and_confirmed(home: Path) -> None:
     row, secret = token(home, "backend:vault-prod", "state:active", "used:<7d")
-    for words in (
+    for given in (
         (),
         ("--try",),
         ("--try", "--reason", WHY),
         ("--try", "--reason", WHY, "--confirm", "yes"),
         ("--try", "--reason", WHY, "--confirm", row["name"], "--offline"),
     ):
-        done = console(home, "intake", *words, text=secret)
-        assert done.returncode == (2 if words else 0), done.stdout + done.stderr
+        done = console(home, "intake", *given, text=secret)
+        assert done.returncode == (2 if given else 0), done.stdout + done.stderr
         assert "STILL WORKS" not in done.stdout
     assert tries(home) == []
 
@@ -211,3 +217,45 @@ def test_a_value_that_two_backends_have_is_said_on_both_cards(home: Path) -> Non
     tried = attempt(home, secret, row["name"])
     assert tried.returncode == 2
     assert "of which one token can be tried" in " ".join(tried.stderr.split())
+
+
+def test_a_system_that_hangs_over_a_plan_costs_the_card_its_hazards_and_no_more(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows_ = rows(home, "backend:vault-prod", "state:active")[:3]
+    text = "\n".join(value(home, row) for row in rows_)
+    asked = 0
+
+    class Hanging:
+        def __init__(self, backend: Any) -> None:
+            self._backend = backend
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._backend, name)
+
+        async def whoami(self) -> Any:
+            nonlocal asked
+            asked += 1
+            await asyncio.Event().wait()
+
+    async def run() -> Any:
+        where = settings.paths(home)
+        loaded = settings.load(where.config)
+        async with Fleet(loaded, where, act=True) as fleet:
+
+            async def hanging(name: str) -> Any:
+                return Hanging(await fleet.backend(name))
+
+            planner = advice.Planner(hanging, where, loaded, act=True)
+            return await take_in(text.encode(), where, fleet, fleet.names, 0, None, planner=planner)
+
+    monkeypatch.setattr(advice, "PATIENCE", 0.2)
+    cards = [shown for one in asyncio.run(run()).answered for shown in one.cards]
+    assert len(cards) == 3
+    assert asked <= 3, "the others did not wait for it again"
+    for shown in cards:
+        assert shown.advice.moves, "what is declared is offered all the same"
+        assert "gave no answer" in shown.advice.unknown
+        assert shown.advice.hazards == ()
+        lines = [text for label, text in words.card_lines(shown, datetime.now(UTC))]
+        assert not any("none that the plans" in text for text in lines)

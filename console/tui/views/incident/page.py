@@ -30,6 +30,7 @@ class PageLine(NamedTuple):
     line: Line
     token: str = ""
     hole: str = ""
+    run: str = ""
 
 
 def heads(width: int) -> Line:
@@ -88,6 +89,11 @@ def lines(found: Assessment, width: int) -> list[PageLine]:
     made = [PageLine(line) for line in _facts(found, width)]
     made.append(PageLine(()))
     made += _tokens(found, width)
+    if found.runs:
+        made += [PageLine(()), PageLine([(" RUNS", "head")])]
+        for run in found.runs:
+            text = words.run_line(run)
+            made += [PageLine(line, run=run.plan) for line in block("", [(text, "")], width, 3)]
     if found.incident.holes:
         made += [PageLine(()), PageLine([(" NOT SEEN", "head")])]
         made += _holes(found.incident, width)

@@ -137,7 +137,7 @@ def _yes_no(typed: str) -> None:
 
 
 class IncidentView(Paged, ActView, OpensIncidents):
-    """One incident. The cursor is on a token of its scope, or on a part that was not seen.
+    """One incident. The cursor is on a token of its scope, a run, or a part that was not seen.
 
     Where it is on neither, what is done is done to all tokens that keep the incident open.
     """
@@ -216,7 +216,8 @@ class IncidentView(Paged, ActView, OpensIncidents):
 
     def at_nothing(self) -> bool:
         """Whether there is nothing under the cursor that could be opened."""
-        return self.row() is None
+        here = self._here()
+        return self.row() is None and not (here is not None and here.run)
 
     def marked(self) -> tuple[str, ...]:
         """All tokens that keep it open, where the cursor is on none of its scope."""
@@ -256,10 +257,12 @@ class IncidentView(Paged, ActView, OpensIncidents):
 
     @does("open")
     async def do_open(self) -> None:
-        """The token under the cursor."""
+        """The token, or the run, under the cursor."""
         here = self._here()
         if here is not None and here.token:
             await self.host.open_token(here.token)
+        elif here is not None and here.run:
+            await self.host.open_run(here.run)
 
     @does("its_tokens")
     async def do_its_tokens(self) -> None:
