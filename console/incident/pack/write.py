@@ -334,12 +334,21 @@ def _archived(draft: Path, archive: Path, at: float, made: list[Path]) -> None:
             tar.add(draft, name, filter=plain)
         raw.flush()
         os.fsync(raw.fileno())
-    made.append(archive)
-    os.rename(waiting, archive)
+    _reserve(archive, made)
+    os.replace(waiting, archive)
+
+
+def _reserve(path: Path, made: list[Path]) -> None:
+    """Have an empty file of that name, which nobody else made meanwhile.
+
+    A link would do the same in one step; memory sticks have none.
+    """
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    made.append(path)
 
 
 def _labels(path: Path, names: Labels, made: list[Path]) -> None:
     """What each label stands for, for nobody but the user."""
-    made.append(path)
+    _reserve(path, made)
     text = json.dumps(names.table, ensure_ascii=True, indent=1) + "\n"
-    files.write(path, text.encode(), new=True)
+    files.write(path, text.encode())

@@ -414,6 +414,23 @@ def test_what_is_there_already_is_left_alone(paths: Paths, tmp_path: Path, end: 
     assert exports(paths) == before
 
 
+@pytest.mark.parametrize("end", ["", ".tar.gz", ".labels.json"])
+def test_what_somebody_else_makes_meanwhile_is_left_alone(
+    paths: Paths, tmp_path: Path, end: str
+) -> None:
+    there = tmp_path / f"INC{end}"
+
+    def meanwhile(what: str, done: int, total: int) -> None:
+        if what == "sums":
+            # A directory is only taken for somebody's if there is something in it.
+            (there / "mine").mkdir(parents=True) if not end else there.write_text("mine")
+
+    with pytest.raises(UsageError, match="cannot write"):
+        write(paths, scene.ID, Wish(tmp_path / "INC", redacted=True), meanwhile)
+    assert list(tmp_path.iterdir()) == [there]
+    assert (there / "mine").is_dir() if not end else there.read_text() == "mine"
+
+
 @pytest.mark.parametrize("where", ["/proc/INC", "/dev/null/INC", "/nowhere/at/all/INC"])
 def test_a_place_that_takes_no_files_is_told(paths: Paths, where: str) -> None:
     before = exports(paths)
