@@ -5,7 +5,7 @@ Pairs of a label and a text; texts are raw and are made safe where they are show
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from backends.words import count
@@ -240,24 +240,7 @@ def document(found: Assessment) -> dict[str, object]:
         },
         "sums": {what.value: found.sums.get(what, 0) for what in What},
         "excepted": found.excepted,
-        "times": {
-            "exposed": iso(times.exposed),
-            "found": iso(times.found),
-            "contained": iso(times.contained),
-            "ended": iso(times.ended),
-            "dead": iso(times.dead),
-            "uncontained": times.uncontained,
-            "unended": times.unended,
-            "unrefused": times.unrefused,
-            "last_use": iso(times.last_use),
-            "bad_use": {
-                "at": iso(times.bad_use.at),
-                "token": times.bad_use.handle,
-                "source": times.bad_use.source,
-            }
-            if times.bad_use
-            else None,
-        },
+        "times": times_told(times),
         "tokens": [
             {
                 "handle": each.scoped.member.handle,
@@ -288,6 +271,28 @@ def document(found: Assessment) -> dict[str, object]:
         ],
         "notes": [_word(each.at, each.who, each.text) for each in incident.notes],
         "runs": [each._asdict() | {"at": iso(each.at)} for each in found.runs],
+    }
+
+
+def times_told(
+    times: Times,
+    token: Callable[[str], str] = str,
+    address: Callable[[str], str] = str,
+) -> dict[str, object]:
+    """The times for a script; ``token`` and ``address`` say what a handle and one are called."""
+    use = times.bad_use
+    bad = use and {"at": iso(use.at), "token": token(use.handle), "source": address(use.source)}
+    return {
+        "exposed": iso(times.exposed),
+        "found": iso(times.found),
+        "contained": iso(times.contained),
+        "ended": iso(times.ended),
+        "dead": iso(times.dead),
+        "uncontained": times.uncontained,
+        "unended": times.unended,
+        "unrefused": times.unrefused,
+        "last_use": iso(times.last_use),
+        "bad_use": bad,
     }
 
 

@@ -5,6 +5,7 @@ import secrets
 import sys
 from pathlib import Path
 
+import demo_home
 import pytest
 from pty_screen import Terminal
 from real_systems import console
@@ -38,10 +39,7 @@ class WholeProgram(Terminal):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("demo")
-    done = console(place, "demo", "--prepare", "--tokens", "200", "--seed", "3")
-    assert done.returncode == 0, done.stderr
-    return place / "demo"
+    return demo_home.prepare(tmp_path_factory.mktemp("demo"), tokens=200)
 
 
 @pytest.fixture(scope="module")

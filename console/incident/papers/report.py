@@ -268,7 +268,6 @@ def told(found: Assessment, names: Names) -> dict[str, object]:
     if not names.redacted:
         return words.document(found) | {"next": steps}
     incident, times = found.incident, found.times
-    bad = times.bad_use
     return {
         "id": names.incident(incident),
         "severity": incident.severity,
@@ -297,24 +296,7 @@ def told(found: Assessment, names: Names) -> dict[str, object]:
         },
         "sums": {what.value: found.sums.get(what, 0) for what in What},
         "excepted": found.excepted,
-        "times": {
-            "exposed": iso(times.exposed),
-            "found": iso(times.found),
-            "contained": iso(times.contained),
-            "ended": iso(times.ended),
-            "dead": iso(times.dead),
-            "uncontained": times.uncontained,
-            "unended": times.unended,
-            "unrefused": times.unrefused,
-            "last_use": iso(times.last_use),
-            "bad_use": {
-                "at": iso(bad.at),
-                "token": names.token(bad.handle),
-                "source": names.address(bad.source),
-            }
-            if bad
-            else None,
-        },
+        "times": words.times_told(times, names.token, names.address),
         "tokens": [
             {
                 "token": names.token(each.scoped.member.handle),

@@ -6,10 +6,10 @@ import csv
 import io
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
+import demo_home
 import pytest
 from real_systems import console
 
@@ -21,20 +21,13 @@ REASON = "leaked in a public repository"
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A demo that was made and read once."""
-    place = tmp_path_factory.mktemp("demo")
-    done = console(place, "demo", "--prepare", "--tokens", "300", "--seed", "3")
-    assert done.returncode == 0, done.stderr
-    return place / "demo"
+    return demo_home.prepare(tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture
 def home(prepared: Path, tmp_path: Path) -> Path:
     """A copy that a test may change."""
-    copy = tmp_path / "demo"
-    shutil.copytree(prepared, copy)
-    config = copy / "config.toml"
-    config.write_text(config.read_text().replace(str(prepared), str(copy)))
-    return copy
+    return demo_home.copy(prepared, tmp_path)
 
 
 def listed(home: Path, *query: str) -> list[dict[str, Any]]:

@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any, cast
 
+import demo_home
 import pytest
 from lab_scene import ANSWERS
 from patience import HANG
@@ -25,20 +25,13 @@ GITHUB = "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"
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A demo that was made and read once."""
-    place = tmp_path_factory.mktemp("demo")
-    done = console(place, "demo", "--prepare", "--tokens", "300", "--seed", "3")
-    assert done.returncode == 0, done.stderr
-    return place / "demo"
+    return demo_home.prepare(tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture
 def home(prepared: Path, tmp_path: Path) -> Path:
     """A copy that a test may change."""
-    copy = tmp_path / "demo"
-    shutil.copytree(prepared, copy)
-    config = copy / "config.toml"
-    config.write_text(config.read_text().replace(str(prepared), str(copy)))
-    return copy
+    return demo_home.copy(prepared, tmp_path)
 
 
 def token(home: Path, *query: str) -> tuple[dict[str, Any], str]:

@@ -21,10 +21,7 @@ from console.tui.shell.application import ConsoleApp
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("demo")
-    done = console(place, "demo", "--prepare", "--tokens", "200", "--seed", "3")
-    assert done.returncode == 0, done.stderr
-    return place / "demo"
+    return demo_home.prepare(tmp_path_factory.mktemp("demo"), tokens=200)
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import demo_home
 import pytest
 from lab_scene import ANSWERS
 from real_systems import console
@@ -25,19 +25,12 @@ WHY = "found in a public repository"
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("demo")
-    done = console(place, "demo", "--prepare", "--tokens", "300", "--seed", "3")
-    assert done.returncode == 0, done.stderr
-    return place / "demo"
+    return demo_home.prepare(tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture
 def home(prepared: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "demo"
-    shutil.copytree(prepared, copy)
-    config = copy / "config.toml"
-    config.write_text(config.read_text().replace(str(prepared), str(copy)))
-    return copy
+    return demo_home.copy(prepared, tmp_path)
 
 
 def rows(home: Path, *query: str) -> list[dict[str, Any]]:

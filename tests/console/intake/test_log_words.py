@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import demo_home
 import pytest
 from real_systems import console
 
@@ -119,10 +120,7 @@ def test_a_line_without_end_is_cut_and_said_and_the_rest_is_read() -> None:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("demo")
-    done = console(place, "demo", "--prepare", "--tokens", "200", "--seed", "3")
-    assert done.returncode == 0, done.stderr
-    return place / "demo"
+    return demo_home.prepare(tmp_path_factory.mktemp("demo"), tokens=200)
 
 
 def test_the_command_tells_what_it_found_what_it_could_find_and_keeps_nothing(
