@@ -15,6 +15,27 @@ def paths(tmp_path_factory):
     return scene.build(world.where(tmp_path_factory.mktemp("graph")))
 
 
+def test_the_tree_of_a_token_ends_with_what_it_may_do(paths) -> None:
+    app = world.application(paths, worker="clean")
+
+    async def steps(pilot):
+        await until(pilot, lambda: app.link.up)
+        await open_graph(pilot, app)
+        await press(pilot, app, "x")
+        await until(pilot, lambda: "XRAY" in screen(app))
+        await pilot.press("end")
+        await until(pilot, lambda: "admin by way of" in screen(app))
+        assert "MAY DO" in screen(app)
+        assert "kept nowhere" in screen(app)
+        # Above a token there is nothing that it may do.
+        await press(pilot, app, "X")
+        await pilot.press("end")
+        await settled(pilot)
+        assert "MAY DO" not in screen(app)
+
+    drive(app, steps, (100, 40))
+
+
 def test_xray_is_a_tree_and_turns_round(paths) -> None:
     app = world.application(paths)
 
