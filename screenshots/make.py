@@ -189,16 +189,43 @@ async def intake(pilot: Pilot[None], app: ConsoleApp) -> None:
     await until(pilot, app, "LEAKED")
 
 
+async def answer(pilot: Pilot[None], *texts: str) -> None:
+    """Answer one question of a bar after the other."""
+    for text in texts:
+        await pilot.press(*text, "enter")
+        await pilot.pause()
+
+
 async def incident(pilot: Pilot[None], app: ConsoleApp) -> None:
-    """An incident with some tokens of a team, of which some were ended."""
+    """A leaked value from its card to its end: an incident opened, ended, and seen refused."""
+    await intake(pilot, app)
+    await pilot.press("plus")
+    await until(pilot, app, "OPEN AN INCIDENT")
+    await answer(pilot, "key in a build log", "the scanner of the build found it")
+    await until(pilot, app, "new in the scope")
+    await pilot.press("K")
+    await answer(pilot, "found by the scanner of the build")
+    await pilot.press("enter")
+    await until(pilot, app, "will call")
+    await carry_out(pilot, app)
+    await until(pilot, app, "RECORDED")
+    await pilot.press("Q")
+    await answer(pilot, "to see it refused", "try")
+    await until(pilot, app, "REFUSED")
+    await pilot.press("M")
+    await until(pilot, app, "SEVERITY")
+    await pilot.press("enter")
+    await until(pilot, app, "ITS VALUE")
+
+
+async def vendor(pilot: Pilot[None], app: ConsoleApp) -> None:
+    """A vendor was breached: the tokens that carry its name, none of them ended yet."""
     await find(pilot, app, "backend:aws-main,github owner:partner state:active")
     await pilot.press(*["space"] * 8, "plus")
     await until(pilot, app, "OPEN AN INCIDENT")
-    for text in ("partner breached", "2d", "their notice of today"):
-        await pilot.press(*text, "enter")
-        await pilot.pause()
+    await answer(pilot, "partner breached", "2d", "their notice of today")
     await until(pilot, app, "new in the scope")
-    await pilot.press("escape", "M")
+    await pilot.press("M")
     await until(pilot, app, "SEVERITY")
     await pilot.press("enter")
     await until(pilot, app, "ITS VALUE")
@@ -217,6 +244,7 @@ VIEWS: dict[str, Steps] = {
     "journal": journal,
     "timeline": timeline,
     "incident": incident,
+    "vendor": vendor,
 }
 
 

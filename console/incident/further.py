@@ -21,6 +21,8 @@ from console.settings import Paths
 from console.store import reading
 from console.store.queries import links
 
+REASON = "its value lies where a token of the scope can read it"
+"""Why such a token comes into the scope, for the journal."""
 _OPEN = (Decision.ALLOWED, Decision.CONDITIONAL)
 
 
@@ -95,6 +97,21 @@ async def further(
         kept += _kept(scoped, found, fleet, places, incident)
         progress(done, len(incident.scope))
     return Further(tuple(dict.fromkeys(reads)), tuple(kept), tuple(dict.fromkeys(not_known)))
+
+
+def lines(found: Further) -> Iterator[str]:
+    """What else may have leaked, sentence by sentence; raw text."""
+    if not found.reads:
+        yield "No secret that a token of the scope may read is known."
+    for each in found.reads:
+        only = f", only if {each.only_if}" if each.only_if else ""
+        source = f" ({each.source})" if each.source else ""
+        yield f"{each.handle} may read {each.resource}{only}{source}"
+    for kept in found.kept:
+        may = "can be read" if kept.sure else "can be read under conditions"
+        yield f"{kept.handle} lies in {kept.place}, which {may} by {kept.by}"
+    if found.reads and not found.kept:
+        yield "No token is known whose value lies there: teams' files can tell of more."
 
 
 def _kept(

@@ -11,10 +11,11 @@ from typing import Any
 
 from backends.words import count
 from console.errors import UsageError
-from console.incident import active, service
-from console.incident.record import Incident
+from console.fleet import Fleet
+from console.incident import active, further, service
+from console.incident.record import Incident, find, fold
 from console.incident.service import NewIncident
-from console.settings import Paths
+from console.journal import opening
 from console.worker.acts import Answer
 
 LEAST_REST, RESTRAINT = 20.0, 20
@@ -27,8 +28,9 @@ Decide = Callable[[Mapping[str, Any]], str]
 class Incidents:
     """Serves the requests of one screen about incidents."""
 
-    def __init__(self, paths: Paths) -> None:
-        self._paths = paths
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._paths = fleet.paths
         self._watch_after = 0.0
         self.requests: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {
             "incident": self.decide
@@ -54,9 +56,25 @@ class Incidents:
             UsageError: it is none that is known, or the service refuses it.
         """
         what = str(request.get("what", ""))
+        if what == "further":
+            return await self._further(self._which(request))
         if what not in self._kinds:
             raise UsageError(f"nothing about an incident is called {what!r}")
         return {"says": await asyncio.to_thread(self._kinds[what], request)}
+
+    async def _further(self, id_: str) -> Answer:
+        """What the tokens of its scope can read; whose values lie there comes into it."""
+        with opening.view(self._paths) as view:
+            incident = find(id_, fold(view.cases()).values())
+        found = await further.further(incident, self._paths, self._fleet)
+        says = "Nothing comes into the scope."
+        if found.handles:
+            reason = further.REASON
+            told = await asyncio.to_thread(
+                service.widen, self._paths, id_, handles=found.handles, reason=reason
+            )
+            says = f"{id_}: {_scoped(told)}."
+        return {"says": says, "lines": [*further.lines(found), *found.not_known]}
 
     async def watch(self) -> list[str]:
         """Open again what is not over: a sentence for each, for whoever has just read logs.

@@ -63,7 +63,7 @@ class Worker:
 
     def __init__(self, fleet: Fleet, write: Callable[[Mapping[str, Any]], None]) -> None:
         self.fleet = fleet
-        self._incidents = Incidents(fleet.paths)
+        self._incidents = Incidents(fleet)
         self._write = write
         self._taken: IntakeResult | None = None
         self._data: tuple[bytes, int | None] | None = None

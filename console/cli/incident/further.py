@@ -12,14 +12,14 @@ from console.cli.shell import output
 from console.errors import Exit
 from console.fleet import Fleet
 from console.incident import service
-from console.incident.further import Further
+from console.incident.further import REASON, Further, lines
 from console.incident.further import further as look
 from console.incident.record import Incident, find, fold
 from console.inventory import export
 from console.journal import opening
 from console.settings import Paths, paths
 
-FEW = 20
+FEW = 40
 
 
 def further(chosen: argparse.Namespace) -> int:
@@ -31,8 +31,7 @@ def further(chosen: argparse.Namespace) -> int:
     output.progress_done()
     taken = None
     if chosen.take_in and found.handles:
-        reason = "its value lies where a leaked token of the scope can read it"
-        taken = service.widen(where, incident.id, handles=found.handles, reason=reason)
+        taken = service.widen(where, incident.id, handles=found.handles, reason=REASON)
     if chosen.json:
         print(export.dumps(
             {
@@ -57,29 +56,17 @@ async def _ask(where: Paths, incident: Incident) -> Further:
 
 
 def _print(found: Further, incident: Incident) -> None:
-    if not found.reads:
-        output.line("No secret that a token of the scope may read is known.")
-    for each in found.reads[:FEW]:
-        only = f", only if {each.only_if}" if each.only_if else ""
-        output.line(f"{each.handle} may read {each.resource}{only} ({each.source})")
-    _rest(len(found.reads))
-    for kept in found.kept[:FEW]:
-        may = "can be read" if kept.sure else "can be read under conditions"
-        output.line(f"{kept.handle} lies in {kept.place}, which {may} by {kept.by}")
-    _rest(len(found.kept))
+    told = list(lines(found))
+    for line in told[:FEW]:
+        output.line(line)
+    if len(told) > FEW:
+        output.line(f"and {len(told) - FEW:,} more: --json has all")
     if found.kept:
         output.line(
             "Take these tokens into the scope:"
             f" token-console incident further {incident.id} --take-in"
         )
-    elif found.reads:
-        output.line("No token is known whose value lies there: teams' files can tell of more.")
     for sentence in found.not_known[:FEW]:
         output.note(sentence)
     if len(found.not_known) > FEW:
         output.note(f"and {len(found.not_known) - FEW:,} more: --json has all")
-
-
-def _rest(number: int) -> None:
-    if number > FEW:
-        output.line(f"and {number - FEW:,} more: --json has all")

@@ -6,7 +6,7 @@ import argparse
 import time
 
 from backends.words import count
-from console.cli import incident_story
+from console.cli.incident import story as incident_story
 from console.cli.inventory import one, opened
 from console.cli.shell import output
 from console.cli.show import labelled

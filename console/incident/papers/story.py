@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from backends.words import count
 from console.incident.assess import Assessment
+from console.incident.papers.names import Names
 from console.incident.words import moment
 from console.journal import proof
 from console.journal.format.entry import Kind
@@ -131,6 +132,16 @@ def story(found: Assessment, paths: Paths) -> Story:
             _same("nobody said when the leak began, so uses are not told from others"), *unseen,
         )  # fmt: skip
     return Story(tuple(sorted(rows, key=lambda row: row.at)), tuple(folded), unseen)
+
+
+def rows(told: Story, names: Names) -> Iterator[tuple[str, str, str, str, str]]:
+    """Each row as people read it: when, what kind, who, which token, and what."""
+    for row in told.rows:
+        what = names.sentence(row.words, row.bare)
+        if row.address:
+            what = f"{what}; {names.address(row.address)}"
+        whose = names.token(row.handle) if row.handle else row.backend
+        yield moment(row.at), row.kind, names.person(row.who), whose, what
 
 
 def _same(words: str) -> Unseen:

@@ -16,7 +16,9 @@ from backends.estate import EstateWorld
 from console import settings
 from console.fleet import Fleet
 from console.intake import advice, words
-from console.intake.service import take_in
+from console.intake.card import Headline, headline_of
+from console.intake.service import take_in, try_card
+from console.response.service import trying
 
 WHY = "found in a public repository"
 
@@ -259,3 +261,50 @@ def test_a_system_that_hangs_over_a_plan_costs_the_card_its_hazards_and_no_more(
         assert shown.advice.hazards == ()
         lines = [text for label, text in words.card_lines(shown, datetime.now(UTC))]
         assert not any("none that the plans" in text for text in lines)
+
+
+@pytest.mark.parametrize("agreed", [(), ("something else",)])
+def test_who_was_shown_other_side_effects_has_agreed_to_nothing(
+    home: Path, agreed: tuple[str, ...]
+) -> None:
+    _, secret = token(home, "backend:vault-prod", "state:active", "used:<7d")
+
+    async def run() -> None:
+        where = settings.paths(home)
+        async with Fleet(settings.load(where.config), where) as fleet:
+            taken = await take_in(secret.encode(), where, fleet, fleet.names, 0, None)
+            (handle,) = (shown.token.ref.handle for shown in taken.answered[0].cards)
+            await try_card(
+                taken, handle, fleet.backend, where, reason=WHY, agreed=agreed, now=lambda: 0.0
+            )
+
+    with pytest.raises(trying.TryRefused, match="something else than was agreed to"):
+        asyncio.run(run())
+    assert tries(home) == []
+
+
+RECORDED = Headline("RECORDED REVOKED, NOT TRIED", "as read")
+NOON = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("accepted", "over", "read_at", "title"),
+    [
+        (None, True, NOON, "RECORDED REVOKED, NOT TRIED"),
+        (True, False, NOON + 60, "LEAKED VALUE STILL WORKS"),
+        # The record was read first: what it says does not count against the try.
+        (True, True, NOON - 60, "LEAKED VALUE STILL WORKS"),
+        # It was ended since, as is recorded: nobody has tried it again.
+        (True, True, NOON + 60, "RECORDED REVOKED, NOT TRIED SINCE 08:00"),
+        (False, True, NOON + 60, "REFUSED at 08:00"),
+        (False, False, NOON + 60, "REFUSED at 08:00"),
+    ],
+)
+def test_a_headline_says_no_more_than_the_last_try_shows(
+    accepted: bool | None, over: bool, read_at: float, title: str
+) -> None:
+    tried = None if accepted is None else trying.LastTry(accepted, NOON, "said so", "ana", "1")
+    told = headline_of(RECORDED, tried, None, NOON + 120, read_at, over=over)
+    assert told.title == title
+    if accepted is False and not over:
+        assert "its system's record does not call it ended" in told.why

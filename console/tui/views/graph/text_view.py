@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 
+from console.errors import ConsoleError
 from console.graph.graph import Graph
 from console.graph.model import Node
 from console.graph.owners import Loss
 from console.graph.xray import Branch, tree
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line, clip, count, short
+from console.tui.views import rights
 from console.tui.views.graph import page
 from console.tui.views.graph.scene import Picture
 from console.tui.views.handlers import does, does_each
@@ -22,6 +26,8 @@ from console.tui.widgets.page import Page
 if TYPE_CHECKING:
     from console.tui.session.session import ConsoleSession
 
+RIGHTS = 6
+"""Lines of what a token may do that are shown however low the screen is."""
 MOST = 2_000
 """Rows of a tree; more are for the command line."""
 
@@ -72,6 +78,33 @@ class XrayView(NodeLines):
         self._unknown = picture.unknown
         self._num, self._reverse = num, reverse
         self._made_for = 0
+        self._tree: list[Line] = []
+        self._rights: rights.Rights | None = None
+        """What the token may do, where the tree begins at one; None where it does not."""
+
+    def on_mount(self) -> None:
+        """Make the tree; of a token, ask its system what it may do."""
+        super().on_mount()
+        if self._graph.nodes[self._num].side == "token":
+            self._rights = rights.Rights()
+            self.run_worker(self._ask_rights())
+
+    async def _ask_rights(self) -> None:
+        self._rights = await rights.ask(self.host, self._graph.nodes[self._num].key)
+        self._show(keep=True)
+
+    def _show(self, *, keep: bool) -> None:
+        """The tree, and below it what the token at its beginning may do."""
+        node, width = self._graph.nodes[self._num], self.app.size.width
+        lines = list(self._tree)
+        detail = None
+        if self._rights is not None and not self._reverse:
+            with contextlib.suppress(sqlite3.Error, ConsoleError):
+                detail = self.world.inventory.detail(node.key)
+        if self._rights is not None and detail is not None:
+            room, now = max(self.app.size.height // 2, RIGHTS), self.world.now()
+            lines += [(), *rights.may_do(self._rights, detail.row, now, width, room)]
+        self.page.show(lines, keep=keep)
 
     def draw(self) -> None:
         """Make the tree for a width that it was not made for yet; the cursor stays."""
@@ -102,7 +135,8 @@ class XrayView(NodeLines):
                 width,
             )
         )
-        self.page.show(lines, keep=keep)
+        self._tree = lines
+        self._show(keep=keep)
         self.frame()
 
     @does_each("xray", "breaks")

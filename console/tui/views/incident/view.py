@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 
-from console.errors import UsageError
+from console.errors import ConsoleError, UsageError
 from console.incident.assess import Assessment
 from console.incident.papers.document import text
+from console.incident.papers.handover import handover
 from console.incident.papers.names import Names
 from console.incident.papers.report import situation
+from console.incident.papers.story import Story, rows, story
 from console.incident.record import Incident
 from console.inventory.search.inventory import Row
+from console.text import safe
 from console.tui.actions.context import Context, IncidentContext, RunContext
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import count
-from console.tui.session.worker_link import WorkerError
+from console.tui.session.worker_link import WorkerError, sentences
 from console.tui.views.act.view import ActView
 from console.tui.views.asking import owner_given, said_under
 from console.tui.views.handlers import does
@@ -27,6 +31,9 @@ from console.tui.views.incident.reader import IncidentReader, IncidentsReader
 from console.tui.views.paged import Paged
 from console.tui.views.report import ReportView
 from console.tui.widgets.decide_bar import REASON, Question
+
+WIDEST = 4000
+"""Signs of one line that comes from outside."""
 
 if TYPE_CHECKING:
     from console.tui.session.session import ConsoleSession
@@ -325,6 +332,60 @@ class IncidentView(Paged, ActView, OpensIncidents):
             )
         else:
             self.note("Put the cursor on a token, or on what was not seen.")
+
+    @does("story")
+    async def do_story(self) -> None:
+        """Its timeline as text, oldest first."""
+        if (found := self.found) is None:
+            return
+        names = Names(found)
+        told = await self._from_store(lambda: story(found, self.world.paths))
+        if told is None:
+            return
+        lines = [" · ".join(part for part in row if part) for row in rows(told, names)]
+        lines += [*told.folded, *(f"no log tells: {gap.words}" for gap in told.unseen)]
+        command = f"incident show {found.incident.id} --timeline"
+        shown = [safe(line, WIDEST) for line in lines]
+        await self.host.open_view(lambda: ReportView(self.world, shown, command), again=False)
+
+    @does("handover")
+    async def do_handover(self) -> None:
+        """The hand-over as text."""
+        if (found := self.found) is None:
+            return
+        told = await self._from_store(lambda: story(found, self.world.paths))
+        if told is None:
+            return
+        lines = text(handover(found, Names(found), told))
+        command = f"incident handover {found.incident.id}"
+        await self.host.open_view(lambda: ReportView(self.world, lines, command), again=False)
+
+    async def _from_store(self, read: Callable[[], Story]) -> Story | None:
+        """What is read in a thread; None where it cannot be, which is said."""
+        self.note("Reading …")
+        try:
+            told = await asyncio.to_thread(read)
+        except ConsoleError as error:
+            self.note(sentences(str(error), error.hint), bad=True)
+            return None
+        self.note("")
+        return told
+
+    @does("further")
+    async def do_further(self) -> None:
+        """Ask its systems what its tokens can read; what lies there is taken in."""
+        self.note("Asking the systems what these tokens can read …")
+        try:
+            reply = await self.host.ask("incident", what="further", incident=self.id_)
+        except WorkerError as error:
+            self.note(error.said, bad=True)
+            return
+        lines = [safe(str(line), WIDEST) for line in reply.get("lines", ())]
+        if lines:
+            command = f"incident further {self.id_}"
+            await self.host.open_view(lambda: ReportView(self.world, lines, command), again=False)
+        self.note(str(reply.get("says", "")))
+        self.journal_changed()
 
     @does("pack")
     async def do_pack(self) -> None:

@@ -14,7 +14,7 @@ from console.tui.draw.lines import Line, Part, block, count, fit, short, spread,
 from console.tui.draw.roles import VERDICTS
 from console.tui.views.act.page import Consumers
 from console.tui.views.inventory.findings import findings
-from console.tui.views.token.rights import Rights, may_do
+from console.tui.views.rights import Rights, may_do
 
 SHOWN_GRANTS = 12
 SHOWN_CONSUMERS = 6

@@ -5,22 +5,21 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-import msgspec
 from textual.app import ComposeResult
 
-from backends.permissions import Permissions
 from console.errors import ConsoleError
 from console.inventory.search.inventory import Row
 from console.response.state.token_life import About
 from console.tui.draw.cells import OneLine
 from console.tui.session.worker_link import WorkerError
+from console.tui.views import rights
 from console.tui.views.act.page import Consumers
 from console.tui.views.handlers import does
 from console.tui.views.incident.opening import ScopesTokens
 from console.tui.views.paged import Paged
+from console.tui.views.rights import Rights
 from console.tui.views.token.page import Life, heading, token_lines
 from console.tui.views.token.reader import ResponseReader
-from console.tui.views.token.rights import Rights
 
 if TYPE_CHECKING:
     from console.tui.session.session import ConsoleSession
@@ -142,13 +141,7 @@ class TokenView(Paged, ScopesTokens):
         if row is None or row.presence == "gone":
             # Its system has no such token, so there is nobody whose rights could be read.
             return
-        try:
-            reply = await self.host.ask("permissions", handle=self.handle)
-            self._rights = Rights(msgspec.convert(reply["permissions"], Permissions))
-        except WorkerError as error:
-            self._rights = Rights(None, error.said)
-        except (msgspec.ValidationError, KeyError):
-            self._rights = Rights(None, "the answer cannot be read")
+        self._rights = await rights.ask(self.host, self.handle)
         if self._life is not None:
             self._life = self._life._replace(rights=self._rights)
             self.draw()

@@ -1,14 +1,20 @@
-"""The part of a token's page that says what it may do: its grants, opened by its system."""
+"""What a token may do: its grants, opened by its system, as its page and the graph say it."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from backends.permissions import Permissions
 from console.graph.rights import Clause, Sort, clauses, not_opened
 from console.inventory.search.inventory import Row
 from console.tui.draw import readings
 from console.tui.draw.lines import Line, Part, Role, block, count
+from console.tui.session.worker_link import WorkerError
+
+if TYPE_CHECKING:
+    from console.tui.views.base import ViewHost
 
 LABEL = "MAY DO"
 ROLES: dict[Sort, Role] = {
@@ -26,6 +32,17 @@ class Rights(NamedTuple):
 
     found: Permissions | None = None
     trouble: str = ""
+
+
+async def ask(host: ViewHost, handle: str) -> Rights:
+    """A token's rights as its system tells them now, or why it does not."""
+    try:
+        reply = await host.ask("permissions", handle=handle)
+        return Rights(msgspec.convert(reply["permissions"], Permissions))
+    except WorkerError as error:
+        return Rights(None, error.said)
+    except (msgspec.ValidationError, KeyError):
+        return Rights(None, "the answer cannot be read")
 
 
 def may_do(rights: Rights, row: Row, now: float, width: int, room: int) -> list[Line]:
