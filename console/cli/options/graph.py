@@ -19,7 +19,7 @@ def add(
         "graph",
         "show what owns, carries and uses a token",
         "token-console graph vault-prod/ci-deploy --dot | dot -Tsvg > ci.svg",
-        "graph:run",
+        "graph.show:run",
     )
     graph.add_argument("token", metavar="ID", help=ID)
     graph.add_argument("--reverse", action="store_true", help="from the token back to its owners")
@@ -33,7 +33,7 @@ def add(
         "reach",
         "tell what a leak of a token gets to, with the path that proves each, and what it may do",
         "token-console reach vault-prod/ci-deploy",
-        "graph:reach",
+        "graph.show:reach",
     )
     reach.add_argument("token", metavar="ID", help=ID)
     reach.add_argument("--json", action="store_true")
@@ -48,22 +48,24 @@ def add(
     )
 
     owner = command(
-        "owner", "who answers for tokens", "token-console owner orphans", "owner:orphans"
+        "owner", "who answers for tokens", "token-console owner orphans", "graph.owner:orphans"
     )
     below = owner.add_subparsers(
         title="commands", metavar="COMMAND", required=True, parser_class=type(owner)
     )
     one = partial(make, below)
-    shown = one("show", "all claims about a token", "token-console owner show 3f9a1c", "owner:show")
+    shown = one(
+        "show", "all claims about a token", "token-console owner show 3f9a1c", "graph.owner:show"
+    )
     shown.add_argument("token", metavar="ID", help=ID)
     orphans = one(
-        "orphans", "tokens nobody answers for", "token-console owner orphans", "owner:orphans"
+        "orphans", "tokens nobody answers for", "token-console owner orphans", "graph.owner:orphans"
     )
     assign = one(
         "assign",
         "make somebody answer for a token; goes into the journal",
         "token-console owner assign 3f9a1c payments --reason 'agreed with Ana today'",
-        "owner:assign",
+        "graph.owner:assign",
     )
     assign.add_argument("token", metavar="ID", help=ID)
     assign.add_argument("owner", metavar="NAME")
@@ -73,7 +75,7 @@ def add(
         "leaves",
         "what dies, breaks or is orphaned if a person, app, vendor or token goes",
         "token-console owner leaves ana@example.com",
-        "owner:leaves",
+        "graph.owner:leaves",
     )
     leaves.add_argument("name", metavar="NAME")
     for each in (shown, orphans, assign, leaves):
@@ -83,6 +85,6 @@ def add(
         "fingerprint",
         "remember a token's keyed hash, to find its value in files; value on standard input",
         "token-console fingerprint 3f9a1c < value.txt",
-        "graph:fingerprint",
+        "graph.show:fingerprint",
     )
     print_.add_argument("token", metavar="ID", help=ID)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from console import settings
-from console.cli import rights
+from console.cli.graph import rights
 from console.cli.inventory import one, opened
 from console.cli.shell import output
 from console.errors import Exit, UsageError

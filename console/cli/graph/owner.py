@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from backends.words import count
-from console.cli.graph import looking, wanted
+from console.cli.graph.show import looking, wanted
 from console.cli.inventory import one, opened
 from console.cli.shell import output
 from console.errors import Exit, UsageError

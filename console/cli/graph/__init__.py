@@ -1,0 +1,1 @@
+"""The commands about links, reach, rights and owners."""
