@@ -72,7 +72,7 @@ def _record(command: Callable[..., argparse.ArgumentParser]) -> None:
     opened = command(
         "open",
         "open an incident, and be at work on it from here on",
-        "token-console incident open --title 'npm token in a log' --leak 6h --reason 'CI sent word'",
+        "token-console incident open --title 'a token in a log' --leak 6h --reason 'CI sent word'",
         "incident.record:open_",
     )
     opened.add_argument("id", nargs="?", default="", help="such as INC-7 (default: INC-DATE-N)")
