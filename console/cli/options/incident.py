@@ -58,10 +58,11 @@ def about(
     """
     where = function if ":" in function else f"incident.record:{function or name}"
     made = command(name, help_, f"token-console incident {example}", where)
-    made.add_argument(
-        "incident", metavar="INCIDENT", help="its id, or . for the one that you work on",
-        **({"nargs": "?", "default": "."} if may_be_left_out else {}),
-    )  # fmt: skip
+    which = made.add_argument(
+        "incident", metavar="INCIDENT", help="its id, or . for the one that you work on"
+    )
+    if may_be_left_out:
+        which.nargs, which.default, which.required = "?", ".", False
     if why:
         made.add_argument("--reason", required=True, help="why; goes into the journal")
     made.add_argument("--json", action="store_true", help="for programs")

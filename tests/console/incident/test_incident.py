@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +306,33 @@ def test_two_cannot_have_one_id(ana: Responder) -> None:
     assert "INC-7 is there already" in said
     named = ana.told("incident", "open", "--title", "another", "--reason", WHY)
     assert named["id"].startswith("INC-20")
+
+
+def set_disabled(ana: Responder, id_: str, disabled: int) -> None:
+    """As if somebody did it past this console; a sync reads it."""
+    with contextlib.closing(sqlite3.connect(ana.home / "estate.db")) as estate, estate:
+        changed = estate.execute(
+            "UPDATE token SET disabled = ?, blocked_from = ? WHERE id = ?",
+            (disabled, 1 if disabled else None, id_),
+        )
+        assert changed.rowcount == 1
+
+
+def test_a_token_that_its_record_calls_active_after_the_closing_opens_it_again(
+    ana: Responder,
+) -> None:
+    row = ana.first("backend:aws-main", "state:active")
+    set_disabled(ana, row["id"], 1)
+    ana.must("sync", "aws-main")
+    begin(ana, "--token", row["handle"])
+    accept_all(ana)
+    ana.must("incident", "close", ".", "--reason", "it was disabled already")
+    set_disabled(ana, row["id"], 0)
+    assert service.watch(settings.paths(ana.home)) == (), "nobody has read it"
+    closed = ana.told("incident", "show", "INC-7")["closed"]["at"]
+    while time.time() < datetime.fromisoformat(closed).timestamp() + 3:
+        time.sleep(0.1)
+    assert "INC-7 is open again" in flat(ana.must("sync", "aws-main"))
+    shown = ana.told("incident", "show", "INC-7")
+    assert shown["state"] == "open"
+    assert "its record calls it active" in shown["reopened"][0]["why"]
