@@ -147,12 +147,15 @@ def _tokens(tokens: list[TokenStanding], now: float) -> Iterator[Block]:
         expired = ""
         if each.exception is not None:
             expired = f"; the exception for {each.exception.person} has expired"
+        # What the inventory does not have can be neither ended nor named.
+        first = f"End it (token-console revoke {handle})"
+        if each.detail is None:
+            first = "Read its system (token-console sync)"
         yield Block(
             "token",
             handle,
             f"{each.name}: {each.verdict.line}{expired}",
-            f"End it (token-console revoke {handle}), or have somebody answer for it"
-            f" (token-console incident except ID {handle}).",
+            f"{first}, or have somebody answer for it (token-console incident except ID {handle}).",
         )
 
 

@@ -43,6 +43,8 @@ class Times(NamedTuple):
     last_use: int
     """The newest use since the leak that was let through, by whomever."""
     bad_use: BadUse | None
+    unlooked: tuple[str, ...] = ()
+    """Backends of the scope whose logs were not read for all the time since the leak."""
 
     @property
     def window(self) -> float:
@@ -77,7 +79,22 @@ def of(
         unrefused=deaths.count(0.0),
         last_use=last,
         bad_use=bad,
+        unlooked=_unlooked(tokens, incident.leaked, inventory) if incident.leaked else (),
     )
+
+
+def _unlooked(
+    tokens: Sequence[TokenStanding], leak: float, inventory: Inventory | None
+) -> tuple[str, ...]:
+    """Where a use could have been and nobody looked."""
+    wanted = {each.scoped.member.backend for each in tokens}
+    read = inventory.backends() if inventory is not None else ()
+    told = {
+        state.name
+        for state in read
+        if state.events_until is not None and (state.events_since or 0) <= leak
+    }
+    return tuple(sorted(wanted - told))
 
 
 def _last(moments: Sequence[float]) -> float:

@@ -19,6 +19,7 @@ from console.text import age, stamp
 Line = tuple[str, str]
 """A label and a text."""
 NOT_KNOWN = "not known"
+NOT_READ = "no log was read for all that time"
 
 
 def moment(at: float) -> str:
@@ -83,14 +84,16 @@ def lines(found: Assessment) -> Iterator[Line]:
 def _times(times: Times, now: float) -> Iterator[Line]:
     yield "exposed", moment(times.exposed)
     yield from stages(times)
+    names = ", ".join(times.unlooked)
+    blind = f"; not known for {names}: {NOT_READ}" if names else ""
     if not times.exposed:
         yield "bad use", "not known: nobody said when the leak began"
     elif times.bad_use is None:
         last = f"; last used {moment(times.last_use)}" if times.last_use else ""
-        yield "bad use", f"none seen from an address that was new after the leak{last}"
+        yield "bad use", f"none seen from an address that was new after the leak{last}{blind}"
     else:
         use = times.bad_use
-        yield "bad use", f"last at {moment(use.at)} from {use.source}, by token {use.handle}"
+        yield "bad use", f"last at {moment(use.at)} from {use.source}, by token {use.handle}{blind}"
 
 
 def stages(times: Times) -> Iterator[Line]:
@@ -257,6 +260,7 @@ def document(found: Assessment) -> dict[str, object]:
             }
             if times.bad_use
             else None,
+            "logs_not_read": list(times.unlooked),
         },
         "tokens": [
             {

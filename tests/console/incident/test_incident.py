@@ -336,3 +336,20 @@ def test_a_token_that_its_record_calls_active_after_the_closing_opens_it_again(
     shown = ana.told("incident", "show", "INC-7")
     assert shown["state"] == "open"
     assert "its record calls it active" in shown["reopened"][0]["why"]
+
+
+def test_no_use_is_not_called_none_where_no_log_was_read(ana: Responder) -> None:
+    row = ana.first("backend:vault-prod", "state:active")
+    begin(ana, "--token", row["handle"], "--leak", "1h")
+    said = flat(ana.must("incident", "show", ".", code=3))
+    assert "none seen" in said
+    assert "no log was read" not in said
+    ana.must("incident", "amend", ".", "--leak", "2020-01-01", "--reason", "it is far older")
+    blind = "not known for vault-prod: no log was read for all that time"
+    assert blind in flat(ana.must("incident", "show", ".", code=3))
+    assert blind in flat(ana.must("incident", "report", "."))
+    for file in (ana.home / "state").glob("inventory.db*"):
+        file.unlink()
+    said = flat(ana.must("incident", "show", ".", code=3))
+    assert blind in said
+    assert "Read its system (token-console sync)" in said, "what is not there cannot be ended"
