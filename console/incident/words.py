@@ -98,22 +98,14 @@ def _times(times: Times, now: float) -> Iterator[Line]:
 
 def stages(times: Times) -> Iterator[Line]:
     """How far the tokens are on the way to their end, each stage with its time or what is left."""
-    if not (times.uncontained or times.contained):
+    if not times.counted:
         yield "contained", "not known: no token counts"
         yield "ended", NOT_KNOWN
         yield "dead", NOT_KNOWN
         return
     after = f", {age(times.window)} after the exposure" if times.window else ""
-    left = count(times.uncontained, "token")
-    yield (
-        "contained",
-        f"{moment(times.contained)}{after}" if times.contained else f"not yet: {left} left",
-    )
-    left = count(times.unended, "token")
-    yield (
-        "ended",
-        f"{moment(times.ended)}, the last one" if times.ended else f"not yet: {left} left",
-    )
+    yield "contained", _stage(times.uncontained, times.contained, after)
+    yield "ended", _stage(times.unended, times.ended, ", the last one")
     left = count(times.unrefused, "value was", "values were")
     yield (
         "dead",
@@ -123,6 +115,12 @@ def stages(times: Times) -> Iterator[Line]:
             else f"not proved: {left} not seen refused"
         ),
     )
+
+
+def _stage(left: int, at: float, more: str) -> str:
+    if left:
+        return f"not yet: {count(left, 'token')} left"
+    return f"{moment(at)}{more}" if at else "by their records, which do not say since when"
 
 
 def token_rows(found: Assessment) -> Iterator[tuple[str, str, str, str]]:

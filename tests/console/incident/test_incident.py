@@ -353,3 +353,16 @@ def test_no_use_is_not_called_none_where_no_log_was_read(ana: Responder) -> None
     said = flat(ana.must("incident", "show", ".", code=3))
     assert blind in said
     assert "Read its system (token-console sync)" in said, "what is not there cannot be ended"
+
+
+def test_what_a_record_calls_disabled_is_contained_and_not_ended(ana: Responder) -> None:
+    row = ana.first("backend:aws-main", "state:active")
+    set_disabled(ana, row["id"], 1)
+    ana.must("sync", "aws-main")
+    begin(ana, "--token", row["handle"])
+    accept_all(ana)
+    said = flat(ana.must("incident", "show", "."))
+    assert "Nothing keeps it open." in said
+    assert "contained by their records, which do not say since when" in said
+    assert "ended not yet: 1 token left" in said, "it can be enabled again"
+    assert "dead not proved: 1 value was not seen refused" in said
