@@ -212,7 +212,8 @@ def _again(tokens: list[TokenStanding], now: float, closed: float) -> Iterator[s
         exception = each.exception
         if exception is not None and exception.holds(now):
             continue
-        if each.verdict.what is What.WORKS or _active_since(each, now, closed):
+        late = each.scoped.at > closed and each.blocks(now)
+        if late or each.verdict.what is What.WORKS or _active_since(each, now, closed):
             yield f"{each.name}: {each.verdict.line}"
         elif exception is not None and each.blocks(now):
             yield (

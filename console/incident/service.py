@@ -385,11 +385,33 @@ def close(paths: Paths, id_: str, reason: str) -> Assessment:
             "\n".join(words.blocks(found)),
         )
     with opening.journal(paths) as journal:
-        _write(journal, incident.id, IncidentMark(what=IncidentEvent.CLOSE), why)
+        _unchanged(fold(journal.cases())[incident.id], incident)
+        entry = _write(journal, incident.id, IncidentMark(what=IncidentEvent.CLOSE), why)
+        between = [
+            each for each in journal.cases(incident.seq)
+            if each.incident == incident.id and each.seq < entry.seq
+        ]  # fmt: skip
+        if between:
+            mark = IncidentMark(what=IncidentEvent.REOPEN)
+            _write(journal, incident.id, mark, "it was changed while it was closed")
         incident = fold(journal.cases())[incident.id]
+        if between:
+            _unchanged(incident, found.incident)
     if active.chosen(paths) == incident.id:
         active.choose(paths, "")
     return found._replace(incident=incident)
+
+
+def _unchanged(by_now: Incident, looked_at: Incident) -> None:
+    """Raises ``IncidentRefused`` where somebody wrote to it since it was looked at."""
+    if by_now.seq == looked_at.seq:
+        return
+    if by_now.closed is not None:
+        raise IncidentRefused(f"{by_now.id} is closed already")
+    raise IncidentRefused(
+        f"{by_now.id} stays open: somebody changed it at this moment",
+        f"See what: token-console incident show {by_now.id}",
+    )
 
 
 def reopen(paths: Paths, id_: str, reason: str) -> Incident:

@@ -366,3 +366,45 @@ def test_what_a_record_calls_disabled_is_contained_and_not_ended(ana: Responder)
     assert "contained by their records, which do not say since when" in said
     assert "ended not yet: 1 token left" in said, "it can be enabled again"
     assert "dead not proved: 1 value was not seen refused" in said
+
+
+def test_what_somebody_else_does_at_the_same_moment_is_not_closed_over(
+    ana: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = ana.first("backend:vault-prod", "state:active")["handle"]
+    begin(ana)
+    paths = settings.paths(ana.home)
+    looked = service.assess
+
+    def and_then(*about: Any) -> Any:
+        found = looked(*about)
+        monkeypatch.undo()
+        service.widen(paths, "INC-7", handles=[handle])
+        return found
+
+    monkeypatch.setattr(service, "assess", and_then)
+    with pytest.raises(service.IncidentRefused, match="somebody changed it"):
+        service.close(paths, "INC-7", "nothing is left")
+    assert ana.told("incident", "show", "INC-7")["state"] == "open"
+
+
+def test_a_token_that_came_in_just_after_the_closing_opens_it_again(
+    ana: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = ana.first("backend:vault-prod", "state:active")["handle"]
+    begin(ana)
+    paths = settings.paths(ana.home)
+    is_open = service._open
+
+    def and_then(*about: Any) -> Any:
+        found = is_open(*about)
+        monkeypatch.undo()
+        ana.must("incident", "close", "INC-7", "--reason", "nothing is left")
+        return found
+
+    monkeypatch.setattr(service, "_open", and_then)
+    service.widen(paths, "INC-7", handles=[handle])
+    assert ana.told("incident", "show", "INC-7")["state"] == "open again"
+    ((id_, why),) = service.watch(paths)
+    assert id_ == "INC-7"
+    assert "NOT ENDED" in why
