@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from backends.model import TokenState
 from backends.words import count
 from console.incident import times
 from console.incident.record import Incident, fold, hole_id, text_id
@@ -118,7 +119,8 @@ def assess(incident: Incident, paths: Paths, journal: JournalView, now: float) -
             *_differences(incident),
         )
         when = times.of(incident, tokens, paths, inventory, now)
-    again = tuple(_again(tokens, now)) if incident.closed is not None else ()
+    closed = incident.closed
+    again = tuple(_again(tokens, now, closed.at)) if closed is not None else ()
     made = tuple(runs(entries, paths, journal, now))
     return Assessment(
         incident, now, entries, tokens, blocks, again, when, made, inventory is not None
@@ -145,12 +147,15 @@ def _tokens(tokens: list[TokenStanding], now: float) -> Iterator[Block]:
         expired = ""
         if each.exception is not None:
             expired = f"; the exception for {each.exception.person} has expired"
+        # What the inventory does not have can be neither ended nor named.
+        first = f"End it (token-console revoke {handle})"
+        if each.detail is None:
+            first = "Read its system (token-console sync)"
         yield Block(
             "token",
             handle,
             f"{each.name}: {each.verdict.line}{expired}",
-            f"End it (token-console revoke {handle}), or have somebody answer for it"
-            f" (token-console incident except ID {handle}).",
+            f"{first}, or have somebody answer for it (token-console incident except ID {handle}).",
         )
 
 
@@ -202,15 +207,29 @@ def _late(incident: Incident, inventory: Inventory | None) -> Iterator[Block]:
             )
 
 
-def _again(tokens: list[TokenStanding], now: float) -> Iterator[str]:
+def _again(tokens: list[TokenStanding], now: float, closed: float) -> Iterator[str]:
     for each in tokens:
         exception = each.exception
         if exception is not None and exception.holds(now):
             continue
-        if each.verdict.what is What.WORKS:
+        late = each.scoped.at > closed and each.blocks(now)
+        if late or each.verdict.what is What.WORKS or _active_since(each, now, closed):
             yield f"{each.name}: {each.verdict.line}"
         elif exception is not None and each.blocks(now):
             yield (
                 f"{each.name}: the exception for {exception.person} has expired;"
                 f" {each.verdict.line}"
             )
+
+
+def _active_since(each: TokenStanding, now: float, closed: float) -> bool:
+    """Whether a record that was read after the closing calls it active, and nothing explains it.
+
+    One of a run whose plan is on another machine may have been rotated: it is active by right.
+    """
+    detail = each.detail
+    elsewhere = each.verb is None and each.about is not None and bool(each.about.run)
+    if detail is None or elsewhere or not each.blocks(now):
+        return False
+    active = detail.row.presence == "present" and detail.token.state is TokenState.ACTIVE
+    return active and detail.last_seen > closed + 1

@@ -77,8 +77,7 @@ def begin(paths: Paths, new: NewIncident) -> Incident:
             f"no severity is called {new.severity[:20]!r}", f"Known: {', '.join(SEVERITIES)}."
         )
     now = time.time()
-    if new.leaked > now:
-        raise UsageError("the leak lies in the future", "Give when it began: 6h, or a time.")
+    _past(new.leaked)
     reason, title = scan.reason(new.reason), _text(new.title, "title")
     if not title:
         raise UsageError("an incident needs a title", "Give it: --title 'npm token in a log'.")
@@ -115,6 +114,11 @@ def begin(paths: Paths, new: NewIncident) -> Incident:
     return opened
 
 
+def _past(leaked: float) -> None:
+    if leaked > time.time():
+        raise UsageError("the leak lies in the future", "Give when it began: 6h, or a time.")
+
+
 def _free(known: Collection[str], now: float) -> str:
     """An id that nobody has taken: ``INC-20261130-1``."""
     day = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d")
@@ -136,6 +140,7 @@ def amend(paths: Paths, id_: str, new: NewIncident) -> Incident:
         raise UsageError(
             f"no severity is called {new.severity[:20]!r}", f"Known: {', '.join(SEVERITIES)}."
         )
+    _past(new.leaked)
     mark = IncidentMark(
         what=IncidentEvent.AMEND,
         title=_text(new.title, "title"),
@@ -167,7 +172,7 @@ def widen(
         systems = None if wide else {token.ref.backend for token in found.tokens}
         holes = tuple(_holes(plan_scope.not_seen(inventory, systems)))
     # Its free words are narrowed as a plan's are, so that it finds the same again.
-    text = str(found.query) if wide else ""
+    text = scan.words(str(found.query), "query") if wide else ""
     why = scan.reason(reason) if reason else f"in scope: {text or 'named one by one'}"[:500]
     with opening.journal(paths) as journal:
         incident = _open(journal, id_)
@@ -211,9 +216,9 @@ def again(paths: Paths, id_: str) -> Scoped:
 
 def _member(token: Token) -> Member:
     ref = token.ref
-    return Member(
-        backend=ref.backend, kind=ref.kind, id=ref.id, handle=ref.handle, name=token.name[:TEXT]
-    )
+    # Some give a token its own value for a name.
+    name = scan.withhold(token.name, formats_only=True)[:TEXT]
+    return Member(backend=ref.backend, kind=ref.kind, id=ref.id, handle=ref.handle, name=name)
 
 
 def _holes(gaps: Iterable[tuple[str, Gap]]) -> Iterator[str]:
@@ -243,9 +248,10 @@ def assign(
     Raises: as ``begin``; UsageError without a person, or without a role and a backend.
     """
     person, role = _text(person, "person"), _text(role, "role")
+    backend = _text(backend, "backend")
     if not person or not (role or backend):
         raise UsageError("who is to do what?", "incident assign INC-7 ana --role lead")
-    mark = IncidentMark(what=IncidentEvent.ASSIGN, person=person, role=role, backend=backend[:TEXT])
+    mark = IncidentMark(what=IncidentEvent.ASSIGN, person=person, role=role, backend=backend)
     return _said(paths, id_, mark, reason or f"{person} is {role or 'in charge'}")
 
 
@@ -379,11 +385,33 @@ def close(paths: Paths, id_: str, reason: str) -> Assessment:
             "\n".join(words.blocks(found)),
         )
     with opening.journal(paths) as journal:
-        _write(journal, incident.id, IncidentMark(what=IncidentEvent.CLOSE), why)
+        _unchanged(fold(journal.cases())[incident.id], incident)
+        entry = _write(journal, incident.id, IncidentMark(what=IncidentEvent.CLOSE), why)
+        between = [
+            each for each in journal.cases(incident.seq)
+            if each.incident == incident.id and each.seq < entry.seq
+        ]  # fmt: skip
+        if between:
+            mark = IncidentMark(what=IncidentEvent.REOPEN)
+            _write(journal, incident.id, mark, "it was changed while it was closed")
         incident = fold(journal.cases())[incident.id]
+        if between:
+            _unchanged(incident, found.incident)
     if active.chosen(paths) == incident.id:
         active.choose(paths, "")
     return found._replace(incident=incident)
+
+
+def _unchanged(by_now: Incident, looked_at: Incident) -> None:
+    """Raises ``IncidentRefused`` where somebody wrote to it since it was looked at."""
+    if by_now.seq == looked_at.seq:
+        return
+    if by_now.closed is not None:
+        raise IncidentRefused(f"{by_now.id} is closed already")
+    raise IncidentRefused(
+        f"{by_now.id} stays open: somebody changed it at this moment",
+        f"See what: token-console incident show {by_now.id}",
+    )
 
 
 def reopen(paths: Paths, id_: str, reason: str) -> Incident:

@@ -56,15 +56,31 @@ class TokenStanding(NamedTuple):
     exception: PersonsWord | None
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether it cannot be used, by what is known now; contained counts."""
+        return self.verdict.what in DEALT_WITH
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is ended for good: one that is contained or disabled can come back."""
+        disabled = (
+            self.verb is None
+            and self.detail is not None
+            and self.detail.row.presence == "present"
+            and self.detail.token.state is TokenState.DISABLED
+        )
+        return self.is_stopped and self.verb is not Verb.CONTAIN and not disabled
+
+    @property
     def stopped(self) -> float:
         """From when on it cannot be used, by what is known now; contained counts."""
         moments = [at for at in (self.contained, self.ended) if at]
-        return min(moments, default=0.0) if self.verdict.what in DEALT_WITH else 0.0
+        return min(moments, default=0.0) if self.is_stopped else 0.0
 
     @property
     def over(self) -> float:
         """From when on it is ended for good: to contain it is not enough, nor is a word alone."""
-        return 0.0 if self.verb is Verb.CONTAIN else self.ended
+        return self.ended if self.is_over else 0.0
 
     @property
     def dead(self) -> float:

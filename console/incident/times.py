@@ -27,7 +27,8 @@ class Times(NamedTuple):
     """When what happened, in unix seconds; 0 where it has not, or nobody knows.
 
     ``contained``, ``ended`` and ``dead`` are when the last token was: 0 as long as one is not,
-    and then ``uncontained``, ``unended`` and ``unrefused`` say how many. Ended is what the
+    and then ``uncontained``, ``unended`` and ``unrefused`` say how many. They are 0 too where a
+    record says that it is so and not since when. Ended is what the
     issuer's record says, and only what was seen to be refused is dead.
     """
 
@@ -40,9 +41,13 @@ class Times(NamedTuple):
     uncontained: int
     unended: int
     unrefused: int
+    counted: int
+    """How many tokens these are about: those that nobody excepted."""
     last_use: int
     """The newest use since the leak that was let through, by whomever."""
     bad_use: BadUse | None
+    unlooked: tuple[str, ...] = ()
+    """Backends of the scope whose logs were not read for all the time since the leak."""
 
     @property
     def window(self) -> float:
@@ -72,12 +77,28 @@ def of(
         ended=_last(ends),
         dead=_last(deaths),
         closed=incident.closed.at if incident.closed is not None else 0.0,
-        uncontained=stops.count(0.0),
-        unended=ends.count(0.0),
+        uncontained=sum(not each.is_stopped for each in counted),
+        unended=sum(not each.is_over for each in counted),
         unrefused=deaths.count(0.0),
+        counted=len(counted),
         last_use=last,
         bad_use=bad,
+        unlooked=_unlooked(tokens, incident.leaked, inventory) if incident.leaked else (),
     )
+
+
+def _unlooked(
+    tokens: Sequence[TokenStanding], leak: float, inventory: Inventory | None
+) -> tuple[str, ...]:
+    """Where a use could have been and nobody looked."""
+    wanted = {each.scoped.member.backend for each in tokens}
+    read = inventory.backends() if inventory is not None else ()
+    told = {
+        state.name
+        for state in read
+        if state.events_until is not None and (state.events_since or 0) <= leak
+    }
+    return tuple(sorted(wanted - told))
 
 
 def _last(moments: Sequence[float]) -> float:

@@ -19,6 +19,7 @@ from console.text import age, stamp
 Line = tuple[str, str]
 """A label and a text."""
 NOT_KNOWN = "not known"
+NOT_READ = "no log was read for all that time"
 
 
 def moment(at: float) -> str:
@@ -83,34 +84,28 @@ def lines(found: Assessment) -> Iterator[Line]:
 def _times(times: Times, now: float) -> Iterator[Line]:
     yield "exposed", moment(times.exposed)
     yield from stages(times)
+    names = ", ".join(times.unlooked)
+    blind = f"; not known for {names}: {NOT_READ}" if names else ""
     if not times.exposed:
         yield "bad use", "not known: nobody said when the leak began"
     elif times.bad_use is None:
         last = f"; last used {moment(times.last_use)}" if times.last_use else ""
-        yield "bad use", f"none seen from an address that was new after the leak{last}"
+        yield "bad use", f"none seen from an address that was new after the leak{last}{blind}"
     else:
         use = times.bad_use
-        yield "bad use", f"last at {moment(use.at)} from {use.source}, by token {use.handle}"
+        yield "bad use", f"last at {moment(use.at)} from {use.source}, by token {use.handle}{blind}"
 
 
 def stages(times: Times) -> Iterator[Line]:
     """How far the tokens are on the way to their end, each stage with its time or what is left."""
-    if not (times.uncontained or times.contained):
+    if not times.counted:
         yield "contained", "not known: no token counts"
         yield "ended", NOT_KNOWN
         yield "dead", NOT_KNOWN
         return
     after = f", {age(times.window)} after the exposure" if times.window else ""
-    left = count(times.uncontained, "token")
-    yield (
-        "contained",
-        f"{moment(times.contained)}{after}" if times.contained else f"not yet: {left} left",
-    )
-    left = count(times.unended, "token")
-    yield (
-        "ended",
-        f"{moment(times.ended)}, the last one" if times.ended else f"not yet: {left} left",
-    )
+    yield "contained", _stage(times.uncontained, times.contained, after)
+    yield "ended", _stage(times.unended, times.ended, ", the last one")
     left = count(times.unrefused, "value was", "values were")
     yield (
         "dead",
@@ -120,6 +115,12 @@ def stages(times: Times) -> Iterator[Line]:
             else f"not proved: {left} not seen refused"
         ),
     )
+
+
+def _stage(left: int, at: float, more: str) -> str:
+    if left:
+        return f"not yet: {count(left, 'token')} left"
+    return f"{moment(at)}{more}" if at else "by their records, which do not say since when"
 
 
 def token_rows(found: Assessment) -> Iterator[tuple[str, str, str, str]]:
@@ -278,8 +279,9 @@ def times_told(
     times: Times,
     token: Callable[[str], str] = str,
     address: Callable[[str], str] = str,
+    backend: Callable[[str], str] = str,
 ) -> dict[str, object]:
-    """The times for a script; ``token`` and ``address`` say what a handle and one are called."""
+    """The times for a script; the others say what a handle, an address, a system are called."""
     use = times.bad_use
     bad = use and {"at": iso(use.at), "token": token(use.handle), "source": address(use.source)}
     return {
@@ -293,6 +295,7 @@ def times_told(
         "unrefused": times.unrefused,
         "last_use": iso(times.last_use),
         "bad_use": bad,
+        "logs_not_read": [backend(name) for name in times.unlooked],
     }
 
 

@@ -62,9 +62,12 @@ class Fingerprints(NamedTuple):
     handles: Mapping[str, set[str]]
 
 
-def fingerprints(paths: Paths) -> Fingerprints:
-    """Read them from the store and the journal. Raises ``ConsoleError`` where one cannot be."""
-    pepper = fingerprint.pepper(beside(opening.base(paths)).pepper)
+def fingerprints(paths: Paths, *, make: bool = False) -> Fingerprints:
+    """Read them from the store and the journal. Raises ``ConsoleError`` where one cannot be.
+
+    ``make`` has the key for them made where there is none yet.
+    """
+    pepper = fingerprint.pepper(beside(opening.base(paths)).pepper, make=make)
     handles: dict[str, set[str]] = {}
     with closing(reading.connect(paths.inventory)) as connection:
         pairs = links.fingerprints(connection)
@@ -93,9 +96,11 @@ class Known:
 
     def print_of(self, item: Item) -> str:
         """The keyed fingerprint of an item's value; empty where there is none to make."""
-        if self._pepper is None or item.value is None:
-            return ""
-        return fingerprint.fingerprint(self._pepper, item.value)
+        return self.print_of_value(item.value) if item.value is not None else ""
+
+    def print_of_value(self, value: Secret) -> str:
+        """The keyed fingerprint of a value; empty where there is no key here."""
+        return fingerprint.fingerprint(self._pepper, value) if self._pepper is not None else ""
 
     def of_id(self, id_: str) -> list[Found]:
         """The tokens that an id, a handle, a name or a fingerprint means."""

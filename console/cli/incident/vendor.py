@@ -75,11 +75,13 @@ def _incident(where: Paths, given: str) -> Incident:
 def _read(given: str) -> bytes:
     path = Path(given).expanduser()
     try:
-        if path.stat().st_size > reports.MOST_BYTES:
-            raise UsageError(f"{path} has more than {reports.MOST_BYTES >> 20} MB", "Split it.")
-        return path.read_bytes()
+        with path.open("rb") as file:  # What is no file has no size: a device, a pipe.
+            data = file.read(reports.MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    if len(data) > reports.MOST_BYTES:
+        raise UsageError(f"{path} has more than {reports.MOST_BYTES >> 20} MB", "Split it.")
+    return data
 
 
 def _open(found: VendorView, incident: Incident) -> list[str]:

@@ -15,7 +15,7 @@ HELP = """\
 An incident says why you act, on which tokens, and who does what. While you are at work on
 one, each plan that you make carries it. What it says of a token comes from runs, systems'
 records and logs: nothing is closed by a word alone.
-  token-console incident open --title 'npm token in a build log' --leak 6h --reason 'CI alert'
+  token-console incident open --title 'npm token in a build log' --leak 6h --reason 'the CI alerted'
   token-console incident scope INC-7 owner:payments
   token-console incident show INC-7
   token-console incident close INC-7 --reason 'all refused, consumers moved'
@@ -50,13 +50,19 @@ def about(
     function: str = "",
     *,
     why: bool = False,
+    may_be_left_out: bool = False,
 ) -> argparse.ArgumentParser:
-    """A command about one incident. ``function`` may name another module: ``module:function``."""
+    """A command about one incident. ``function`` may name another module: ``module:function``.
+
+    Where it ``may_be_left_out``, the one that is worked on is meant.
+    """
     where = function if ":" in function else f"incident.record:{function or name}"
     made = command(name, help_, f"token-console incident {example}", where)
-    made.add_argument(
+    which = made.add_argument(
         "incident", metavar="INCIDENT", help="its id, or . for the one that you work on"
     )
+    if may_be_left_out:
+        which.nargs, which.default, which.required = "?", ".", False
     if why:
         made.add_argument("--reason", required=True, help="why; goes into the journal")
     made.add_argument("--json", action="store_true", help="for programs")
@@ -67,7 +73,7 @@ def _record(command: Callable[..., argparse.ArgumentParser]) -> None:
     opened = command(
         "open",
         "open an incident, and be at work on it from here on",
-        "token-console incident open --title 'npm token in a log' --leak 6h --reason 'CI alert'",
+        "token-console incident open --title 'a token in a log' --leak 6h --reason 'CI sent word'",
         "incident.record:open_",
     )
     opened.add_argument("id", nargs="?", default="", help="such as INC-7 (default: INC-DATE-N)")
@@ -101,11 +107,10 @@ def _record(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--timeline", action="store_true", help="what leaked, who used it, what was done, instead"
     )
     use = about(
-        command, "use", "be at work on an incident: plans carry it from here on", "use INC-7"
-    )
-    use.add_argument(
-        "--none", action="store_true", help="be at work on none (INCIDENT is not read)"
-    )
+        command, "use", "be at work on an incident: plans carry it from here on", "use INC-7",
+        may_be_left_out=True,
+    )  # fmt: skip
+    use.add_argument("--none", action="store_true", help="be at work on none any more")
     amend = about(
         command, "amend", "set title, severity, leak time or deadline anew",
         "amend INC-7 --leak 2026-11-24T03:12Z --reason 'the log says so'", why=True,

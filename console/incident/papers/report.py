@@ -23,8 +23,9 @@ from console.incident.papers.document import (
     Paragraph,
     Table,
 )
-from console.incident.papers.names import Names, more_of
+from console.incident.papers.names import Names, Part, more_of
 from console.incident.standing import TokenStanding
+from console.incident.times import Times
 from console.incident.words import iso, moment
 from console.response.state.old_value import What
 from console.text import stamp
@@ -91,11 +92,24 @@ def _times(found: Assessment, names: Names) -> Iterator[tuple[str, Line]]:
     if not times.exposed:
         yield "last bad use", ("not known: nobody said when the leak began",)
     elif use is None:
-        yield "last bad use", ("none seen from an address that was new after the leak",)
+        yield "last bad use", (
+            "none seen from an address that was new after the leak", *_blind(times, names)
+        )  # fmt: skip
     else:
         yield "last bad use", (
             f"{moment(use.at)} from ", names.address(use.source), " with ", names.token(use.handle),
+            *_blind(times, names),
         )  # fmt: skip
+
+
+def _blind(times: Times, names: Names) -> Line:
+    """Of which systems no log tells."""
+    if not times.unlooked:
+        return ()
+    told: list[Part] = ["; not known for "]
+    for number, backend in enumerate(times.unlooked):
+        told += [", "] * bool(number) + [names.backend(backend)]
+    return (*told, f": {words.NOT_READ}")
 
 
 def roles(found: Assessment, names: Names) -> Iterator[tuple[str, Line]]:
@@ -296,7 +310,7 @@ def told(found: Assessment, names: Names) -> dict[str, object]:
         },
         "sums": {what.value: found.sums.get(what, 0) for what in What},
         "excepted": found.excepted,
-        "times": words.times_told(times, names.token, names.address),
+        "times": words.times_told(times, names.token, names.address, names.backend),
         "tokens": [
             {
                 "token": names.token(each.scoped.member.handle),

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from backends.model import Secret
 from backends.words import count
 from console.errors import UsageError
 from console.incident.assess import stored
@@ -25,11 +26,16 @@ from console.inventory.records import Row, Sort
 from console.inventory.search import query as queries
 from console.inventory.search.inventory import Inventory
 from console.inventory.search.query import Query
+from console.journal.format import scan
 from console.settings import Paths
 from console.store import reading
 from console.store.queries import events
 
 HELD, ISSUED, USED = "held", "issued", "used"
+PRINT = 12
+"""Digits of a fingerprint that name a line. More of them would be withheld from the journal."""
+LONGEST = 100
+"""Signs of an id that names its line itself."""
 
 
 class VendorQuestion(NamedTuple):
@@ -219,7 +225,8 @@ def _within(source: str, ranges: Iterable[ipaddress.IPv4Network | ipaddress.IPv6
 
 
 def _theirs(told: Intake, paths: Paths, inventory: Inventory) -> Iterator[Listed]:
-    known = Known(fingerprints(paths), inventory)
+    # A line number alone would name another line of the vendor's next list.
+    known = Known(fingerprints(paths, make=True), inventory)
     forms = OtherForms(inventory)
     for number, item in enumerate(told.items, 1):
         yield _one(item, number, known, inventory, forms)
@@ -229,11 +236,13 @@ def _one(item: Item, number: int, known: Known, inventory: Inventory, forms: Oth
     line = next((place.line for place in item.places if place.line), 0)
     where = f"line {line}" if line else f"item {number}"
     if item.value is not None:
-        print_ = known.print_of(item)
-        label = f"{where}, a value" + (f" with fingerprint {print_[:16]}" if print_ else "")
+        label = f"{where}, a value with fingerprint {known.print_of(item)[:PRINT]}"
         rows = _rows(inventory, [found.handle for found in known.of_value(item.value)])
         return Listed(label, rows, "by its value's fingerprint", other_form=True)
     label = f"{where}, {item.id}"
+    if len(item.id) > LONGEST or scan.withhold(label) != label:
+        print_ = known.print_of_value(Secret(item.id))
+        label = f"{where}, an id with fingerprint {print_[:PRINT]}"
     if rows := tuple(inventory.find(item.id)):
         plain = any(row.id == item.id for row in rows)
         how = "by its id" if plain else "by its name, its handle or a fingerprint"

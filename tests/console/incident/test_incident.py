@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +306,105 @@ def test_two_cannot_have_one_id(ana: Responder) -> None:
     assert "INC-7 is there already" in said
     named = ana.told("incident", "open", "--title", "another", "--reason", WHY)
     assert named["id"].startswith("INC-20")
+
+
+def set_disabled(ana: Responder, id_: str, disabled: int) -> None:
+    """As if somebody did it past this console; a sync reads it."""
+    with contextlib.closing(sqlite3.connect(ana.home / "estate.db")) as estate, estate:
+        changed = estate.execute(
+            "UPDATE token SET disabled = ?, blocked_from = ? WHERE id = ?",
+            (disabled, 1 if disabled else None, id_),
+        )
+        assert changed.rowcount == 1
+
+
+def test_a_token_that_its_record_calls_active_after_the_closing_opens_it_again(
+    ana: Responder,
+) -> None:
+    row = ana.first("backend:aws-main", "state:active")
+    set_disabled(ana, row["id"], 1)
+    ana.must("sync", "aws-main")
+    begin(ana, "--token", row["handle"])
+    accept_all(ana)
+    ana.must("incident", "close", ".", "--reason", "it was disabled already")
+    set_disabled(ana, row["id"], 0)
+    assert service.watch(settings.paths(ana.home)) == (), "nobody has read it"
+    closed = ana.told("incident", "show", "INC-7")["closed"]["at"]
+    while time.time() < datetime.fromisoformat(closed).timestamp() + 3:
+        time.sleep(0.1)
+    assert "INC-7 is open again" in flat(ana.must("sync", "aws-main"))
+    shown = ana.told("incident", "show", "INC-7")
+    assert shown["state"] == "open"
+    assert "its record calls it active" in shown["reopened"][0]["why"]
+
+
+def test_no_use_is_not_called_none_where_no_log_was_read(ana: Responder) -> None:
+    row = ana.first("backend:vault-prod", "state:active")
+    begin(ana, "--token", row["handle"], "--leak", "1h")
+    said = flat(ana.must("incident", "show", ".", code=3))
+    assert "none seen" in said
+    assert "no log was read" not in said
+    ana.must("incident", "amend", ".", "--leak", "2020-01-01", "--reason", "it is far older")
+    blind = "not known for vault-prod: no log was read for all that time"
+    assert blind in flat(ana.must("incident", "show", ".", code=3))
+    assert blind in flat(ana.must("incident", "report", "."))
+    for file in (ana.home / "state").glob("inventory.db*"):
+        file.unlink()
+    said = flat(ana.must("incident", "show", ".", code=3))
+    assert blind in said
+    assert "Read its system (token-console sync)" in said, "what is not there cannot be ended"
+
+
+def test_what_a_record_calls_disabled_is_contained_and_not_ended(ana: Responder) -> None:
+    row = ana.first("backend:aws-main", "state:active")
+    set_disabled(ana, row["id"], 1)
+    ana.must("sync", "aws-main")
+    begin(ana, "--token", row["handle"])
+    accept_all(ana)
+    said = flat(ana.must("incident", "show", "."))
+    assert "Nothing keeps it open." in said
+    assert "contained by their records, which do not say since when" in said
+    assert "ended not yet: 1 token left" in said, "it can be enabled again"
+    assert "dead not proved: 1 value was not seen refused" in said
+
+
+def test_what_somebody_else_does_at_the_same_moment_is_not_closed_over(
+    ana: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = ana.first("backend:vault-prod", "state:active")["handle"]
+    begin(ana)
+    paths = settings.paths(ana.home)
+    looked = service.assess
+
+    def and_then(*about: Any) -> Any:
+        found = looked(*about)
+        monkeypatch.undo()
+        service.widen(paths, "INC-7", handles=[handle])
+        return found
+
+    monkeypatch.setattr(service, "assess", and_then)
+    with pytest.raises(service.IncidentRefused, match="somebody changed it"):
+        service.close(paths, "INC-7", "nothing is left")
+    assert ana.told("incident", "show", "INC-7")["state"] == "open"
+
+
+def test_a_token_that_came_in_just_after_the_closing_opens_it_again(
+    ana: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = ana.first("backend:vault-prod", "state:active")["handle"]
+    begin(ana)
+    paths = settings.paths(ana.home)
+    is_open = service._open
+
+    def and_then(*about: Any) -> Any:
+        found = is_open(*about)
+        monkeypatch.undo()
+        ana.must("incident", "close", "INC-7", "--reason", "nothing is left")
+        return found
+
+    monkeypatch.setattr(service, "_open", and_then)
+    service.widen(paths, "INC-7", handles=[handle])
+    assert ana.told("incident", "show", "INC-7")["state"] == "open again"
+    ((id_, why),) = service.watch(paths)
+    assert id_ == "INC-7"
+    assert "NOT ENDED" in why

@@ -115,3 +115,30 @@ def test_a_value_in_their_list_is_compared_and_never_shown(ana: Responder, tmp_p
     assert value not in entries
     assert any("not here: line 1" in str(json.loads(line)) for line in entries.splitlines()
                if line.startswith("{"))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        ("tiger-orange-one\n", "lion-purple-two\n"),
+        ("key id\nPFtNt7OzABqEgY3WMTex421d\n", "key id\nxQdNw9OzKBqEgZ3WMTex4b1e\n"),
+    ],
+    ids=["values", "ids that look like secrets"],
+)
+def test_what_was_settled_settles_no_line_of_another_list(
+    ana: Responder, tmp_path: Path, lists: tuple[str, str]
+) -> None:
+    """The same line number in two lists is not the same key."""
+    ana.must("incident", "open", "INC-7", "--title", "partner breached", "--reason", WHY)
+    sent = tmp_path / "theirs.csv"
+    words = ("incident", "vendor", "INC-7", "nobody-here", "--list", str(sent))
+    sent.write_text(lists[0])
+    ids = [each["id"] for each in ana.told(*words, code=3)["unsettled"]]
+    ana.must("incident", "settle", "INC-7", *ids, "--reason", "keys of the old tenant")
+    assert ana.told(*words, code=0)["unsettled"] == []
+    sent.write_text(lists[1])
+    found = ana.told(*words, code=3)["unsettled"]
+    assert found, "another key on the same line is another difference"
+    last = lists[1].split()[-1]
+    assert last not in str(found)
+    assert "withheld" not in str(found), "what is settled has a name"

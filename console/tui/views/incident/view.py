@@ -413,7 +413,8 @@ class IncidentView(Paged, ActView, OpensIncidents):
         left = len(self.found.blocks)
         if left:
             first = self.found.blocks[0].words
-            self.note(f"{left:,} things keep it open, the first: {first}", bad=True)
+            what = count(left, "thing keeps", "things keep")
+            self.note(f"{what} it open, the first: {first}", bad=True)
             return
         says = ["Nothing keeps it open.", "A use after the end of a token opens it again."]
         await self._decide(f"CLOSE {self.id_}", says, [REASON], "close")
