@@ -153,8 +153,22 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
 
 
+_WORDS: Final = tuple(
+    sorted(
+        {row.action for grants in GRANTED.values() for rows in grants.values() for row in rows}
+        - {"*"}
+    )
+)
+
+
 def permits(permissions: Permissions, action: str, resource: str) -> Answer:
-    """Whether the rows allow an action on a resource: a deny wins, then any allow."""
+    """Whether the rows allow an action on a resource: a deny wins, then any allow.
+
+    A word that no grant of the system has is no question: that nothing allows it says nothing.
+    """
+    resource = resource.lstrip("/")
+    if action not in _WORDS:
+        return Answer(Decision.UNKNOWN, detail=f"no action here is called so: {', '.join(_WORDS)}")
     bearing = [
         row
         for row in permissions.rows

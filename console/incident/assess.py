@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from backends.model import TokenState
@@ -15,7 +16,7 @@ from backends.words import count
 from console.incident import times
 from console.incident.record import Incident, fold, hole_id, text_id
 from console.incident.runs import IncidentRun, runs
-from console.incident.standing import TokenStanding, standings, worst_first
+from console.incident.standing import DEALT_WITH, TokenStanding, standings, worst_first
 from console.incident.times import Times
 from console.inventory.records import Sort
 from console.inventory.search import query as queries
@@ -27,6 +28,7 @@ from console.journal.format.sentence import Entry
 from console.journal.read.view import JournalView
 from console.response.state.old_value import What
 from console.settings import Paths
+from console.text import stamp
 
 MOST_TOLD = 20
 """Tokens of a query that are not in the scope, and are named one by one."""
@@ -35,7 +37,8 @@ MOST_TOLD = 20
 class Block(NamedTuple):
     """One reason why an incident may not be closed, as raw text.
 
-    ``kind`` is call, token, hole, query or late; ``subject`` what one types for it; ``hint``
+    ``kind`` is call, token, wait, hole, query (it finds more), late (it cannot be asked) or
+    difference; ``subject`` is what one types for it; ``hint``
     says what to do about it.
     """
 
@@ -151,6 +154,11 @@ def _tokens(tokens: list[TokenStanding], now: float) -> Iterator[Block]:
         first = f"End it (token-console revoke {handle})"
         if each.detail is None:
             first = "Read its system (token-console sync)"
+        if each.verdict.what in DEALT_WITH and not expired:
+            # What was done holds by then, as declared; there is nothing to do but to wait.
+            until = stamp(datetime.fromtimestamp(each.verdict.until, UTC))
+            yield Block("wait", handle, f"{each.name}: {each.verdict.line}", f"Wait until {until}")
+            continue
         yield Block(
             "token",
             handle,
@@ -166,7 +174,7 @@ def _holes(incident: Incident) -> Iterator[Block]:
             hole_id(hole),
             f"not seen: {hole}",
             "Make it readable and scope again, or have somebody answer for it"
-            f" (token-console incident accept ID {hole_id(hole)}).",
+            f": token-console incident accept ID {hole_id(hole)} --owner NAME --reason WHY",
         )
 
 
@@ -176,7 +184,7 @@ def _differences(incident: Incident) -> Iterator[Block]:
             "difference",
             text_id(text),
             f"not settled: {text}",
-            f"Settle it: token-console incident settle ID {text_id(text)}.",
+            f"Settle it: token-console incident settle ID {text_id(text)} --reason WHY",
         )
 
 
@@ -194,13 +202,13 @@ def _late(incident: Incident, inventory: Inventory | None) -> Iterator[Block]:
         try:
             wanted = Query((*queries.scope(text).terms, present))
         except QueryError as error:
-            yield Block("query", text, f"its query cannot be read: {text}: {error}", again)
+            yield Block("late", text, f"its query cannot be read: {text}: {error}", again)
             continue
         new = [row for row, _ in inventory.each(wanted, Sort()) if row.handle not in incident.scope]
         if new:
             names = ", ".join(f"{row.backend}/{row.name}" for row in new[:MOST_TOLD])
             yield Block(
-                "late",
+                "query",
                 text,
                 f"{count(len(new), 'token')} match {text} and are not in the scope: {names}",
                 f"Take them in: {again}",

@@ -83,7 +83,10 @@ async def further(
             ref = TokenRef(member.backend, member.kind, member.id)
             found = await fleet.permissions(ref)
         except (BackendError, ConsoleError) as error:
-            not_known.append(f"what {_name(scoped)} may read is not known: {error}")
+            not_known.append(
+                f"what {_name(scoped)} may read is not known: {error}. Of one that has ended it"
+                " cannot be asked any more: ask before you end it"
+            )
             progress(done, len(incident.scope))
             continue
         reads += [
@@ -101,7 +104,9 @@ async def further(
 
 def lines(found: Further) -> Iterator[str]:
     """What else may have leaked, sentence by sentence; raw text."""
-    if not found.reads:
+    if not found.reads and found.not_known:
+        yield "What the tokens of the scope may read is not known, or not whole."
+    elif not found.reads:
         yield "No secret that a token of the scope may read is known."
     for each in found.reads:
         only = f", only if {each.only_if}" if each.only_if else ""

@@ -65,7 +65,8 @@ def of(
     """The times of an incident. Raises ``StoreError`` where the store cannot be read."""
     counted = [each for each in tokens if not each.excepted(now)]
     stops = [each.stopped for each in counted]
-    ends = [each.over for each in counted]
+    # Until the declared propagation is over, it may still work.
+    ends = [each.over if each.over <= now else 0.0 for each in counted]
     deaths = [each.dead for each in counted]
     last, bad = 0, None
     if incident.leaked and inventory is not None:
@@ -78,7 +79,7 @@ def of(
         dead=_last(deaths),
         closed=incident.closed.at if incident.closed is not None else 0.0,
         uncontained=sum(not each.is_stopped for each in counted),
-        unended=sum(not each.is_over for each in counted),
+        unended=sum(not each.is_over or each.over > now for each in counted),
         unrefused=deaths.count(0.0),
         counted=len(counted),
         last_use=last,

@@ -136,13 +136,14 @@ def token_rows(found: Assessment) -> Iterator[tuple[str, str, str, str]]:
 
 
 def run_line(each: IncidentRun) -> str:
-    """``44ac6fda revoke 130 tokens · running, 12 left · 118 recorded``."""
+    """``44ac6fda revoke 130 tokens · running, 12 left``."""
     if not each.verb:
         return f"{each.plan[-8:]} {each.standing}: {each.old}"
     left = f", {each.left:,} left" if each.left else ""
     failed = f", {each.failed:,} failed" if each.failed else ""
     what = f"{each.verb} {count(each.tokens, 'token')}"
-    return f"{each.plan[-8:]} {what} \u00b7 {each.standing}{left}{failed} \u00b7 {each.old}"
+    # What is known of the values stands at the tokens: a run's own word may be older.
+    return f"{each.plan[-8:]} {what} \u00b7 {each.standing}{left}{failed}"
 
 
 def block(each: Block, incident: Incident) -> str:
@@ -150,6 +151,8 @@ def block(each: Block, incident: Incident) -> str:
     return f"{each.words}. {hint(each, incident)}"
 
 
+TYPED = 60
+"""Differences whose ids stand in the command that settles them."""
 FEW = 5
 """Tokens that keep an incident open and are told one by one."""
 
@@ -172,7 +175,7 @@ def blocks(found: Assessment) -> Iterator[str]:
     if len(holes_) > FEW:
         yield f"and {count(len(holes_) - FEW, 'more part')} not seen"
     if holes_:
-        ids = " ".join(each.subject for each in holes_[:2])
+        ids = " ".join(each.subject for each in holes_)
         yield (
             "Make these parts readable and scope again, or have somebody answer for them:"
             f" token-console incident accept {incident.id} {ids} --owner NAME --reason WHY"
@@ -181,15 +184,21 @@ def blocks(found: Assessment) -> Iterator[str]:
     for each in differences[:FEW]:
         yield f"{each.words} ({each.subject})"
     if differences:
-        ids = " ".join(each.subject for each in differences[:2])
+        ids = " ".join(each.subject for each in differences[:TYPED])
         rest = f"and {count(len(differences) - FEW, 'more difference')}. "
         more = rest if len(differences) > FEW else ""
         yield (
             f"{more}Settle them by name: token-console incident settle {incident.id} {ids}"
             " --reason WHY"
         )
+    waits = [each for each in found.blocks if each.kind == "wait"]
+    for each in waits[:FEW]:
+        yield block(each, incident)
+    if len(waits) > FEW:
+        until = max(each.verdict.until for each in found.tokens)
+        yield f"and {count(len(waits) - FEW, 'more token')}, the last until {moment(until)}"
     for each in found.blocks:
-        if each.kind not in ("token", "hole", "difference"):
+        if each.kind not in ("token", "wait", "hole", "difference"):
             yield block(each, incident)
 
 

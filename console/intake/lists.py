@@ -27,13 +27,15 @@ def table(text: str) -> Intake | None:
         return None
     try:
         head = next(csv.reader([first]))
-        dialect = csv.Sniffer().sniff(text[:4096], ",;\t") if len(head) < 2 else csv.excel
+        alone = len(head) == 1 and _head(head[0]) in (*_VALUE_HEADS, *_ID_HEADS)
+        wide = len(head) > 1 or alone
+        dialect = csv.excel if wide else csv.Sniffer().sniff(text[:4096], ",;\t")
     except (csv.Error, StopIteration):
         return None
     # Not io.StringIO, which takes four bytes for each character.
     rows = csv.reader((f"{line}\n" for line in _each(text)), dialect)
-    heads = [each.strip().lower().replace(" ", "_").replace("-", "_") for each in next(rows, [])]
-    if len(heads) < 2:
+    heads = list(map(_head, next(rows, [])))
+    if len(heads) < 2 and not alone:
         return None
     at = next((heads.index(each) for each in (*_VALUE_HEADS, *_ID_HEADS) if each in heads), None)
     if at is None:
@@ -58,6 +60,10 @@ def table(text: str) -> Intake | None:
     except csv.Error as error:
         reading.problem(f"the table breaks off: {error}")
     return reading.end(f"a table, by its column {heads[at]!r}")
+
+
+def _head(text: str) -> str:
+    return text.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def lines(text: str, reading: ReportReader) -> Intake:

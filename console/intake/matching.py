@@ -27,6 +27,8 @@ from console.settings import Paths
 from console.store import reading
 from console.store.queries import links
 
+LONGEST_ID = 512
+"""Signs of a word that may be an id."""
 TOGETHER = 8
 """Values that are asked about at the same time."""
 
@@ -102,6 +104,16 @@ class Known:
         """The keyed fingerprint of a value; empty where there is no key here."""
         return fingerprint.fingerprint(self._pepper, value) if self._pepper is not None else ""
 
+    def of_word(self, word: Secret) -> list[Found]:
+        """The tokens whose id or handle a word is that came without saying that it is one.
+
+        It is looked for here only; what is an id is no secret. A name could be anybody's word.
+        """
+        text = word.reveal()
+        rows = self._inventory.find(text) if len(text) <= LONGEST_ID else []
+        same = [row for row in rows if text in (row.id, row.handle)]
+        return [Found(row.handle, "it is its id in the inventory, and no value") for row in same]
+
     def of_id(self, id_: str) -> list[Found]:
         """The tokens that an id, a handle, a name or a fingerprint means."""
         return [Found(row.handle, "its id in the inventory") for row in self._inventory.find(id_)]
@@ -135,7 +147,7 @@ async def _one(item: Item, known: Known, fleet: Fleet, names: Sequence[str]) -> 
     text = item.value if item.value is not None else Secret(item.id)
     silent: list[tuple[str, str]] = []
     if item.value is not None:
-        found += known.of_value(item.value)
+        found += known.of_value(item.value) or known.of_word(item.value)
     # An id alone is in the inventory, or a system is asked that takes ids for what they are.
     if ask and (item.value is not None or item.recognised is not None):
         answers, silent = await fleet.identify(text, ask)

@@ -43,6 +43,7 @@ class Incidents:
             "assign": self._assign,
             "except": self._except,
             "accept": self._accept,
+            "settle": self._settle,
             "close": self._close,
             "reopen": self._reopen,
             "use": self._use,
@@ -148,6 +149,15 @@ class Incidents:
             reason=str(request.get("reason", "")),
         )
         return f"That it was not seen is accepted in {found.id}."
+
+    def _settle(self, request: Mapping[str, Any]) -> str:
+        found = service.settle(
+            self._paths,
+            self._which(request),
+            [str(each) for each in request.get("differences", ())],
+            str(request.get("reason", "")),
+        )
+        return f"{count(len(found.unsettled), 'difference')} left to settle in {found.id}."
 
     def _close(self, request: Mapping[str, Any]) -> str:
         reason = str(request.get("reason", ""))

@@ -66,7 +66,7 @@ def test_a_token_becomes_an_incident_and_the_incident_is_closed(
     filtered(screen, row["handle"], "1 of")
     screen.press(b"+")
     screen.shown("OPEN AN INCIDENT")
-    screen.shown("Its scope begins with this token.")
+    screen.shown(f"Its scope begins with {row['name']} on vault-prod.")
     answer(screen, "key in a pastebin", "2d", "a customer wrote to us")
     screen.shown("is open with 1 of 1 token new in the scope")
     (listed,) = ana.told("incident", "list")
@@ -144,7 +144,7 @@ def test_a_note_a_role_an_exception_and_the_report(ana: Responder, screen: Conso
     screen.quiet(0.5)
     # From the last line up to the token: what was not seen is below it.
     screen.press(b"e")
-    screen.shown("Put the cursor on a token, or on what was not seen.")
+    screen.shown("Put the cursor on a token, on what was not seen")
     for _ in range(30):
         screen.press(b"j")
         screen.quiet(0.1)

@@ -92,6 +92,8 @@ def may(where: Paths, row: Row, action: str, resource: str, *, as_json: bool) ->
             output.line(f"unknown: {action} on {resource}")
             output.error(f"{row.backend} could not tell: {error}", error.hint)
         return Exit.PARTIAL
+    if any(sign in resource for sign in "*?+"):
+        output.note("asked of this very name: a pattern stands for many, which may differ")
     if as_json:
         told = msgspec.to_builtins(answer) | {"as_of": found.as_of.isoformat()}
         told["not_opened"] = [text for text, _ in not_opened(found)]

@@ -216,7 +216,8 @@ def named(where: Paths, given: str) -> str:
     found = active.current(where)
     if found is None:
         raise UsageError(
-            "you are at work on no incident", "Choose one: token-console incident use INC-7"
+            "you are at work on no incident",
+            "Name it: token-console incident list --all. Or: token-console incident use ID",
         )
     return found.id
 

@@ -239,6 +239,10 @@ class Labels(Names):
         match block.kind:
             case "token":
                 return f"{self.token(block.subject)} is not dealt with"
+            case "wait":
+                return f"{self.token(block.subject)} may still work, as declared"
+            case "difference":
+                return "a difference with a vendor's list is not settled"
             case "call":
                 return "a call is open: nobody knows yet what became of it"
             case "hole":

@@ -211,6 +211,8 @@ def left(found: Assessment, names: Names) -> Iterator[Line]:
 
 BLOCKS = {
     "token": "tokens not dealt with",
+    "wait": "tokens whose end may not hold yet",
+    "difference": "differences with a vendor's list",
     "call": "open calls",
     "hole": "parts not seen",
     "query": "queries that find more",
@@ -230,6 +232,11 @@ _STEPS = (
         "token-console incident scope {id} --again",
     ),
     ("late", "Read the systems, so that its queries can be asked", "token-console sync"),
+    (
+        "difference",
+        "Settle the differences with a vendor's list, each by its name",
+        "token-console incident settle {id} DIFFERENCE --reason WHY",
+    ),
     (
         "hole",
         "Make what was not seen readable, or have somebody answer for it",
@@ -256,7 +263,9 @@ def next_steps(found: Assessment, names: Names) -> Iterator[Line]:
     if waits:
         yield (f"Wait for the declared propagation: until {moment(max(waits))}",)
     if not found.times.exposed:
-        yield ("Say when the leak began: without that, no use can be called good or bad",)
+        when = "token-console incident amend {id} --leak WHEN --reason WHY"
+        typed = "" if names.redacted else f": {when.format(id=names.incident(incident))}"
+        yield (f"Say when the leak began, else no use can be called good or bad{typed}",)
     if not found.blocks:
         yield ("Close it: nothing keeps it open",)
 

@@ -31,6 +31,7 @@ from console.settings import Paths
 from console.store import reading
 from console.store.queries import events
 
+BY_ID, BY_NAME = "by its id", "by its name, its handle or a fingerprint"
 HELD, ISSUED, USED = "held", "issued", "used"
 PRINT = 12
 """Digits of a fingerprint that name a line. More of them would be withheld from the journal."""
@@ -235,6 +236,11 @@ def _theirs(told: Intake, paths: Paths, inventory: Inventory) -> Iterator[Listed
 def _one(item: Item, number: int, known: Known, inventory: Inventory, forms: OtherForms) -> Listed:
     line = next((place.line for place in item.places if place.line), 0)
     where = f"line {line}" if line else f"item {number}"
+    # A word alone on a line may be an id as well as a value; what the inventory has is an id.
+    if item.value is not None and (rows := _named(item.value, inventory)):
+        plain = any(row.id == item.value.reveal() for row in rows)
+        label = f"{where}, {rows[0].backend}/{rows[0].name}"
+        return Listed(label, rows, BY_ID if plain else BY_NAME, other_form=not plain)
     if item.value is not None:
         label = f"{where}, a value with fingerprint {known.print_of(item)[:PRINT]}"
         rows = _rows(inventory, [found.handle for found in known.of_value(item.value)])
@@ -245,10 +251,21 @@ def _one(item: Item, number: int, known: Known, inventory: Inventory, forms: Oth
         label = f"{where}, an id with fingerprint {print_[:PRINT]}"
     if rows := tuple(inventory.find(item.id)):
         plain = any(row.id == item.id for row in rows)
-        how = "by its id" if plain else "by its name, its handle or a fingerprint"
-        return Listed(label, rows, how, other_form=not plain)
+        return Listed(label, rows, BY_ID if plain else BY_NAME, other_form=not plain)
     rows, how = forms.find(item.id)
     return Listed(label, rows, how, other_form=bool(rows))
+
+
+def _named(value: Secret, inventory: Inventory) -> tuple[Row, ...]:
+    """The tokens whose id, handle or name is this very word; it is no secret then."""
+    word = value.reveal()
+    found = inventory.find(word) if len(word) <= LONGEST else []
+    return tuple(
+        row
+        for row in found
+        if word
+        in (row.id, row.handle, row.name, f"{row.backend}/{row.name}", f"{row.backend}/{row.id}")
+    )
 
 
 def _rows(inventory: Inventory, handles: Iterable[str]) -> tuple[Row, ...]:

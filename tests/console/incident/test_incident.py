@@ -168,14 +168,14 @@ def test_a_query_that_finds_more_by_now_keeps_it_open(ana: Responder) -> None:
 
         mark = IncidentMark(what=IncidentEvent.SCOPE, query="backend:github state:active")
         journal.append(Kind.INCIDENT, why="an empty look", incident="INC-7", case=mark)
-    late = [each for each in ana.told("incident", "show", ".")["blocks"] if each["kind"] == "late"]
+    late = [each for each in ana.told("incident", "show", ".")["blocks"] if each["kind"] == "query"]
     assert len(late) == 1
     assert (
         "match backend:github state:active and are not in the scope: github/" in (late[0]["words"])
     )
     ana.must("incident", "scope", ".", "--again")
     blocks = ana.told("incident", "show", ".")["blocks"]
-    assert not [each for each in blocks if each["kind"] == "late"]
+    assert not [each for each in blocks if each["kind"] == "query"]
 
 
 def test_an_exception_holds_until_its_date_and_then_opens_it_again(

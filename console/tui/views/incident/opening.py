@@ -19,7 +19,9 @@ from console.tui.widgets.decide_bar import REASON, Question
 class OpensIncidents(Asking):
     """A view from which an incident can be opened, with or without tokens."""
 
-    async def open_incident(self, handles: Sequence[str] = (), leak: str = "") -> None:
+    async def open_incident(
+        self, handles: Sequence[str] = (), leak: str = "", name: str = "this token"
+    ) -> None:
         """Ask what happened, when it leaked, and why it is an incident; then open it."""
         questions = [
             Question("title", "title", "What happened, in a few words.", _title),
@@ -31,7 +33,7 @@ class OpensIncidents(Asking):
             questions = [questions[0], questions[2]]
         says = ["What is planned from then on carries its id."]
         if handles:
-            many = count(len(handles), "token") if len(handles) > 1 else "this token"
+            many = count(len(handles), "token") if len(handles) > 1 else name
             says.append(f"Its scope begins with {many}.")
         fields: dict[str, Any] = {"what": "open", "handles": list(handles)}
         if leak:
@@ -74,7 +76,8 @@ class ScopesTokens(ActView, OpensIncidents):
         row = self.target()
         handles = self.marked() or ((row.handle,) if row is not None else ())
         if not self.world.incident:
-            await self.open_incident(handles, self.leaked())
+            one = f"{row.name or row.id} on {row.backend}" if row is not None else "this token"
+            await self.open_incident(handles, self.leaked(), one)
             return
         try:
             reply = await self.host.ask("incident", what="scope", handles=list(handles))

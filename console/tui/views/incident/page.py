@@ -31,6 +31,7 @@ class PageLine(NamedTuple):
     token: str = ""
     hole: str = ""
     run: str = ""
+    difference: str = ""
 
 
 def heads(width: int) -> Line:
@@ -102,7 +103,10 @@ def lines(found: Assessment, width: int) -> list[PageLine]:
         made += [PageLine(()), PageLine([(" OPEN ALSO BECAUSE", "head")])]
         for each in rest:
             text = words.block(each, found.incident)
-            made += [PageLine(line) for line in block("", [(text, "warn")], width, 3)]
+            subject = each.subject if each.kind == "difference" else ""
+            made += [
+                PageLine(line, difference=subject) for line in block("", [(text, "warn")], width, 3)
+            ]
     if found.incident.notes:
         made += [PageLine(()), PageLine([(" NOTES", "head")])]
         for note in found.incident.notes[: -NOTES - 1 : -1]:

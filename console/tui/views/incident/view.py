@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import ComposeResult
 
 from console.errors import ConsoleError, UsageError
+from console.incident import words
 from console.incident.assess import Assessment
 from console.incident.papers.document import text
 from console.incident.papers.handover import handover
@@ -330,8 +331,13 @@ class IncidentView(Paged, ActView, OpensIncidents):
             await self._decide(
                 "ANSWER FOR WHAT WAS NOT SEEN", says, [owner, REASON], "accept", holes=[here.hole]
             )
+        elif here is not None and here.difference:
+            says = ["The difference with the vendor's list is settled, by its name."]
+            await self._decide(
+                "SETTLE A DIFFERENCE", says, [REASON], "settle", differences=[here.difference]
+            )
         else:
-            self.note("Put the cursor on a token, or on what was not seen.")
+            self.note("Put the cursor on a token, on what was not seen, or on a difference.")
 
     @does("story")
     async def do_story(self) -> None:
@@ -410,11 +416,11 @@ class IncidentView(Paged, ActView, OpensIncidents):
             says = ["It is open again, and takes tokens and decisions."]
             await self._decide(f"OPEN {self.id_} AGAIN", says, [REASON], "reopen")
             return
-        left = len(self.found.blocks)
-        if left:
-            first = self.found.blocks[0].words
-            what = count(left, "thing keeps", "things keep")
-            self.note(f"{what} it open, the first: {first}", bad=True)
+        if self.found.blocks:
+            told = [f"{self.id_} stays open:", "", *words.blocks(self.found)]
+            lines = [safe(line, WIDEST) for line in told]
+            command = f"incident show {self.id_}"
+            await self.host.open_view(lambda: ReportView(self.world, lines, command), again=False)
             return
         says = ["Nothing keeps it open.", "A use after the end of a token opens it again."]
         await self._decide(f"CLOSE {self.id_}", says, [REASON], "close")
