@@ -83,9 +83,11 @@ def pack(chosen: argparse.Namespace) -> int:
                 for name, value in made._asdict().items()}  # fmt: skip
         print(json.dumps(told))
         return Exit.OK
+    entries = f"{count(made.entries, 'entry', 'entries')} of the journal"
+    if made.labels is not None:
+        entries = f"made from {entries}, which are not in it"
     output.line(
-        f"{made.directory}: {count(made.files, 'file')}, {made.size / 1e6:,.1f} MB,"
-        f" {count(made.entries, 'entry', 'entries')} of the journal"
+        f"{made.directory}: {count(made.files, 'file')}, {made.size / 1e6:,.1f} MB, {entries}"
     )
     output.line(f"{made.archive}: the same, packed")
     if made.labels is not None:

@@ -12,6 +12,7 @@ from console.tui.session.worker_link import WorkerError
 from console.tui.views.base import View
 from console.tui.widgets.decide_bar import DecideBar, Question
 
+NOTHING = "Nothing was decided."
 LinesFor = Callable[[int], Sequence[Line]]
 """Gives the lines of a bar for a width."""
 
@@ -47,10 +48,19 @@ class Asking(View):
     ) -> None:
         """Open the bar, and send the answers with ``fields`` when all are there."""
 
-        def done(answers: Mapping[str, str]) -> None:
-            self.run_worker(self._send(bar, title, do, self.answered({**fields, **answers})))
+        sent: list[str] = []
 
-        bar = DecideBar(lines, questions, done, self._unasked, lambda: self.room)
+        def done(answers: Mapping[str, str]) -> None:
+            sent.append(do)
+            asked = self._send(bar, title, do, self.answered({**fields, **answers}), sent.clear)
+            self.run_worker(asked)
+
+        def left() -> None:
+            self.close_bar()
+            # What was sent goes on without the bar: it may be done by now.
+            self.note("It was sent already: what comes of it is told here." if sent else NOTHING)
+
+        bar = DecideBar(lines, questions, done, left, lambda: self.room)
         await self.show_bar(bar, bar.input)
 
     def answered(self, fields: dict[str, Any]) -> dict[str, Any]:
@@ -66,22 +76,27 @@ class Asking(View):
         if until.timestamp() <= self.world.now():
             raise UsageError("that date is over", "Give a later one.")
 
-    async def _send(self, bar: DecideBar, title: str, do: str, fields: dict[str, Any]) -> None:
+    async def _send(
+        self, bar: DecideBar, title: str, do: str, fields: dict[str, Any],
+        refused: Callable[[], None],
+    ) -> None:  # fmt: skip
         try:
             reply = await self.host.ask(do, **fields)
         except WorkerError as error:
+            refused()
             if bar is self.open_bar:
                 bar.refuse("NOT DONE", title, str(error), error.hint)
+            else:
+                self.note(f"NOT DONE: {title}: {error.said}", bad=True)
             return
-        if bar is self.open_bar:
-            said = str(reply.get("says") or "The runner has been started.")
+        said = str(reply.get("says") or "The runner has been started.")
+        if bar is not self.open_bar:
+            self.note(said)
+            self.journal_changed()
+        else:
             if also := [str(words) for words in reply.get("also", ())]:
                 bar.told(title, [said, *also], self.close_bar)
             else:
                 self.close_bar()
                 self.note(said)
             self.journal_changed()
-
-    def _unasked(self) -> None:
-        self.close_bar()
-        self.note("Nothing was decided.")
