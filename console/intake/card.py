@@ -18,6 +18,7 @@ from console.graph import owners
 from console.graph.model import KEPT_IN, PARENT, SIBLING, USED_BY
 from console.intake.advice import OFFERED, Advice, declared_moves
 from console.intake.matching import Found
+from console.intake.may_do import MayDo
 from console.inventory.search.inventory import BackendState, Detail, Inventory
 from console.journal.read.view import JournalView
 from console.response.service import trying
@@ -77,6 +78,8 @@ class Card(NamedTuple):
     """Handles of other tokens with the same value."""
     tried: LastTry | None = None
     """The last try of this very value that got an answer, as the journal has it."""
+    rights: MayDo = MayDo()
+    """What it may do, with its grants opened, as its system tells now."""
     contact: str = ""
     """How whoever answers for it is reached, as the teams' files have it. Raw text."""
 

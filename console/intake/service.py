@@ -17,6 +17,7 @@ from console.intake.advice import MOST, Planner, advise
 from console.intake.card import Card, Headline, card, headline_of
 from console.intake.items import Intake, Item
 from console.intake.matching import Found, Known, Matched, fingerprints, match, why_none
+from console.intake.may_do import MayDo, may_do
 from console.inventory.questions import reading
 from console.inventory.search.inventory import Inventory
 from console.journal import opening
@@ -90,7 +91,29 @@ async def take_in(
         one._replace(cards=tuple(_reached(shown, contacts) for shown in one.cards))
         for one in answered
     ]
-    return IntakeResult(told, tuple(await _advised(answered, paths, planner, set(ask))))
+    advised = await _advised(answered, paths, planner, set(ask))
+    return IntakeResult(told, tuple(await _opened(advised, fleet, set(ask))))
+
+
+async def _opened(answered: Sequence[Answered], fleet: Fleet, asked: set[str]) -> list[Answered]:
+    """The answers with what each living token may do, as far as its system is asked."""
+    living = [
+        shown.token.ref
+        for one in answered
+        for shown in one.cards
+        if shown.advice.moves or shown.no_undo
+    ]
+    wanted = [ref for ref in dict.fromkeys(living) if ref.backend in asked][:MOST]
+    rights = dict(
+        zip(wanted, await asyncio.gather(*(may_do(fleet, ref) for ref in wanted)), strict=True)
+    )
+    unasked = MayDo(unknown=("its system was not asked: token-console reach tells it",))
+
+    def opened(shown: Card) -> Card:
+        ref = shown.token.ref
+        return shown._replace(rights=rights.get(ref, unasked if ref in living else MayDo()))
+
+    return [one._replace(cards=tuple(map(opened, one.cards))) for one in answered]
 
 
 def _key(item: Item) -> tuple[str, str]:
@@ -324,6 +347,7 @@ def _told(shown: Card) -> dict[str, Any]:
         "hazards": [warned._asdict() for warned in shown.advice.hazards],
         "hazards_unknown": shown.advice.unknown or None,
         "would_end_or_break": list(shown.advice.ends_too),
+        "may_do": shown.rights._asdict(),
         "tried": shown.tried._asdict() if shown.tried is not None else None,
         "try_side_effects": shown.advice.effects,
         "not_tried_because": shown.advice.no_try or None,

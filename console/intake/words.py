@@ -73,6 +73,8 @@ def card_lines(
         yield ("SAME VALUE", f"token {handle} has it too: one move is not enough")
     yield ("ANSWERS", _answers(shown))
     yield ("WAKE", _wake(shown))
+    for number, text in enumerate((*shown.rights.told, *shown.rights.unknown)):
+        yield ("" if number else "MAY DO", text)
     yield ("BREAKS", _breaks(shown))
     if shown.since is not None:
         yield ("SINCE LEAK", shown.since.sentence)

@@ -102,6 +102,20 @@ def test_what_it_used_is_told_by_address_and_program(ana: Responder) -> None:
     assert "is no address or range" in refused
 
 
+@pytest.mark.parametrize("form", ["one a line", "one column"])
+def test_a_list_of_nothing_but_ids_is_matched(ana: Responder, tmp_path: Path, form: str) -> None:
+    rows = ana.told("list", "backend:vault-prod,pg-ledger", "-state:gone", "--limit", "6")
+    words = [row["id"] for row in rows[:3]] + [rows[3]["handle"], rows[4]["name"]]
+    sent = tmp_path / "theirs.txt"
+    head = "key id\n" if form == "one column" else ""
+    sent.write_text(head + "\n".join([*words, "nobody-knows-this-id"]) + "\n")
+    ana.must("incident", "open", "INC-7", "--title", "partner breached", "--reason", WHY)
+    handles = ",".join(row["handle"] for row in rows[:5])
+    found = vendor(ana, sent, handles)["list"]
+    assert (found["lines"], len(found["both"]), len(found["not_here"])) == (6, 5, 1)
+    assert found["not_listed"] == []
+
+
 def test_a_value_in_their_list_is_compared_and_never_shown(ana: Responder, tmp_path: Path) -> None:
     value = "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"
     sent = tmp_path / "theirs.txt"

@@ -58,11 +58,37 @@ def test_a_value_becomes_a_card_with_the_answers_and_is_never_shown(home: Path) 
     assert "TAKE IT AS LIVE: RECORDED ACTIVE, NOT TRIED" in said
     assert "since the leak" in said
     assert "log: vault-prod" in said, "how far the logs reach"
-    for label in ("CREATED", "BY", "OWNER", "LAST USED", "MAY", "BOUND", "ANSWERS", "BREAKS"):
+    for label in ("CREATED", "BY", "OWNER", "LAST USED", "MAY", "MAY DO", "BOUND", "ANSWERS", "BREAKS"):
         assert f"\n{label}" in done.stdout, label
     assert f"revoke {row['handle']}" in said
     assert "cannot be contained here" in said, "said before anybody plans it"
     assert secret not in done.stdout + done.stderr
+
+
+def test_what_it_may_do_is_opened_and_not_asked_of_a_system_that_may_not_be(home: Path) -> None:
+    row, secret = token(home, "backend:vault-prod", "state:active", "grant:kv-read")
+    (item,) = json.loads(console(home, "intake", "--json", text=secret).stdout)["items"]
+    (card,) = item["tokens"]
+    assert card["handle"] == row["handle"]
+    assert "reads secrets: secret/data/*" in " ".join(card["may_do"]["told"])
+    assert console(home, "fingerprint", row["handle"], text=secret).returncode == 0
+    told = json.loads(console(home, "intake", "--offline", "--json", text=secret).stdout)
+    (card,) = told["items"][0]["tokens"]
+    assert card["may_do"]["told"] == []
+    assert "was not asked" in card["may_do"]["unknown"][0]
+
+
+def test_a_word_that_is_an_id_is_taken_for_one_and_for_no_value(home: Path) -> None:
+    row, _ = token(home, "backend:vault-prod", "state:active")
+    for word in (row["id"], row["handle"]):
+        done = console(home, "intake", "--offline", text=f"{word}\n")
+        assert done.returncode == 0, done.stdout
+        said = flat(done.stdout)
+        assert row["handle"] in said
+        assert "it is its id in the inventory, and no value" in said
+    one_column = f"id\n{row['id']}\nAKIAIOSFODNN7STRNG00\n"
+    told = json.loads(console(home, "intake", "--offline", "--json", text=one_column).stdout)
+    assert [len(item["tokens"]) for item in told["items"]] == [1, 0]
 
 
 def test_where_contain_can_be_undone_it_is_the_first_move(home: Path) -> None:

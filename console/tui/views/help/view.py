@@ -19,6 +19,7 @@ class HelpView(Paged):
     """What the keys do in one view, which is the one that it was asked in."""
 
     view = "help"
+    shows_run = False
 
     def __init__(self, world: ConsoleSession, asked: Context) -> None:
         super().__init__(world)
