@@ -26,7 +26,8 @@ def place(paths: Paths) -> Path:
 def chosen(paths: Paths) -> str:
     """The id that was chosen last; empty where none is, or the file holds no id."""
     try:
-        with place(paths).open("rb") as file:
+        # A pipe in its place would be waited for.
+        with open(os.open(place(paths), os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             text = file.read(MOST).decode("utf-8", "replace").strip()
     except OSError:
         return ""
@@ -44,9 +45,13 @@ def choose(paths: Paths, id_: str) -> None:
             with contextlib.suppress(FileNotFoundError):
                 place(paths).unlink()
             return
-        new = place(paths).with_suffix(".new")
-        new.write_text(f"{id_}\n")
-        os.replace(new, place(paths))
+        # Two consoles choose at once: neither takes the other's half.
+        new = place(paths).with_suffix(f".{os.getpid()}.new")
+        try:
+            new.write_text(f"{id_}\n")
+            os.replace(new, place(paths))
+        finally:
+            new.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
             f"which incident is worked on cannot be kept: {error.strerror}",

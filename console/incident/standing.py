@@ -179,13 +179,13 @@ def _verdict(
     verdict = found.verdict
     if verdict is None and found.run:
         # The plan's file is on the machine that made it; the entries alone do not name its items.
-        return _by_record(detail, found, f"run {found.run[-8:]} was made on another machine")
+        return _by_record(detail, found, f"run {found.run[-8:]} was made on another machine", now)
     if verdict is None or row is None:
-        return _by_record(detail, found, "no run of this journal has touched it")
+        return _by_record(detail, found, "no run of this journal has touched it", now)
     if row.item.verb is Verb.RESTORE and verdict.what is What.RECORDED:
         return Verdict(What.WORKS, "GIVEN BACK", f"run {found.run[-8:]} restored it", verdict.at)
     if row.item.verb not in ENDING:
-        return _by_record(detail, found, f"run {found.run[-8:]} has not ended it")
+        return _by_record(detail, found, f"run {found.run[-8:]} has not ended it", now)
     if verdict.what in DEALT_WITH and _active_again(detail, verdict, row):
         return Verdict(
             What.UNKNOWN,
@@ -221,14 +221,16 @@ def _active_again(detail: Detail, verdict: Verdict, row: RunToken) -> bool:
     return active and detail.last_seen > max(verdict.at, verdict.until) + 1
 
 
-def _by_record(detail: Detail, found: About, why: str) -> Verdict:
+def _by_record(detail: Detail, found: About, why: str, now: float) -> Verdict:
     """The verdict where no run settles it: the issuer's record, as the inventory has it."""
     if detail.row.presence == "gone":
         told = found.ended.words if found.ended is not None else why
         at = float(detail.gone_at or 0)
         return Verdict(What.RECORDED, "NOT IN ITS SYSTEM'S LIST ANY MORE, NOT TRIED", told, at)
     if title := _ENDED.get(detail.token.state):
-        return Verdict(What.RECORDED, title, why, float(detail.last_seen))
+        # A system that is not read any more keeps its last word: how old that is has to be seen.
+        read = f"as read at {clock(detail.last_seen, now)}"
+        return Verdict(What.RECORDED, title, f"{read}; {why}", float(detail.last_seen))
     state = detail.token.state.value
     return Verdict(What.UNDONE, "NOT ENDED", f"its record calls it {state}; {why}")
 

@@ -32,12 +32,19 @@ ENOUGH = 30.0
 """Seconds after which a worker counts as having worked, and the pauses start again."""
 
 
-class WorkerError(Exception):
-    """A request was not answered, or answered with an error. ``hint`` says what to do."""
+ENDED = "the backend process ended before it answered"
+LOOK = "It may have been done all the same: see the journal."
 
-    def __init__(self, message: str, hint: str = "") -> None:
+
+class WorkerError(Exception):
+    """A request was not answered, or answered with an error. ``hint`` says what to do.
+
+    ``lost`` says that it was sent and that nobody knows what came of it.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, lost: bool = False) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint, self.lost = hint, lost
 
     @property
     def said(self) -> str:
@@ -215,7 +222,7 @@ class WorkerLink:
         self.up = False
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(WorkerError("the backend process ended"))
+                waiting.set_exception(WorkerError(ENDED, LOOK, lost=True))
         self._waiting.clear()
         self._on_state()
 

@@ -13,6 +13,7 @@ from console.tui.views.base import View
 from console.tui.widgets.decide_bar import DecideBar, Question
 
 NOTHING = "Nothing was decided."
+SENT = "It was sent: what came of it is told here, and in the journal."
 LinesFor = Callable[[int], Sequence[Line]]
 """Gives the lines of a bar for a width."""
 
@@ -58,7 +59,7 @@ class Asking(View):
         def left() -> None:
             self.close_bar()
             # What was sent goes on without the bar: it may be done by now.
-            self.note("It was sent already: what comes of it is told here." if sent else NOTHING)
+            self.note(SENT if sent else NOTHING)
 
         bar = DecideBar(lines, questions, done, left, lambda: self.room)
         await self.show_bar(bar, bar.input)
@@ -83,11 +84,13 @@ class Asking(View):
         try:
             reply = await self.host.ask(do, **fields)
         except WorkerError as error:
-            refused()
+            if not error.lost:
+                refused()
+            word = "NOT KNOWN" if error.lost else "NOT DONE"
             if bar is self.open_bar:
-                bar.refuse("NOT DONE", title, str(error), error.hint)
+                bar.refuse(word, title, str(error), error.hint, lost=error.lost)
             else:
-                self.note(f"NOT DONE: {title}: {error.said}", bad=True)
+                self.note(f"{word}: {title}: {error.said}", bad=True)
             return
         said = str(reply.get("says") or "The runner has been started.")
         if bar is not self.open_bar:

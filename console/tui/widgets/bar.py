@@ -105,8 +105,8 @@ class Bar(Vertical):
         self._page.can_focus = False
         self.screen.set_focus(self.input)
 
-    def refuse(self, word: str, what: str, message: str, hint: str) -> None:
-        """Nothing came of it: say why, and what to do next."""
+    def refuse(self, word: str, what: str, message: str, hint: str, *, lost: bool = False) -> None:
+        """Nothing came of it: say why, and what to do next; ``lost``: nobody knows whether."""
         self.take_keys()
         width = self.app.size.width
         self.fill(
@@ -117,7 +117,7 @@ class Bar(Vertical):
                 *block("", [(hint, "dim")], width, 2),
             ]
         )
-        self.hint("Nothing was sent. Esc goes back.")
+        self.hint("Esc goes back." if lost else "Nothing was sent. Esc goes back.")
 
     def tell(self) -> None:
         """Say what to do next; made anew when more or less of the page is in sight."""

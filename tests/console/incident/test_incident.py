@@ -363,6 +363,7 @@ def test_what_a_record_calls_disabled_is_contained_and_not_ended(ana: Responder)
     accept_all(ana)
     said = flat(ana.must("incident", "show", "."))
     assert "Nothing keeps it open." in said
+    assert "RECORDED DISABLED, NOT TRIED: as read at " in said
     assert "contained by their records, which do not say since when" in said
     assert "ended not yet: 1 token left" in said, "it can be enabled again"
     assert "dead not proved: 1 value was not seen refused" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -56,3 +57,20 @@ def test_one_stops_being_at_work_without_naming_an_incident(ana: Responder) -> N
 def test_the_first_command_that_help_shows_works_as_it_stands(ana: Responder) -> None:
     (line,) = [line for line in HELP.splitlines() if " incident open " in line]
     ana.must(*shlex.split(line)[1:])
+
+
+@pytest.mark.parametrize("what", ["pipe", "directory", "noise"])
+def test_a_file_that_names_no_incident_is_taken_for_none(ana: Responder, what: str) -> None:
+    file = ana.home / "state" / "incident"
+    file.unlink()
+    if what == "pipe":
+        os.mkfifo(file)
+    elif what == "directory":
+        file.mkdir()
+    else:
+        file.write_bytes(bytes(range(256)) * 40)
+    assert "you are at work on no incident" in ana.must("incident", "show", ".", code=2)
+    if what == "directory":
+        said = ana.must("incident", "use", "INC-7", code=2)
+        assert "cannot be kept" in said
+        assert not list(file.parent.glob("*.new")), "nothing half-written stays"
