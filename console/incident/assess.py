@@ -121,7 +121,7 @@ def assess(incident: Incident, paths: Paths, journal: JournalView, now: float) -
             *_late(incident, inventory),
             *_differences(incident),
         )
-        when = times.of(incident, tokens, paths, inventory, now)
+        when = times.of(incident, tokens, paths, inventory, entries, now)
     closed = incident.closed
     again = tuple(_again(tokens, now, closed.at)) if closed is not None else ()
     made = tuple(runs(entries, paths, journal, now))

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from console.incident.record import Incident
 from console.incident.standing import TokenStanding, known_as
 from console.inventory.search.inventory import Inventory
+from console.journal.format.entry import Kind
+from console.journal.format.sentence import Entry
 from console.settings import Paths
 from console.store import reading
 from console.store.queries import events
+from console.store.queries.events import UsesFrom
+
+BESIDE = 5.0
+"""Seconds between our try of a value and what its system's log has of it."""
 
 
 class BadUse(NamedTuple):
@@ -60,9 +66,14 @@ def of(
     tokens: Sequence[TokenStanding],
     paths: Paths,
     inventory: Inventory | None,
+    entries: Sequence[Entry],
     now: float,
 ) -> Times:
-    """The times of an incident. Raises ``StoreError`` where the store cannot be read."""
+    """The times of an incident; its entries tell of our own tries.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
     counted = [each for each in tokens if not each.excepted(now)]
     stops = [each.stopped for each in counted]
     # Until the declared propagation is over, it may still work.
@@ -70,7 +81,8 @@ def of(
     deaths = [each.dead for each in counted]
     last, bad = 0, None
     if incident.leaked and inventory is not None:
-        last, bad = _uses(paths, [each.scoped.member.handle for each in tokens], incident.leaked)
+        handles = [each.scoped.member.handle for each in tokens]
+        last, bad = _uses(paths, handles, incident.leaked, _tries(entries))
     return Times(
         exposed=incident.leaked,
         found=incident.opened_at,
@@ -107,8 +119,28 @@ def _last(moments: Sequence[float]) -> float:
     return max(moments) if moments and all(moments) else 0.0
 
 
-def _uses(paths: Paths, handles: Sequence[str], leak: float) -> tuple[int, BadUse | None]:
-    """The newest use since the leak, and the newest from an address that was new then."""
+def _tries(entries: Sequence[Entry]) -> dict[str, list[float]]:
+    """When the console itself tried a value, in unix seconds, by its token's handle."""
+    found: dict[str, list[float]] = {}
+    for entry in entries:
+        if entry.kind == Kind.OBSERVE and entry.verb:
+            found.setdefault(entry.handle, []).append(entry.t_us / 1e6)
+    return found
+
+
+def _ours(use: UsesFrom, tries: Sequence[float]) -> bool:
+    """Whether all uses from one address can be our own tries: no more, and the last beside one."""
+    beside = any(abs(use.newest - at) <= BESIDE for at in tries)
+    return beside and use.times <= len(tries)
+
+
+def _uses(
+    paths: Paths, handles: Sequence[str], leak: float, tries: Mapping[str, Sequence[float]]
+) -> tuple[int, BadUse | None]:
+    """The newest use since the leak, and the newest from an address that was new then.
+
+    What can be our own tries of a value is neither.
+    """
     last, bad, since = 0, None, int(leak)
     with contextlib.closing(reading.connect(paths.inventory)) as connection:
         try:
@@ -116,7 +148,7 @@ def _uses(paths: Paths, handles: Sequence[str], leak: float) -> tuple[int, BadUs
                 named = known_as(connection, handle)
                 known: set[str] | None = None
                 for use in events.uses_since(connection, named, since, since):
-                    if use.outcome == "denied":
+                    if use.outcome == "denied" or _ours(use, tries.get(handle, ())):
                         continue
                     last = max(last, use.newest)
                     if known is None:

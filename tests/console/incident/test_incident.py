@@ -409,3 +409,21 @@ def test_a_token_that_came_in_just_after_the_closing_opens_it_again(
     ((id_, why),) = service.watch(paths)
     assert id_ == "INC-7"
     assert "NOT ENDED" in why
+
+
+def test_our_own_try_of_a_value_is_nobodys_bad_use(ana: Responder) -> None:
+    from backends.estate import EstateWorld
+
+    row = ana.first("backend:vault-prod", "state:active", "used:>30d")
+    with EstateWorld(ana.home / "estate.db") as world:
+        value = world.secret("vault", row["id"]).reveal()
+    begin(ana, "--token", row["handle"], "--leak", "1h")
+    words = ("intake", "--try", "--reason", "does the leaked value work?",
+             "--confirm", row["name"])  # fmt: skip
+    ana.must(*words, text=value)
+    ana.must("sync", "vault-prod")
+    shown = ana.told("incident", "show", ".")
+    assert shown["tokens"][0]["value"]["what"] == "still works", "it was accepted"
+    assert shown["times"]["bad_use"] is None
+    used(settings.paths(ana.home).inventory, row["handle"], int(time.time()) - 600, "ok")
+    assert ana.told("incident", "show", ".")["times"]["bad_use"] is not None

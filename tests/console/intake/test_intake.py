@@ -58,7 +58,17 @@ def test_a_value_becomes_a_card_with_the_answers_and_is_never_shown(home: Path) 
     assert "TAKE IT AS LIVE: RECORDED ACTIVE, NOT TRIED" in said
     assert "since the leak" in said
     assert "log: vault-prod" in said, "how far the logs reach"
-    for label in ("CREATED", "BY", "OWNER", "LAST USED", "MAY", "MAY DO", "BOUND", "ANSWERS", "BREAKS"):
+    for label in (
+        "CREATED",
+        "BY",
+        "OWNER",
+        "LAST USED",
+        "MAY",
+        "MAY DO",
+        "BOUND",
+        "ANSWERS",
+        "BREAKS",
+    ):
         assert f"\n{label}" in done.stdout, label
     assert f"revoke {row['handle']}" in said
     assert "cannot be contained here" in said, "said before anybody plans it"
