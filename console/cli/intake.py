@@ -18,6 +18,7 @@ from console.cli.shell.hidden import hidden
 from console.cli.show import labelled
 from console.errors import Exit, UsageError
 from console.fleet import Fleet
+from console.incident import active
 from console.intake import log_words, reports, words
 from console.intake.advice import Planner
 from console.intake.matching import fingerprints
@@ -174,6 +175,7 @@ async def _tried(chosen: argparse.Namespace, taken: IntakeResult, fleet: Fleet) 
         reason=chosen.reason,
         agreed=effects,
         now=time.time,
+        incident=active.for_plan(fleet.paths, ""),
     )
     if not chosen.json:
         (one,) = taken.answered

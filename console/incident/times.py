@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from console.incident.record import Incident
@@ -82,7 +82,12 @@ def of(
     last, bad = 0, None
     if incident.leaked and inventory is not None:
         handles = [each.scoped.member.handle for each in tokens]
-        last, bad = _uses(paths, handles, incident.leaked, _tries(entries))
+        # Where no log of before the leak was read, every address would look new.
+        blind = set(_unlooked(tokens, incident.leaked, inventory))
+        sure = {
+            each.scoped.member.handle for each in tokens if each.scoped.member.backend not in blind
+        }
+        last, bad = _uses(paths, handles, incident.leaked, _tries(entries), sure)
     return Times(
         exposed=incident.leaked,
         found=incident.opened_at,
@@ -135,11 +140,16 @@ def _ours(use: UsesFrom, tries: Sequence[float]) -> bool:
 
 
 def _uses(
-    paths: Paths, handles: Sequence[str], leak: float, tries: Mapping[str, Sequence[float]]
+    paths: Paths,
+    handles: Sequence[str],
+    leak: float,
+    tries: Mapping[str, Sequence[float]],
+    sure: Collection[str],
 ) -> tuple[int, BadUse | None]:
     """The newest use since the leak, and the newest from an address that was new then.
 
-    What can be our own tries of a value is neither.
+    What can be our own tries of a value is neither. ``sure`` are the tokens whose addresses of
+    before the leak are known.
     """
     last, bad, since = 0, None, int(leak)
     with contextlib.closing(reading.connect(paths.inventory)) as connection:
@@ -153,7 +163,7 @@ def _uses(
                     last = max(last, use.newest)
                     if known is None:
                         known = events.addresses_before(connection, named, since)
-                    stranger = use.source and use.source not in known
+                    stranger = handle in sure and use.source and use.source not in known
                     if stranger and (bad is None or use.newest > bad.at):
                         bad = BadUse(use.newest, handle, use.source)
         except sqlite3.Error as error:

@@ -245,10 +245,11 @@ async def try_card(
     reason: str,
     agreed: Sequence[str],
     now: Callable[[], float],
+    incident: str = "",
 ) -> IntakeResult:
     """Try the value of a token's card, on a responder's word; the cards with what came of it.
 
-    ``agreed`` are the side effects as the card shows them.
+    ``agreed`` are the side effects as the card shows them; the entries carry ``incident``.
 
     Raises:
         UsageError: there is no such card, or no value came in that it is of.
@@ -262,8 +263,9 @@ async def try_card(
                 continue
             backend = await open_backend(shown.token.ref.backend)
             tried = await trying.try_value(
-                backend, shown.token, value, paths, reason=reason, agreed=tuple(agreed)
-            )
+                backend, shown.token, value, paths,
+                reason=reason, agreed=tuple(agreed), incident=incident,
+            )  # fmt: skip
             return _with(taken, handle, shown, tried, now())
     raise UsageError("no value came in that is this token's", "Take the value itself in.")
 

@@ -30,6 +30,7 @@ from console import settings as settings_module
 from console.contact import ANSWER, Contact
 from console.errors import ConsoleError, Exit, UsageError
 from console.fleet import Fleet
+from console.incident import active
 from console.intake import words
 from console.intake.advice import Planner
 from console.intake.service import IntakeResult, take_in, try_card
@@ -305,6 +306,7 @@ class Worker:
             reason=str(request.get("reason", "")),
             agreed=tuple(map(str, request.get("agreed", ()))),
             now=time.time,
+            incident=await asyncio.to_thread(active.for_plan, self.fleet.paths, ""),
         )
         return self._cards(self._taken, request)
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from backends.words import count
-from console.cli.incident.record import named
+from console.cli.incident.record import named, whole
 from console.cli.journal import access
 from console.cli.shell import output
 from console.errors import Exit
@@ -26,6 +26,7 @@ from console.settings import Paths, paths
 def _assessed(chosen: argparse.Namespace) -> tuple[Paths, Assessment]:
     where = paths(chosen.home)
     with opening.view(where) as view:
+        whole(view)
         incident = find(named(where, chosen.incident), fold(view.cases()).values())
         return where, assess(incident, where, view, time.time())
 

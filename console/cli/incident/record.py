@@ -17,6 +17,7 @@ from console.incident.record import Incident, find, fold
 from console.incident.service import NewIncident
 from console.inventory import export
 from console.journal import opening
+from console.journal.read.view import JournalView
 from console.settings import Paths, paths
 from console.timeline.when import moment_of, seconds_of
 
@@ -54,11 +55,12 @@ def list_(chosen: argparse.Namespace) -> int:
     where = paths(chosen.home)
     now = time.time()
     with opening.view(where) as view:
+        fine = whole(view)
         known = list(fold(view.cases()).values())
     shown = [each for each in known if chosen.all or each.closed is None]
     if chosen.json:
         print(export.dumps([_listed(each) for each in shown]))
-        return Exit.OK
+        return Exit.OK if fine else Exit.FAILED
     mine = active.chosen(where)
     rows = [
         ("*" if each.id == mine and each.closed is None else "", *words.listed(each, now))
@@ -72,7 +74,7 @@ def list_(chosen: argparse.Namespace) -> int:
         output.note("no incident is open" + ("" if known else "; token-console incident open"))
     if closed:
         output.note(f"{closed} closed: token-console incident list --all")
-    return Exit.OK
+    return Exit.OK if fine else Exit.FAILED
 
 
 def _listed(each: Incident) -> dict[str, object]:
@@ -195,6 +197,9 @@ def close(chosen: argparse.Namespace) -> int:
     found = service.close(where, named(where, chosen.incident), chosen.reason)
     if not found.tokens:
         output.note("no token was in its scope")
+    contained = sum(each.is_stopped and not each.is_over for each in found.tokens)
+    if contained:
+        output.note(f"{count(contained, 'token')} only contained, and not ended for good")
     return _done(where, found.incident, chosen)
 
 
@@ -203,6 +208,17 @@ def reopen(chosen: argparse.Namespace) -> int:
     where = paths(chosen.home)
     found = service.reopen(where, named(where, chosen.incident), chosen.reason)
     return _done(where, found, chosen)
+
+
+def whole(view: JournalView) -> bool:
+    """Whether the journal is whole; that it is not is said, for what it holds may be untrue."""
+    fine, problem = view.check()
+    if not fine:
+        output.error(
+            f"the journal is not whole: {problem}; what stands here may be untrue",
+            "See what is wrong: token-console journal verify",
+        )
+    return fine
 
 
 def named(where: Paths, given: str) -> str:
@@ -241,6 +257,7 @@ def _show(
     timeline: bool = False,
 ) -> int:
     with opening.view(where) as view:
+        fine = whole(view)
         incident = find(id_, fold(view.cases()).values())
         found = assess(incident, where, view, time.time())
     if timeline:
@@ -249,6 +266,8 @@ def _show(
         print(export.dumps(words.document(found)))
     else:
         _print(found, notes=notes, every=every)
+    if not fine:
+        return Exit.FAILED
     return Exit.PARTIAL if found.blocks or found.again else Exit.OK
 
 

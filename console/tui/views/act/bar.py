@@ -174,10 +174,11 @@ class ActBar(Bar):
 
     # The plan
 
-    def refused(self, message: str, hint: str) -> None:
-        """There is no plan, or it was refused. Nothing was sent."""
+    def refused(self, message: str, hint: str, *, lost: bool = False) -> None:
+        """There is no plan, or it was refused. Nothing was sent, or ``lost``: nobody knows."""
         self.phase = "refused"
-        self.refuse(UNDONE[Verb(self.target.verb)], self.target.name, message, hint)
+        word = "NOT KNOWN" if lost else UNDONE[Verb(self.target.verb)]
+        self.refuse(word, self.target.name, message, hint, lost=lost)
 
     def _no_call(self, card: Mapping[str, Any]) -> None:
         """Only a person can do it: say that nothing is done, why, and what the keys can do."""

@@ -140,7 +140,8 @@ class ActView(View):
             reply = await self.host.ask("approve", plan=plan, typed=typed, answers=dict(answers))
         except WorkerError as error:
             if bar is self.open_bar:
-                bar.refused(str(error), error.hint)
+                # Once it was sent, the run may have begun.
+                bar.refused(str(error), error.hint, lost=error.lost)
             return
         target = bar.target
         run = str(reply["run"])

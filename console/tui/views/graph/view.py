@@ -376,7 +376,8 @@ class GraphView(ActView):
             reply = await self.host.ask("owner", handle=row.handle, **answers)
         except WorkerError as error:
             if bar is self.open_bar:
-                bar.refuse("NOT ASSIGNED", row.name or row.id, str(error), error.hint)
+                word = "NOT KNOWN" if error.lost else "NOT ASSIGNED"
+                bar.refuse(word, row.name or row.id, str(error), error.hint, lost=error.lost)
             return
         if bar is self.open_bar:
             self.close_bar()

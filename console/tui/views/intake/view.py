@@ -199,7 +199,8 @@ class IntakeView(Paged, ScopesTokens):
             )
         except WorkerError as error:
             if bar is self.open_bar:
-                bar.refuse("NOT TRIED", str(card.get("name", "")), str(error), error.hint)
+                word, name = "NOT KNOWN" if error.lost else "NOT TRIED", str(card.get("name", ""))
+                bar.refuse(word, name, str(error), error.hint, lost=error.lost)
             return
         self._reply = reply
         if bar is self.open_bar:
