@@ -6,16 +6,16 @@ Each writes what was decided into the journal and returns what it holds from the
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from backends.model import Gap, Token
 from backends.words import count
-from console.errors import ConsoleError, UsageError
+from console.errors import UsageError
 from console.incident import active, words
-from console.incident.assess import Assessment, assess, stored
+from console.incident.assess import Assessment, assess
 from console.incident.record import ID, Incident, find, fold, hole_id, text_id
+from console.incident.writing import CHUNK, TEXT, IncidentRefused, open_one, text, write, write_all
 from console.journal import opening
 from console.journal.format import scan
 from console.journal.format.entry import Kind, instant, uuid7
@@ -23,23 +23,8 @@ from console.journal.format.incident_mark import (
     SEVERITIES,
     IncidentEvent,
     IncidentMark,
-    Member,
 )
-from console.journal.format.sentence import Entry
-from console.journal.write.journal import Journal
-from console.response.plan import scope as plan_scope
 from console.settings import Paths
-
-CHUNK = 60
-"""Tokens that one entry names: with names and ids of 200 characters it is well below its limit."""
-TEXT = 200
-"""Characters of a name, an id of a hole, and the like, in an entry."""
-HOLES = 40
-"""Parts not seen that one entry names; of more it is said how many."""
-
-
-class IncidentRefused(ConsoleError):
-    """What was asked cannot be done to this incident as it stands."""
 
 
 class NewIncident(NamedTuple):
@@ -51,16 +36,6 @@ class NewIncident(NamedTuple):
     id: str = ""
     leaked: float = 0.0
     deadline: float = 0.0
-
-
-class Scoped(NamedTuple):
-    """What came of widening a scope."""
-
-    added: int
-    found: int
-    """How many tokens the query, or the list, means."""
-    holes: tuple[str, ...]
-    """What was not seen of their systems."""
 
 
 def begin(paths: Paths, new: NewIncident) -> Incident:
@@ -78,7 +53,7 @@ def begin(paths: Paths, new: NewIncident) -> Incident:
         )
     now = time.time()
     _past(new.leaked)
-    reason, title = scan.reason(new.reason), _text(new.title, "title")
+    reason, title = scan.reason(new.reason), text(new.title, "title")
     if not title:
         raise UsageError("an incident needs a title", "Give it: --title 'npm token in a log'.")
     with opening.journal(paths) as journal:
@@ -102,7 +77,7 @@ def begin(paths: Paths, new: NewIncident) -> Incident:
             leaked=instant(new.leaked),
             deadline=instant(new.deadline),
         )
-        entry = _write(journal, id_, mark, reason)
+        entry = write(journal, id_, mark, reason)
         first = next(each for each in journal.cases() if each.incident == id_)
         if first.seq != entry.seq:
             raise IncidentRefused(
@@ -143,96 +118,12 @@ def amend(paths: Paths, id_: str, new: NewIncident) -> Incident:
     _past(new.leaked)
     mark = IncidentMark(
         what=IncidentEvent.AMEND,
-        title=_text(new.title, "title"),
+        title=text(new.title, "title"),
         severity=new.severity,
         leaked=instant(new.leaked),
         deadline=instant(new.deadline),
     )
     return _said(paths, id_, mark, new.reason)
-
-
-def widen(
-    paths: Paths, id_: str, *, query: str = "", handles: Sequence[str] = (), reason: str = ""
-) -> Scoped:
-    """Take tokens into the scope: what a query finds now, and what is named by its handle.
-
-    What the last look did not see of their systems is frozen with them.
-
-    Raises:
-        UsageError: no incident is called so, or it is closed.
-        QueryError: a term of the query means nothing, or not yet.
-        PlanRefused: no token is meant, or too many.
-        ConsoleError: the store or the journal cannot be used.
-    """
-    with stored(paths) as inventory:
-        if inventory is None:
-            raise UsageError("there is no inventory yet", "Read the systems: token-console sync")
-        found = plan_scope.find(inventory, query, handles)
-        wide = bool(found.query.terms)
-        systems = None if wide else {token.ref.backend for token in found.tokens}
-        holes = tuple(_holes(plan_scope.not_seen(inventory, systems)))
-    # Its free words are narrowed as a plan's are, so that it finds the same again.
-    text = scan.words(str(found.query), "query") if wide else ""
-    why = scan.reason(reason) if reason else f"in scope: {text or 'named one by one'}"[:500]
-    with opening.journal(paths) as journal:
-        incident = _open(journal, id_)
-        new = [token for token in found.tokens if token.ref.handle not in incident.scope]
-        chunks = [new[i : i + CHUNK] for i in range(0, len(new), CHUNK)] or [[]]
-        drafts = [
-            journal.draft(
-                Kind.INCIDENT,
-                why=why,
-                incident=incident.id,
-                case=IncidentMark(
-                    what=IncidentEvent.SCOPE,
-                    members=tuple(map(_member, part)),
-                    query=text,
-                    holes=holes,
-                ),
-            )
-            for part in chunks
-        ]
-        for told in journal.append_each(drafts):
-            if isinstance(told, Exception):
-                raise told
-    return Scoped(len(new), len(found.tokens), holes)
-
-
-def again(paths: Paths, id_: str) -> Scoped:
-    """Look anew at each query of the scope; what it finds by now comes in.
-
-    Raises: as ``widen``; UsageError where the scope has no query.
-    """
-    with opening.view(paths) as view:
-        incident = find(id_, fold(view.cases()).values())
-    if not incident.queries:
-        raise UsageError(
-            "its scope has no query", "Add one: token-console incident scope ID owner:payments"
-        )
-    told = [widen(paths, incident.id, query=query) for query in incident.queries]
-    holes = tuple(dict.fromkeys(hole for each in told for hole in each.holes))
-    return Scoped(sum(each.added for each in told), sum(each.found for each in told), holes)
-
-
-def _member(token: Token) -> Member:
-    ref = token.ref
-    # Some give a token its own value for a name.
-    name = scan.withhold(token.name, formats_only=True)[:TEXT]
-    return Member(backend=ref.backend, kind=ref.kind, id=ref.id, handle=ref.handle, name=name)
-
-
-def _holes(gaps: Iterable[tuple[str, Gap]]) -> Iterator[str]:
-    told = dict.fromkeys(
-        scan.withhold(f"{backend}: {gap.kind}: {gap.what}{_where(gap)}")[:TEXT]
-        for backend, gap in gaps
-    )
-    yield from list(told)[:HOLES]
-    if len(told) > HOLES:
-        yield f"and {count(len(told) - HOLES, 'more part')} not seen: token-console backends"
-
-
-def _where(gap: Gap) -> str:
-    return f" ({gap.scope})" if gap.scope not in (gap.what, "") else ""
 
 
 def note(paths: Paths, id_: str, text: str) -> Incident:
@@ -247,8 +138,8 @@ def assign(
 
     Raises: as ``begin``; UsageError without a person, or without a role and a backend.
     """
-    person, role = _text(person, "person"), _text(role, "role")
-    backend = _text(backend, "backend")
+    person, role = text(person, "person"), text(role, "role")
+    backend = text(backend, "backend")
     if not person or not (role or backend):
         raise UsageError("who is to do what?", "incident assign INC-7 ana --role lead")
     mark = IncidentMark(what=IncidentEvent.ASSIGN, person=person, role=role, backend=backend)
@@ -264,11 +155,11 @@ def let_be(
     """
     if expires <= time.time():
         raise UsageError("the exception would be over already", "Give a date to come: --until.")
-    person = _text(person, "owner")
+    person = text(person, "owner")
     if not person:
         raise UsageError("an exception needs somebody who answers for it", "--owner NAME")
     with opening.journal(paths) as journal:
-        incident = _open(journal, id_)
+        incident = open_one(journal, id_)
         if handle not in incident.scope:
             raise UsageError(
                 f"{handle[:40]} is not in the scope of {incident.id}",
@@ -277,7 +168,7 @@ def let_be(
         mark = IncidentMark(
             what=IncidentEvent.EXCEPT, subject=handle, person=person, expires=instant(expires)
         )
-        _write(journal, incident.id, mark, scan.reason(reason))
+        write(journal, incident.id, mark, scan.reason(reason))
         return fold(journal.cases())[incident.id]
 
 
@@ -286,11 +177,11 @@ def accept(paths: Paths, id_: str, holes: Iterable[str], *, person: str, reason:
 
     Raises: as ``begin``; UsageError where there is no such hole.
     """
-    person = _text(person, "owner")
+    person = text(person, "owner")
     if not person:
         raise UsageError("this needs somebody who answers for it", "--owner NAME")
     with opening.journal(paths) as journal:
-        incident = _open(journal, id_)
+        incident = open_one(journal, id_)
         known = {hole_id(hole): hole for hole in incident.holes}
         wanted = list(dict.fromkeys(holes))
         if unknown := [hole for hole in wanted if hole not in known]:
@@ -301,7 +192,7 @@ def accept(paths: Paths, id_: str, holes: Iterable[str], *, person: str, reason:
         why = scan.reason(reason)
         for hole in wanted:
             mark = IncidentMark(what=IncidentEvent.ACCEPT, subject=known[hole], person=person)
-            _write(journal, incident.id, mark, why)
+            write(journal, incident.id, mark, why)
         return fold(journal.cases())[incident.id]
 
 
@@ -312,9 +203,9 @@ def compare(paths: Paths, id_: str, vendor: str, differences: Iterable[str]) -> 
     """
     texts = [scan.withhold(" ".join(text.split()))[:TEXT] for text in differences]
     chunks = [texts[i : i + CHUNK] for i in range(0, len(texts), CHUNK)] or [[]]
-    name, which = _text(vendor, "vendor"), uuid7()
+    name, which = text(vendor, "vendor"), uuid7()
     with opening.journal(paths) as journal:
-        incident = _open(journal, id_)
+        incident = open_one(journal, id_)
         drafts = [
             journal.draft(
                 Kind.INCIDENT,
@@ -329,9 +220,7 @@ def compare(paths: Paths, id_: str, vendor: str, differences: Iterable[str]) -> 
             )
             for part in chunks
         ]
-        for told in journal.append_each(drafts):
-            if isinstance(told, Exception):
-                raise told
+        write_all(journal, drafts)
         return fold(journal.cases())[incident.id]
 
 
@@ -342,7 +231,7 @@ def settle(paths: Paths, id_: str, differences: Iterable[str], reason: str) -> I
     """
     why = scan.reason(reason)
     with opening.journal(paths) as journal:
-        incident = _open(journal, id_)
+        incident = open_one(journal, id_)
         texts = [text for _, told in incident.compared.values() for text in told]
         known = {text_id(text): text for text in texts}
         wanted = [known.get(each, each) for each in dict.fromkeys(differences)]
@@ -360,9 +249,7 @@ def settle(paths: Paths, id_: str, differences: Iterable[str], reason: str) -> I
             )
             for text in wanted
         ]
-        for told in journal.append_each(drafts):
-            if isinstance(told, Exception):
-                raise told
+        write_all(journal, drafts)
         return fold(journal.cases())[incident.id]
 
 
@@ -386,14 +273,14 @@ def close(paths: Paths, id_: str, reason: str) -> Assessment:
         )
     with opening.journal(paths) as journal:
         _unchanged(fold(journal.cases())[incident.id], incident)
-        entry = _write(journal, incident.id, IncidentMark(what=IncidentEvent.CLOSE), why)
+        entry = write(journal, incident.id, IncidentMark(what=IncidentEvent.CLOSE), why)
         between = [
             each for each in journal.cases(incident.seq)
             if each.incident == incident.id and each.seq < entry.seq
         ]  # fmt: skip
         if between:
             mark = IncidentMark(what=IncidentEvent.REOPEN)
-            _write(journal, incident.id, mark, "it was changed while it was closed")
+            write(journal, incident.id, mark, "it was changed while it was closed")
         incident = fold(journal.cases())[incident.id]
         if between:
             _unchanged(incident, found.incident)
@@ -421,7 +308,7 @@ def reopen(paths: Paths, id_: str, reason: str) -> Incident:
         if incident.closed is None:
             raise IncidentRefused(f"{incident.id} is open")
         mark = IncidentMark(what=IncidentEvent.REOPEN)
-        _write(journal, incident.id, mark, scan.reason(reason))
+        write(journal, incident.id, mark, scan.reason(reason))
         return fold(journal.cases())[incident.id]
 
 
@@ -453,25 +340,6 @@ def _said(
     """Write a word on an incident; ``closed`` says that a closed one takes it too."""
     why = scan.reason(reason)
     with opening.journal(paths) as journal:
-        incident = find(id_, fold(journal.cases()).values()) if closed else _open(journal, id_)
-        _write(journal, incident.id, mark, why)
+        incident = find(id_, fold(journal.cases()).values()) if closed else open_one(journal, id_)
+        write(journal, incident.id, mark, why)
         return fold(journal.cases())[incident.id]
-
-
-def _open(journal: Journal, id_: str) -> Incident:
-    """The incident that is meant. Raises ``IncidentRefused`` where it is closed."""
-    incident = find(id_, fold(journal.cases()).values())
-    if incident.closed is not None:
-        raise IncidentRefused(
-            f"{incident.id} is closed", f"First: token-console incident reopen {incident.id}"
-        )
-    return incident
-
-
-def _write(journal: Journal, id_: str, mark: IncidentMark, why: str) -> Entry:
-    return journal.append(Kind.INCIDENT, why=why, incident=id_, case=mark)
-
-
-def _text(text: str, what: str) -> str:
-    """A text that a person typed, for the journal. Raises ``ReasonRefused``."""
-    return scan.words(text, what)[:TEXT]

@@ -12,7 +12,7 @@ from typing import Any
 from backends.words import count
 from console.errors import UsageError
 from console.fleet import Fleet
-from console.incident import active, further, service
+from console.incident import active, further, scoping, service
 from console.incident.record import Incident, find, fold
 from console.incident.service import NewIncident
 from console.journal import opening
@@ -72,7 +72,7 @@ class Incidents:
         if found.handles:
             reason = further.REASON
             told = await asyncio.to_thread(
-                service.widen, self._paths, id_, handles=found.handles, reason=reason
+                scoping.widen, self._paths, id_, handles=found.handles, reason=reason
             )
             says = f"{id_}: {_scoped(told)}."
         return {"says": says, "lines": [*further.lines(found), *found.not_known]}
@@ -103,11 +103,11 @@ class Incidents:
         handles = [str(handle) for handle in request.get("handles", ())]
         if not handles:
             return f"{incident.id} is open; what is planned from here on carries it."
-        told = service.widen(self._paths, incident.id, handles=handles)
+        told = scoping.widen(self._paths, incident.id, handles=handles)
         return f"{incident.id} is open with {_scoped(told)}."
 
     def _scope(self, request: Mapping[str, Any]) -> str:
-        told = service.widen(
+        told = scoping.widen(
             self._paths,
             self._which(request),
             query=str(request.get("query", "")),
@@ -117,7 +117,7 @@ class Incidents:
 
     def _again(self, request: Mapping[str, Any]) -> str:
         return (
-            f"{self._which(request)}: {_scoped(service.again(self._paths, self._which(request)))}."
+            f"{self._which(request)}: {_scoped(scoping.again(self._paths, self._which(request)))}."
         )
 
     def _note(self, request: Mapping[str, Any]) -> str:
@@ -200,6 +200,6 @@ class Incidents:
         return found.id
 
 
-def _scoped(told: service.Scoped) -> str:
+def _scoped(told: scoping.Scoped) -> str:
     unseen = f", {count(len(told.holes), 'part')} of their systems not seen" if told.holes else ""
     return f"{told.added:,} of {count(told.found, 'token')} new in the scope{unseen}"

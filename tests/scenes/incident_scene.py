@@ -24,7 +24,7 @@ from backends.model import (
     use,
 )
 from console import settings
-from console.incident import service
+from console.incident import scoping, service
 from console.incident.assess import Assessment, assess
 from console.incident.record import Incident, fold, hole_id
 from console.incident.service import NewIncident
@@ -114,7 +114,7 @@ def opened(home: Path, names: tuple[str, ...] = (*PLAIN, *HOSTILE)) -> Paths:
         deadline=NOW.timestamp() + 30 * 86_400,
     )  # fmt: skip
     service.begin(paths, new)
-    service.widen(paths, ID, query=QUERY)
+    scoping.widen(paths, ID, query=QUERY)
     service.assign(paths, ID, OWNER, role="lead")
     service.assign(paths, ID, PERSON, backend="aws-kobold")
     service.note(paths, ID, NOTED)

@@ -11,7 +11,7 @@ from console.cli.incident.record import named
 from console.cli.shell import output
 from console.errors import Exit
 from console.fleet import Fleet
-from console.incident import service
+from console.incident import scoping
 from console.incident.further import REASON, Further, lines
 from console.incident.further import further as look
 from console.incident.record import Incident, find, fold
@@ -31,7 +31,7 @@ def further(chosen: argparse.Namespace) -> int:
     output.progress_done()
     taken = None
     if chosen.take_in and found.handles:
-        taken = service.widen(where, incident.id, handles=found.handles, reason=REASON)
+        taken = scoping.widen(where, incident.id, handles=found.handles, reason=REASON)
     if chosen.json:
         print(export.dumps(
             {

@@ -11,7 +11,7 @@ from console.cli.inventory import one, opened
 from console.cli.shell import output
 from console.cli.show import labelled
 from console.errors import Exit, UsageError
-from console.incident import active, service, words
+from console.incident import active, scoping, service, words
 from console.incident.assess import Assessment, assess
 from console.incident.record import Incident, find, fold
 from console.incident.service import NewIncident
@@ -44,7 +44,7 @@ def open_(chosen: argparse.Namespace) -> int:
     incident = service.begin(where, new)
     output.note(f"{incident.id} is open; what you plan from here on carries it")
     if chosen.query or handles:
-        _scoped(service.widen(where, incident.id, query=chosen.query, handles=handles))
+        _scoped(scoping.widen(where, incident.id, query=chosen.query, handles=handles))
     # That it is open is what was asked for.
     _show(where, incident.id, as_json=chosen.json)
     return Exit.OK
@@ -136,10 +136,10 @@ def scope(chosen: argparse.Namespace) -> int:
     if chosen.again:
         if query or chosen.token:
             raise UsageError("--again looks at the queries that are there", "Give it alone.")
-        told = service.again(where, id_)
+        told = scoping.again(where, id_)
     elif query or chosen.token:
         handles = _handles(where, chosen.token)
-        told = service.widen(where, id_, query=query, handles=handles, reason=chosen.reason)
+        told = scoping.widen(where, id_, query=query, handles=handles, reason=chosen.reason)
     else:
         raise UsageError("no tokens are named", "Give a query, or --token ID.")
     _scoped(told)
@@ -148,7 +148,7 @@ def scope(chosen: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _scoped(told: service.Scoped) -> None:
+def _scoped(told: scoping.Scoped) -> None:
     output.note(f"{told.added:,} of {count(told.found, 'token')} new in the scope")
     for hole in told.holes[:HOLES]:
         output.note(f"not seen: {hole}")

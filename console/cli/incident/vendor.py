@@ -9,7 +9,7 @@ from backends.words import count
 from console.cli.incident.record import named
 from console.cli.shell import output
 from console.errors import Exit, UsageError
-from console.incident import service
+from console.incident import scoping, service
 from console.incident.record import Incident, find, fold, text_id
 from console.incident.vendor import view as vendors
 from console.incident.vendor.view import Listed, VendorQuestion, VendorView
@@ -41,7 +41,7 @@ def vendor(chosen: argparse.Namespace) -> int:
         incident = service.compare(where, incident.id, found.name, found.differences)
     taken = None
     if chosen.take_in and found.handles:
-        taken = service.widen(
+        taken = scoping.widen(
             where, incident.id, handles=found.handles,
             reason=f"of the vendor {found.name}: held, issued, used, or on its list",
         )  # fmt: skip

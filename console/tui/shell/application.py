@@ -201,7 +201,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     async def go(self, name: str) -> None:
         """Bring one of the lists to the front; escape goes back to where one is now."""
         from console.tui.views.backends.view import BackendsView
-        from console.tui.views.incident.view import IncidentsView
+        from console.tui.views.incident.list_view import IncidentsView
         from console.tui.views.journal.view import JournalScreen
         from console.tui.views.run.runs_view import RunsView
 

@@ -14,7 +14,7 @@ import pytest
 from demo_home import Responder, copy, prepare
 
 from console import settings
-from console.incident import service
+from console.incident import scoping, service
 from console.journal import opening
 
 WHY = "it stood in a build log"
@@ -380,7 +380,7 @@ def test_what_somebody_else_does_at_the_same_moment_is_not_closed_over(
     def and_then(*about: Any) -> Any:
         found = looked(*about)
         monkeypatch.undo()
-        service.widen(paths, "INC-7", handles=[handle])
+        scoping.widen(paths, "INC-7", handles=[handle])
         return found
 
     monkeypatch.setattr(service, "assess", and_then)
@@ -395,7 +395,7 @@ def test_a_token_that_came_in_just_after_the_closing_opens_it_again(
     handle = ana.first("backend:vault-prod", "state:active")["handle"]
     begin(ana)
     paths = settings.paths(ana.home)
-    is_open = service._open
+    is_open = scoping.open_one
 
     def and_then(*about: Any) -> Any:
         found = is_open(*about)
@@ -403,8 +403,8 @@ def test_a_token_that_came_in_just_after_the_closing_opens_it_again(
         ana.must("incident", "close", "INC-7", "--reason", "nothing is left")
         return found
 
-    monkeypatch.setattr(service, "_open", and_then)
-    service.widen(paths, "INC-7", handles=[handle])
+    monkeypatch.setattr(scoping, "open_one", and_then)
+    scoping.widen(paths, "INC-7", handles=[handle])
     assert ana.told("incident", "show", "INC-7")["state"] == "open again"
     ((id_, why),) = service.watch(paths)
     assert id_ == "INC-7"

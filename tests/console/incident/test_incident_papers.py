@@ -12,7 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from console import cli
-from console.incident import service
+from console.incident import scoping, service
 from console.incident.assess import Assessment
 from console.incident.papers import document
 from console.incident.papers.document import Bullets, Document, Table
@@ -80,7 +80,7 @@ def test_what_no_log_tells_is_said(line: Story) -> None:
 def test_a_use_without_a_leak_time_is_not_called_one_since(tmp_path: Path) -> None:
     paths = scene.filled(tmp_path)
     service.begin(paths, service.NewIncident(title="t", reason=scene.WHY, id=scene.ID))
-    service.widen(paths, scene.ID, query=scene.QUERY)
+    scoping.widen(paths, scene.ID, query=scene.QUERY)
     line = story(scene.assessed(paths), paths)
     assert not rows(line, "use")
     assert "nobody said when the leak began" in line.unseen[0].words
