@@ -150,9 +150,14 @@ class WorkerLink:
             await process.stdin.drain()
             reply = await answer
         except ConnectionError:
-            raise WorkerError("the backend process has ended") from None
+            # It may have read the request before it ended.
+            raise WorkerError(ENDED, LOOK, lost=True) from None
         finally:
             self._waiting.pop(number, None)
+            if answer.done() and not answer.cancelled():
+                # The loop ends the screen for an error of nobody's, as this one would be where
+                # the write failed after the process was found to have ended.
+                answer.exception()
         if "error" in reply:
             raise WorkerError(str(reply["error"]), str(reply.get("hint", "")))
         return reply

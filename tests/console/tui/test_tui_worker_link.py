@@ -1,6 +1,7 @@
 """The line to the worker: requests, news, and what happens when it dies."""
 
 import asyncio
+import gc
 import json
 import sys
 from pathlib import Path
@@ -165,3 +166,30 @@ def test_a_defect_in_what_takes_the_news_is_heard_of_and_is_no_silence(paths) ->
 
     asyncio.run(main())
     assert isinstance(heard[0]["exception"], LookupError)
+
+
+def test_a_worker_that_ends_while_it_is_written_to_does_not_end_the_screen(paths: Paths) -> None:
+    """The write fails after the end was noticed: nobody waits for the answer any more."""
+    unheard: list[str] = []
+
+    async def steps(link: WorkerLink) -> None:
+        await came_up(link)
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: unheard.append(str(context.get("message")))
+        )
+        stdin = link._process.stdin  # type: ignore[union-attr]
+
+        async def drain() -> None:
+            link._lost()
+            raise ConnectionResetError
+
+        stdin.drain = drain  # type: ignore[method-assign, union-attr]
+        with pytest.raises(WorkerError) as caught:
+            await link.ask("echo")
+        assert caught.value.lost, "it may have read the request before it ended"
+        del caught
+        gc.collect()
+        await asyncio.sleep(0)
+
+    run(paths, steps)
+    assert unheard == []
