@@ -47,7 +47,6 @@ class Incidents:
             "close": self._close,
             "reopen": self._reopen,
             "use": self._use,
-            "pack": self._pack,
         }
 
     async def decide(self, request: Mapping[str, Any]) -> Answer:
@@ -59,6 +58,8 @@ class Incidents:
         what = str(request.get("what", ""))
         if what == "further":
             return await self._further(self._which(request))
+        if what == "pack":
+            return await asyncio.to_thread(self._pack, request)
         if what not in self._kinds:
             raise UsageError(f"nothing about an incident is called {what!r}")
         return {"says": await asyncio.to_thread(self._kinds[what], request)}
@@ -175,7 +176,8 @@ class Incidents:
         active.choose(self._paths, "")
         return "You are at work on no incident."
 
-    def _pack(self, request: Mapping[str, Any]) -> str:
+    def _pack(self, request: Mapping[str, Any]) -> Answer:
+        """Write the evidence pack; the answer has all that its reader needs, to copy."""
         from console.incident.pack.write import Wish, write  # Most never write one.
 
         id_ = self._which(request)
@@ -183,12 +185,22 @@ class Incidents:
         if given in ("", "-"):
             given = f"{id_}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         redacted = str(request.get("redacted", "")).strip().lower() == "y"
-        wish = Wish(directory=Path(given).expanduser(), redacted=redacted)
+        wish = Wish(directory=Path(given).expanduser().absolute(), redacted=redacted)
         made = write(self._paths, id_, wish)
-        return (
-            f"{made.directory}: {count(made.files, 'file')} and {made.archive.name} beside it."
-            " Check it: sh verify.sh; see VERIFY.md in it."
+        labels = (
+            [f"What each label stands for, for nobody else: {made.labels}"] if made.labels else []
         )
+        return {
+            "says": f"{count(made.files, 'file')} in {made.directory.name}",
+            "lines": [
+                f"The evidence pack: {made.directory}",
+                f"The same, packed: {made.archive}",
+                *labels,
+                "Check it without this program; VERIFY.md in it says more:",
+                f"cd {made.directory} && sh verify.sh '{made.vkey}'",
+            ],
+            "command": f"incident pack {id_} DIR",
+        }
 
     def _which(self, request: Mapping[str, Any]) -> str:
         """The incident that is meant: the one worked on, where none is named."""

@@ -153,6 +153,7 @@ def test_from_a_pasted_value_to_the_evidence(
         hands.type(str(folder))
         hands.key(b"\r")
         hands.until((folder / "SHA256SUMS").exists)
+        hands.shown("sh verify.sh")
         hands.quiet(1)
         took = time.monotonic() - began
         for _ in range(4):

@@ -69,6 +69,8 @@ def list_(chosen: argparse.Namespace) -> int:
     if rows:
         header = ("", "id", "state", "severity", "age", "tokens", "title")
         output.table(header, rows, (1, 40, 8, 8, 6, 8, 200), key=2)
+    if chosen.all and len(known) > len([each for each in known if each.closed is None]):
+        output.note("closed as recorded; incident show says whether one is over")
     closed = len(known) - len(shown)
     if not rows:
         output.note("no incident is open" + ("" if known else "; token-console incident open"))
@@ -227,6 +229,11 @@ def named(where: Paths, given: str) -> str:
     Raises:
         UsageError: none is worked on.
     """
+    given = given.strip()
+    if ":" in given:
+        raise UsageError(
+            f"{given!r} is no incident's id", f"Put the id first: incident scope INC-7 {given}"
+        )
     if given != ".":
         return given
     found = active.current(where)

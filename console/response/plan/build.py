@@ -325,6 +325,8 @@ async def _gate(
         item, declared = found.item, found.declared
         handle = item.token.ref.handle
         view = TokenSurroundings(ending=ending, shares=shared.get(handle, ()), here=here, now=now)
+        if ends := item.proposal.also_ends[:CALLED]:
+            view = view._replace(called={ref: _called(inventory, ref) for ref in ends})
         if found.living:
             view = view._replace(
                 events=tuple(inventory.events(handle, plan_items.EVENTS, uses=True))
@@ -340,6 +342,19 @@ async def _gate(
         items.append(item)
         scores[handle] = plan_items.scored(item, declared, view)
     return priority.arrange(items, scores, settings.waves)
+
+
+CALLED = 20
+"""Tokens that would end along with one whose names are looked up: more are only counted."""
+
+
+def _called(inventory: Inventory, ref: TokenRef) -> str:
+    """A token as people know it, and whose it is, where the inventory has it."""
+    detail = inventory.detail(ref.handle)
+    if detail is None:
+        return ref.id
+    owner = f", owner {detail.row.owner}" if detail.row.owner else ", nobody owns it"
+    return f"{detail.row.name or ref.id}{owner} ({ref.id})"
 
 
 def _principals(items: Iterable[PlanItem]) -> tuple[tuple[str, str], ...]:

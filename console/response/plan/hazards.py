@@ -7,7 +7,8 @@ since a gate that always cries is walked through without reading.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from backends import paths
@@ -41,7 +42,8 @@ class TokenSurroundings(NamedTuple):
     ``admins`` are the living tokens of its backend that rule it, the console's own left
     out; None where nobody could say. ``ending`` is what the plan itself ends.
     ``shares`` are further tokens that the value in hand is the value of. ``events`` are the
-    token's uses of the last day, newest first, ``here`` this machine's addresses.
+    token's uses of the last day, newest first, ``here`` this machine's addresses. ``called``
+    says what a token that would end too is called, and whose it is.
     """
 
     admins: frozenset[TokenRef] | None = None
@@ -50,6 +52,7 @@ class TokenSurroundings(NamedTuple):
     events: tuple[Event, ...] = ()
     here: frozenset[str] = frozenset()
     now: float = 0.0
+    called: Mapping[TokenRef, str] = MappingProxyType({})
 
 
 def self_harm(
@@ -126,7 +129,7 @@ def around(
             " successor too: whatever still holds the old one kills the new one.",
         )
     if proposal.also_ends:
-        ends = [ref.id for ref in proposal.also_ends]
+        ends = [view.called.get(ref, ref.id) for ref in proposal.also_ends]
         add("cascade", f"{_many(len(ends), 'more token')} would end along with it: {_list(ends)}")
     if view.shares:
         shares = [f"{ref.backend}/{ref.id}" for ref in view.shares]
@@ -213,5 +216,5 @@ def _many(number: int, what: str) -> str:
 
 
 def _list(names: list[str]) -> str:
-    shown = ", ".join(safe(name, 60) for name in names[:_SHOWN])
+    shown = ", ".join(safe(name, 90) for name in names[:_SHOWN])
     return shown + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")

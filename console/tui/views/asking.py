@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from console.errors import UsageError
+from console.text import safe
 from console.tui.draw.lines import Line, block
 from console.tui.session.worker_link import WorkerError
 from console.tui.views.base import View
+from console.tui.views.report import ReportView
 from console.tui.widgets.decide_bar import DecideBar, Question
 
 NOTHING = "Nothing was decided."
@@ -102,4 +104,9 @@ class Asking(View):
             else:
                 self.close_bar()
                 self.note(said)
+            if lines := [safe(str(line), 4000) for line in reply.get("lines", ())]:
+                command = str(reply.get("command", ""))
+                await self.host.open_view(
+                    lambda: ReportView(self.world, lines, command), again=False
+                )
             self.journal_changed()

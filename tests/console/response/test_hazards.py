@@ -58,6 +58,17 @@ def test_each_case_is_stopped_by_its_own_hazard_and_no_other(
     assert [raised.hazard.code for raised in plan.hazards] == [code]
 
 
+def test_what_would_end_too_is_called_by_its_name_and_its_owner(tmp_path: Path) -> None:
+    """An id alone tells nobody whose service is about to break."""
+    plan = make(Scene(tmp_path, tokens=120), "cascade", Verb.REVOKE)
+    (raised,) = plan.hazards
+    (ref,) = plan.only.proposal.also_ends
+    assert f"({ref.id})" in raised.hazard.text
+    before = raised.hazard.text.partition(f" ({ref.id})")[0]
+    assert before.partition("along with it: ")[2].strip()
+    assert ", owner " in before or "nobody owns it" in before
+
+
 def test_a_clean_estate_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tripwires, "here", lambda: frozenset({"192.0.2.200"}))
     scene = Scene(tmp_path, tokens=400)
