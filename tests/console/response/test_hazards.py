@@ -61,10 +61,10 @@ def test_each_case_is_stopped_by_its_own_hazard_and_no_other(
 def test_what_would_end_too_is_called_by_its_name_and_its_owner(tmp_path: Path) -> None:
     """An id alone tells nobody whose service is about to break."""
     plan = make(Scene(tmp_path, tokens=120), "cascade", Verb.REVOKE)
-    (raised,) = plan.hazards
-    (ref,) = plan.only.proposal.also_ends
-    assert f"({ref.id})" in raised.hazard.text
-    before = raised.hazard.text.partition(f" ({ref.id})")[0]
+    (text,) = [each.hazard.text for each in plan.hazards if each.hazard.code == "cascade"]
+    ref = plan.only.proposal.also_ends[0]
+    assert f"({ref.id})" in text
+    before = text.partition(f" ({ref.id})")[0]
     assert before.partition("along with it: ")[2].strip()
     assert ", owner " in before or "nobody owns it" in before
 
