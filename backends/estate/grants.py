@@ -157,8 +157,10 @@ _WORDS: Final = tuple(
     sorted(
         {row.action for grants in GRANTED.values() for rows in grants.values() for row in rows}
         - {"*"}
+        | {"create", "read", "update", "patch", "delete", "list", "sudo"}
     )
 )
+"""What can be asked about: the words of its grants, and those of a vault that no grant has."""
 
 
 def permits(permissions: Permissions, action: str, resource: str) -> Answer:

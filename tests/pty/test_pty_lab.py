@@ -142,6 +142,9 @@ def test_a_token_ended_elsewhere_turns_to_gone_with_its_history_kept(
         client.post("auth/token/revoke", json={"token": issued.value}).raise_for_status()
     screen.shown("gone")
     screen.press(b"\r")
+    screen.shown("MAY DO")
+    # Its history is the last part of the page.
+    screen.press(b"\x1b[F")
     screen.shown("HISTORY")
     screen.press(b"\x1b")
     unfiltered(screen)
