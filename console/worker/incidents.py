@@ -197,7 +197,8 @@ class Incidents:
                 f"The same, packed: {made.archive}",
                 *labels,
                 "Check it without this program; VERIFY.md in it says more:",
-                f"cd {made.directory} && sh verify.sh '{made.vkey}'",
+                f"cd {made.directory}",
+                f"sh verify.sh '{made.vkey}'",
             ],
             "command": f"incident pack {id_} DIR",
         }
