@@ -14,7 +14,7 @@ from typing import NamedTuple
 from backends.model import TokenState
 from backends.words import count
 from console.incident import times
-from console.incident.record import Incident, fold, hole_id, text_id
+from console.incident.record import Incident, hole_id, text_id
 from console.incident.runs import IncidentRun, runs
 from console.incident.standing import DEALT_WITH, TokenStanding, standings, worst_first
 from console.incident.times import Times
@@ -100,11 +100,6 @@ def stored(paths: Paths) -> Iterator[Inventory | None]:
         yield inventory
 
 
-def every(journal: JournalView) -> dict[str, Incident]:
-    """Every incident of a journal, by its id, the oldest first. Raises ``JournalError``."""
-    return fold(journal.cases())
-
-
 def assess(incident: Incident, paths: Paths, journal: JournalView, now: float) -> Assessment:
     """Where an incident stands.
 
@@ -151,7 +146,7 @@ def _tokens(tokens: list[TokenStanding], now: float) -> Iterator[Block]:
         if each.exception is not None:
             expired = f"; the exception for {each.exception.person} has expired"
         # What the inventory does not have can be neither ended nor named.
-        first = f"End it (token-console revoke {handle})"
+        first = f"End it: token-console revoke {handle} --reason WHY"
         if each.detail is None:
             first = "Read its system (token-console sync)"
         if each.verdict.what in DEALT_WITH and not expired:
@@ -163,7 +158,8 @@ def _tokens(tokens: list[TokenStanding], now: float) -> Iterator[Block]:
             "token",
             handle,
             f"{each.name}: {each.verdict.line}{expired}",
-            f"{first}, or have somebody answer for it (token-console incident except ID {handle}).",
+            f"{first}. Or have somebody answer for it: token-console incident except ID {handle}"
+            " --owner NAME --until DATE --reason WHY",
         )
 
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from backends.contract import Verb
 from backends.model import Token, TokenState
-from console.errors import ConsoleError
 from console.incident.record import Incident, PersonsWord, ScopedToken
 from console.inventory.search.inventory import Detail, Inventory
 from console.journal.read.view import JournalView
@@ -269,8 +268,3 @@ def worst_first(found: Iterable[TokenStanding]) -> list[TokenStanding]:
     """The same with what keeps an incident open at the top."""
     order = list(What)
     return sorted(found, key=lambda each: order.index(each.verdict.what))
-
-
-def unreadable(error: ConsoleError) -> str:
-    """What is said where the standings cannot be told."""
-    return f"how its tokens stand is not known: {error}"

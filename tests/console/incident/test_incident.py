@@ -154,6 +154,19 @@ def wait_until_over(shown: dict[str, Any]) -> None:
     assert all(token["value"]["propagation_until"] is None for token in shown["tokens"])
 
 
+def test_what_is_said_to_do_about_a_token_can_be_typed_as_it_is_said(ana: Responder) -> None:
+    handle = ana.first("backend:vault-prod", "state:active")["handle"]
+    begin(ana, "--token", handle)
+    said = flat(ana.must("incident", "show", ".", code=3))
+    assert f"token-console revoke {handle} --reason WHY" in said
+    typed = f"incident except INC-7 {handle} --owner NAME --until DATE --reason WHY"
+    assert f"token-console {typed}" in said
+    ana.must(
+        *(WHY if word == "WHY" else word for word in typed.replace("DATE", "2099-01-31").split())
+    )
+    assert typed not in flat(ana.must("incident", "show", ".", code=3)), "holes are left"
+
+
 def test_a_query_that_finds_more_by_now_keeps_it_open(ana: Responder) -> None:
     row = ana.first("backend:aws-main", "state:active")
     begin(ana, "--query", f"handle:{row['handle']}")
