@@ -19,7 +19,7 @@ from backends.conformance.fixture import (
     skip,
 )
 from backends.conformance.traces import shown
-from backends.contract import Readable, Support
+from backends.contract import Backend, Readable, Support
 from backends.errors import AuthFailed, BackendError, Unreachable
 from backends.model import AuditEvent, Dependents, How, Secret
 from backends.words import count
@@ -168,6 +168,32 @@ async def health_answers(fixture: Fixture) -> None:
     need(health.latency_ms >= 0, f"health() gave {health!r}")
 
 
+async def _cancelled(backend: Backend, after: int | None) -> asyncio.Task[None]:
+    """A listing that was cancelled: after so many of its tokens, or while it waits at all.
+
+    It lists again and again until then, since a small system is listed between two looks.
+    """
+    seen = 0
+    far = asyncio.Event()
+
+    async def listing_on() -> None:
+        nonlocal seen
+        while not asyncio.current_task().cancelling():  # type: ignore[union-attr]
+            async for _ in backend.inventory():
+                seen += 1
+                if seen == after:
+                    far.set()
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(listing_on())
+    moment = asyncio.create_task(asyncio.sleep(0.01) if after is None else far.wait())
+    await asyncio.wait({task, moment}, return_when=asyncio.FIRST_COMPLETED)
+    moment.cancel()
+    task.cancel()
+    await asyncio.wait({task})
+    return task
+
+
 @check
 async def stopping_half_way_is_safe(fixture: Fixture) -> None:
     """A listing that is dropped or cancelled harms nothing, and ``close`` may come twice."""
@@ -179,16 +205,9 @@ async def stopping_half_way_is_safe(fixture: Fixture) -> None:
     await anext(half)
     await half.aclose()  # type: ignore[attr-defined]
 
-    async def listing_on() -> None:
-        while not asyncio.current_task().cancelling():  # type: ignore[union-attr]
-            await listing(backend)
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(listing_on())
-    await asyncio.sleep(0.01)
-    task.cancel()
-    await asyncio.wait({task})
-    need(task.cancelled(), "inventory() swallowed the cancellation: let CancelledError pass")
+    for after in (None, *{1, whole // 2} - {0}) if whole else (None,):
+        task = await _cancelled(backend, after)
+        need(task.cancelled(), "inventory() swallowed the cancellation: let CancelledError pass")
     again = len((await listing(backend)).tokens)
     need(again == whole, f"after a cancelled listing {count(again, 'token')} listed, not {whole}")
     await backend.close()

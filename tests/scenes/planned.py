@@ -23,7 +23,10 @@ class Known:
         self._tokens = {token.ref.handle: token for token in tokens}
 
     def detail(self, handle: str) -> Any:
-        return SimpleNamespace(token=self._tokens[handle]) if handle in self._tokens else None
+        if (token := self._tokens.get(handle)) is None:
+            return None
+        row = SimpleNamespace(name=token.name, owner=token.owner.value or "")
+        return SimpleNamespace(token=token, row=row)
 
     def each(self, *_: object) -> Iterator[tuple[Any, Token]]:
         for token in self._tokens.values():
