@@ -171,27 +171,38 @@ def _facts(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((str(key), str(value)) for key, value in json.loads(text))
 
 
-def audit_event(row: sqlite3.Row, backend: str, spec: System) -> AuditEvent:
-    """One line of a system's audit trail; ``row`` has the token's id (``token_id``) and kind."""
-    fields: dict[str, Any] = {
-        name: row[name] for name in ("action", "outcome", "actor", "target", "source", "agent")
-    }
-    if fields["action"] == "create":
+@lru_cache(maxsize=4096)
+def _ref(backend: str, kind: str, id_: str) -> TokenRef:
+    return TokenRef(backend, kind, id_)
+
+
+def audit_event(row: tuple[Any, ...], backend: str, spec: System) -> AuditEvent:
+    """One line of a system's audit trail.
+
+    ``row`` has its id, at, action, outcome, actor, target, source, agent and detail, and its
+    token's kind and id.
+    """
+    id_, at, action, outcome, actor, target, source, agent, detail, kind, token_id = row
+    if action == "create":
         # In the other systems' logs "create" is something that a token does.
-        fields["action"] = "created"
-    action = fields["action"]
-    sort = use(fields["outcome"])
+        action = "created"
+    effect = LIFE.get(action, Effect.UNSAID)
     if action in LIFE:
         sort = EventClass.LIFE
-    elif action in PERMISSION:
-        sort = EventClass.PERMISSION
+    else:
+        sort = EventClass.PERMISSION if action in PERMISSION else use(outcome)
     return AuditEvent(
-        id=f"{spec.name}-{row['id']}",
-        at=moment(row["at"]),
+        id=f"{spec.name}-{id_}",
+        at=moment(at),
+        action=action,
         sort=sort,
-        effect=LIFE.get(action, Effect.UNSAID),
-        token=None if row["token_id"] is None else TokenRef(backend, row["kind"], row["token_id"]),
+        effect=effect,
+        outcome=outcome,
+        token=None if token_id is None else _ref(backend, kind, token_id),
+        actor=actor,
+        target=target,
+        source=source,
+        agent=agent,
         origin=spec.origin,
-        detail=row["detail"],
-        **fields,
+        detail=detail,
     )

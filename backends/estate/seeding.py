@@ -17,7 +17,7 @@ from random import Random
 from typing import Any, Final
 
 from backends.errors import ConfigError
-from backends.estate import activity, database, vocabulary
+from backends.estate import activity, database, history, vocabulary
 from backends.estate.issuing import (
     ACTING,
     CONSOLE,
@@ -54,9 +54,11 @@ def create(
     now: int | None = None,
     systems: Sequence[str] = tuple(SYSTEMS),
     clean: bool = False,
+    tell: bool = True,
 ) -> None:
     """Make an estate of roughly ``tokens`` tokens. ``now`` is in seconds since 1970.
 
+    Without ``tell`` the audit trails get their lines when somebody asks for them (``history``).
     A ``clean`` one holds nothing that a hazard gate should stop at: no threat for a name,
     no heartbeat, no children, no user with both slots taken, and rulers enough that none
     is the last.
@@ -91,7 +93,9 @@ def create(
             if at != wall:
                 database.put(connection, "offset", str(at - wall))
         connection.executescript(database.INDEXES)
-        activity.advance(connection, seed, _key(seed), at)
+        activity.advance(connection, seed, _key(seed), at, use=history.settle)
+        if tell:
+            history.tell(connection, seed, 0, at)
         connection.execute(f"PRAGMA user_version = {database.FORMAT:d}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.close()

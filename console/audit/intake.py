@@ -14,7 +14,7 @@ from typing import NamedTuple
 from backends.contract import Backend
 from backends.hiding import has_form, hidden, keyed
 from backends.logs import source
-from backends.model import AuditEvent, EventClass, Gap, GapKind, TokenRef
+from backends.model import AuditEvent, Effect, EventClass, Gap, GapKind, TokenRef, settled
 from backends.words import count
 from console.audit import rollups
 from console.inventory.sync import coverage
@@ -236,36 +236,33 @@ def row_of(found: object, backend: str, latest: datetime, key: bytes) -> StoredE
     handle, kind, id_ = (None, None, None) if ref is None else _named(ref, key)
     name = _name(str(found.id), key)
     digest = hashlib.blake2b(f"{backend}\0{name}".encode("utf-8", "surrogatepass"), digest_size=8)
+    action, outcome, actor, target = found.action, found.outcome, found.actor, found.target
+    from_, agent, origin, detail = found.source, found.agent, found.origin, found.detail
+    effect, sort, word = found.effect, found.sort, _often
+    # A third party's backend may put anything here. What is no text goes the long way.
     return StoredEvent(
         int.from_bytes(digest.digest(), "big") >> 1,
         backend,
         clean(name),
         seconds(at),
-        _word(found.action),
-        _word(found.outcome),
+        word(action) if type(action) is str else _word(action),
+        word(outcome) if type(outcome) is str else _word(outcome),
         handle,
         kind,
         id_,
-        _word(found.actor),
-        _word(found.target) if found.target else "",
-        _word(found.source),
-        _word(found.agent),
-        _word(found.origin),
-        _word(found.detail) if found.detail else "",
-        _class(found),
-        _word(found.effect),
+        word(actor) if type(actor) is str else _word(actor),
+        word(target) if type(target) is str else _word(target or ""),
+        word(from_) if type(from_) is str else _word(from_),
+        word(agent) if type(agent) is str else _word(agent),
+        word(origin) if type(origin) is str else _word(origin),
+        word(detail) if type(detail) is str else _word(detail or ""),
+        settled(sort, outcome).value if type(sort) is EventClass else OTHER,
+        word(effect) if type(effect) is Effect else _word(effect),
     )
 
 
-def _class(found: AuditEvent) -> str:
-    # A third party's backend may put anything here too.
-    sort: object = found.sort
-    return found.settled.value if isinstance(sort, EventClass) else OTHER
-
-
 def _word(text: object) -> str:
-    # A third party's backend may put anything here.
-    return _often(text) if type(text) is str else hidden(clean(text))
+    return hidden(clean(text))
 
 
 @lru_cache(maxsize=8192)
