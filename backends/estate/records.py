@@ -73,14 +73,14 @@ def token(row: sqlite3.Row, backend: str, now: int, parent: str | None, session:
     """A token as its system tells it. ``session`` counts a role's open sessions."""
     spec = SYSTEMS[row["system"]]
     use, source, purpose = _use(spec, row, now, session)
-    as_of = moment(now)
+    as_of = _now(now)
     created: Reading[datetime] = NO_CREATION
     creator: Reading[str] = NO_CREATOR
     if spec.name != "database":
         created = known(moment(row["created_at"]), "issuer's record")
         if spec.name != "cloud":
             origin = "audit log" if spec.name == "vault" else "issuer's record"
-            creator = known(row["created_by"], origin)
+            creator = _known(row["created_by"], origin)
     above: Reading[TokenRef] = NO_PARENTS
     if spec.name == "vault":
         above = (
@@ -114,7 +114,7 @@ def token(row: sqlite3.Row, backend: str, now: int, parent: str | None, session:
         expires_at=expires,
         grants=_grants(row["grants"]),
         parent=above,
-        binding=known(row["binding"], "issuer's record"),
+        binding=_known(row["binding"], "issuer's record"),
         facts=_facts(row["facts"]),
     )
 
@@ -130,7 +130,7 @@ def _state(row: sqlite3.Row, now: int) -> TokenState:
 def _use(
     spec: System, row: sqlite3.Row, now: int, session: int
 ) -> tuple[Reading[datetime], Reading[str], Reading[str]]:
-    used, as_of = row["used_at"], moment(now)
+    used, as_of = row["used_at"], _now(now)
     if spec.name == "database":
         if not session:
             return NO_USE, NO_USE, NO_USE
@@ -169,6 +169,18 @@ def _grants(text: str) -> Reading[tuple[Grant, ...]]:
 @lru_cache(maxsize=1024)
 def _facts(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((str(key), str(value)) for key, value in json.loads(text))
+
+
+@lru_cache(maxsize=8192)
+def _known(value: str, source: str) -> Reading[str]:
+    """For what many tokens have alike."""
+    return known(value, source)
+
+
+@lru_cache(maxsize=64)
+def _now(seconds: int) -> datetime:
+    """The moment of a listing, which is asked for with every token of it."""
+    return moment(seconds)
 
 
 @lru_cache(maxsize=4096)
