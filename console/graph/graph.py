@@ -1,16 +1,19 @@
-"""The whole graph in memory, read from the store with the standard library alone."""
+"""A graph in memory, read from the store with the standard library alone."""
 
 from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from console.graph import model
-from console.graph.model import Evidence, LinkSource, Node
-from console.graph.reach import Reach, closure
+from console.graph.model import HUB, SHOWN, SIDES, Evidence, LinkSource, Node
+from console.graph.reach import Neighbours, Reach, closure
 from console.store.queries import backends, links
+
+APPS = ("workload", "host")
+"""What uses tokens and has a name of its own, so that one can ask what it means if it goes."""
 
 
 class Edge(NamedTuple):
@@ -22,16 +25,36 @@ class Edge(NamedTuple):
     through: int = 0
 
 
+class Fan(NamedTuple):
+    """The neighbours of a node in one direction; of a hub those that are followed."""
+
+    shown: list[int]
+    rest: dict[str, int]
+    """How many more there are, by side; empty where the node is no hub."""
+
+
+class Called(NamedTuple):
+    """The nodes that a name means, by number."""
+
+    who: list[int]
+    apps: list[int]
+    """Workloads and hosts."""
+    tokens: list[int]
+    """The tokens of the backend of that name."""
+
+
 class Graph:
     """Nodes by number, and who is next to whom. Parallel links of one kind are one edge."""
 
     def __init__(self, nodes: Iterable[Node], edges: Iterable[Edge]) -> None:
-        self.nodes = {node.num: node for node in nodes}
+        self.nodes: dict[int, Node] = {node.num: node for node in nodes}
         self.side_of = {num: node.side for num, node in self.nodes.items()}
-        self.after: dict[int, list[int]] = {}
+        self.rest: dict[int, int] = {}
+        """The nodes that stand for others, which are counted only, and for how many each."""
+        self.after: Neighbours = Neighbours()
         """All links."""
-        self.before: dict[int, list[int]] = {}
-        self.spread: dict[int, list[int]] = {}
+        self.before: Neighbours = Neighbours()
+        self.spread: Neighbours = Neighbours()
         """The links along which a leak goes."""
         self.kinds: dict[tuple[int, int], list[str]] = {}
         self.through: dict[tuple[int, int], int] = {}
@@ -46,6 +69,11 @@ class Graph:
         for grant, entry in dict.fromkeys(opens):
             for token in dict.fromkeys(kept.get(entry, ())):
                 self._add(Edge(grant, token, model.READS, entry))
+
+    def add(self, *edges: Edge) -> None:
+        """Add links between nodes that are there, after those that there are."""
+        for edge in edges:
+            self._add(edge)
 
     def _add(self, edge: Edge) -> None:
         a, b, kind, through = edge
@@ -86,9 +114,68 @@ class Graph:
             found.append((kind, self.nodes[b]))
         return found
 
+    def totals(self) -> dict[str, int]:
+        """How many nodes of each side there are."""
+        found = dict.fromkeys(SIDES, 0)
+        for num, side in self.side_of.items():
+            found[side] += self.rest.get(num, 1)
+        return found
+
+    def fetch(self, nums: Iterable[int]) -> None:
+        """Have several nodes ready that are about to be looked at; here they all are."""
+
+    def called(self, name: str) -> Called:
+        """Whoever, whatever app and whatever backend's tokens a name means."""
+        key, nodes = model.identity(name), self.nodes.values()
+        return Called(
+            [n.num for n in nodes if n.side == "who" and n.key == key],
+            [
+                n.num for n in nodes
+                if n.side == "use" and n.kind in APPS and n.name.casefold() == key
+            ],
+            [n.num for n in nodes if n.side == "token" and n.place == name],
+        )  # fmt: skip
+
+    def fan(self, num: int, *, back: bool = False, leak: bool = False) -> Fan:
+        """A node's neighbours; of a hub only the first of each side, and how many more.
+
+        With ``back`` those that links come from, with ``leak`` those that a leak goes to.
+        """
+        near = (self.before if back else self.spread if leak else self.after).get(num, [])
+        if len(near) <= HUB:
+            return Fan(near, {})
+        by_side: dict[str, list[int]] = {}
+        for other in near:
+            by_side.setdefault(self.side_of[other], []).append(other)
+        rest = {side: len(some) - SHOWN for side, some in by_side.items() if len(some) > HUB}
+        cut = {other for side in rest for other in by_side[side][SHOWN:]}
+        return Fan([other for other in near if other not in cut], rest)
+
+    def degree(self, num: int, *, back: bool = False) -> int:
+        """How many neighbours a node has."""
+        return len((self.before if back else self.after).get(num, ()))
+
+    def among(self, nums: Collection[int]) -> list[Edge]:
+        """The links between some nodes, in the order in which a graph takes them."""
+        found = [
+            Edge(a, b, kind, self.through.get((a, b), 0) if kind == model.READS else 0)
+            for a in nums
+            for b in self.after.get(a, ())
+            if b in nums
+            for kind in self.kinds[a, b]
+        ]
+        return sorted(found, key=_in_order)
+
     def siblings(self, num: int) -> list[int]:
         """Other records of the same value."""
         return [b for b in self.after.get(num, ()) if model.SIBLING in self.kinds[num, b]]
+
+
+def _in_order(edge: Edge) -> tuple[bool, int, int, int, str]:
+    """As the store tells links, and after them those that are worked out."""
+    derived = edge.kind == model.READS
+    through = edge.through if derived else 0
+    return derived, edge.a, through, edge.b, edge.kind
 
 
 def load(connection: sqlite3.Connection) -> Graph:
