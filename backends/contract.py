@@ -248,6 +248,9 @@ class Backend(ABC):
     title: ClassVar[str]
     options: ClassVar[tuple[Option, ...]] = ()
     needs_credential: ClassVar[bool] = True
+    log_by_stretch: ClassVar[bool] = False
+    """Whether :meth:`events` for a stretch of time costs no more than that stretch. Such a log
+    is first read from its newest day backwards; any other is read once, oldest first."""
 
     def __init__(self, config: BackendConfig) -> None:
         if self.needs_credential and config.read is None:

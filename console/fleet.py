@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Self, TypeVar
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from backends import registry
 from backends.contract import Backend, Match
@@ -197,7 +196,7 @@ class Fleet:
     async def _link(self) -> None:
         """Bring owners and links up to date. They are a cache: no trouble ends a sync."""
         async with self._linking:
-            with contextlib.suppress(ConsoleError, SQLAlchemyError):
+            with contextlib.suppress(ConsoleError, sqlite3.Error):
                 await asyncio.to_thread(refresh, self.engine, self.paths, self.settings.graph)
 
     async def ingest(
@@ -236,7 +235,7 @@ class Fleet:
             BackendError: the system cannot be asked.
         """
         found = await (await self.backend(ref.backend)).dependents(ref)
-        with contextlib.suppress(SQLAlchemyError):
+        with contextlib.suppress(sqlite3.Error):
             await asyncio.to_thread(collect.answered, self.engine, ref, found)
         return found
 

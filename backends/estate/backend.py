@@ -110,6 +110,7 @@ class Estate(Backend):
     type_name: ClassVar[str] = "estate"
     title: ClassVar[str] = "embedded estate"
     needs_credential: ClassVar[bool] = False
+    log_by_stretch: ClassVar[bool] = True
     options: ClassVar[tuple[Option, ...]] = (
         Option("path", "The estate's file, which `token-console demo` makes.", required=True),
         Option("system", f"One of: {', '.join(SYSTEMS)}.", required=True),

@@ -6,9 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
-
-from sqlalchemy import Connection
+from typing import NamedTuple
 
 from backends.contract import Backend
 from backends.errors import BackendError
@@ -21,9 +19,10 @@ from console.inventory.sync.coverage import clean, trouble
 from console.inventory.sync.lock import SyncUnderWay, only_one
 from console.inventory.sync.validate import Garbage, seconds
 from console.settings import Settings
-from console.store.database import touch
+from console.store.database import Connection, touch
 from console.store.hash_key import hash_key
 from console.store.write import backends, log_places
+from console.store.write.events import StoredEvent
 from console.store.writer import StoreWriter, off_loop
 
 Opened = Callable[[str], Awaitable[Backend]]
@@ -161,7 +160,7 @@ def _begin(connection: Connection, source: Source) -> tuple[dict[str, bytes], di
 def _keep(connection: Connection, source: Source, batch: Batch, now: int) -> int:
     """Keep a batch: its events, their counts, its holes, and how far the log is read now."""
     latest = datetime.fromtimestamp(now, UTC) + intake.FUTURE
-    rows: list[dict[str, Any]] = []
+    rows: list[StoredEvent] = []
     garbage: Counter[str] = Counter()
     for event in batch.events:
         try:

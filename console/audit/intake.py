@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
-
-from sqlalchemy import Connection
+from typing import NamedTuple
 
 from backends.contract import Backend
 from backends.hiding import has_form, hidden, keyed
@@ -19,25 +18,36 @@ from backends.model import AuditEvent, EventClass, Gap, GapKind, TokenRef
 from backends.words import count
 from console.audit import rollups
 from console.inventory.sync import coverage
-from console.inventory.sync.coverage import Gaps, clean, trouble
+from console.inventory.sync.coverage import Gaps, Trouble, clean, trouble
 from console.inventory.sync.validate import Garbage, seconds
 from console.store.classes import OTHER, USE
-from console.store.database import touch
+from console.store.database import Connection, touch
 from console.store.hash_key import hash_key
 from console.store.text_fold import encodable
 from console.store.write import backends, events, log_places
+from console.store.write.events import StoredEvent
 from console.store.writer import StoreWriter
 
 RETENTION_DAYS = 30
-BATCH = 1_000
+BATCH = 20_000
+"""Events in one transaction, and at most in memory."""
 OVERLAP = timedelta(minutes=15)
 """How far each reading goes back behind the one before: logs deliver late."""
+STRETCHES = (timedelta(hours=25), timedelta(days=7))
+"""How far back from now the stretches of a first reading end, but for the last.
+
+The newest is what a responder asks for first, and what the sparklines show: the hours of a day.
+"""
 FUTURE = timedelta(days=1)
 """An event further ahead of our clock than this is not believed."""
 EARLIEST = source.EARLIEST
 """Nor one from before this."""
 PRUNE = 5_000
 """Old events that one transaction drops."""
+
+Progress = Callable[[int, datetime | None], None]
+"""Called with the events taken in so far, and from when on the log is read without a hole of
+our making; None where that is not known before the end."""
 
 
 class EventReport(NamedTuple):
@@ -50,6 +60,22 @@ class EventReport(NamedTuple):
     hint: str = ""
 
 
+class _Reading:
+    """What one reading of a backend's log finds, while it goes on."""
+
+    def __init__(self, backend: str, now: datetime, key: bytes, progress: Progress) -> None:
+        self.backend, self.now, self.key, self.progress = backend, now, key, progress
+        self.taken = 0
+        self.gaps = Gaps()
+        self.holes: list[Gap] = []
+        """Of what was read and is not noted as covered yet."""
+        self.unlistable = False
+        self.why: Trouble | None = None
+        """Why it broke off."""
+        self.reached: datetime | None = None
+        """From here on everything has been read."""
+
+
 async def take_in(
     store: StoreWriter,
     backend: Backend,
@@ -58,11 +84,15 @@ async def take_in(
     *,
     days: int = RETENTION_DAYS,
     skew: int | None = None,
+    progress: Progress | None = None,
 ) -> EventReport:
     """Take in audit events: from ``since``, else from where the last time ended.
 
-    Events older than ``days`` are dropped, and read at first sight of a backend. ``skew``
-    are the milliseconds by which the system's clock is ahead of ours, None where unknown.
+    Events older than ``days`` are dropped, and read at first sight of a backend. Where the
+    backend's log can be asked stretch by stretch, the newest are read first, and what a
+    stretch covers is noted at its end: one that was interrupted is gone on with from there.
+    ``skew`` are the milliseconds by which the system's clock is ahead of ours, None where
+    unknown.
 
     Raises:
         StoreError: the store cannot be written. A backend's errors are told in the report.
@@ -72,19 +102,70 @@ async def take_in(
     now = datetime.fromtimestamp(started, UTC)
     oldest = now - timedelta(days=days)
     key = await asyncio.to_thread(hash_key, store.path)
-    before = await store.write(_covered_until, backend)
-    if since is None:
-        since = datetime.fromtimestamp(before, UTC) - OVERLAP if before is not None else oldest
-    since = max(since, oldest)
-    gaps = Gaps()
-    garbage: Counter[str] = Counter()
-    taken = 0
-    why = None
-    holes: list[Gap] = []
-    if before is not None and seconds(since) > before:
+    covered = await store.write(_covered, backend)
+    read = _Reading(name, now, key, progress or (lambda taken, back_to: None))
+    end = started if until is None else min(started, seconds(until))
+    if since is not None:
+        stretches = [(max(since, oldest), until)]
+    else:
+        stretches = _stretches(now, oldest, until, covered, backend.log_by_stretch)
+    if covered is not None and seconds(stretches[0][0]) > covered[1]:
         what = "the console did not read the log for longer than events are kept"
-        holes.append(Gap(name, GapKind.LIMITED, what, "", _moment(before), since))
-    rows: list[dict[str, Any]] = []
+        gap = Gap(name, GapKind.LIMITED, what, "", _moment(covered[1]), stretches[0][0])
+        read.holes.append(gap)
+    upper: int | None = None
+    for begin, until in stretches:
+        if upper is None:
+            upper = end if until is None else min(end, seconds(until))
+        await _read(store, backend, read, begin, until)
+        unread = read.unlistable and not read.taken
+        done = None if read.why is not None or (unread and covered is None) else seconds(begin)
+        await store.write(_end, name, read.gaps.all(name), None if done is None else (done, end))
+        if done is not None:
+            await store.write(_keep_holes, name, read.holes, (done, upper))
+            read.holes, read.reached, upper = [], begin, None
+            read.progress(read.taken, begin)
+        if read.why is not None:
+            break
+    await store.write(coverage.note_skew, name, skew)
+    while await store.write(prune, seconds(oldest)):
+        pass
+    message, hint = (read.why.message, read.why.hint) if read.why is not None else ("", "")
+    return EventReport(name, read.taken, len(read.gaps.all(name)), message, hint)
+
+
+def _stretches(
+    now: datetime,
+    oldest: datetime,
+    until: datetime | None,
+    covered: tuple[int, int] | None,
+    by_stretch: bool,
+) -> list[tuple[datetime, datetime | None]]:
+    """What to read, in order: the new, then back to ``oldest`` what was not read yet."""
+    found: list[tuple[datetime, datetime | None]] = []
+    upper = until
+    if covered is not None:
+        found.append((max(_moment(covered[1]) - OVERLAP, oldest), until))
+        upper = _moment(covered[0])
+        if not by_stretch or upper <= oldest:
+            return found
+    elif not by_stretch:
+        return [(oldest, until)]
+    for back in (*(now - each for each in STRETCHES), oldest):
+        begin = max(back, oldest)
+        if upper is None or begin < upper:
+            found.append((begin, upper))
+            upper = begin
+    return found
+
+
+async def _read(
+    store: StoreWriter, backend: Backend, read: _Reading, since: datetime, until: datetime | None
+) -> None:
+    """Take in one stretch of a log, batch by batch."""
+    name, latest, key = backend.name, read.now + FUTURE, read.key
+    garbage: Counter[str] = Counter()
+    rows: list[StoredEvent] = []
     stream = None
     try:
         while True:
@@ -95,53 +176,45 @@ async def take_in(
                 break
             except Exception as error:  # noqa: BLE001
                 # A third party's backend may fail in any way; what it gave so far counts.
-                why = trouble(error, backend)
+                read.why = trouble(error, backend)
                 break
             if isinstance(found, Gap):
-                gaps.add(found.scope, found.kind, found.what, found.hint)
+                read.gaps.add(found.scope, found.kind, found.what, found.hint)
+                read.unlistable = read.unlistable or found.kind is GapKind.UNLISTABLE
                 # One without a time of its own is about all that was asked for.
-                holes.append(found)
+                read.holes.append(found)
                 continue
             try:
-                rows.append(row_of(found, name, now + FUTURE, key))
+                rows.append(row_of(found, name, latest, key))
             except Garbage as error:
                 garbage[str(error)] += 1
             if len(rows) >= BATCH:
                 batch, rows = rows, []
-                taken += await store.write(write, name, batch)
+                read.taken += await store.write(write, name, batch)
+                read.progress(read.taken, read.reached)
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:
             with contextlib.suppress(Exception):
                 await close()
-    taken += await store.write(write, name, rows)
+    read.taken += await store.write(write, name, rows)
     for what, times in garbage.items():
-        gaps.add(name, GapKind.FAILED, f"{what} ({count(times, 'time')})", coverage.FAULT_HINT)
+        told = f"{what} ({count(times, 'time')})"
+        read.gaps.add(name, GapKind.FAILED, told, coverage.FAULT_HINT)
         # What cannot be placed in time may have been at any.
-        holes.append(Gap(name, GapKind.FAILED, what, coverage.FAULT_HINT))
-    if why is not None:
-        gaps.add(name, why.kind, f"audit events: {why.message}", why.hint)
-    found_gaps = gaps.all(name)
-    reached = started if until is None else min(started, seconds(until))
-    unread = any(gap.kind is GapKind.UNLISTABLE for gap in found_gaps) and not taken
-    covered = None if why is not None or (unread and before is None) else (seconds(since), reached)
-    await store.write(_end, name, found_gaps, covered)
-    await store.write(coverage.note_skew, name, skew)
-    if covered is not None:
-        await store.write(_keep_holes, name, holes, covered)
-    while await store.write(prune, seconds(oldest)):
-        pass
-    message, hint = (why.message, why.hint) if why is not None else ("", "")
-    return EventReport(name, taken, len(found_gaps), message, hint)
+        read.holes.append(Gap(name, GapKind.FAILED, what, coverage.FAULT_HINT))
+    if read.why is not None:
+        what = f"audit events: {read.why.message}"
+        read.gaps.add(name, read.why.kind, what, read.why.hint)
 
 
-def _covered_until(connection: Connection, backend: Backend) -> int | None:
+def _covered(connection: Connection, backend: Backend) -> tuple[int, int] | None:
     backends.ensure(connection, backend.name, clean(backend.type_name))
-    return backends.events_until(connection, backend.name)
+    return backends.events_covered(connection, backend.name)
 
 
-def row_of(found: object, backend: str, latest: datetime, key: bytes) -> dict[str, Any]:
-    """An event as it is stored, without what looks like a secret: in the order of its columns.
+def row_of(found: object, backend: str, latest: datetime, key: bytes) -> StoredEvent:
+    """An event as it is stored, without what looks like a secret.
 
     ``key`` is for the hash that stands for one where it names a token or a line.
 
@@ -163,25 +236,25 @@ def row_of(found: object, backend: str, latest: datetime, key: bytes) -> dict[st
     handle, kind, id_ = (None, None, None) if ref is None else _named(ref, key)
     name = _name(str(found.id), key)
     digest = hashlib.blake2b(f"{backend}\0{name}".encode("utf-8", "surrogatepass"), digest_size=8)
-    return {
-        "key": int.from_bytes(digest.digest(), "big") >> 1,
-        "backend": backend,
-        "event_id": clean(name),
-        "at": seconds(at),
-        "action": _word(found.action),
-        "outcome": _word(found.outcome),
-        "handle": handle,
-        "ref_kind": kind,
-        "ref_id": id_,
-        "actor": _word(found.actor),
-        "target": hidden(clean(found.target)) if found.target else "",
-        "source": _word(found.source),
-        "agent": _word(found.agent),
-        "origin": _word(found.origin),
-        "detail": hidden(clean(found.detail)) if found.detail else "",
-        "class": _class(found),
-        "effect": _word(found.effect),
-    }
+    return StoredEvent(
+        int.from_bytes(digest.digest(), "big") >> 1,
+        backend,
+        clean(name),
+        seconds(at),
+        _word(found.action),
+        _word(found.outcome),
+        handle,
+        kind,
+        id_,
+        _word(found.actor),
+        _word(found.target) if found.target else "",
+        _word(found.source),
+        _word(found.agent),
+        _word(found.origin),
+        _word(found.detail) if found.detail else "",
+        _class(found),
+        _word(found.effect),
+    )
 
 
 def _class(found: AuditEvent) -> str:
@@ -195,7 +268,7 @@ def _word(text: object) -> str:
     return _often(text) if type(text) is str else hidden(clean(text))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def _often(text: str) -> str:
     """The same for texts that stand in many events."""
     return hidden(clean(text))
@@ -206,7 +279,7 @@ def _name(id_: str, key: bytes) -> str:
     return keyed(id_, key) if has_form(id_) else id_
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def _named(ref: TokenRef, key: bytes) -> tuple[str, str, str]:
     # As in `shape`: the token is stored under the escaped form of a wrong text.
     parts = ref.backend, ref.kind, _name(ref.id, key)
@@ -214,23 +287,22 @@ def _named(ref: TokenRef, key: bytes) -> tuple[str, str, str]:
     return known.handle, known.kind, known.id
 
 
-def write(connection: Connection, backend: str, rows: list[dict[str, Any]]) -> int:
+def write(connection: Connection, backend: str, rows: list[StoredEvent]) -> int:
     """Write the events that are not there yet, and count them. Returns how many those are."""
-    fresh = {row["key"]: row for row in rows}
+    fresh = {row.key: row for row in rows}
     for key in events.there(connection, fresh):
         del fresh[key]
     if not fresh:
         return 0
-    events.add(connection, [tuple(row.values()) for row in fresh.values()])
-    rollups.count(connection, backend, fresh.values())
-    hours: Counter[tuple[str, int]] = Counter(
-        (row["handle"], row["at"] // 3600)
-        for row in fresh.values()
-        if row["handle"] and row["class"] == USE
+    some = sorted(fresh.values())
+    events.add(connection, some)
+    rollups.count(connection, backend, some)
+    hours = Counter(
+        (row.handle, row.at // 3600) for row in some if row.handle and row.class_ == USE
     )
     if hours:
         events.count_uses(connection, hours)
-    backends.note_event(connection, backend, max(row["at"] for row in fresh.values()))
+    backends.note_event(connection, backend, max(row.at for row in some))
     touch(connection)
     return len(fresh)
 

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from sqlalchemy import Connection
+from collections.abc import Mapping
 
 from backends.model import TokenRef
+from console.store.database import Connection
 from console.store.text_fold import KEY, encodable, fold, name_key
 from console.store.write import log_places
+from console.store.write.events import StoredEvent
 from console.store.write.log_places import NamedToken
 
 ASK = 5_000
 """Tokens whose names in the log a backend is asked for in one go."""
 
 
-def resolve(connection: Connection, backend: str, rows: Sequence[dict[str, Any]]) -> None:
+def resolve(connection: Connection, backend: str, rows: list[StoredEvent]) -> None:
     """Put the right token into events that name theirs in the log's own way.
 
     One that nobody knows keeps the log's name, which is remembered: when it becomes known
     whose it is, the events are found under the token too, and what was sealed stays as it was.
     """
-    wanted = {row["handle"]: row for row in rows if row["handle"]}
+    wanted = {row.handle: row for row in rows if row.handle}
     if not wanted:
         return
     known = log_places.named(connection, wanted)
     fresh: list[tuple[str, str, str, str, str | None]] = []
     for alias in wanted.keys() - known.keys():
         row = wanted[alias]
-        found = _by_name(connection, backend, row["ref_kind"], row["ref_id"])
+        kind, name = row.ref_kind or "", row.ref_id or ""
+        found = _by_name(connection, backend, kind, name)
         known[alias] = found
-        fresh.append((alias, backend, row["ref_kind"], row["ref_id"], found and found.handle))
+        fresh.append((alias, backend, kind, name, found and found.handle))
     if fresh:
         log_places.add_names(connection, fresh)
-    for row in rows:
-        token = known.get(row["handle"])
+    for place, row in enumerate(rows):
+        token = known.get(row.handle) if row.handle else None
         if token is not None:
-            row["handle"], row["ref_kind"], row["ref_id"] = token
+            rows[place] = row._replace(handle=token.handle, ref_kind=token.kind, ref_id=token.ref)
 
 
 def try_again(connection: Connection, backend: str) -> int:

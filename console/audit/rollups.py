@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-from sqlalchemy import Connection
+from collections.abc import Iterable
 
 from console.store.classes import EVERYTHING, SLOT, outcome_of
+from console.store.database import Connection
 from console.store.write import events
-from console.store.write.events import Bin
+from console.store.write.events import Bin, StoredEvent
 
 
-def count(connection: Connection, backend: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def count(connection: Connection, backend: str, rows: Iterable[StoredEvent]) -> None:
     """Add events to the counts, in the transaction that keeps the events themselves."""
     counts: Counter[Bin] = Counter()
     for row in rows:
-        tail = backend, row["at"] // SLOT, row["class"], outcome_of(row["outcome"])
-        counts[EVERYTHING, *tail] += 1
-        if row["handle"]:
-            counts[row["handle"], *tail] += 1
+        slot, class_, outcome = row.at // SLOT, row.class_, outcome_of(row.outcome)
+        counts[EVERYTHING, backend, slot, class_, outcome] += 1
+        if row.handle:
+            counts[row.handle, backend, slot, class_, outcome] += 1
     if counts:
         events.count_all(connection, counts)

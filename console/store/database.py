@@ -2,57 +2,105 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlite3 import Connection as Connection
 
 from console import ownership
-from console.errors import StoreError
 from console.store import reading
 
 BUSY_MS = 30_000
 """How long a writer waits for another one."""
+SCHEMA_FILE = Path(__file__).with_name("schema.sql")
+"""What the migrations make of an empty file, so that a new store needs no database toolkit."""
+
+
+class Engine:
+    """The store's file and its open connections. Each transaction takes one, or opens one.
+
+    ``path`` is the file. May be used by several threads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._idle: list[Connection] = []
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One transaction: kept at the end of the block, taken back where that raises.
+
+        It begins with ``BEGIN IMMEDIATE``, so that what it reads first is still true when it
+        writes.
+
+        Raises:
+            sqlite3.Error: the store cannot be written.
+        """
+        with self.connect() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection in no transaction: each statement is one of its own."""
+        try:
+            # One step, so that no two threads get the same.
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._open()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+
+    def dispose(self) -> None:
+        """Close the connections that nobody uses. A later transaction opens one anew."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _open(self) -> Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA cache_size = -32768")
+        return connection
 
 
 def open_for_writing(path: Path) -> Engine:
-    """The engine for the store at ``path``, which is made or migrated as needed.
-
-    Every transaction begins with ``BEGIN IMMEDIATE``, so that what it reads first is
-    still true when it writes.
+    """The store at ``path``, which is made or migrated as needed.
 
     Raises:
         StoreError: the file is damaged, not ours to write, or from a newer version.
     """
     try:
         _create(path)
-        with sqlite3.connect(path, timeout=BUSY_MS / 1000) as probe:
+        engine = Engine(path)
+        with engine.connect() as probe:
             probe.execute("PRAGMA journal_mode = WAL")
             current = reading.check_schema(probe, path, empty_is_fine=True)
-        probe.close()
-        engine = _engine(path)
+        if current == 0:
+            current = _fill(engine)
         if current < reading.SCHEMA:
             _migrate(engine)
-    except (sqlite3.Error, SQLAlchemyError, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        raise reading.unusable(path, cause) from None
+    except (sqlite3.Error, OSError) as error:
+        raise reading.unusable(path, error) from None
     return engine
-
-
-def path_of(engine: Engine) -> Path:
-    """The file that an engine writes."""
-    name = engine.url.database
-    if not name:
-        raise StoreError("the inventory needs a file")
-    return Path(name)
 
 
 def touch(connection: Connection) -> None:
     """Note that something is different from now on; readers compare the generation."""
-    connection.exec_driver_sql("UPDATE mark SET value = value + 1 WHERE name = 'generation'")
+    connection.execute("UPDATE mark SET value = value + 1 WHERE name = 'generation'")
 
 
 def _create(path: Path) -> None:
@@ -66,41 +114,25 @@ def _create(path: Path) -> None:
             path.chmod(0o600)
 
 
-def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS / 1000})
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: Any) -> None:
-        # The driver must not begin transactions of its own: see `begin` below.
-        connection.isolation_level = None
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA cache_size = -32768")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+def _fill(engine: Engine) -> int:
+    """Make the tables of a new store, in one transaction. Returns its schema's number."""
+    with engine.begin() as connection:
+        # Another process may have come first while this one waited.
+        found = reading.check_schema(connection, engine.path, empty_is_fine=True)
+        if found or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return found
+        statement = ""
+        for line in SCHEMA_FILE.read_text(encoding="utf-8").splitlines(keepends=True):
+            statement += line
+            # Not executescript, which would end the transaction before it begins.
+            if sqlite3.complete_statement(statement):
+                connection.execute(statement)
+                statement = ""
+        return reading.check_schema(connection, engine.path, empty_is_fine=True)
 
 
 def _migrate(engine: Engine) -> None:
-    # Alembic costs a fifth of a second to import, and most starts find nothing to do.
-    from alembic import command
-    from alembic.config import Config
+    # Alembic and what it needs cost most of a second, and most starts find nothing to do.
+    from console.store.migrate import migrate
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        if reading.check_schema(_raw(connection), path_of(engine), empty_is_fine=True) < (
-            reading.SCHEMA
-        ):
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.exec_driver_sql(f"PRAGMA user_version = {reading.SCHEMA}")
-
-
-def _raw(connection: Connection) -> sqlite3.Connection:
-    raw = connection.connection.driver_connection
-    if not isinstance(raw, sqlite3.Connection):
-        raise StoreError("the inventory needs SQLite")
-    return raw
+    migrate(engine.path)

@@ -50,6 +50,9 @@ def phrase(text: str) -> str:
 
 def encodable(text: str) -> str:
     """The text with lone surrogates, which cannot be encoded, as visible escapes."""
+    # Nearly every text; it saves encoding it and back.
+    if text.isascii():
+        return text
     return text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
-
-from console.store import database, reading
+from console.store import reading
+from console.store.database import Engine
 
 T = TypeVar("T")
 
@@ -24,7 +23,7 @@ class StoreWriter:
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
-        self._path = database.path_of(engine)
+        self._path = engine.path
         self._clock = clock
 
     async def write(self, work: Callable[..., T], *args: object) -> T:
@@ -36,9 +35,8 @@ class StoreWriter:
         try:
             with self._engine.begin() as connection:
                 return work(connection, *args)
-        except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
-            raise reading.unusable(self._path, cast(Exception, cause)) from None
+        except sqlite3.Error as error:
+            raise reading.unusable(self._path, error) from None
 
     @property
     def path(self) -> Path:

@@ -66,7 +66,7 @@ def link(path: Path) -> None:
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("BEGIN IMMEDIATE")
     for table in ("node", "link", "linked", "link_source"):
-        connection.execute(f"DELETE FROM {table}")  # noqa: S608
+        connection.execute(f"DELETE FROM {table}")
     (last,) = connection.execute("SELECT max(num) FROM token").fetchone()
     connection.execute(
         "INSERT INTO node (num, side, key, kind, kind_rank, name, place)"
@@ -98,7 +98,7 @@ def _links(rows: Iterable[tuple[Any, ...]], node: _Numbers) -> Iterator[tuple[An
     for num, handle, backend, owner, principal, address, used_at, grants, name in rows:
         record = f"record {handle}"
 
-        def told(a: int, b: int, kind: str, confidence: int = 95, origin: str = record):  # noqa: ANN202, B023
+        def told(a: int, b: int, kind: str, confidence: int = 95, origin: str = record):
             return (a, b, kind, "configured", origin, None, 1, confidence, backend)  # noqa: B023
 
         if owner:

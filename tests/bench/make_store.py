@@ -8,14 +8,14 @@ afterwards, in one go, and there is no history. The same arguments make the same
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from sqlalchemy import Connection, insert
 
 from backends.model import (
     Grant,
@@ -31,8 +31,7 @@ from backends.model import (
     not_tracked,
 )
 from console.inventory.sync.validate import columns, shape
-from console.store.database import open_for_writing, touch
-from console.store.tables import table
+from console.store.database import open_for_writing
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 BATCH = 5_000
@@ -182,14 +181,16 @@ def _token(dice: random.Random, number: int, backend: str, kind: str) -> Token:
 
 def make(path: Path, count: int, seed: int = 1) -> None:
     """Make the store. There must be no file at ``path`` yet."""
-    engine = open_for_writing(path)
-    indexes = list(table("token").indexes)
-    with engine.begin() as connection:
-        for index in indexes:
-            index.drop(connection)
-    batch: list[Token] = []
-    number = 0
-    with engine.begin() as connection:
+    open_for_writing(path).dispose()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        indexes = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'token' AND type = 'index'"
+        ).fetchall()
+        for name, _ in indexes:
+            connection.execute(f"DROP INDEX {name}")
+        batch: list[Token] = []
+        number = 0
         for token in tokens(count, seed):
             batch.append(token)
             if len(batch) == BATCH:
@@ -198,19 +199,16 @@ def make(path: Path, count: int, seed: int = 1) -> None:
         _insert(connection, batch, number)
         for name, type_, _ in BACKENDS:
             _backend(connection, name, type_)
-        for index in indexes:
-            index.create(connection)
-        connection.exec_driver_sql("INSERT INTO token_fts (token_fts) VALUES ('rebuild')")
-        connection.exec_driver_sql("ANALYZE")
-        touch(connection)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("COMMIT")
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.exec_driver_sql("BEGIN")
-    engine.dispose()
+        for _, made in indexes:
+            connection.execute(made)
+        connection.execute("INSERT INTO token_fts (token_fts) VALUES ('rebuild')")
+        connection.execute("ANALYZE")
+        connection.execute("UPDATE mark SET value = value + 1 WHERE name = 'generation'")
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _insert(connection: Connection, batch: list[Token], number: int) -> int:
+def _insert(connection: sqlite3.Connection, batch: list[Token], number: int) -> int:
     seen = int(NOW.timestamp())
     rows = []
     documents = []
@@ -237,28 +235,19 @@ def _insert(connection: Connection, batch: list[Token], number: int) -> int:
         )
         documents.append({"num": number, "doc": shaped.doc, "kept": None})
     if rows:
-        connection.execute(insert(table("token")), rows)
-        connection.execute(insert(table("document")), documents)
+        for table, values in (("token", rows), ("document", documents)):
+            places = ", ".join(f":{name}" for name in values[0])
+            statement = f"INSERT INTO {table} ({', '.join(values[0])}) VALUES ({places})"
+            connection.executemany(statement, values)
     return number
 
 
-def _backend(connection: Connection, name: str, type_: str) -> None:
-    count = connection.exec_driver_sql(
-        "SELECT count(*) FROM token WHERE backend = ?", (name,)
-    ).scalar_one()
+def _backend(connection: sqlite3.Connection, name: str, type_: str) -> None:
     seen = int(NOW.timestamp())
     connection.execute(
-        insert(table("backend")).values(
-            name=name,
-            type=type_,
-            result="ok",
-            error="",
-            hint="",
-            tried_at=seen,
-            synced_at=seen,
-            tokens=count,
-            gone=0,
-        )
+        "INSERT INTO backend (name, type, result, error, hint, tried_at, synced_at, tokens, gone)"
+        " VALUES (?, ?, 'ok', '', '', ?, ?, (SELECT count(*) FROM token WHERE backend = ?), 0)",
+        (name, type_, seen, seen, name),
     )
 
 

@@ -42,7 +42,7 @@ def build(paths: Paths, more: int = 0) -> Paths:
     engine = open_for_writing(paths.inventory)
     collect(engine, GraphSettings(), now=NOW.timestamp())
     with engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM link WHERE kind = 'carries'")
+        connection.execute("DELETE FROM link WHERE kind = 'carries'")
         nodes = Nodes(connection)
         nums = [nodes.token(one.ref.handle) for one in made]
         leaked, child_a, child_b, stripe, hostile, _ = nums

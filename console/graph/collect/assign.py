@@ -6,10 +6,7 @@ The inventory's list, search and sorting read that column, so that "owner:none" 
 
 from __future__ import annotations
 
-import sqlite3
 import time
-
-from sqlalchemy import Connection, Engine
 
 from backends.model import Token, decode
 from console.errors import UsageError
@@ -19,7 +16,7 @@ from console.inventory.sync.validate import columns
 from console.journal.format.entry import Act, Kind, Target
 from console.journal.format.scan import withhold
 from console.journal.write.journal import Journal
-from console.store.database import touch
+from console.store.database import Connection, Engine, touch
 from console.store.queries import owners as queries
 from console.store.text_fold import KEY, encodable, fold, hay
 from console.store.write import owners as rows
@@ -76,17 +73,14 @@ def assign(
 def write_back(connection: Connection, nodes: Nodes) -> int:
     """Put the resolved owner into the inventory's rows. Returns how many are different now."""
     clear(connection, "hand")
-    raw = connection.connection.driver_connection
-    if not isinstance(raw, sqlite3.Connection):
-        raise TypeError("the inventory needs SQLite")
-    gone = owners.gone(raw)
-    hows = dict(queries.departed(raw))
+    gone = owners.gone(connection)
+    hows = dict(queries.departed(connection))
     named = rows.shown_owners(connection) if gone else ()
     departed = [name for name in named if model.identity(name) in gone]
     changed = 0
     for row in rows.to_resolve(connection, departed):
         token = decode(row.doc, Token)
-        found = owners.resolve(owners.claims(raw, row.handle), gone)
+        found = owners.resolve(owners.claims(connection, row.handle), gone)
         if found.how == owners.HAND:
             fact = Fact(
                 nodes.who(found.owner, found.kind, 2),

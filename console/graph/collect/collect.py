@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine
-
 from backends.model import Dependents, TokenRef
 from console.graph import model
 from console.graph.collect import assign, codeowners, config_files, stored, team_files
@@ -17,7 +15,7 @@ from console.graph.collect.team_files import Unusable
 from console.graph.collect.write_links import Fact, Nodes, add, clear, note
 from console.journal.read.fingerprint import fingerprint
 from console.settings.graph import GraphSettings
-from console.store.database import touch
+from console.store.database import Connection, Engine, touch
 from console.store.write import links, owners
 
 

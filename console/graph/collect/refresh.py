@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine
-
 from console.graph.collect.collect import Collected, collect
 from console.journal import opening
 from console.journal.files import beside
 from console.journal.read import fingerprint
 from console.journal.store import entries
 from console.settings import GraphSettings, Paths
+from console.store.database import Engine
 
 
 def refresh(engine: Engine, where: Paths, settings: GraphSettings) -> Collected:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import fnmatch
 import json
 
-from sqlalchemy import Connection
-
 from backends.model import Dependents, How, Token, TokenRef, decode
 from console.graph import model
 from console.graph.collect.write_links import Fact, Nodes, add, clear, note
 from console.store.classes import USE
+from console.store.database import Connection
 from console.store.write import links, owners
 
 BATCH = 2_000

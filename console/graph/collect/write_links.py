@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import Connection
-
 from console.graph.model import CONFIDENCE, SEPARATOR, guess, identity, use_key
+from console.store.database import Connection
 from console.store.text_fold import encodable
 from console.store.write import links
 from console.store.write.links import StoredLink

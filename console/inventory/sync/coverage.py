@@ -6,15 +6,13 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
-
 from backends.contract import Backend, Capabilities
 from backends.errors import Forbidden, RateLimited, Unreachable
 from backends.model import Gap, GapKind, ScopeDone, encode
 from backends.words import count
 from console import faults
 from console.faults import FAULT_HINT as FAULT_HINT
-from console.store.database import touch
+from console.store.database import Connection, touch
 from console.store.text_fold import encodable
 from console.store.write import backends
 

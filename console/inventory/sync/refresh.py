@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
-
 from backends.contract import Backend
 from backends.errors import BackendError, NotFound
 from backends.model import Token, TokenRef
@@ -11,6 +9,7 @@ from console.inventory.sync import coverage, write_tokens
 from console.inventory.sync.coverage import trouble
 from console.inventory.sync.validate import Garbage, Shaped, shape
 from console.inventory.sync.write_tokens import SyncPass
+from console.store.database import Connection
 from console.store.write import backends, tokens
 from console.store.writer import StoreWriter
 

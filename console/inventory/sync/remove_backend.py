@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
-
-from console.store.database import touch
+from console.store.database import Connection, touch
 from console.store.write import removal
 from console.store.writer import StoreWriter
 

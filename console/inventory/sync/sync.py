@@ -8,8 +8,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine
-
 from backends.contract import Backend, Capabilities, Health, WhoAmI
 from backends.errors import AuthFailed, ConfigError, MissingLibrary, TimedOut, Unreachable
 from backends.model import Gap, GapKind, Progress, ScopeDone, Token, TokenRef
@@ -26,6 +24,7 @@ from console.inventory.sync.coverage import Gaps, Trouble, trouble
 from console.inventory.sync.lock import SyncUnderWay, only_one
 from console.inventory.sync.validate import Garbage, shape
 from console.inventory.sync.write_tokens import SyncPass
+from console.store.database import Connection, Engine
 from console.store.write import backends, tokens
 from console.store.writer import StoreWriter, off_loop
 

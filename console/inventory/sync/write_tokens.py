@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection
-
 from backends.model import Token, decode
 from console.inventory.sync.changes import Difference, compare, main_kind
 from console.inventory.sync.validate import Garbage, Shaped, checked, columns
-from console.store.database import touch
+from console.store.database import Connection, touch
 from console.store.write import backends, tokens
 from console.store.write.tokens import Indexed, StoredToken, Values
 

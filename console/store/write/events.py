@@ -1,21 +1,41 @@
 """Audit events, how many there were, and which of them stand under a seal.
 
-Written in SQL: events come by the hundred thousand, and a statement by typed columns takes
-0.7 ms before SQLite has seen it, 30 times as long.
+Events come by the hundred thousand, so each statement takes a whole batch.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
-from sqlalchemy import Connection
+from console.store.database import Connection
 
-from console.store.tables import table
 
-COLUMNS = tuple(column.name for column in table("event").columns)
-"""The columns of an event, in the order in which ``add`` takes them."""
+class StoredEvent(NamedTuple):
+    """A row of ``event``, in the order of its columns. ``key`` is a hash of backend and id."""
+
+    key: int
+    backend: str
+    event_id: str
+    at: int
+    action: str
+    outcome: str
+    handle: str | None
+    ref_kind: str | None
+    ref_id: str | None
+    actor: str
+    target: str
+    source: str
+    agent: str
+    origin: str
+    detail: str
+    class_: str
+    effect: str
+
+
+COLUMNS = tuple(name.rstrip("_") for name in StoredEvent._fields)
+"""The columns of an event."""
 _INSERT = f"INSERT INTO event ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 
 Bin = tuple[str, str, int, str, str]
@@ -24,34 +44,35 @@ Bin = tuple[str, str, int, str, str]
 
 def there(connection: Connection, keys: Iterable[int]) -> list[int]:
     """Those of the keys that an event has already."""
-    rows = connection.exec_driver_sql(
+    rows = connection.execute(
         "SELECT key FROM event WHERE key IN (SELECT value FROM json_each(?))",
         (json.dumps(list(keys)),),
     )
     return [key for (key,) in rows]
 
 
-def add(connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
-    """Insert events, each with its values in the order of ``COLUMNS``."""
-    connection.exec_driver_sql(_INSERT, [tuple(row) for row in rows])
+def add(connection: Connection, rows: Iterable[StoredEvent]) -> None:
+    """Insert events. In the order of their keys they go in faster."""
+    connection.executemany(_INSERT, rows)
 
 
 def count_uses(connection: Connection, hours: Mapping[tuple[str, int], int]) -> None:
     """Add to the hourly counts of uses: by handle and hour since 1970, how many more."""
-    connection.exec_driver_sql(
+    connection.executemany(
         "INSERT INTO use_hour (handle, hour, uses) VALUES (?, ?, ?)"
         " ON CONFLICT (handle, hour) DO UPDATE SET uses = uses + excluded.uses",
-        [(handle, hour, uses) for (handle, hour), uses in hours.items()],
+        sorted((handle, hour, uses) for (handle, hour), uses in hours.items()),
     )
 
 
 def count_all(connection: Connection, bins: Mapping[Bin, int]) -> None:
     """Add to the counts by five minutes, which stay when the events are dropped."""
-    connection.exec_driver_sql(
+    connection.executemany(
         "INSERT INTO rollup (handle, backend, slot, class, outcome, uses)"
         " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (handle, backend, slot, class, outcome)"
         " DO UPDATE SET uses = uses + excluded.uses",
-        [(*key, uses) for key, uses in bins.items()],
+        # In the order in which they lie on the disk.
+        sorted((*key, uses) for key, uses in bins.items()),
     )
 
 
@@ -61,21 +82,19 @@ def prune(connection: Connection, oldest: int, most: int) -> int:
     Their counts by five minutes stay. Where events are sealed into the journal, one that is
     not yet sealed is kept until it is.
     """
-    sealing = connection.exec_driver_sql("SELECT 1 FROM mark WHERE name = 'sealing'").first()
+    sealing = connection.execute("SELECT 1 FROM mark WHERE name = 'sealing'").fetchone()
     only = " AND EXISTS (SELECT 1 FROM sealed WHERE sealed.key = event.key)" if sealing else ""
-    found = connection.exec_driver_sql(
+    found = connection.execute(
         f"SELECT key FROM event WHERE at < ?{only} ORDER BY at, key LIMIT ?",  # noqa: S608
         (oldest, most),
     )
     some = (json.dumps([key for (key,) in found]),)
-    connection.exec_driver_sql(
-        "DELETE FROM sealed WHERE key IN (SELECT value FROM json_each(?))", some
-    )
-    gone = connection.exec_driver_sql(
+    connection.execute("DELETE FROM sealed WHERE key IN (SELECT value FROM json_each(?))", some)
+    gone = connection.execute(
         "DELETE FROM event WHERE key IN (SELECT value FROM json_each(?))", some
     ).rowcount
     if gone:
-        connection.exec_driver_sql("DELETE FROM use_hour WHERE hour < ?", (oldest // 3600,))
+        connection.execute("DELETE FROM use_hour WHERE hour < ?", (oldest // 3600,))
     return gone
 
 
@@ -84,8 +103,8 @@ def seal(connection: Connection, backend: str, seal: str, most: int) -> int:
 
     ``seal`` is the id of the journal's entry. From now on, no event is dropped unsealed.
     """
-    connection.exec_driver_sql("INSERT OR IGNORE INTO mark (name, value) VALUES ('sealing', 1)")
-    return connection.exec_driver_sql(
+    connection.execute("INSERT OR IGNORE INTO mark (name, value) VALUES ('sealing', 1)")
+    return connection.execute(
         "INSERT INTO sealed (key, seal) SELECT key, ? FROM event WHERE backend = ?"
         " AND NOT EXISTS (SELECT 1 FROM sealed WHERE sealed.key = event.key) LIMIT ?",
         (seal, backend, most),
@@ -94,9 +113,9 @@ def seal(connection: Connection, backend: str, seal: str, most: int) -> int:
 
 def unseal(connection: Connection, seal: str) -> None:
     """Take a seal back whose entry was never written."""
-    connection.exec_driver_sql("DELETE FROM sealed WHERE seal = ?", (seal,))
+    connection.execute("DELETE FROM sealed WHERE seal = ?", (seal,))
 
 
 def seals(connection: Connection) -> list[str]:
     """The ids of all seals."""
-    return [seal for (seal,) in connection.exec_driver_sql("SELECT DISTINCT seal FROM sealed")]
+    return [seal for (seal,) in connection.execute("SELECT DISTINCT seal FROM sealed")]

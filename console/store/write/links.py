@@ -1,19 +1,11 @@
-"""The graph: nodes, links between them, and the sources that they were read from.
-
-What is written for each token is in SQL: a statement by typed columns takes 0.7 ms before
-SQLite has seen it, 30 times as long.
-"""
+"""The graph: nodes, links between them, and the sources that they were read from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, select
-from sqlmodel import col
-
-from console.store.tables.graph import FingerprintRow, LinkedRow, LinkRow, LinkSourceRow, NodeRow
-from console.store.tables.inventory import TokenRow
+from console.store.database import Connection
 
 
 class StoredLink(NamedTuple):
@@ -45,41 +37,40 @@ def node(
     connection: Connection, side: str, key: str, kind: str, rank: int, name: str, place: str
 ) -> tuple[int, int]:
     """The number of a node, which is made where it is missing, and how well its kind is known."""
-    row = connection.exec_driver_sql(
+    row = connection.execute(
         "INSERT INTO node (side, key, kind, kind_rank, name, place)"
         " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (side, key) DO UPDATE SET side = side"
         " RETURNING num, kind_rank",
         (side, key, kind, rank, name, place),
-    ).one()
+    ).fetchone()
     return int(row[0]), int(row[1])
 
 
 def set_kind(connection: Connection, num: int, kind: str, rank: int) -> None:
     """Note a node's kind from somebody who knows it better."""
-    connection.exec_driver_sql(
-        "UPDATE node SET kind = ?, kind_rank = ? WHERE num = ?", (kind, rank, num)
-    )
+    connection.execute("UPDATE node SET kind = ?, kind_rank = ? WHERE num = ?", (kind, rank, num))
 
 
 def nodes_named(connection: Connection, side: str, name: str, place: str = "") -> list[int]:
     """The nodes of a side that have a name; of every place where none is given."""
-    found = select(col(NodeRow.num)).where(col(NodeRow.side) == side, col(NodeRow.name) == name)
-    if place:
-        found = found.where(col(NodeRow.place) == place)
-    return list(connection.execute(found).scalars())
+    rows = connection.execute(
+        "SELECT num FROM node WHERE side = ? AND name = ? AND ? IN ('', place)",
+        (side, name, place),
+    )
+    return [num for (num,) in rows]
 
 
 def entries(connection: Connection) -> list[tuple[int, str, str]]:
     """The entries of secret stores: number, name and place."""
-    found = select(col(NodeRow.num), col(NodeRow.name), col(NodeRow.place)).where(
-        col(NodeRow.side) == "use", col(NodeRow.kind) == "entry"
+    rows = connection.execute(
+        "SELECT num, name, place FROM node WHERE side = 'use' AND kind = 'entry'"
     )
-    return [(num, name, place) for num, name, place in connection.execute(found)]
+    return [(num, name, place) for num, name, place in rows]
 
 
 def grant_paths(connection: Connection, kind: str) -> list[tuple[int, str, str]]:
     """Grants that links of a kind limit to a path: number, backend, and what follows "on "."""
-    rows = connection.exec_driver_sql(
+    rows = connection.execute(
         "SELECT DISTINCT l.b, n.place, substr(l.detail, 4) FROM link l JOIN node n ON n.num = l.b"
         " WHERE l.kind = ? AND l.detail LIKE 'on %'",
         (kind,),
@@ -89,25 +80,25 @@ def grant_paths(connection: Connection, kind: str) -> list[tuple[int, str, str]]
 
 def add(connection: Connection, rows: Sequence[StoredLink]) -> None:
     """Insert links; one that is there keeps the newest sight and the best confidence."""
-    connection.exec_driver_sql(
+    connection.executemany(
         "INSERT INTO link (a, b, kind, source, origin, seen, times, confidence, detail)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (a, b, kind, source, origin) DO UPDATE SET"
         " seen = max(coalesce(seen, 0), coalesce(excluded.seen, 0)),"
         " times = excluded.times, confidence = max(confidence, excluded.confidence),"
         " detail = excluded.detail",
-        list(rows),
+        rows,
     )
 
 
 def clear(connection: Connection, origin: str) -> None:
     """Drop the links of a reader."""
-    connection.exec_driver_sql("DELETE FROM link WHERE origin = ?", (origin,))
+    connection.execute("DELETE FROM link WHERE origin = ?", (origin,))
 
 
 def clear_but(connection: Connection, origin: str, kind: str, end: int) -> None:
     """Drop the links of a reader, but for those of a kind that end at a node."""
-    connection.exec_driver_sql(
+    connection.execute(
         "DELETE FROM link WHERE origin = ? AND NOT (kind = ? AND b = ?)", (origin, kind, end)
     )
 
@@ -115,12 +106,12 @@ def clear_but(connection: Connection, origin: str, kind: str, end: int) -> None:
 def clear_like(connection: Connection, *patterns: str) -> None:
     """Drop the links of readers whose names are like one of these."""
     for pattern in patterns:
-        connection.execute(delete(LinkRow).where(col(LinkRow.origin).like(pattern)))
+        connection.execute("DELETE FROM link WHERE origin LIKE ?", (pattern,))
 
 
 def clear_seen(connection: Connection, token: int, name: str) -> None:
     """Drop what the log knew of a token's consumer that its system has named itself."""
-    connection.exec_driver_sql(
+    connection.execute(
         "DELETE FROM link WHERE origin = 'audit log' AND a = ? AND b IN"
         " (SELECT num FROM node WHERE side = 'use' AND name = ?)",
         (token, name),
@@ -129,15 +120,15 @@ def clear_seen(connection: Connection, token: int, name: str) -> None:
 
 def details(connection: Connection, like: str) -> list[tuple[int, str]]:
     """Token and detail of links of readers whose name is like this."""
-    found = select(col(LinkRow.a), col(LinkRow.detail)).where(
-        col(LinkRow.origin).like(like), col(LinkRow.detail) != ""
+    rows = connection.execute(
+        "SELECT a, detail FROM link WHERE origin LIKE ? AND detail <> ''", (like,)
     )
-    return [(num, detail) for num, detail in connection.execute(found)]
+    return [(num, detail) for num, detail in rows]
 
 
 def unlinked(connection: Connection, most: int) -> list[tuple[int, str, bytes, bytes]]:
     """Tokens whose record is not the one their links are from: number, handle, digest, record."""
-    rows = connection.exec_driver_sql(
+    rows = connection.execute(
         "SELECT t.num, t.handle, t.digest, d.doc FROM token t JOIN document d USING (num)"
         " LEFT JOIN linked l USING (num) WHERE l.digest IS NOT t.digest LIMIT ?",
         (most,),
@@ -147,17 +138,13 @@ def unlinked(connection: Connection, most: int) -> list[tuple[int, str, bytes, b
 
 def note_linked(connection: Connection, rows: Iterable[tuple[int, bytes]]) -> None:
     """Note from which record a token's links are: number and digest each."""
-    connection.exec_driver_sql(
-        "INSERT OR REPLACE INTO linked (num, digest) VALUES (?, ?)", list(rows)
-    )
+    connection.executemany("INSERT OR REPLACE INTO linked (num, digest) VALUES (?, ?)", rows)
 
 
 def drop_lost(connection: Connection) -> None:
     """Drop the links of tokens that are not in the store any more."""
+    connection.execute("DELETE FROM linked WHERE num NOT IN (SELECT num FROM token)")
     connection.execute(
-        delete(LinkedRow).where(col(LinkedRow.num).not_in(select(col(TokenRow.num))))
-    )
-    connection.exec_driver_sql(
         "DELETE FROM link WHERE (origin LIKE 'record %' OR origin LIKE 'asked %')"
         " AND substr(origin, instr(origin, ' ') + 1) NOT IN (SELECT handle FROM token)"
     )
@@ -165,8 +152,7 @@ def drop_lost(connection: Connection) -> None:
 
 def seen_addresses(connection: Connection, use: str) -> list[SeenUse]:
     """From which addresses tokens were used; ``use`` is the class of events that counts."""
-    # In SQL, as the next: an aggregate over all events, of which there may be millions.
-    rows = connection.exec_driver_sql(
+    rows = connection.execute(
         "SELECT handle, source, max(at), count(*), max(origin),"
         " group_concat(DISTINCT nullif(agent, '')) FROM event WHERE handle IS NOT NULL"
         " AND source <> '' AND outcome = 'ok' AND class = ? GROUP BY 1, 2",
@@ -177,7 +163,7 @@ def seen_addresses(connection: Connection, use: str) -> list[SeenUse]:
 
 def seen_programs(connection: Connection, use: str) -> list[SeenUse]:
     """Which programs used tokens from where no address is known."""
-    rows = connection.exec_driver_sql(
+    rows = connection.execute(
         "SELECT handle, agent, max(at), count(*), max(origin),"
         " group_concat(DISTINCT nullif(agent, '')) FROM event WHERE handle IS NOT NULL"
         " AND source = '' AND agent <> '' AND outcome = 'ok' AND class = ? GROUP BY 1, 2",
@@ -188,7 +174,7 @@ def seen_programs(connection: Connection, use: str) -> list[SeenUse]:
 
 def child(connection: Connection, backend: str, parent: str, name: str, id_: str) -> str | None:
     """The handle of a token that is told by a name or an id, where just one can be meant."""
-    rows = connection.exec_driver_sql(
+    rows = connection.execute(
         "SELECT handle FROM token WHERE backend = ? AND (ref = ? OR ref = ? OR name = ?)"
         " AND handle <> ? ORDER BY ref = ? DESC LIMIT 2",
         (backend, id_, id_.removeprefix("child "), name, parent, id_),
@@ -207,7 +193,7 @@ def note_source(
     mark: str,
 ) -> None:
     """Note that links were read from a source, how many, and what went wrong."""
-    connection.exec_driver_sql(
+    connection.execute(
         "INSERT OR REPLACE INTO link_source (name, kind, at, found, problem, hint, mark)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (name, kind, at, found, problem, hint, mark),
@@ -216,14 +202,14 @@ def note_source(
 
 def drop_sources(connection: Connection, kinds: Iterable[str]) -> None:
     """Forget the sources of these kinds."""
-    connection.execute(delete(LinkSourceRow).where(col(LinkSourceRow.kind).in_(list(kinds))))
+    connection.executemany("DELETE FROM link_source WHERE kind = ?", [(kind,) for kind in kinds])
 
 
 def learn(connection: Connection, prints: Iterable[tuple[str, str]], origin: str, at: int) -> None:
     """Keep fingerprints of values: the fingerprint and the handle of its token each."""
     rows = [(one, handle, origin, at) for one, handle in prints if one]
     if rows:
-        connection.exec_driver_sql(
+        connection.executemany(
             "INSERT OR IGNORE INTO fingerprint (print, handle, origin, at) VALUES (?, ?, ?, ?)",
             rows,
         )
@@ -231,13 +217,12 @@ def learn(connection: Connection, prints: Iterable[tuple[str, str]], origin: str
 
 def fingerprints(connection: Connection) -> dict[str, str]:
     """All fingerprints, each with the handle of a token that has it."""
-    found = select(col(FingerprintRow.print), col(FingerprintRow.handle))
-    return {row.print: row.handle for row in connection.execute(found)}
+    return dict(connection.execute("SELECT print, handle FROM fingerprint").fetchall())
 
 
 def same_prints(connection: Connection) -> list[str]:
     """The handles that have a fingerprint in common, as JSON arrays."""
-    rows = connection.exec_driver_sql(
+    rows = connection.execute(
         "SELECT json_group_array(handle) FROM fingerprint GROUP BY print HAVING count(*) > 1"
     )
     return [together for (together,) in rows]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import Connection
-
+from console.store.database import Connection
 from console.store.write.tokens import unindex
 
 _OF_TOKENS = (
@@ -33,7 +32,7 @@ _OF_BACKEND = (
 
 def remove_tokens(connection: Connection, backend: str, most: int) -> int:
     """Remove some of a backend's tokens with all that is theirs. Returns how many went."""
-    rows = connection.exec_driver_sql(
+    rows = connection.execute(
         "SELECT num, hay, grant_text, handle FROM token WHERE backend = ? LIMIT ?",
         (backend, most),
     ).fetchall()
@@ -41,17 +40,17 @@ def remove_tokens(connection: Connection, backend: str, most: int) -> int:
         return 0
     unindex(connection, [(num, hay, grant_text) for num, hay, grant_text, _ in rows])
     handles = json.dumps([row[3] for row in rows])
-    connection.exec_driver_sql(
+    connection.execute(
         "DELETE FROM use_hour WHERE handle IN (SELECT value FROM json_each(?))",
         (handles,),
     )
     numbers = json.dumps([row[0] for row in rows])
     for statement in _OF_TOKENS:
-        connection.exec_driver_sql(statement, (numbers,))
+        connection.execute(statement, (numbers,))
     return len(rows)
 
 
 def remove_rest(connection: Connection, backend: str) -> None:
     """Remove a backend's row, coverage and events, once its tokens are gone."""
     for statement in _OF_BACKEND:
-        connection.exec_driver_sql(statement, (backend,))
+        connection.execute(statement, (backend,))

@@ -10,15 +10,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select, update
-from sqlmodel import col
+from console.store.database import Connection
 
-from console.store.tables import table
-from console.store.tables.inventory import DocumentRow, TokenRow
-
-TOKEN = table("token")
-DOCUMENT = table("document")
-CHANGE = table("change")
 _INDEX = "INSERT INTO token_fts (rowid, hay, grant_text) VALUES (?, ?, ?)"
 _UNINDEX = "INSERT INTO token_fts (token_fts, rowid, hay, grant_text) VALUES ('delete', ?, ?, ?)"
 
@@ -56,7 +49,7 @@ class StoredRecord(NamedTuple):
 
 def known(connection: Connection, handles: Iterable[str]) -> dict[str, StoredToken]:
     """Those of the handles that the store has, by handle."""
-    rows = connection.exec_driver_sql(
+    rows = connection.execute(
         "SELECT num, handle, kind, ref, backend, digest, gone_at, last_seen FROM token"
         " WHERE handle IN (SELECT value FROM json_each(?))",
         (json.dumps(list(handles)),),
@@ -66,7 +59,7 @@ def known(connection: Connection, handles: Iterable[str]) -> dict[str, StoredTok
 
 def records(connection: Connection, numbers: Iterable[int]) -> dict[int, StoredRecord]:
     """The records of tokens, by number."""
-    rows = connection.exec_driver_sql(
+    rows = connection.execute(
         "SELECT t.num, d.doc, d.kept, t.hay, t.grant_text, t.change, t.changed_at, t.read_at"
         " FROM token t JOIN document d USING (num)"
         " WHERE t.num IN (SELECT value FROM json_each(?))",
@@ -77,65 +70,65 @@ def records(connection: Connection, numbers: Iterable[int]) -> dict[int, StoredR
 
 def last_number(connection: Connection) -> int:
     """The highest number that a token has; 0 where there is none."""
-    found = connection.exec_driver_sql("SELECT coalesce(max(num), 0) FROM token")
-    return int(found.scalar_one())
+    found = connection.execute("SELECT coalesce(max(num), 0) FROM token")
+    return int(found.fetchone()[0])
 
 
 def add(connection: Connection, rows: Sequence[Values], documents: Sequence[Values]) -> None:
     """Insert tokens and their records, each with all its columns."""
-    connection.execute(insert(TOKEN), rows)
-    connection.execute(insert(DOCUMENT), documents)
+    names = ", ".join(rows[0])
+    places = ", ".join(f":{name}" for name in rows[0])
+    connection.executemany(f"INSERT INTO token ({names}) VALUES ({places})", rows)  # noqa: S608
+    connection.executemany(
+        "INSERT INTO document (num, doc, kept) VALUES (:num, :doc, :kept)", documents
+    )
 
 
 def change(connection: Connection, rows: Sequence[Values], documents: Sequence[Values]) -> None:
     """Update tokens and their records. ``at_num`` is whose row it is; all have the same names."""
-    names = [name for name in rows[0] if name != "at_num"]
-    connection.execute(
-        update(TOKEN)
-        .where(TOKEN.c.num == bindparam("at_num"))
-        .values({name: bindparam(name) for name in names}),
-        rows,
-    )
-    connection.execute(
-        update(DOCUMENT)
-        .where(DOCUMENT.c.num == bindparam("at_num"))
-        .values(doc=bindparam("doc"), kept=bindparam("kept")),
-        documents,
+    names = ", ".join(f"{name} = :{name}" for name in rows[0] if name != "at_num")
+    connection.executemany(f"UPDATE token SET {names} WHERE num = :at_num", rows)  # noqa: S608
+    connection.executemany(
+        "UPDATE document SET doc = :doc, kept = :kept WHERE num = :at_num", documents
     )
 
 
 def see_again(connection: Connection, numbers: Iterable[int]) -> None:
     """Note that the look that goes on has seen what the one before had not."""
-    connection.exec_driver_sql(
+    connection.executemany(
         "UPDATE token SET last_seen = NULL WHERE num = ?", [(num,) for num in numbers]
     )
 
 
 def unsee(connection: Connection, numbers: Iterable[int], last_seen: int) -> None:
     """Note when tokens were last seen that the look that ends has not seen."""
-    connection.exec_driver_sql(
+    connection.executemany(
         "UPDATE token SET last_seen = ? WHERE num = ?", [(last_seen, num) for num in numbers]
     )
 
 
 def index(connection: Connection, texts: Sequence[Indexed]) -> None:
     """Let the search find tokens by these texts."""
-    connection.exec_driver_sql(_INDEX, list(texts))
+    connection.executemany(_INDEX, texts)
 
 
 def unindex(connection: Connection, texts: Sequence[Indexed]) -> None:
     """Take texts out of the search; they must be those that were put in."""
-    connection.exec_driver_sql(_UNINDEX, list(texts))
+    connection.executemany(_UNINDEX, texts)
 
 
 def note_changes(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add to the history: token, at, kind, field, before, after and source each."""
-    connection.execute(insert(CHANGE), rows)
+    connection.executemany(
+        "INSERT INTO change (token, at, kind, field, before, after, source)"
+        " VALUES (:token, :at, :kind, :field, :before, :after, :source)",
+        rows,
+    )
 
 
 def present_states(connection: Connection, numbers: Iterable[int]) -> list[tuple[int, str]]:
     """Number and state of those of the tokens that are not gone."""
-    rows = connection.exec_driver_sql(
+    rows = connection.execute(
         "SELECT num, state FROM token WHERE gone_at IS NULL"
         " AND num IN (SELECT value FROM json_each(?))",
         (json.dumps(list(numbers)),),
@@ -145,7 +138,7 @@ def present_states(connection: Connection, numbers: Iterable[int]) -> list[tuple
 
 def set_gone(connection: Connection, numbers: Iterable[int], at: int) -> None:
     """Note that tokens are gone since a moment in unix seconds."""
-    connection.exec_driver_sql(
+    connection.executemany(
         "UPDATE token SET gone_at = ?, changed_at = ?, change = 'gone', status = 'gone'"
         " WHERE num = ?",
         [(at, at, num) for num in numbers],
@@ -154,19 +147,18 @@ def set_gone(connection: Connection, numbers: Iterable[int], at: int) -> None:
 
 def numbers_of(connection: Connection, handle: str) -> list[int]:
     """The number of the token of a handle; none where the store has none."""
-    found = select(col(TokenRow.num)).where(col(TokenRow.handle) == handle)
-    return list(connection.execute(found).scalars())
+    rows = connection.execute("SELECT num FROM token WHERE handle = ?", (handle,))
+    return [num for (num,) in rows]
 
 
 def note_read(connection: Connection, handle: str, at: int) -> None:
     """Note when a token was read by itself."""
-    connection.execute(update(TokenRow).where(col(TokenRow.handle) == handle).values(read_at=at))
+    connection.execute("UPDATE token SET read_at = ? WHERE handle = ?", (at, handle))
 
 
 def document(connection: Connection, handle: str) -> bytes | None:
     """A token's whole record, in the form of ``backends.model.encode``."""
-    return connection.execute(
-        select(col(DocumentRow.doc))
-        .join(TokenRow, col(TokenRow.num) == DocumentRow.num)
-        .where(col(TokenRow.handle) == handle)
-    ).scalar()
+    row = connection.execute(
+        "SELECT doc FROM document JOIN token USING (num) WHERE handle = ?", (handle,)
+    ).fetchone()
+    return None if row is None else bytes(row[0])

@@ -221,7 +221,7 @@ def test_a_changed_class_breaks_the_seal(tmp_path: Path) -> None:
     assert check_seals(world.paths.inventory, journal, 30, now) == []
     engine = open_for_writing(world.paths.inventory)
     with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE event SET class = 'life'")
+        connection.execute("UPDATE event SET class = 'life'")
     engine.dispose()
     (problem,) = check_seals(world.paths.inventory, journal, 30, now)
     assert problem.altered

@@ -41,12 +41,12 @@ def estate(path: Path, draw: random.Random, tokens: int, links: int) -> sqlite3.
         if by[start] and by[end]:
             rows.add((a, b, kind, draw.choice(("one", "two"))))
     with engine.begin() as connection:
-        connection.exec_driver_sql(
+        connection.executemany(
             "INSERT INTO node (num, side, key, kind, kind_rank, name, place)"
             " VALUES (?, ?, ?, ?, 0, ?, ?)",
             nodes,
         )
-        connection.exec_driver_sql(
+        connection.executemany(
             "INSERT INTO link (a, b, kind, source, origin, seen, times, confidence, detail)"
             " VALUES (?, ?, ?, 'observed', ?, 1, 1, 50, '')",
             sorted(rows),

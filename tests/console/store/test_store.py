@@ -11,23 +11,80 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
 
 from console.errors import StoreError
 from console.inventory.search.inventory import Inventory
 from console.store import reading, tables
-from console.store.database import open_for_writing
+from console.store.database import SCHEMA_FILE, open_for_writing
+from console.store.migrate import migrate, schema_script
 from console.store.upkeep import bring_up_to_date
 
 
 def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
-    engine = open_for_writing(tmp_path / "inventory.db")
+    path = tmp_path / "inventory.db"
+    migrate(path)
 
     def ours(_object: object, name: str | None, type_: str, *_: object) -> bool:
         return not (type_ == "table" and (name or "").startswith(("token_fts", "token_terms")))
 
-    with engine.connect() as connection:
+    with create_engine(f"sqlite:///{path}").connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": ours})
         assert compare_metadata(context, tables.METADATA) == []
+
+
+def test_a_new_store_is_what_the_migrations_make(tmp_path: Path) -> None:
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_script()
+    made, migrated = tmp_path / "made.db", tmp_path / "migrated.db"
+    open_for_writing(made).dispose()
+    migrate(migrated)
+
+    def shape(path: Path) -> list[tuple[object, ...]]:
+        with sqlite3.connect(path) as connection:
+            names = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema")]
+            found = [
+                (name, *column)
+                for name in sorted(names)
+                for column in connection.execute("SELECT * FROM pragma_table_xinfo(?)", (name,))
+            ]
+            found += connection.execute("SELECT name, value FROM mark")
+            found += connection.execute("SELECT version_num FROM alembic_version")
+            return [*found, *connection.execute("PRAGMA user_version")]
+
+    assert shape(made) == shape(migrated)
+
+
+def test_a_store_that_only_began_to_be_made_is_made_whole(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.db"
+    # As a kill right after the file was made leaves it.
+    path.touch(0o600)
+    open_for_writing(path).dispose()
+    Inventory(path).close()
+
+
+def test_a_store_whose_schema_is_older_is_migrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "inventory.db"
+    open_for_writing(path).dispose()
+    monkeypatch.setattr(reading, "SCHEMA", reading.SCHEMA + 1)
+    with open_for_writing(path).connect() as connection:
+        found = connection.execute("PRAGMA user_version").fetchone()
+    assert found == (reading.SCHEMA,)
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    engine = open_for_writing(tmp_path / "inventory.db")
+
+    def half() -> None:
+        with engine.begin() as connection:
+            connection.execute("UPDATE mark SET value = 42")
+            raise KeyError("half")
+
+    with pytest.raises(KeyError, match="half"):
+        half()
+    with engine.begin() as connection:
+        assert connection.execute("SELECT value FROM mark").fetchone() == (1,)
 
 
 def test_the_files_are_private_and_in_wal(tmp_path: Path) -> None:
@@ -35,8 +92,8 @@ def test_the_files_are_private_and_in_wal(tmp_path: Path) -> None:
     path.touch(0o644)
     engine = open_for_writing(path)
     with engine.begin() as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        connection.exec_driver_sql("UPDATE mark SET value = 5")
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        connection.execute("UPDATE mark SET value = 5")
         for file in tmp_path.iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
@@ -44,9 +101,9 @@ def test_the_files_are_private_and_in_wal(tmp_path: Path) -> None:
 def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
     path = tmp_path / "inventory.db"
     with open_for_writing(path).begin() as connection:
-        connection.exec_driver_sql("UPDATE mark SET value = 42")
+        connection.execute("UPDATE mark SET value = 42")
     with open_for_writing(path).begin() as connection:
-        assert connection.exec_driver_sql("SELECT value FROM mark").scalar() == 42
+        assert connection.execute("SELECT value FROM mark").fetchone() == (42,)
 
 
 def test_a_newer_store_is_refused_by_both_sides(tmp_path: Path) -> None:
