@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from console.graph import model
-from console.graph.model import HUB, SHOWN, SIDES, Evidence, LinkSource, Node
+from console.graph.model import COUNTED, HUB, SHOWN, SIDES, Evidence, LinkSource, Node
 from console.graph.reach import Neighbours, Reach, closure
 from console.store.queries import backends, links
+from console.store.text_fold import KEY, fold
 
 APPS = ("workload", "host")
 """What uses tokens and has a name of its own, so that one can ask what it means if it goes."""
@@ -105,6 +106,7 @@ class Graph:
     def proof(self, reach: Reach, num: int) -> list[tuple[str, Node]]:
         """A shortest path as (kind of the link that leads to it, node); the first has none."""
         path = reach.path(num)
+        self.after.fetch(path[:-1])
         found = [("", self.nodes[path[0]])]
         for a, b in itertools.pairwise(path):
             kind = next(one for one in self.kinds[a, b] if one in model.SPREADS)
@@ -136,24 +138,35 @@ class Graph:
             [n.num for n in nodes if n.side == "token" and n.place == name],
         )  # fmt: skip
 
-    def fan(self, num: int, *, back: bool = False, leak: bool = False) -> Fan:
+    def fan(self, num: int, *, back: bool = False, leak: bool = False, shown: int = 0) -> Fan:
         """A node's neighbours; of a hub only the first of each side, and how many more.
 
         With ``back`` those that links come from, with ``leak`` those that a leak goes to.
+        ``shown`` are that many of each side of a hub, where it is not ``SHOWN``.
         """
         near = (self.before if back else self.spread if leak else self.after).get(num, [])
-        if len(near) <= HUB:
+        shown = shown or SHOWN
+        most = max(HUB, shown)
+        if len(near) <= most:
             return Fan(near, {})
         by_side: dict[str, list[int]] = {}
         for other in near:
             by_side.setdefault(self.side_of[other], []).append(other)
-        rest = {side: len(some) - SHOWN for side, some in by_side.items() if len(some) > HUB}
-        cut = {other for side in rest for other in by_side[side][SHOWN:]}
+        large = {side: some for side, some in by_side.items() if len(some) > most}
+        cut = {other for some in large.values() for other in some[shown:]}
+        rest = {side: min(len(some) - shown, COUNTED + 1) for side, some in large.items()}
         return Fan([other for other in near if other not in cut], rest)
 
+    def counts(self, num: int, *, back: bool = False, most: int = COUNTED + 2) -> dict[str, int]:
+        """How many neighbours a node has of each side, a hub's counted up to ``most``."""
+        found = dict.fromkeys(SIDES, 0)
+        for other in (self.before if back else self.after).get(num, ()):
+            found[self.side_of[other]] += 1
+        return {side: min(count, most) for side, count in found.items()}
+
     def degree(self, num: int, *, back: bool = False) -> int:
-        """How many neighbours a node has."""
-        return len((self.before if back else self.after).get(num, ()))
+        """How many neighbours a node has, counted as ``counts`` does."""
+        return sum(self.counts(num, back=back).values())
 
     def among(self, nums: Collection[int]) -> list[Edge]:
         """The links between some nodes, in the order in which a graph takes them."""
@@ -188,6 +201,25 @@ def load(connection: sqlite3.Connection) -> Graph:
 def node_of(connection: sqlite3.Connection, side: str, key: str) -> int | None:
     """The number of a node; None where nothing is known of it."""
     return links.node(connection, side, key)
+
+
+def tokens(connection: sqlite3.Connection, handles: Iterable[str]) -> list[Node]:
+    """The nodes of tokens, by their handles; none of those of which nothing is known."""
+    nums = (links.node(connection, "token", handle) for handle in handles)
+    return _nodes(connection, [num for num in nums if num is not None])
+
+
+def holding(connection: sqlite3.Connection, text: str, most: int) -> list[Node]:
+    """Nodes whose name may hold a text, tokens first, at most so many of them and of others.
+
+    With a slash in the text, it is looked for in place and name together.
+    """
+    return _nodes(connection, links.holding(connection, fold(text, KEY), "/" in text, most))
+
+
+def _nodes(connection: sqlite3.Connection, nums: Sequence[int]) -> list[Node]:
+    found = {row[0]: Node(*row) for row in links.nodes_of(connection, nums)}
+    return [found[num] for num in nums if num in found]
 
 
 def evidence(connection: sqlite3.Connection, a: int, b: int) -> list[Evidence]:

@@ -54,6 +54,9 @@ HUB: Final = 1_000
 SHOWN: Final = 20
 """How many of a hub's neighbours are shown and followed, the first by number."""
 
+COUNTED: Final = 100_000
+"""How far a hub's neighbours are counted; one more stands for any number beyond."""
+
 CONFIDENCE: Final = {"declared": 80, "configured": 95, "observed": 90}
 """What a link's source is worth where its reader does not know better, of 100."""
 
@@ -93,6 +96,11 @@ class LinkSource(NamedTuple):
     found: int
     problem: str
     hint: str
+
+
+def many(number: int) -> str:
+    """A number of neighbours in words, which may be counted so far only."""
+    return f"{number:,}" if number <= COUNTED else f"more than {COUNTED:,}"
 
 
 def beside(side: str, back: bool) -> dict[str, list[str]]:

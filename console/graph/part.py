@@ -7,9 +7,10 @@ alone: whatever lies between two nodes around a third is around that one as well
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from console.graph.graph import Edge, Fan, Graph
-from console.graph.model import Node
+from console.graph.model import COUNTED, SIDES, Node, many
 
 MOST = 5_000
 """Nodes of a part; what more there is, is said and not read."""
@@ -29,7 +30,7 @@ class Part(Graph):
         if self.rest:
             found.append(
                 "A hub's other neighbours are counted, and what they lead to is not followed:"
-                f" {sum(self.rest.values()):,} here."
+                f" {many(sum(self.rest.values()))} here."
             )
         if self.cut:
             found.append(
@@ -39,7 +40,14 @@ class Part(Graph):
         return found
 
 
-def part(graph: Graph, start: Iterable[int], *, most: int = MOST, folded: bool = True) -> Part:
+def part(
+    graph: Graph,
+    start: Iterable[int],
+    *,
+    folded: bool = True,
+    shown: int = 0,
+    most: int = MOST,
+) -> Part:
     """All that some nodes reach, and all that reaches them.
 
     With ``folded``, a hub's neighbours are followed as far as they are shown only, and reading
@@ -61,7 +69,7 @@ def part(graph: Graph, start: Iterable[int], *, most: int = MOST, folded: bool =
                 if folded and len(found) >= room:
                     cut += 1
                     continue
-                fan = graph.fan(num, back=back) if folded else _all(graph, num, back)
+                fan = graph.fan(num, back=back, shown=shown) if folded else _all(graph, num, back)
                 rests |= dict.fromkeys((num, back, side) for side in fan.rest)
                 new = [one for one in fan.shown if one not in known]
                 following += new
@@ -93,13 +101,50 @@ def _fold(graph: Graph, made: Part, num: int, hub: int, back: bool, side: str) -
     """Add the node that stands for those neighbours of a hub that are not in the part."""
     near = (made.before if back else made.after).get(hub, [])
     there = [one for one in near if made.side_of[one] == side and one not in made.rest]
-    fan = graph.fan(hub, back=back)
-    shown = sum(graph.side_of[one] == side for one in fan.shown)
-    count = shown + fan.rest[side] - len(there)
+    most = COUNTED + len(there) + 1
+    count = graph.counts(hub, back=back, most=most)[side] - len(there)
     if count <= 0:
         return
     made.rest[num] = count
-    made.nodes[num] = Node(num, side, "", MORE, f"and {count:,} more")
+    made.nodes[num] = Node(num, side, "", MORE, f"and {many(count)} more")
     made.side_of[num] = side
-    kinds = made.kinds[(there[0], hub) if back else (hub, there[0])]
-    made.add(*(Edge(num, hub, kind) if back else Edge(hub, num, kind) for kind in kinds[:1]))
+    kind = made.kinds[(there[0], hub) if back else (hub, there[0])][0]
+    made.add(Edge(num, hub, kind) if back else Edge(hub, num, kind))
+
+
+class Sizes(NamedTuple):
+    """How many nodes of each side there are above or below some nodes."""
+
+    by_side: dict[str, int]
+    more: bool
+    """Whether there may be more, as a hub was not followed, or it would be too many."""
+
+
+def sizes(graph: Graph, members: Iterable[int], *, back: bool, most: int = MOST) -> Sizes:
+    """Count what some nodes lead to, or with ``back`` what leads to them.
+
+    A hub's neighbours are counted and not followed, so that it never says too much.
+    """
+    begun = list(dict.fromkeys(members))
+    known, found, hubs, more = set(begun), 0, dict.fromkeys(SIDES, 0), False
+    by_side = dict.fromkeys(SIDES, 0)
+    edge = begun
+    while edge:
+        following: list[int] = []
+        for num in edge:
+            if found >= most:
+                more = True
+                break
+            fan = graph.fan(num, back=back)
+            if fan.rest:
+                more = True
+                near = graph.counts(num, back=back)
+                hubs |= {side: max(hubs[side], near[side]) for side in fan.rest}
+            for other in fan.shown:
+                if other not in known:
+                    known.add(other)
+                    found += 1
+                    by_side[graph.side_of[other]] += 1
+                    following.append(other)
+        edge = following
+    return Sizes({side: max(count, hubs[side]) for side, count in by_side.items()}, more)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from console.graph import model
 from console.graph.graph import APPS, Called, Edge, Fan, Graph
-from console.graph.model import HUB, SHOWN, Node
+from console.graph.model import COUNTED, HUB, SHOWN, SIDES, Node
 from console.graph.reach import Neighbours
 from console.store.queries import links
 
@@ -89,7 +89,7 @@ class StoredGraph(Graph):
         self.after = _Read(self._read_after)
         self.before = _Read(self._read_before)
         self.spread = _Read(self._read_after)
-        self._degrees: dict[tuple[int, bool], int] = {}
+        self._counts: dict[tuple[int, bool, int], dict[str, int]] = {}
 
     def __len__(self) -> int:
         return sum(count for _, count in links.totals(self._connection))
@@ -162,34 +162,36 @@ class StoredGraph(Graph):
 
     # Hubs
 
-    def fan(self, num: int, *, back: bool = False, leak: bool = False) -> Fan:
+    def fan(self, num: int, *, back: bool = False, leak: bool = False, shown: int = 0) -> Fan:
         """Of a hub only the first neighbours of each side, and how many there are in all."""
         near = self.before if back else self.spread if leak else self.after
-        if dict.__contains__(near, num) or not self._hub(num, back):
-            return super().fan(num, back=back, leak=leak)
-        shown: list[int] = []
+        shown = shown or SHOWN
+        most = max(HUB, shown)
+        if dict.__contains__(near, num) or not self._hub(num, back, most):
+            return super().fan(num, back=back, leak=leak, shown=shown)
+        found: list[int] = []
         rest: dict[str, int] = {}
-        # As in ``Graph.fan``: all by number, and after them what is worked out.
         for side, kinds in model.beside(self.side_of[num], back).items():
-            if leak:
-                kinds = [kind for kind in kinds if kind in model.SPREADS]
-            total, first = links.neighbours(self._connection, num, back, kinds, HUB)
-            if total > HUB:
-                first = first[:SHOWN]
-                rest[side] = total - SHOWN
-            shown += first
-        shown.sort()
-        self._know(num, shown, back)
-        derived = self._derived(num, back)
-        seen = set(shown)
-        more = [other for other in derived if other not in seen]
-        if len(more) > HUB:
-            rest["grant" if back else "token"] = len(more) - SHOWN
-            more = more[:SHOWN]
-        return Fan(shown + more, rest)
+            some = [kind for kind in kinds if not leak or kind in model.SPREADS]
+            total, first = links.neighbours(
+                self._connection, num, back, some, COUNTED + shown + 1, most
+            )
+            if total > most:
+                first = first[:shown]
+                rest[side] = total - shown
+            found += first
+        # As in ``Graph.fan``: all by number, and after them what is worked out.
+        found.sort()
+        self._know(num, found, back)
+        seen = set(found)
+        more = [other for other in self._derived(num, back) if other not in seen]
+        if len(more) > most:
+            rest["grant" if back else "token"] = min(len(more) - shown, COUNTED + 1)
+            more = more[:shown]
+        return Fan(found + more, rest)
 
-    def _hub(self, num: int, back: bool) -> bool:
-        return links.is_hub(self._connection, num, back, HUB)
+    def _hub(self, num: int, back: bool, most: int) -> bool:
+        return links.is_hub(self._connection, num, back, most)
 
     def _know(self, num: int, others: Sequence[int], back: bool) -> None:
         """Read of which kinds the links to some neighbours of a hub are."""
@@ -212,18 +214,18 @@ class StoredGraph(Graph):
                 found[grant] = None
         return list(found)
 
-    def degree(self, num: int, *, back: bool = False) -> int:
-        """How many neighbours a node has, counted in an index where they were not read."""
+    def counts(self, num: int, *, back: bool = False, most: int = COUNTED + 2) -> dict[str, int]:
+        """How many neighbours a node has of each side, a hub's counted in an index."""
         near = self.before if back else self.after
-        if dict.__contains__(near, num):
-            return len(near[num])
-        if not self._hub(num, back):
-            return len(near[num])
-        if (known := self._degrees.get((num, back))) is None:
-            kinds = [one for some in model.beside(self.side_of[num], back).values() for one in some]
-            known, _ = links.neighbours(self._connection, num, back, kinds, 0)
-            known += len(self._derived(num, back))
-            self._degrees[num, back] = known
+        if dict.__contains__(near, num) or not self._hub(num, back, HUB):
+            return super().counts(num, back=back, most=most)
+        if (known := self._counts.get((num, back, most))) is None:
+            known = self._counts[num, back, most] = dict.fromkeys(SIDES, 0)
+            for side, kinds in model.beside(self.side_of[num], back).items():
+                known[side], _ = links.neighbours(self._connection, num, back, kinds, most, 0)
+            if more := len(self._derived(num, back)):
+                known["grant" if back else "token"] += more
+            known |= {side: min(count, most) for side, count in known.items()}
         return known
 
     def among(self, nums: Collection[int]) -> list[Edge]:
@@ -232,7 +234,7 @@ class StoredGraph(Graph):
         found: dict[Edge, None] = {}
         plain: list[int] = []
         for num in sorted(inside):
-            if not dict.__contains__(self.after, num) and self._hub(num, False):
+            if not dict.__contains__(self.after, num) and self._hub(num, False, HUB):
                 pairs = links.edges_into(self._connection, num, sorted(inside))
                 found |= dict.fromkeys(Edge(*one) for one in pairs)
             else:

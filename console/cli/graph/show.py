@@ -17,7 +17,7 @@ from console.errors import Exit, UsageError
 from console.graph import export
 from console.graph import graph as graphs
 from console.graph.graph import Graph
-from console.graph.model import HUB, SHOWN, TITLES, Evidence
+from console.graph.model import HUB, SHOWN, TITLES, Evidence, many
 from console.graph.part import part
 from console.graph.reach import Reach, by_side
 from console.graph.stored import StoredGraph
@@ -97,7 +97,7 @@ def _tree(
             break
         del above[branch.depth :]
         if branch.more:
-            output.line("  " * branch.depth + f"and {branch.more:,} more {TITLES[branch.kind]}")
+            output.line("  " * branch.depth + f"and {many(branch.more)} more {TITLES[branch.kind]}")
             continue
         text = export.label(graph.nodes[branch.num])
         if above:
@@ -108,7 +108,7 @@ def _tree(
         if branch.again:
             text += "  (shown above)"
         elif branch.also:
-            text += f"  (also by {branch.also} more)"
+            text += f"  (also by {many(branch.also)} more)"
         output.line("  " * branch.depth + text)
         above.append(branch.num)
 

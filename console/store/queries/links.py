@@ -97,21 +97,21 @@ def is_hub(connection: Connection, num: int, back: bool, most: int) -> bool:
 
 
 def neighbours(
-    connection: Connection, num: int, back: bool, kinds: Collection[str], most: int
+    connection: Connection, num: int, back: bool, kinds: Collection[str], most: int, first: int
 ) -> tuple[int, list[int]]:
     """How many nodes links of some kinds lead to, or with ``back`` come from; the first of them.
 
-    Counted in an index, without reading a node.
+    Counted in an index up to ``most``, without reading a node.
     """
     here, there = ("b", "a") if back else ("a", "b")
     some = (
         f"SELECT DISTINCT {there} AS num FROM link WHERE {here} = ? AND {there} <> {here}"  # noqa: S608
-        f" AND kind IN {_SOME}"
+        f" AND kind IN {_SOME} ORDER BY {there} LIMIT ?"
     )
     given = (num, json.dumps(list(kinds)))
-    (total,) = connection.execute(f"SELECT count(*) FROM ({some})", given).fetchone()  # noqa: S608
-    first = connection.execute(f"{some} ORDER BY {there} LIMIT ?", (*given, most))
-    return int(total), [one for (one,) in first]
+    counted = connection.execute(f"SELECT count(*) FROM ({some})", (*given, most))  # noqa: S608
+    shown = connection.execute(some, (*given, first)) if first else ()
+    return int(counted.fetchone()[0]), [one for (one,) in shown]
 
 
 def read_by(connection: Connection, grants: Iterable[int]) -> Iterator[tuple[int, int, int]]:
@@ -147,6 +147,28 @@ def node(connection: Connection, side: str, key: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+def holding(connection: Connection, text: str, with_place: bool, most: int) -> list[int]:
+    """Nodes whose name has a folded text in it: at most so many tokens, then others.
+
+    Tokens are looked through in an index of their folded names. Of the others letters beyond
+    ASCII are found in their keys, which are folded, where their kind has one by its name.
+    """
+    place = "backend || '/' || " if with_place else ""
+    found = connection.execute(
+        "SELECT n.num FROM (SELECT num FROM token"  # noqa: S608
+        f" WHERE instr({place}ltrim(name_key, '~'), ?) LIMIT ?) s JOIN token t USING (num)"
+        " JOIN node n ON n.side = 'token' AND n.key = t.handle",
+        (text, most),
+    ).fetchall()
+    place = "place || '/' || " if with_place else ""
+    found += connection.execute(
+        "SELECT num FROM node WHERE side IN ('who', 'grant', 'use')"  # noqa: S608
+        f" AND (instr({place}lower(name), ?) OR instr(key, ?)) LIMIT ?",
+        (text, text, most),
+    ).fetchall()
+    return [num for (num,) in found]
+
+
 def tokens_of(connection: Connection, backend: str) -> list[int]:
     """The nodes of a backend's tokens, by number."""
     found = connection.execute(
@@ -169,11 +191,21 @@ def evidence(connection: Connection, a: int, b: int) -> Iterator[tuple[Any, ...]
     )
 
 
-def observed(connection: Connection, kind: str) -> dict[tuple[int, int], int]:
-    """How often each link of a kind was seen in a log, at most by one of its readers."""
+def observed(
+    connection: Connection, kind: str, tokens: Iterable[int] | None = None
+) -> dict[tuple[int, int], int]:
+    """How often each link of a kind was seen in a log, at most by one of its readers.
+
+    With ``tokens`` only the links that begin at these.
+    """
+    only = ""
+    given: tuple[str, ...] = (kind,)
+    if tokens is not None:
+        only, given = f" AND a IN {_SOME}", (kind, json.dumps(list(tokens)))
     found = connection.execute(
-        "SELECT a, b, max(times) FROM link WHERE kind = ? AND source = 'observed' GROUP BY a, b",
-        (kind,),
+        "SELECT a, b, max(times) FROM link WHERE kind = ? AND source = 'observed'"  # noqa: S608
+        f"{only} GROUP BY a, b",
+        given,
     )
     return {(a, b): times for a, b, times in found}
 
