@@ -31,9 +31,9 @@ def dot(graph: Graph, nums: Collection[int]) -> str:
     lines = ["digraph token {", "  rankdir=LR;"]
     for num in sorted(nums):
         node = graph.nodes[num]
-        lines.append(f"  n{num} [shape={SHAPES[node.side]}, label={_quoted(label(node))}];")
+        lines.append(f"  {_id(num)} [shape={SHAPES[node.side]}, label={_quoted(label(node))}];")
     lines += [
-        f"  n{a} -> n{b} [label={_quoted(', '.join(kinds))}];"
+        f"  {_id(a)} -> {_id(b)} [label={_quoted(', '.join(kinds))}];"
         for a, b, kinds in _edges(graph, nums)
     ]
     return "\n".join([*lines, "}", ""])
@@ -42,9 +42,10 @@ def dot(graph: Graph, nums: Collection[int]) -> str:
 def mermaid(graph: Graph, nums: Collection[int]) -> str:
     """A Mermaid flowchart; whatever could end a label or mean HTML becomes an entity code."""
     lines = ["flowchart LR"]
-    lines += [f'  n{num}["{_entities(label(graph.nodes[num]))}"]' for num in sorted(nums)]
+    lines += [f'  {_id(num)}["{_entities(label(graph.nodes[num]))}"]' for num in sorted(nums)]
     lines += [
-        f'  n{a} -->|"{_entities(", ".join(kinds))}"| n{b}' for a, b, kinds in _edges(graph, nums)
+        f'  {_id(a)} -->|"{_entities(", ".join(kinds))}"| {_id(b)}'
+        for a, b, kinds in _edges(graph, nums)
     ]
     return "\n".join([*lines, ""])
 
@@ -64,6 +65,11 @@ def document(connection: sqlite3.Connection, graph: Graph, nums: Collection[int]
 def dumps(value: Any) -> str:
     """JSON with all but ASCII escaped, so that printing it acts on no terminal."""
     return json.dumps(value, ensure_ascii=True, indent=2)
+
+
+def _id(num: int) -> str:
+    """A node's id; one that stands for others has a number below zero."""
+    return f"n{num}" if num >= 0 else f"more{-num}"
 
 
 def _edges(graph: Graph, nums: Collection[int]) -> list[tuple[int, int, list[str]]]:

@@ -140,13 +140,8 @@ def leaves(graph: Graph, name: str) -> Loss:
 
     A vendor is a backend's name: all its tokens die with it.
     """
-    key = identity(name)
-    who = [n.num for n in graph.nodes.values() if n.side == "who" and n.key == key]
-    apps = [
-        n.num for n in graph.nodes.values()
-        if n.side == "use" and n.kind in ("workload", "host") and n.name.casefold() == key
-    ]  # fmt: skip
-    return loss(graph, [*who, *apps, *graph_backend(graph, name)])._replace(found=[*who, *apps])
+    who, apps, mine = graph.called(name)
+    return loss(graph, [*who, *apps, *mine])._replace(found=[*who, *apps])
 
 
 def loss(graph: Graph, gone: Iterable[int]) -> Loss:
@@ -156,6 +151,7 @@ def loss(graph: Graph, gone: Iterable[int]) -> Loss:
     for num in found:
         sides.setdefault(graph.side_of[num], []).append(num)
     who, apps = sides.get("who", []), sides.get("use", [])
+    known = frozenset(who)
     dies: dict[int, None] = dict.fromkeys(sides.get("token", ()))
     owned: list[int] = []
     for one in who:
@@ -166,6 +162,7 @@ def loss(graph: Graph, gone: Iterable[int]) -> Loss:
             elif model.OWNS in kinds:
                 owned.append(token)
     queue = list(dies)
+    graph.after.fetch(queue)
     for token in queue:
         for child in graph.after.get(token, ()):
             if model.PARENT in graph.kinds[token, child] and child not in dies:
@@ -176,9 +173,11 @@ def loss(graph: Graph, gone: Iterable[int]) -> Loss:
     )
 
     def others(token: int) -> list[int]:
-        mine = (one for one in graph.before.get(token, ()) if one not in who)
+        mine = (one for one in graph.before.get(token, ()) if one not in known)
         return [one for one in mine if model.OWNS in graph.kinds[one, token]]
 
+    graph.before.fetch(owned)
+    graph.after.fetch(token for app in apps for token in graph.before.get(app, ()))
     unused = [
         token for app in apps for token in graph.before.get(app, ())
         if graph.side_of[token] == "token"
@@ -186,8 +185,3 @@ def loss(graph: Graph, gone: Iterable[int]) -> Loss:
     ]  # fmt: skip
     orphaned = [token for token in owned if token not in dies and not others(token)]
     return Loss(found, list(dies), list(breaks), orphaned, list(dict.fromkeys(unused)))
-
-
-def graph_backend(graph: Graph, name: str) -> list[int]:
-    """The tokens of a backend."""
-    return [n.num for n in graph.nodes.values() if n.side == "token" and n.place == name]

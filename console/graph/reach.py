@@ -14,6 +14,13 @@ from console.graph.model import SIDES
 Adjacency = Mapping[int, Sequence[int]]
 
 
+class Neighbours(dict[int, list[int]]):
+    """The neighbours of nodes in one direction."""
+
+    def fetch(self, nums: Iterable[int]) -> None:
+        """Have those of several nodes ready that are about to be asked for; here they all are."""
+
+
 class Count(NamedTuple):
     """k of n."""
 
@@ -74,6 +81,8 @@ def closure(start: Iterable[int], after: Adjacency) -> Reach:
     edge = begun
     while edge:
         following: list[int] = []
+        if isinstance(after, Neighbours):
+            after.fetch(edge)
         for num in edge:
             for next_ in after.get(num, ()):
                 if next_ not in known:

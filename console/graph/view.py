@@ -90,10 +90,15 @@ class GraphRows:
         }
 
     def _rows(self, side: str, nums: list[int], fold_over: int) -> list[GraphRow]:
-        nodes = self.graph.nodes
-        ordered = sorted(nums, key=lambda num: (nodes[num].name.casefold(), num))
+        nodes, rest = self.graph.nodes, self.graph.rest
+        ordered = sorted(
+            (num for num in nums if num not in rest),
+            key=lambda num: (nodes[num].name.casefold(), num),
+        )
+        # Those that stand for a hub's others say how many they are, so they are never folded.
+        last = [self._single(num) for num in sorted(rest.keys() & nums, reverse=True)]
         if len(ordered) <= fold_over:
-            return [self._single(num) for num in ordered]
+            return [self._single(num) for num in ordered] + last
         groups: dict[str, list[int]] = {}
         for num in ordered:
             groups.setdefault(_alike(nodes[num].kind, nodes[num].place), []).append(num)
@@ -103,7 +108,7 @@ class GraphRows:
                 rows += [self._single(num) for num in members]
             else:
                 rows.append(GraphRow(side, label, nodes[members[0]].kind, tuple(members), True))
-        return rows
+        return rows + last
 
     def _single(self, num: int) -> GraphRow:
         node = self.graph.nodes[num]

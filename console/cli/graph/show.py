@@ -17,9 +17,10 @@ from console.errors import Exit, UsageError
 from console.graph import export
 from console.graph import graph as graphs
 from console.graph.graph import Graph
-from console.graph.model import TITLES, Evidence
-from console.graph.reach import by_side
-from console.graph.view import around
+from console.graph.model import HUB, SHOWN, TITLES, Evidence, many
+from console.graph.part import part
+from console.graph.reach import Reach, by_side
+from console.graph.stored import StoredGraph
 from console.graph.xray import tree
 from console.inventory.search.inventory import Row
 from console.settings import GraphSettings, Paths, paths
@@ -41,13 +42,13 @@ def collected(where: Paths) -> None:
 
 
 @contextlib.contextmanager
-def looking(where: Paths) -> Iterator[tuple[sqlite3.Connection, Graph]]:
-    """The store and the whole graph of it, up to date."""
+def looking(where: Paths) -> Iterator[tuple[sqlite3.Connection, StoredGraph]]:
+    """The store and its graph, up to date; of the graph is read what is looked at."""
     if not where.inventory.exists():
         raise UsageError("there is no inventory yet", "Read the backends first: token-console sync")
     collected(where)
     with contextlib.closing(reading.connect(where.inventory)) as connection:
-        yield connection, graphs.load(connection)
+        yield connection, StoredGraph(connection)
 
 
 def wanted(where: Paths, word: str) -> Row:
@@ -67,14 +68,15 @@ def run(chosen: argparse.Namespace) -> int:
         if num is None:
             raise UsageError("nothing is known of that token", "token-console sync")
         if chosen.form is not None:
-            nums = around(graph, num)
+            whole = part(graph, [num], folded=False)
+            nums = whole.nodes.keys()
             if chosen.form == "json":
-                told = export.document(connection, graph, nums)
+                told = export.document(connection, whole, nums)
                 told |= {"token": num, "not_known": graphs.unknowns(connection, row.handle)}
                 print(export.dumps(told))
             else:
                 draw = export.dot if chosen.form == "dot" else export.mermaid
-                print(draw(graph, nums), end="")
+                print(draw(whole, nums), end="")
             return Exit.OK
         _tree(connection, graph, num, chosen)
         for text in graphs.unknowns(connection, row.handle):
@@ -87,8 +89,16 @@ def _tree(
 ) -> None:
     now = time.time()
     above: list[int] = []
-    for branch in tree(graph, num, reverse=chosen.reverse, rows=chosen.limit):
+    given = 0
+    for branch in tree(graph, num, reverse=chosen.reverse, rows=chosen.limit + 1):
+        given += 1
+        if given > chosen.limit:
+            output.line(f"… there is more than {chosen.limit:,} lines: --limit N")
+            break
         del above[branch.depth :]
+        if branch.more:
+            output.line("  " * branch.depth + f"and {many(branch.more)} more {TITLES[branch.kind]}")
+            continue
         text = export.label(graph.nodes[branch.num])
         if above:
             pair = (branch.num, above[-1]) if chosen.reverse else (above[-1], branch.num)
@@ -98,7 +108,7 @@ def _tree(
         if branch.again:
             text += "  (shown above)"
         elif branch.also:
-            text += f"  (also by {branch.also} more)"
+            text += f"  (also by {many(branch.also)} more)"
         output.line("  " * branch.depth + text)
         above.append(branch.num)
 
@@ -121,9 +131,10 @@ def reach(chosen: argparse.Namespace) -> int:
         may = None if chosen.stored else rights.opened(where, row)
         reached = graph.reach(num)
         sides = by_side(reached, graph.side_of)
-        totals = {side: sum(one == side for one in graph.side_of.values()) for side in sides}
+        totals = graph.totals()
         unknown = graphs.unknowns(connection, row.handle)
         if chosen.json:
+            graph.fetch(reached)
             told = {
                 "token": row.handle,
                 "counts": {side: [len(sides[side]), totals[side]] for side in sides},
@@ -144,17 +155,25 @@ def reach(chosen: argparse.Namespace) -> int:
         )
         output.line(f"a leak of {safe(row.backend)}/{safe(row.name)} reaches {counts}")
         for side, found in sides.items():
-            for one in found:
-                steps = graph.proof(reached, one)
-                path = " > ".join(
-                    f"{kind} {safe(node.name or node.key)}" for kind, node in steps[1:]
-                )
-                output.line(f"  {TITLES[side]}: {export.label(graph.nodes[one])}  because {path}")
+            _reached(graph, reached, side, found)
         if may is not None:
             may.show()
         for text in unknown:
             output.note(f"not known: {text}")
     return Exit.OK
+
+
+def _reached(graph: Graph, reached: Reach, side: str, found: list[int]) -> None:
+    """Each reached node of a side with its proof; of more than can be read, the nearest."""
+    shown = found if len(found) <= HUB else found[:SHOWN]
+    graph.fetch({step for num in shown for step in reached.path(num)})
+    for num in shown:
+        steps = graph.proof(reached, num)
+        path = " > ".join(f"{kind} {safe(node.name or node.key)}" for kind, node in steps[1:])
+        output.line(f"  {TITLES[side]}: {export.label(graph.nodes[num])}  because {path}")
+    if len(shown) < len(found):
+        left = len(found) - len(shown)
+        output.line(f"  {TITLES[side]}: and {left:,} more, each with its proof in --json")
 
 
 def _ask(where: Paths, row: Row) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from console.graph.model import CONFIDENCE, guess, identity
+from console.graph.model import CONFIDENCE, SEPARATOR, guess, identity, use_key
 from console.store.database import Connection
 from console.store.text_fold import encodable
 from console.store.write import links
 from console.store.write.links import StoredLink
 
 NAME_LIMIT = 1_000
-SEPARATOR = "\x1f"
 
 
 class Fact(NamedTuple):
@@ -54,7 +53,7 @@ class Nodes:
         everywhere = kind in ("workload", "host", "address", "file")
         place = "" if everywhere else place
         folded = name.casefold() if everywhere else name
-        return self._node("use", SEPARATOR.join((kind, place, folded)), kind, name, place)
+        return self._node("use", use_key(kind, place, folded), kind, name, place)
 
     def _node(self, side: str, key: str, kind: str, name: str, place: str, rank: int = 0) -> int:
         key, kind, name = encodable(key), encodable(kind), encodable(name)[:NAME_LIMIT]

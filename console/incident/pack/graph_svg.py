@@ -11,7 +11,8 @@ from backends.words import count
 from console.graph import graph as graphs
 from console.graph.graph import Graph
 from console.graph.model import SIDES, TITLES
-from console.graph.reach import closure
+from console.graph.part import part
+from console.graph.stored import StoredGraph
 from console.graph.view import GraphRow, GraphRows
 from console.incident.assess import Assessment
 from console.incident.papers.names import Names
@@ -49,27 +50,24 @@ def drawn(found: Assessment, paths: Paths, names: Names) -> GraphPicture:
         return GraphPicture("", ("Nothing is known of who depends on its tokens.",))
     with contextlib.closing(reading.connect(paths.inventory)) as connection:
         try:
-            graph = graphs.load(connection)
-            keys = {node.key: num for num, node in graph.nodes.items() if node.side == "token"}
-            unknown = graphs.unknowns(connection)
+            nums = (graphs.node_of(connection, "token", one) for one in found.incident.scope)
+            mine = [num for num in nums if num is not None]
+            graph = part(StoredGraph(connection), mine)
+            unknown = [*graph.unknowns(), *graphs.unknowns(connection)]
         except sqlite3.Error as error:
             raise reading.unusable(paths.inventory, error) from None
-    mine = [keys[handle] for handle in found.incident.scope if handle in keys]
     if not mine:
         return GraphPicture("", ("No links of its tokens were collected: token-console graph.",))
     if names.redacted:
         notes = [f"{count(len(unknown), 'thing')} the graph cannot know."] if unknown else []
     else:
         notes = [names.said(text) for text in unknown]
-    scope = {*mine, *closure(mine, graph.after), *closure(mine, graph.before)}
-    svg, more = _svg(found, graph, scope, set(mine), names)
+    svg, more = _svg(found, graph, set(mine), names)
     return GraphPicture(svg, (*more, *notes))
 
 
-def _svg(
-    found: Assessment, graph: Graph, scope: set[int], mine: set[int], names: Names
-) -> tuple[str, list[str]]:
-    rows = GraphRows(graph, scope, fold_over=FOLD_OVER)
+def _svg(found: Assessment, graph: Graph, mine: set[int], names: Names) -> tuple[str, list[str]]:
+    rows = GraphRows(graph, fold_over=FOLD_OVER)
     frame = rows.all_edges()
     verdicts = {each.scoped.member.handle: each for each in found.tokens}
     parts, notes = [], []
@@ -110,6 +108,8 @@ def _svg(
 
 def _label(graph: Graph, row: GraphRow, names: Names) -> str:
     node = graph.nodes[row.members[0]]
+    if node.num in graph.rest:
+        return node.name
     if not row.folded:
         return names.node(node.side, node.key, node.name, node.place)
     kind = names.kind(node.kind) if row.side == "token" or not names.redacted else row.side

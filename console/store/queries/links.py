@@ -1,12 +1,14 @@
 """The graph: nodes, links between them with their evidence, and what links were read from.
 
-The whole graph is read at once, a row for each node and link; plain tuples of ``sqlite3``
-keep that to a second for a million of them.
+Neighbours are read as they are asked for, each by an index; who needs the whole graph reads
+a row for each node and link. Links are told by their evidence, so that one comes as often as
+there is evidence for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import json
+from collections.abc import Collection, Iterable, Iterator
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
@@ -24,26 +26,117 @@ WHERE t.status <> 'gone' AND t.handle <> ? ORDER BY t.ref LIMIT ?
 """
 
 
+_NODES = (
+    "SELECT n.num, n.side, n.key,"
+    " CASE n.side WHEN 'token' THEN coalesce(t.kind, n.kind) ELSE n.kind END,"
+    " CASE n.side WHEN 'token' THEN coalesce(t.name, n.name) ELSE n.name END,"
+    " coalesce(t.backend, n.place),"
+    " CASE n.side WHEN 'token' THEN coalesce(t.status, '')"
+    "  WHEN 'who' THEN coalesce((SELECT how FROM departed d WHERE d.key = n.key), '')"
+    "  ELSE '' END"
+    " FROM node n LEFT JOIN token t ON n.side = 'token' AND t.handle = n.key"
+)
+_SOME = "(SELECT value FROM json_each(?))"
+
+
 def nodes(connection: Connection) -> Iterator[tuple[Any, ...]]:
     """All nodes: number, side, key, kind, name, place and state.
 
     A token's are as its row has them now; a person's state is how they left.
     """
-    return connection.execute(
-        "SELECT n.num, n.side, n.key,"
-        " CASE n.side WHEN 'token' THEN coalesce(t.kind, n.kind) ELSE n.kind END,"
-        " CASE n.side WHEN 'token' THEN coalesce(t.name, n.name) ELSE n.name END,"
-        " coalesce(t.backend, n.place),"
-        " CASE n.side WHEN 'token' THEN coalesce(t.status, '')"
-        "  WHEN 'who' THEN coalesce((SELECT how FROM departed d WHERE d.key = n.key), '')"
-        "  ELSE '' END"
-        " FROM node n LEFT JOIN token t ON n.side = 'token' AND t.handle = n.key"
-    )
+    return connection.execute(_NODES)
+
+
+def nodes_of(connection: Connection, nums: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+    """Some nodes by their numbers, as ``nodes`` has them."""
+    return connection.execute(f"{_NODES} WHERE n.num IN {_SOME}", (json.dumps(list(nums)),))
 
 
 def edges(connection: Connection) -> Iterator[tuple[int, int, str]]:
-    """All links: from, to and kind; one for each piece of evidence."""
+    """All links: from, to and kind, in that order."""
     return connection.execute("SELECT a, b, kind FROM link ORDER BY a, b, kind")
+
+
+def edges_from(connection: Connection, nums: Iterable[int]) -> Iterator[tuple[int, int, str]]:
+    """The links that begin at some nodes, in the order of ``edges``."""
+    return connection.execute(
+        f"SELECT a, b, kind FROM link WHERE a IN {_SOME} ORDER BY a, b, kind",  # noqa: S608
+        (json.dumps(list(nums)),),
+    )
+
+
+def edges_to(connection: Connection, nums: Iterable[int]) -> Iterator[tuple[int, int, str]]:
+    """The links that end at some nodes: from, to and kind, in the order of to, from and kind."""
+    return connection.execute(
+        f"SELECT a, b, kind FROM link WHERE b IN {_SOME} ORDER BY b, a, kind",  # noqa: S608
+        (json.dumps(list(nums)),),
+    )
+
+
+def edges_into(
+    connection: Connection, a: int, nums: Iterable[int]
+) -> Iterator[tuple[int, int, str]]:
+    """The links from one node to some others, in the order of ``edges``; one look-up for each."""
+    return connection.execute(
+        f"SELECT a, b, kind FROM link WHERE a = ? AND b IN {_SOME} ORDER BY b, kind",  # noqa: S608
+        (a, json.dumps(list(nums))),
+    )
+
+
+def is_hub(connection: Connection, num: int, back: bool, most: int) -> bool:
+    """Whether a node may have more neighbours than that in one direction.
+
+    Reads so many rows of its evidence at most, so that it never says no too early.
+    """
+    near = "b" if back else "a"
+    found = connection.execute(
+        f"SELECT 1 FROM link WHERE {near} = ? LIMIT 1 OFFSET ?",  # noqa: S608
+        (num, most),
+    )
+    return found.fetchone() is not None
+
+
+def neighbours(
+    connection: Connection, num: int, back: bool, kinds: Collection[str], most: int, first: int
+) -> tuple[int, list[int]]:
+    """How many nodes links of some kinds lead to, or with ``back`` come from; the first of them.
+
+    Counted in an index up to ``most``, without reading a node.
+    """
+    here, there = ("b", "a") if back else ("a", "b")
+    some = (
+        f"SELECT DISTINCT {there} AS num FROM link WHERE {here} = ? AND {there} <> {here}"  # noqa: S608
+        f" AND kind IN {_SOME} ORDER BY {there} LIMIT ?"
+    )
+    given = (num, json.dumps(list(kinds)))
+    counted = connection.execute(f"SELECT count(*) FROM ({some})", (*given, most))  # noqa: S608
+    shown = connection.execute(some, (*given, first)) if first else ()
+    return int(counted.fetchone()[0]), [one for (one,) in shown]
+
+
+def read_by(connection: Connection, grants: Iterable[int]) -> Iterator[tuple[int, int, int]]:
+    """The tokens whose values grants can read: grant, store entry and token, in that order."""
+    return connection.execute(
+        "SELECT DISTINCT o.a, o.b, k.a FROM link o"  # noqa: S608
+        " JOIN link k ON k.b = o.b AND k.kind = 'kept in'"
+        f" WHERE o.kind = 'opens' AND o.a IN {_SOME} ORDER BY o.a, o.b, k.a",
+        (json.dumps(list(grants)),),
+    )
+
+
+def readers_of(connection: Connection, tokens: Iterable[int]) -> Iterator[tuple[int, int, int]]:
+    """The grants that can read tokens' values: grant, store entry and token, in that order."""
+    return connection.execute(
+        "SELECT DISTINCT o.a, o.b, k.a FROM link k"  # noqa: S608
+        " JOIN link o ON o.b = k.b AND o.kind = 'opens'"
+        f" WHERE k.kind = 'kept in' AND k.a IN {_SOME} ORDER BY o.a, o.b, k.a",
+        (json.dumps(list(tokens)),),
+    )
+
+
+def totals(connection: Connection) -> list[tuple[str, int]]:
+    """How many nodes of each side there are."""
+    return connection.execute("SELECT side, count(*) FROM node GROUP BY side").fetchall()
 
 
 def node(connection: Connection, side: str, key: str) -> int | None:
@@ -52,6 +145,38 @@ def node(connection: Connection, side: str, key: str) -> int | None:
         "SELECT num FROM node WHERE side = ? AND key = ?", (side, key)
     ).fetchone()
     return None if row is None else int(row[0])
+
+
+def holding(connection: Connection, text: str, with_place: bool, most: int) -> list[int]:
+    """Nodes whose name has a folded text in it: at most so many tokens, then others.
+
+    Tokens are looked through in an index of their folded names. Of the others letters beyond
+    ASCII are found in their keys, which are folded, where their kind has one by its name.
+    """
+    place = "backend || '/' || " if with_place else ""
+    found = connection.execute(
+        "SELECT n.num FROM (SELECT num FROM token"  # noqa: S608
+        f" WHERE instr({place}ltrim(name_key, '~'), ?) LIMIT ?) s JOIN token t USING (num)"
+        " JOIN node n ON n.side = 'token' AND n.key = t.handle",
+        (text, most),
+    ).fetchall()
+    place = "place || '/' || " if with_place else ""
+    found += connection.execute(
+        "SELECT num FROM node WHERE side IN ('who', 'grant', 'use')"  # noqa: S608
+        f" AND (instr({place}lower(name), ?) OR instr(key, ?)) LIMIT ?",
+        (text, text, most),
+    ).fetchall()
+    return [num for (num,) in found]
+
+
+def tokens_of(connection: Connection, backend: str) -> list[int]:
+    """The nodes of a backend's tokens, by number."""
+    found = connection.execute(
+        "SELECT n.num FROM token t JOIN node n ON n.side = 'token' AND n.key = t.handle"
+        " WHERE t.backend = ? ORDER BY n.num",
+        (backend,),
+    )
+    return [num for (num,) in found]
 
 
 def evidence(connection: Connection, a: int, b: int) -> Iterator[tuple[Any, ...]]:
@@ -66,11 +191,21 @@ def evidence(connection: Connection, a: int, b: int) -> Iterator[tuple[Any, ...]
     )
 
 
-def observed(connection: Connection, kind: str) -> dict[tuple[int, int], int]:
-    """How often each link of a kind was seen in a log, at most by one of its readers."""
+def observed(
+    connection: Connection, kind: str, tokens: Iterable[int] | None = None
+) -> dict[tuple[int, int], int]:
+    """How often each link of a kind was seen in a log, at most by one of its readers.
+
+    With ``tokens`` only the links that begin at these.
+    """
+    only = ""
+    given: tuple[str, ...] = (kind,)
+    if tokens is not None:
+        only, given = f" AND a IN {_SOME}", (kind, json.dumps(list(tokens)))
     found = connection.execute(
-        "SELECT a, b, max(times) FROM link WHERE kind = ? AND source = 'observed' GROUP BY a, b",
-        (kind,),
+        "SELECT a, b, max(times) FROM link WHERE kind = ? AND source = 'observed'"  # noqa: S608
+        f"{only} GROUP BY a, b",
+        given,
     )
     return {(a, b): times for a, b, times in found}
 

@@ -15,7 +15,7 @@ from console.store import reading
 from console.tui.draw.cells import Lines
 from console.tui.draw.lines import middle
 from console.tui.views.graph.chart import Chart, short_count
-from console.tui.views.graph.scene import Picture, ScenePlace, SceneWanted, focus, shape, totals
+from console.tui.views.graph.scene import Picture, ScenePlace, SceneWanted, focus, shape
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_a_group_of_which_one_is_reached_never_reads_as_all(paths) -> None:
     columns, links = focus(graph, view, place, (), graph.reach(child), [])
     assert links
     picture = Picture(
-        SceneWanted(None), graph, view, shape(view, {}), None, place, columns, links, totals(graph)
+        SceneWanted(None), graph, view, shape(view, {}), None, place, columns, links, graph.totals()
     )
     shares = {item.share for items in columns.values() for item in items} | {""}
     assert "5/18" in shares

@@ -1,7 +1,10 @@
 """What can be done from the graph view: trees, what dies with whom, exports, owners by hand."""
 
+import asyncio
 import json
+import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 import tui_graph_scene as scene
@@ -167,5 +170,65 @@ def test_read_only_assigns_nobody(paths) -> None:
         await open_graph(pilot, app)
         await press(pilot, app, "o")
         assert "owner: not now, started without --act" in screen(app)
+
+    drive(app, steps)
+
+
+def test_a_hub_is_counted_and_shows_more_of_its_neighbours_when_asked(tmp_path) -> None:
+    paths = scene.build(world.where(tmp_path), more=1_500)
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await open_graph(pilot, app)
+        assert "USED BY 1,521" in screen(app)
+        assert "and 1,501 more" in screen(app)
+        assert "counted, and what they lead to is not followed: 1,501" in screen(app)
+        await press(pilot, app, "right", "right", "G")
+        assert "counted only; enter shows more of them" in screen(app)
+        await press(pilot, app, "enter")
+        assert "USED BY 1,521" in screen(app)
+        assert "and 1,321 more" in screen(app)
+        view = app.screen
+        assert len(view.picture.graph.after[view.picture.start]) < 300
+        # What is not shown is found by its name, and can be put into the middle.
+        await pilot.press("slash", *"host-01444")
+        await until(pilot, lambda: screen(app).count("host-01444") > 1)
+        await press(pilot, app, "enter")
+        assert "GRAPH of host-01444" in screen(app)
+
+    drive(app, steps, (120, 60))
+
+
+def test_a_picture_is_read_anew_only_where_the_store_tells_something_else_of_it(tmp_path) -> None:
+    paths = scene.build(world.where(tmp_path))
+    app = world.application(paths)
+
+    async def steps(pilot):
+        await open_graph(pilot, app)
+        view = app.screen
+        pictures = []
+        shown = view._show
+        view._reader._on_picture = lambda picture: (
+            pictures.append(picture), view.host.from_thread(shown, picture)
+        )  # fmt: skip
+        before = view.picture.graph
+        with closing(sqlite3.connect(paths.inventory)) as store:
+            store.execute("UPDATE mark SET value = value + 1 WHERE name = 'generation'")
+            store.commit()
+        view.store_changed()
+        await pilot.press("down", "up")
+        await drawn(pilot, app)
+        assert view.picture.graph is before
+        told = len(pictures)
+        view.store_changed()
+        await asyncio.sleep(0.3)
+        assert len(pictures) == told
+        with closing(sqlite3.connect(paths.inventory)) as store:
+            store.execute("UPDATE token SET status = 'gone' WHERE name LIKE 'tok_child_a0'")
+            store.execute("UPDATE mark SET value = value + 1 WHERE name = 'generation'")
+            store.commit()
+        view.store_changed()
+        await until(pilot, lambda: len(pictures) > told)
+        assert view.picture.graph is not before
 
     drive(app, steps)

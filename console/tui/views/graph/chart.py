@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from rich.cells import cell_len
 
 from console.graph.model import SIDES, TITLES
+from console.graph.part import MORE
 from console.tui.draw.lines import ELLIPSIS, Line, Part, Role, fit, middle
 from console.tui.views.graph.ink import EAST, WEST, Ink
 from console.tui.views.graph.scene import Link, Picture, ScenePlace, SceneRow
@@ -28,11 +29,11 @@ LONGEST: Final = 48
 GLYPHS: Final = {
     "person": "@", "team": "&", "service": "%", "on-call": "~", "token": "●", "grant": "◆",
     "workload": "■", "host": "▲", "address": "◇", "session": "○", "entry": "≡", "object": "□",
-    "lease": "¤", "file": "¶",
+    "lease": "¤", "file": "¶", MORE: "…",
 }  # fmt: skip
 PLAIN_GLYPHS: Final = GLYPHS | {
     "token": "*", "grant": "+", "workload": "#", "host": "^", "address": ":", "session": "o",
-    "entry": "=", "object": "0", "lease": "$", "file": "f",
+    "entry": "=", "object": "0", "lease": "$", "file": "f", MORE: "_",
 }  # fmt: skip
 MARKS: Final = {"up": "↑", "down": "↓", "same": "="}
 PLAIN_MARKS: Final = {"up": "^", "down": "v", "same": "="}
@@ -56,7 +57,7 @@ class ChartColumn(NamedTuple):
 def glyph(side: str, kind: str, ascii_only: bool = False) -> str:
     """The sign of a node's kind."""
     glyphs = PLAIN_GLYPHS if ascii_only else GLYPHS
-    return glyphs.get(kind if side in ("who", "use") else side, "?")
+    return glyphs.get(kind if side in ("who", "use") or kind == MORE else side, "?")
 
 
 def role_of(side: str, kind: str) -> Role:

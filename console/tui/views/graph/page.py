@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from console.graph.graph import Graph
-from console.graph.model import SIDES, Evidence, Node
+from console.graph.model import Evidence, Node, many
 from console.graph.owners import Loss
-from console.graph.reach import Reach, by_side, closure
+from console.graph.view import GraphRow
 from console.graph.xray import Branch
 from console.tui.draw import readings
 from console.tui.draw.lines import Line, Part, block, clip, count, middle, short, spread
 from console.tui.views.graph.chart import glyph, role_of
-from console.tui.views.graph.scene import Picture
+from console.tui.views.graph.scene import NOUNS, Picture
 
 NAME = 40
-NOUNS = {"who": ("actor", "actors"), "token": ("token", "tokens"), "grant": ("grant", "grants"),
-         "use": ("consumer", "consumers")}  # fmt: skip
 
 
 def name(node: Node, width: int = NAME) -> str:
@@ -28,13 +26,13 @@ def banner(picture: Picture | None, width: int) -> Line:
     """The line over the columns."""
     if picture is None:
         return [(" reading the graph …", "dim")]
-    if picture.reach is not None and picture.wanted.leak is not None:
+    if picture.leak is not None:
         leaked = picture.leaked()
         told = ", ".join(
             f"{leaked[side].k:,} of {leaked[side].n:,} {NOUNS[side][1]}"
             for side in ("grant", "use", "token")
         )
-        node = picture.graph.nodes[picture.wanted.leak]
+        node = picture.leak.node
         who = middle(node.name or node.key, max(width - len(told) - 14, 12))
         return clip([(f" ! LEAK of {who}: {told}", "bad")], width)
     if picture.start is None:
@@ -54,12 +52,21 @@ def banner(picture: Picture | None, width: int) -> Line:
     )
 
 
+def what_of(row: GraphRow, width: int) -> list[Part]:
+    """What a row is called."""
+    return [(f" {middle(row.label, max(width // 3, 12))}", "bold")]
+
+
 def details(picture: Picture | None, now: float, width: int) -> tuple[Line, Line]:
     """What is under the cursor, and why it is there."""
     if picture is None or (item := picture.item) is None:
         return (), ()
     graph, row = picture.graph, item.row
-    what: list[Part] = [(f" {middle(row.label, max(width // 3, 12))}", "bold")]
+    if row.members[0] in graph.rest:
+        return clip(
+            [*what_of(row, width), (" · counted; enter shows more of them", "dim")], width
+        ), ()
+    what = what_of(row, width)
     if row.folded:
         what.append(
             (f" · {item.share} {'reached' if picture.reach else 'near'}, enter unfolds", "dim")
@@ -70,16 +77,10 @@ def details(picture: Picture | None, now: float, width: int) -> tuple[Line, Line
         state = f" · {node.state}" if node.state and node.state != "active" else ""
         if row.members[0] != picture.start:
             what += [(f" · {short(node.kind, 20)}{place}", "dim"), (state, "bad")]
-    up = _sides(graph, closure(row.members, graph.before))
-    down = _sides(graph, closure(row.members, graph.after))
+    up, down = picture.near
     words = "; ".join(filter(None, (up and f"{up} above", down and f"below {down}")))
     what.append((f" · {words or 'nothing is linked to it'}", ""))
     return clip(what, width), clip([(" ", ""), *_why(picture, now)], width)
-
-
-def _sides(graph: Graph, reach: Reach) -> str:
-    found = by_side(reach, graph.side_of)
-    return ", ".join(count(len(found[side]), *NOUNS[side]) for side in SIDES if found[side])
 
 
 def _why(picture: Picture, now: float) -> list[Part]:
@@ -88,8 +89,7 @@ def _why(picture: Picture, now: float) -> list[Part]:
         if not picture.proof:
             start = item.row.members[0] in picture.reach.start
             return [("this is what leaked" if start else "the leak does not get here", "dim")]
-        path = picture.graph.proof(picture.reach, picture.proof[-1])
-        steps = " > ".join(f"{kind} {name(node, 28)}" for kind, node in path[1:])
+        steps = " > ".join(f"{kind} {name(node, 28)}" for kind, node in picture.steps[1:])
         some = f"{item.share} reached, one by " if item.share else "reached: "
         because = _because(picture, now)
         return [(some, "bad"), (steps, "bold"), (f" ({because})" if because else "", "dim")]
@@ -164,7 +164,6 @@ def tree_lines(
     open_: list[bool] = []
     for branch, last in zip(branches, ends, strict=True):
         del open_[max(branch.depth - 1, 0) :]
-        node = graph.nodes[branch.num]
         stem = "".join(guide if one else empty for one in open_)
         if branch.depth:
             stem += end if last else tee
@@ -174,6 +173,10 @@ def tree_lines(
         parts: list[Part] = [(f" {stem}", "dim")]
         if branch.kind:
             parts.append((f"{branch.kind} ", "dim"))
+        if branch.more:
+            lines.append(clip([parts[0], (_more(branch), "accent")], width))
+            continue
+        node = graph.nodes[branch.num]
         role = role_of(node.side, node.kind)
         parts.append((f"{glyph(node.side, node.kind, ascii_only)} {name(node, 60)}", role))
         if node.place:
@@ -183,21 +186,21 @@ def tree_lines(
         if branch.again:
             parts.append(("  shown above", "dim"))
         else:
-            near = graph.before if reverse else graph.after
-            parts.append((_counted(graph, near.get(branch.num, ())), "place"))
+            parts.append((_counted(graph.counts(branch.num, back=reverse)), "place"))
             if branch.also:
                 word = "also leads to" if reverse else "also by"
-                parts.append((f"  {word} {branch.also:,} more", "dim"))
+                parts.append((f"  {word} {many(branch.also)} more", "dim"))
         lines.append(clip(parts, width))
     return lines
 
 
-def _counted(graph: Graph, nums: Sequence[int]) -> str:
-    found = dict.fromkeys(SIDES, 0)
-    for num in nums:
-        found[graph.side_of[num]] += 1
-    told = ", ".join(count(found[side], *NOUNS[side]) for side in SIDES if found[side])
+def _counted(found: Mapping[str, int]) -> str:
+    told = ", ".join(f"{many(n)} {NOUNS[side][n != 1]}" for side, n in found.items() if n)
     return f"  {told}" if told else ""
+
+
+def _more(branch: Branch) -> str:
+    return f"and {many(branch.more)} more {NOUNS[branch.kind][branch.more != 1]}"
 
 
 def _ends(branches: Sequence[Branch]) -> list[bool]:

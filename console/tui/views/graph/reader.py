@@ -1,35 +1,47 @@
-"""Reads the graph and lays out its pictures off the event loop, for the newest wish only."""
+"""Reads what a picture shows of the graph, off the event loop, for the newest wish only."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from console.graph import graph as graphs
 from console.graph import model
 from console.graph.graph import Graph
-from console.graph.reach import Reach
-from console.graph.view import GraphRows, around
+from console.graph.part import Part, part, sizes
+from console.graph.reach import Reach, by_side
+from console.graph.stored import StoredGraph
+from console.graph.view import GraphRows
 from console.store import reading
 from console.store.queries import links
 from console.tui.session.background import Background
 from console.tui.views.graph import scene
-from console.tui.views.graph.scene import Picture, SceneWanted, Shape
+from console.tui.views.graph.scene import Leak, Picture, SceneWanted, Shape
 
 
 class Viewed(NamedTuple):
-    """A view that is kept, as making it takes longer than drawing it."""
+    """What is kept of a view, as reading and measuring it take longer than drawing it."""
 
     start: int | None
+    graph: Graph
     view: GraphRows
     shape: Shape
+    seen: Mapping[tuple[int, int], int]
+    """How often each consumer was seen using each token."""
+
+
+Wish = tuple[object, object, int]
 
 
 class GraphReader(Background[SceneWanted]):
-    """``on_picture`` and ``on_error`` are called from this thread."""
+    """``on_picture`` and ``on_error`` are called from this thread.
+
+    Of the graph around a node only that part is read, and kept as long as the store tells the
+    same of it. The graph of everything is read whole, and only while it is shown.
+    """
 
     def __init__(
         self,
@@ -40,81 +52,141 @@ class GraphReader(Background[SceneWanted]):
         super().__init__("reading of the graph", on_error)
         self._path = path
         self._on_picture = on_picture
-        self._graph: Graph | None = None
+        self._views: dict[Wish, Viewed] = {}
+        self._leak: tuple[int, Reach, Leak] | None = None
         self._totals: dict[str, int] = {}
-        self._seen: dict[tuple[int, int], int] = {}
-        self._views: dict[tuple[object, object], Viewed] = {}
-        self._leak: tuple[int, Reach] | None = None
+        self._generation = 0
+        self._shown: Picture | None = None
 
     def merged(self, waiting: SceneWanted, question: SceneWanted) -> SceneWanted:
         """The newest question, and the store read anew where any of both wanted that."""
-        return question._replace(reload=waiting.reload or question.reload)
+        return question._replace(
+            reload=waiting.reload or question.reload,
+            follows=waiting.follows and question.follows,
+        )
 
     def work(self, question: SceneWanted) -> None:
-        """Read the graph where it is not read yet, and make the picture that is asked for."""
+        """Make the picture that is asked for, and tell it where it is another one."""
         with contextlib.closing(reading.connect(self._path)) as connection:
-            graph = self._graph
-            if graph is None or question.reload:
-                graph = self._load(connection)
-            picture = self._picture(connection, graph, question._replace(reload=False))
-        if not self.outdated():
+            stored = StoredGraph(connection)
+            if question.reload or not self._generation:
+                self._renew(connection, stored, question)
+            wanted = question._replace(reload=False, follows=False)
+            picture = self._picture(connection, stored, wanted)
+        same = question.follows and picture == self._shown
+        if not same and not self.outdated():
+            self._shown = picture
             self._on_picture(picture)
 
-    def _load(self, connection: sqlite3.Connection) -> Graph:
-        self._graph = graph = graphs.load(connection)
-        self._totals = scene.totals(graph)
-        self._seen = links.observed(connection, model.USED_BY)
-        self._views.clear()
+    def _renew(
+        self, connection: sqlite3.Connection, stored: StoredGraph, wanted: SceneWanted
+    ) -> None:
+        """Keep of the views the one that is shown, if the store still tells the same of it."""
+        generation = reading.generation(connection)
+        if generation == self._generation:
+            return
+        self._generation = generation
+        self._totals = stored.totals()
         self._leak = None
-        return graph
+        key = _wish(wanted)
+        old = self._views.pop(key, None)
+        self._views.clear()
+        if old is not None:
+            new = self._read(connection, stored, wanted)
+            same = _same(old.graph, new.graph) and old.seen == new.seen and old.start == new.start
+            self._views[key] = old if same else new
 
-    def _viewed(self, connection: sqlite3.Connection, graph: Graph, wanted: SceneWanted) -> Viewed:
-        key = (wanted.start, wanted.opened)
+    def _viewed(
+        self, connection: sqlite3.Connection, stored: StoredGraph, wanted: SceneWanted
+    ) -> Viewed:
+        key = _wish(wanted)
         if (known := self._views.get(key)) is None:
-            start = None if wanted.start is None else graphs.node_of(connection, *wanted.start)
-            if start not in graph.nodes:
-                start = None
-            if start is not None:
-                view = GraphRows(graph, around(graph, start), opened=wanted.opened)
-            else:
-                view = GraphRows(graph, () if wanted.start else None, opened=wanted.opened)
-            if len(self._views) > 4:
+            if len(self._views) > 4 or wanted.start is None:
                 self._views.clear()
-            known = self._views[key] = Viewed(start, view, scene.shape(view, self._seen))
+            known = self._views[key] = self._read(connection, stored, wanted)
+        elif wanted.start is not None:
+            # The whole graph is large, so it goes as soon as something else is shown.
+            self._views = {one: view for one, view in self._views.items() if one[0] is not None}
         return known
 
+    def _read(
+        self, connection: sqlite3.Connection, stored: StoredGraph, wanted: SceneWanted
+    ) -> Viewed:
+        start = None if wanted.start is None else graphs.node_of(connection, *wanted.start)
+        graph: Graph
+        if wanted.start is None:
+            graph = graphs.load(connection)
+            seen = links.observed(connection, model.USED_BY)
+        else:
+            most = max(wanted.widened, 1) * scene.MOST
+            shown = wanted.widened and wanted.widened * model.SHOWN
+            graph = part(stored, () if start is None else [start], shown=shown, most=most)
+            tokens = [num for num, side in graph.side_of.items() if side == "token"]
+            seen = links.observed(connection, model.USED_BY, tokens)
+        view = GraphRows(graph, opened=wanted.opened)
+        return Viewed(start, graph, view, scene.shape(view, seen), seen)
+
     def _picture(
-        self, connection: sqlite3.Connection, graph: Graph, wanted: SceneWanted
+        self, connection: sqlite3.Connection, stored: StoredGraph, wanted: SceneWanted
     ) -> Picture:
-        start, view, shape = self._viewed(connection, graph, wanted)
+        start, graph, view, shape, _ = self._viewed(connection, stored, wanted)
         cursor = scene.locate(view, wanted.at, start)
-        reach, proof = self._proof(graph, view, cursor, wanted.leak)
+        reach, leak, proof = self._proof(stored, view, cursor, wanted.leak)
         columns: dict[str, list[scene.SceneRow]] = {side: [] for side in model.SIDES}
-        links: list[scene.Link] = []
+        found: list[scene.Link] = []
         if cursor is not None and wanted.all_edges:
-            columns, links = scene.everything(graph, view, cursor, reach, proof)
+            columns, found = scene.everything(graph, view, cursor, reach, proof)
         elif cursor is not None:
-            columns, links = scene.focus(graph, view, cursor, wanted.order, reach, proof)
+            columns, found = scene.focus(graph, view, cursor, wanted.order, reach, proof)
         handle = wanted.start[1] if wanted.start and wanted.start[0] == "token" else ""
+        unknown = graphs.unknowns(connection, handle)
+        if isinstance(graph, Part):
+            unknown = [*graph.unknowns(), *unknown]
         picture = Picture(
-            wanted, graph, view, shape, start, cursor, columns, links, self._totals, reach, proof,
-            unknown=graphs.unknowns(connection, handle),
+            wanted, graph, view, shape, start, cursor, columns, found, self._totals, reach, proof,
+            unknown=unknown, leak=leak,
         )  # fmt: skip
-        return picture._replace(evidence=self._evidence(connection, picture))
+        if reach is not None and proof:
+            picture = picture._replace(steps=stored.proof(reach, proof[-1]))
+        return picture._replace(
+            evidence=self._evidence(connection, picture), near=self._near(stored, picture)
+        )
+
+    @staticmethod
+    def _near(stored: StoredGraph, picture: Picture) -> tuple[str, str]:
+        """What leads to the cursor's row, and what it leads to, in all that is known."""
+        if (item := picture.item) is None:
+            return "", ""
+        members = item.row.members
+        if picture.wanted.start is None:
+            return scene.around(picture.graph, members)
+        if members[0] in picture.graph.rest:
+            return "", ""
+        return (
+            scene.counted(sizes(stored, members, back=True)),
+            scene.counted(sizes(stored, members, back=False)),
+        )
 
     def _proof(
-        self, graph: Graph, view: GraphRows, cursor: scene.ScenePlace | None, leak: int | None
-    ) -> tuple[Reach | None, list[int]]:
-        if leak is None or leak not in graph.nodes:
-            return None, []
-        if self._leak is None or self._leak[0] != leak:
-            self._leak = (leak, graph.reach(leak))
-        reach = self._leak[1]
+        self,
+        stored: StoredGraph,
+        view: GraphRows,
+        cursor: scene.ScenePlace | None,
+        start: int | None,
+    ) -> tuple[Reach | None, Leak | None, list[int]]:
+        if start is None:
+            return None, None, []
+        if self._leak is None or self._leak[0] != start:
+            reach = stored.reach(start)
+            sides = by_side(reach, stored.side_of)
+            counts = {side: (len(nums), self._totals[side]) for side, nums in sides.items()}
+            self._leak = (start, reach, Leak(stored.nodes[start], counts))
+        _, reach, leak = self._leak
         if cursor is None:
-            return reach, []
+            return reach, leak, []
         members = view.rows[cursor.side][cursor.number].members
         shown = next((num for num in members if num in reach), None)
-        return reach, [] if shown is None else reach.path(shown)
+        return reach, leak, [] if shown is None else reach.path(shown)
 
     @staticmethod
     def _evidence(connection: sqlite3.Connection, picture: Picture) -> list[model.Evidence]:
@@ -128,3 +200,12 @@ class GraphReader(Background[SceneWanted]):
         return graphs.evidence(connection, pair[0], pair[1]) or graphs.evidence(
             connection, pair[1], pair[0]
         )
+
+
+def _wish(wanted: SceneWanted) -> Wish:
+    return wanted.start, wanted.opened, wanted.widened
+
+
+def _same(old: Graph, new: Graph) -> bool:
+    """Whether two readings of a part tell the same, so that its picture can stay."""
+    return old.nodes == new.nodes and old.kinds == new.kinds and old.rest == new.rest

@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 from console.graph import model
 from console.graph.graph import Graph
-from console.graph.model import SIDES, Evidence
-from console.graph.reach import Count, Reach, by_side
+from console.graph.model import SIDES, Evidence, Node, many
+from console.graph.part import MOST as MOST
+from console.graph.part import Sizes
+from console.graph.reach import Count, Reach, by_side, closure
 from console.graph.view import GraphFrame, GraphRow, GraphRows, ShownRow
 
 
@@ -36,7 +38,12 @@ class SceneWanted(NamedTuple):
     leak: int | None = None
     """The node whose leak is shown."""
     all_edges: bool = False
+    widened: int = 0
+    """How many times as many neighbours of a hub are shown as at first; 0 is at first."""
     reload: bool = False
+    """Whether the store may tell something else than before."""
+    follows: bool = False
+    """Whether nobody asked but the store: no picture is made of what is the same."""
 
 
 class SceneRow(NamedTuple):
@@ -78,6 +85,13 @@ class Shape(NamedTuple):
     """How often each consumer was seen using what is in the view."""
 
 
+class Leak(NamedTuple):
+    """The node whose leak is shown, and how many of all nodes of each side it gets to."""
+
+    node: Node
+    counts: Mapping[str, tuple[int, int]]
+
+
 class Picture(NamedTuple):
     """Everything that a frame is drawn from."""
 
@@ -96,6 +110,11 @@ class Picture(NamedTuple):
     evidence: Sequence[Evidence] = ()
     """Why the link between the middle and the cursor is believed."""
     unknown: Sequence[str] = ()
+    leak: Leak | None = None
+    steps: Sequence[tuple[str, Node]] = ()
+    """The proof in words: the kind of the link that leads to each node."""
+    near: tuple[str, str] = ("", "")
+    """How much leads to the cursor's row, and how much it leads to, in words."""
 
     @property
     def item(self) -> SceneRow | None:
@@ -130,10 +149,9 @@ class Picture(NamedTuple):
 
     def leaked(self) -> dict[str, Count]:
         """How much of each column of the whole graph the leak gets to."""
-        if self.reach is None:
-            return {}
-        found = by_side(self.reach, self.graph.side_of)
-        return {side: Count(len(found[side]), self.totals[side]) for side in SIDES}
+        return {} if self.leak is None else {
+            side: Count(*count) for side, count in self.leak.counts.items()
+        }  # fmt: skip
 
     def hop(self, way: int, sent: ScenePlace | int | None) -> ScenePlace | None:
         """The row in the next column with rows, a neighbour where there is one."""
@@ -183,7 +201,10 @@ def shape(view: GraphRows, seen: Mapping[tuple[int, int], int]) -> Shape:
     return Shape(
         {side: max((_length(row) for row in view.rows[side]), default=0) for side in SIDES},
         {side: max((_share(row) for row in view.rows[side]), default=0) for side in SIDES},
-        {side: sum(len(row.members) for row in view.rows[side]) for side in SIDES},
+        {
+            side: sum(graph.rest.get(num, 1) for row in view.rows[side] for num in row.members)
+            for side in SIDES
+        },
         frozenset(skips),
         times,
     )
@@ -197,12 +218,25 @@ def _share(row: GraphRow) -> int:
     return 2 * len(str(len(row.members))) + 1 if row.folded else 0
 
 
-def totals(graph: Graph) -> dict[str, int]:
-    """How many nodes of each side there are in all."""
-    found = dict.fromkeys(SIDES, 0)
-    for side in graph.side_of.values():
-        found[side] += 1
-    return found
+NOUNS = {"who": ("actor", "actors"), "token": ("token", "tokens"), "grant": ("grant", "grants"),
+         "use": ("consumer", "consumers")}  # fmt: skip
+
+
+def counted(found: Sizes) -> str:
+    """How many nodes of each side there are, in words; "more than" where they go on."""
+    told = ", ".join(
+        f"{many(count)} {NOUNS[side][count != 1]}" for side, count in found.by_side.items() if count
+    )
+    return f"at least {told}" if told and found.more else told
+
+
+def around(graph: Graph, members: Sequence[int]) -> tuple[str, str]:
+    """The same of what leads to a row of the whole graph, and of what it leads to."""
+    above, below = (
+        by_side(closure(members, near), graph.side_of) for near in (graph.before, graph.after)
+    )
+    up, down = ({side: len(nums) for side, nums in one.items()} for one in (above, below))
+    return counted(Sizes(up, False)), counted(Sizes(down, False))
 
 
 def locate(view: GraphRows, at: ScenePlace | int | None, start: int | None) -> ScenePlace | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -13,12 +14,13 @@ from console.errors import ConsoleError
 from console.graph.graph import Graph
 from console.graph.model import Node
 from console.graph.owners import Loss
+from console.graph.stored import StoredGraph
 from console.graph.xray import Branch, tree
+from console.store import reading
 from console.tui.draw.cells import OneLine
 from console.tui.draw.lines import Line, clip, count, short
 from console.tui.views import rights
 from console.tui.views.graph import page
-from console.tui.views.graph.scene import Picture
 from console.tui.views.handlers import does, does_each
 from console.tui.views.paged import Paged
 from console.tui.widgets.page import Page
@@ -37,9 +39,9 @@ class NodeLines(Paged):
 
     selects = True
 
-    def __init__(self, world: ConsoleSession, graph: Graph) -> None:
+    def __init__(self, world: ConsoleSession) -> None:
         super().__init__(world)
-        self._graph = graph
+        self._node_of: Mapping[int, Node] = {}
         self._head = OneLine()
         self._nums: list[int] = []
 
@@ -55,7 +57,7 @@ class NodeLines(Paged):
     def _under(self) -> Node | None:
         """The node that the line under the cursor stands for."""
         at = self.page.cursor
-        return self._graph.nodes.get(self._nums[at]) if at < len(self._nums) else None
+        return self._node_of.get(self._nums[at]) if at < len(self._nums) else None
 
     def at_nothing(self) -> bool:
         """Whether there is nothing under the cursor that could be opened."""
@@ -73,10 +75,12 @@ class XrayView(NodeLines):
 
     view = "xray"
 
-    def __init__(self, world: ConsoleSession, picture: Picture, num: int, reverse: bool) -> None:
-        super().__init__(world, picture.graph)
-        self._unknown = picture.unknown
-        self._num, self._reverse = num, reverse
+    def __init__(
+        self, world: ConsoleSession, node: Node, unknown: Sequence[str], reverse: bool
+    ) -> None:
+        super().__init__(world)
+        self._unknown = unknown
+        self._node, self._reverse = node, reverse
         self._made_for = 0
         self._tree: list[Line] = []
         self._rights: rights.Rights | None = None
@@ -85,17 +89,17 @@ class XrayView(NodeLines):
     def on_mount(self) -> None:
         """Make the tree; of a token, ask its system what it may do."""
         super().on_mount()
-        if self._graph.nodes[self._num].side == "token":
+        if self._node.side == "token":
             self._rights = rights.Rights()
             self.run_worker(self._ask_rights())
 
     async def _ask_rights(self) -> None:
-        self._rights = await rights.ask(self.host, self._graph.nodes[self._num].key)
+        self._rights = await rights.ask(self.host, self._node.key)
         self._show(keep=True)
 
     def _show(self, *, keep: bool) -> None:
         """The tree, and below it what the token at its beginning may do."""
-        node, width = self._graph.nodes[self._num], self.app.size.width
+        node, width = self._node, self.app.size.width
         lines = list(self._tree)
         detail = None
         if self._rights is not None and not self._reverse:
@@ -116,22 +120,30 @@ class XrayView(NodeLines):
         self.run_worker(self._read(keep=keep), exclusive=True)
 
     async def _read(self, *, keep: bool) -> None:
-        graph, num, reverse, width = self._graph, self._num, self._reverse, self.app.size.width
+        num, reverse, width = self._node.num, self._reverse, self.app.size.width
 
-        def made() -> tuple[list[Branch], list[Line]]:
-            branches = list(tree(graph, num, reverse=reverse, rows=MOST))
-            lines = page.tree_lines(
-                graph, branches, width, reverse=reverse, ascii_only=self.world.ascii
-            )
-            return branches, [*lines, (), *page.unknown_lines(self._unknown, width)]
+        def made() -> tuple[list[Branch], dict[int, Node], list[Line]]:
+            with contextlib.closing(reading.connect(self.world.paths.inventory)) as connection:
+                graph = StoredGraph(connection)
+                branches = list(tree(graph, num, reverse=reverse, rows=MOST))
+                graph.fetch({branch.num for branch in branches if branch.num})
+                lines = page.tree_lines(
+                    graph, branches, width, reverse=reverse, ascii_only=self.world.ascii
+                )
+                nodes = {one.num: graph.nodes[one.num] for one in branches if one.num}
+            return branches, nodes, [*lines, (), *page.unknown_lines(self._unknown, width)]
 
-        branches, lines = await asyncio.to_thread(made)
+        try:
+            branches, self._node_of, lines = await asyncio.to_thread(made)
+        except (sqlite3.Error, ConsoleError) as error:
+            self.note(f"The store cannot be read: {error}", True)
+            return
         self._nums = [branch.num for branch in branches]
         word = "what leads to it, back to its owners" if reverse else "what it leads to"
         some = f", the first {MOST:,} rows" if len(branches) == MOST else ""
         self._head.say(
             clip(
-                [(f" XRAY of {page.name(graph.nodes[num])}", "bold"), (f" · {word}{some}", "dim")],
+                [(f" XRAY of {page.name(self._node)}", "bold"), (f" · {word}{some}", "dim")],
                 width,
             )
         )
@@ -154,7 +166,8 @@ class LossView(NodeLines):
     def __init__(
         self, world: ConsoleSession, graph: Graph, node: Node, loss: Loss, unknown: list[str]
     ) -> None:
-        super().__init__(world, graph)
+        super().__init__(world)
+        self._graph, self._node_of = graph, graph.nodes
         self._node, self._loss, self._unknown = node, loss, unknown
 
     def draw(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Mapping
@@ -12,7 +13,9 @@ from textual.app import ComposeResult
 from console.errors import ConsoleError, UsageError
 from console.graph import graph as graphs
 from console.graph import owners
+from console.graph.graph import Graph
 from console.graph.model import Node
+from console.graph.stored import StoredGraph
 from console.inventory.search.inventory import Row
 from console.store import reading
 from console.tui.actions.context import Context, GraphContext
@@ -34,6 +37,14 @@ if TYPE_CHECKING:
 WIDE = (140, 40)
 """The least columns and lines of a terminal on which all edges can be followed."""
 FOUND = 50
+WIDER = 10
+"""How many times as many neighbours of a hub are shown after each enter on the others."""
+
+
+def _holds(node: Node, wanted: str) -> bool:
+    """Whether a node's name has a text, which is folded; with a slash, its place and name."""
+    whole = node.name or node.key
+    return wanted in (f"{node.place}/{whole}" if "/" in wanted else whole).casefold()
 
 
 def _owner(typed: str) -> None:
@@ -112,14 +123,14 @@ class GraphView(ActView):
         self._why.say(why)
         self.frame()
 
-    def _ask(self, reload: bool = False, **more: Any) -> None:
+    def _ask(self, **more: Any) -> None:
         self.wanted = self.wanted._replace(**more)
-        self._reader.ask(self.wanted._replace(reload=reload))
+        self._reader.ask(self.wanted)
 
     def node(self) -> Node | None:
-        """The single node under the cursor."""
+        """The single node under the cursor; none for what stands for several."""
         picture = self.picture
-        if picture is None or picture.num is None:
+        if picture is None or picture.num is None or picture.num in picture.graph.rest:
             return None
         return picture.graph.nodes[picture.num]
 
@@ -173,7 +184,9 @@ class GraphView(ActView):
         """Read the graph anew, with the cursor on the same node."""
         self._row_of = ""
         at = self.picture.num if self.picture is not None else None
-        self._ask(True, **({"at": at} if at is not None else {}))
+        if at is not None:
+            self.wanted = self.wanted._replace(at=at)
+        self._reader.ask(self.wanted._replace(reload=True, follows=True))
 
     def tick(self) -> None:
         """Say anew how old the proof of an edge is."""
@@ -220,8 +233,11 @@ class GraphView(ActView):
         picture, node = self.picture, self.node()
         if picture is None or picture.item is None:
             return
-        if node is None:
-            row = picture.item.row
+        row = picture.item.row
+        if row.members[0] in picture.graph.rest:
+            # Ten times as many as now; of those that are still left it is said how many.
+            self._ask(widened=max(self.wanted.widened, 1) * WIDER, at=picture.start, order=())
+        elif node is None:
             self._ask(opened=self.wanted.opened | {(row.side, row.label)}, at=row.members[0],
                       order=())  # fmt: skip
         elif picture.num == picture.start and node.side == "token":
@@ -234,7 +250,7 @@ class GraphView(ActView):
     def _centre(self, node: Node) -> None:
         """Put a node into the middle; esc goes back."""
         self._behind.append(self.wanted)
-        self._ask(start=(node.side, node.key), at=None, order=(), opened=frozenset())
+        self._ask(start=(node.side, node.key), at=None, order=(), opened=frozenset(), widened=0)
 
     @does("whole")
     def do_whole(self) -> None:
@@ -244,7 +260,7 @@ class GraphView(ActView):
             return
         self._behind.append(self.wanted)
         at = self.picture.num if self.picture is not None else None
-        self._ask(start=None, at=at, order=(), opened=frozenset())
+        self._ask(start=None, at=at, order=(), opened=frozenset(), widened=0)
 
     @does("all_edges")
     def do_all_edges(self) -> None:
@@ -267,24 +283,19 @@ class GraphView(ActView):
         picture = self.picture
         if picture is None:
             return
-        nodes = picture.graph.nodes
+        found: dict[int, Node] = {}
 
         def items(text: str) -> list[PickerRow]:
-            named = self._named(text.strip())
-            wanted = text.strip().casefold()
-            found: list[PickerRow] = []
-            # What the text names is offered before what only holds it.
-            for node in sorted(nodes.values(), key=lambda node: node.key not in named):
-                whole = node.name or node.key
-                if "/" in wanted:
-                    whole = f"{node.place}/{whole}"
-                if (node.side == "token" and node.key in named) or wanted in whole.casefold():
-                    place = f"{node.kind} {node.place}"
-                    place += f" {node.key}" if node.side == "token" else ""
-                    found.append(PickerRow(str(node.num), page.name(node, 20), place))
-                    if len(found) == FOUND:
-                        break
-            return found
+            found.clear()
+            found.update((node.num, node) for node in self._found(picture, text.strip()))
+            return [
+                PickerRow(
+                    str(node.num),
+                    page.name(node, 20),
+                    f"{node.kind} {node.place}" + (f" {node.key}" if node.side == "token" else ""),
+                )
+                for node in found.values()
+            ]
 
         async def chosen(id_: str) -> None:
             num = int(id_)
@@ -292,17 +303,31 @@ class GraphView(ActView):
             if shown is not None and shown.view.find(num) is not None:
                 place = ScenePlace(*(shown.view.find(num) or ("", 0)))
                 self._ask(at=place, order=shown.order(place.side))
-            elif num in nodes:
-                self._centre(nodes[num])
+            elif num in found:
+                self._centre(found[num])
 
         await self.pick("/", items, chosen)
 
-    def _named(self, text: str) -> set[str]:
-        """The handles of the tokens that a text names, as on the command line."""
+    def _found(self, picture: Picture, text: str) -> list[Node]:
+        """What a text means: tokens that it names, then what is shown, then all that there is."""
+        wanted = text.casefold()
+        shown = [
+            node
+            for num, node in picture.graph.nodes.items()
+            if num not in picture.graph.rest and _holds(node, wanted)
+        ]
+        found: dict[int, Node] = {}
         try:
-            return {row.handle for row in self.world.inventory.find(text)} if text else set()
+            named = [row.handle for row in self.world.inventory.find(text)] if text else []
+            with contextlib.closing(reading.connect(self.world.paths.inventory)) as connection:
+                found |= {node.num: node for node in graphs.tokens(connection, named)}
+                found |= {node.num: node for node in shown[:FOUND]}
+                if text and len(found) < FOUND:
+                    more = graphs.holding(connection, text, FOUND)
+                    found |= {node.num: node for node in more if _holds(node, wanted)}
         except (sqlite3.Error, ConsoleError):
-            return set()
+            found |= {node.num: node for node in shown}
+        return list(found.values())[:FOUND]
 
     @does_each("xray", "breaks")
     async def do_tree(self, name: str) -> None:
@@ -310,8 +335,9 @@ class GraphView(ActView):
         from console.tui.views.graph.text_view import XrayView
 
         picture = self.picture
-        if picture is not None and picture.num is not None:
-            view = XrayView(self.world, picture, picture.num, name == "breaks")
+        node = self.node()
+        if picture is not None and node is not None:
+            view = XrayView(self.world, node, picture.unknown, name == "breaks")
             await self.host.open_view(lambda: view, again=False)
 
     @does("dies")
@@ -319,20 +345,27 @@ class GraphView(ActView):
         """What dies, breaks or is orphaned if the node under the cursor goes."""
         from console.tui.views.graph.text_view import LossView
 
-        picture, node = self.picture, self.node()
-        if picture is not None and node is not None:
-            loss = owners.loss(picture.graph, [node.num])
-            view = LossView(self.world, picture.graph, node, loss, self._unknown_of(node))
-            await self.host.open_view(lambda: view, again=False)
-
-    def _unknown_of(self, node: Node) -> list[str]:
-        """What nobody can say of what goes with a node."""
-        handle = node.key if node.side == "token" else ""
+        node = self.node()
+        if node is None:
+            return
         try:
-            with contextlib.closing(reading.connect(self.world.paths.inventory)) as connection:
-                return graphs.unknowns(connection, handle)
+            graph, loss, unknown = await asyncio.to_thread(self._loss, node)
         except (sqlite3.Error, ConsoleError) as error:
-            return [f"The store cannot be read: {error}"]
+            self.note(f"The store cannot be read: {error}", True)
+            return
+        view = LossView(self.world, graph, node, loss, unknown)
+        await self.host.open_view(lambda: view, again=False)
+
+    def _loss(self, node: Node) -> tuple[Graph, owners.Loss, list[str]]:
+        """What goes with a node, the nodes that it names, and what nobody can say of it."""
+        handle = node.key if node.side == "token" else ""
+        with contextlib.closing(reading.connect(self.world.paths.inventory)) as connection:
+            stored = StoredGraph(connection)
+            loss = owners.loss(stored, [node.num])
+            nums = [num for some in loss for num in some]
+            stored.fetch(nums)
+            graph = Graph((stored.nodes[num] for num in nums), ())
+            return graph, loss, graphs.unknowns(connection, handle)
 
     @does("export")
     async def do_export(self) -> None:
