@@ -175,7 +175,6 @@ class Fleet:
         With ``wait``, another process's look at the same backend is waited for.
         """
         from console.audit import intake
-        from console.inventory.sync.sync import SyncReport
 
         try:
             backend = await self.backend(name)

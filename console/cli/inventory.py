@@ -18,7 +18,7 @@ from console import settings
 from console.cli.shell import output
 from console.cli.show import describe
 from console.errors import Exit, UsageError
-from console.inventory import export
+from console.inventory import export, json_lines
 from console.inventory.search import query
 from console.inventory.search.inventory import COLUMNS, Detail, Inventory, Row, Sort
 from console.inventory.search.resolve_name import told_apart
@@ -158,9 +158,12 @@ def list_(chosen: argparse.Namespace) -> int:
         raise UsageError(f"there is no column {column!r}", f"Known are: {', '.join(COLUMNS)}.")
     sort = Sort(column, descending)
     with opened(paths(chosen.home)) as inventory:
-        if chosen.json or chosen.csv:
-            write = export.write_json if chosen.json else export.write_csv
-            write(itertools.islice(inventory.each(asked, sort), chosen.limit), sys.stdout.write)
+        if chosen.json:
+            found = itertools.islice(inventory.stored(asked, sort), chosen.limit)
+            export.write_json(json_lines.lines(found), sys.stdout.write)
+        elif chosen.csv:
+            each = itertools.islice(inventory.each(asked, sort), chosen.limit)
+            export.write_csv(each, sys.stdout.write)
         else:
             rows = _rows(inventory, asked, sort, chosen.limit)
             cut = len(rows) == chosen.limit and inventory.count(asked) > len(rows)

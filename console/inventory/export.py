@@ -133,18 +133,20 @@ def backend(state: BackendState) -> dict[str, Any]:
     return shown
 
 
-def dumps(value: Any, *, indent: int | None = None) -> str:
+def dumps(value: Any, *, indent: int | None = None, compact: bool = False) -> str:
     """JSON in printable ASCII only: no byte of it means anything to a terminal."""
+    signs = (",", ":") if compact else None
+    shown = json.dumps(value, ensure_ascii=True, indent=indent, separators=signs)
     # DEL is ASCII, but not printable, and JSON does not ask for it to be escaped.
-    return json.dumps(value, ensure_ascii=True, indent=indent).replace("\x7f", "\\u007f")
+    return shown.replace("\x7f", "\\u007f")
 
 
-def write_json(found: Iterable[tuple[Row, Token]], write: Callable[[str], object]) -> int:
+def write_json(lines: Iterable[str], write: Callable[[str], object]) -> int:
     """Write a JSON array with one token a line. Returns how many there were."""
     count = 0
     write("[")
-    for row, one in found:
-        write(("," if count else "") + "\n" + dumps(token(row, one)))
+    for line in lines:
+        write(f",\n{line}" if count else f"\n{line}")
         count += 1
     write("\n]\n" if count else "]\n")
     return count
