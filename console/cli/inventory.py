@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import getpass
 import itertools
 import sys
 import time
@@ -80,6 +78,8 @@ def one(inventory: Inventory, wanted: str) -> Row:
 
 def sync(chosen: argparse.Namespace) -> int:
     """Read the backends; exit 3 where one was not read whole, 1 where none was read."""
+    import asyncio
+
     from backends import plugins, registry
     from console.fleet import Fleet
 
@@ -264,6 +264,9 @@ def _about(detail: Detail, where: Paths, inventory: Inventory) -> About:
 
 def identify(chosen: argparse.Namespace) -> int:
     """Tell whose token a secret is; exit 1 where no backend knows it."""
+    import asyncio
+    import getpass
+
     from backends.model import Secret
     from console.fleet import Fleet
 
