@@ -47,6 +47,7 @@ class Planner:
             kept = self._trails.get(sort)
             return kept[1] if kept is not None and kept[0] == generation else None
 
+        narrowed = narrowed.without(clauses)
         return Narrowed(self._connection, clauses, narrowed, answered, whole, self._check)
 
     def warm(self, connection: Connection, sort: Sort, generation: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from sqlite3 import Connection
 
 from console.store.queries.conditions import Clause, together
-from console.store.queries.orders import INDEX_OF, Order
+from console.store.queries.orders import INDEX_OF, Order, numbers_of
 
 _GIVEN = "(SELECT value FROM json_each(?))"
 
@@ -56,7 +56,7 @@ def with_text(
         " FROM token_fts WHERE token_fts MATCH ? AND rowid > ? LIMIT ?)",
         (match, after, limit),
     ).fetchone()
-    return json.loads(f"[{joined or ''}]"), last, many
+    return numbers_of(joined), last, many
 
 
 def terms_from(connection: Connection, start: str) -> list[str]:
