@@ -6,7 +6,7 @@ those of which nobody knows it. That keeps them last, whichever way the first pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from sqlite3 import Connection
 from typing import NamedTuple
 
@@ -61,6 +61,28 @@ class IndexStretch(NamedTuple):
             args,
         ).fetchone()
         return numbers_of(joined)
+
+    def shortened(self, clauses: Iterable[Clause]) -> IndexStretch:
+        """Without the rows of which the index tells that negations leave them out."""
+        told = [clause.left_out(COLUMNS_OF[self.index_name]) for clause in clauses]
+        where = " AND ".join([self.where, *(each for each, _ in told if each)])
+        args = (*self.args, *(value for _, values in told for value in values))
+        return self._replace(where=where, args=args)
+
+    def cut(self, gone: Sequence[str]) -> list[IndexStretch]:
+        """Its parts between the rows with some values in its first column."""
+        column = COLUMNS_OF[self.index_name][0]
+        if not gone or self.keys[0] != column:
+            return [self]
+        ends = sorted(gone, key=lambda text: text.encode("utf-8", "surrogatepass"))
+        parts = []
+        for low, high in zip([None, *ends], [*ends, None], strict=True):
+            bounds = [(">", low)] if low is not None else []
+            bounds += [("<", high)] if high is not None else []
+            where = " AND ".join([self.where, *(f"{column} {than} ?" for than, _ in bounds)])
+            args = (*self.args, *(value for _, value in bounds))
+            parts.append(self._replace(where=where, args=args))
+        return parts[::-1] if self.descending else parts
 
     def key_of(self, connection: Connection, num: int) -> Key | None:
         """Where a row stands in the stretch; None if it is not in it."""
@@ -117,19 +139,15 @@ class Order(NamedTuple):
     by: str
     """An ORDER BY that means the same, for a few rows that are at hand already."""
 
-    def without(self, clauses: Iterable[Clause]) -> Order:
+    def without(self, clauses: Iterable[Clause], gone: Sequence[str] = ()) -> Order:
         """The order without the rows of which its own indexes tell that negations leave them out.
 
-        The clauses have still to be tested for all other rows.
+        The clauses have still to be tested for all other rows. No row with one of the values
+        ``gone`` in the first column of the order is left by them; their rows are jumped over.
         """
-        stretches = []
-        for stretch in self.stretches:
-            columns = COLUMNS_OF[stretch.index_name]
-            told = [clause.left_out(columns) for clause in clauses]
-            where = " AND ".join([stretch.where, *(each for each, _ in told if each)])
-            args = (*stretch.args, *(value for _, values in told for value in values))
-            stretches.append(stretch._replace(where=where, args=args))
-        return self._replace(stretches=tuple(stretches))
+        clauses = list(clauses)
+        parts = [part for stretch in self.stretches for part in stretch.cut(gone)]
+        return self._replace(stretches=tuple(part.shortened(clauses) for part in parts))
 
 
 class SortColumn(NamedTuple):
