@@ -11,8 +11,9 @@ import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
+from functools import cached_property
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from backends import registry
 from backends.contract import Backend, Match
@@ -20,13 +21,14 @@ from backends.errors import BackendError, BrokenPlugin, TimedOut, Unreachable, U
 from backends.model import Dependents, Progress, Secret, TokenRef
 from backends.permissions import Answer, Permissions
 from console import contact, faults
-from console.audit import intake
-from console.audit.ingest import Ingester, IngestReport
-from console.audit.seal import Sealer
 from console.errors import ConsoleError, UsageError
-from console.inventory.sync.sync import Syncer, SyncReport
 from console.settings import BackendTable, Paths, Settings
-from console.store.database import open_for_writing
+
+if TYPE_CHECKING:
+    from console.audit.ingest import IngestReport
+    from console.audit.seal import Sealer
+    from console.inventory.sync.sync import Syncer, SyncReport
+    from console.store.database import Engine
 
 T = TypeVar("T")
 
@@ -53,7 +55,8 @@ events were read, and from when on all of them were, in unix seconds."""
 class Fleet:
     """The backends of one configuration, and the store that their answers go to.
 
-    With ``act`` the credentials to act with are looked up too.
+    With ``act`` the credentials to act with are looked up too. The store is opened, and what
+    writes it is loaded, when something is to be written: who only asks does not pay for it.
     """
 
     def __init__(self, settings: Settings, paths: Paths, *, act: bool = False) -> None:
@@ -64,12 +67,33 @@ class Fleet:
         self._opened: dict[str, Backend] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         paths.make()
-        self.engine = open_for_writing(paths.inventory)
-        self.syncer = Syncer(self.engine)
         self._linked: set[str] = set()
         self._unlinked = False
         self._linking = asyncio.Lock()
-        self._sealer = Sealer(self.syncer, paths, act=act)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The store, open to write; made or migrated where it has to be.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        from console.store.database import open_for_writing
+
+        return open_for_writing(self.paths.inventory)
+
+    @cached_property
+    def syncer(self) -> Syncer:
+        """What brings the store up to what the backends say. Raises as ``engine``."""
+        from console.inventory.sync.sync import Syncer
+
+        return Syncer(self.engine)
+
+    @cached_property
+    def _sealer(self) -> Sealer:
+        from console.audit.seal import Sealer
+
+        return Sealer(self.syncer, self.paths, act=self.act)
 
     async def __aenter__(self) -> Self:
         return self
@@ -80,10 +104,13 @@ class Fleet:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._sealer.close()
+        # Of what was never used there is nothing to give back.
+        if "_sealer" in self.__dict__:
+            await self._sealer.close()
         for name in list(self._opened):
             await self._drop(name)
-        self.engine.dispose()
+        if "engine" in self.__dict__:
+            self.engine.dispose()
 
     @property
     def names(self) -> list[str]:
@@ -158,6 +185,8 @@ class Fleet:
 
         With ``wait``, another process's look at the same backend is waited for.
         """
+        from console.audit import intake
+
         try:
             backend = await self.backend(name)
         except BackendError as error:
@@ -203,6 +232,8 @@ class Fleet:
 
     async def _failed(self, name: str, error: BaseException) -> SyncReport:
         """Write down that a backend could not be looked at at all."""
+        from console.inventory.sync.sync import SyncReport
+
         known = self._fault(name, error)
         await self.syncer.record_failure(name, self.type_of(name), known)
         lost = isinstance(known, Unreachable)
@@ -236,6 +267,8 @@ class Fleet:
         Raises:
             UsageError: for a source that the configuration does not have.
         """
+        from console.audit.ingest import Ingester
+
         ingester = Ingester(self.syncer, self.settings, self.backend)
         reports = []
         for name in ingester.chosen(list(wanted)):

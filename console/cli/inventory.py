@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import getpass
 import itertools
 import sys
 import time
@@ -18,7 +16,7 @@ from console import settings
 from console.cli.shell import output
 from console.cli.show import describe
 from console.errors import Exit, UsageError
-from console.inventory import export
+from console.inventory import export, json_lines
 from console.inventory.search import query
 from console.inventory.search.inventory import COLUMNS, Detail, Inventory, Row, Sort
 from console.inventory.search.resolve_name import told_apart
@@ -80,6 +78,8 @@ def one(inventory: Inventory, wanted: str) -> Row:
 
 def sync(chosen: argparse.Namespace) -> int:
     """Read the backends; exit 3 where one was not read whole, 1 where none was read."""
+    import asyncio
+
     from backends import plugins, registry
     from console.fleet import Fleet
 
@@ -161,9 +161,12 @@ def list_(chosen: argparse.Namespace) -> int:
         raise UsageError(f"there is no column {column!r}", f"Known are: {', '.join(COLUMNS)}.")
     sort = Sort(column, descending)
     with opened(paths(chosen.home)) as inventory:
-        if chosen.json or chosen.csv:
-            write = export.write_json if chosen.json else export.write_csv
-            write(itertools.islice(inventory.each(asked, sort), chosen.limit), sys.stdout.write)
+        if chosen.json:
+            found = itertools.islice(inventory.stored(asked, sort), chosen.limit)
+            export.write_json(json_lines.lines(found), sys.stdout.write)
+        elif chosen.csv:
+            each = itertools.islice(inventory.each(asked, sort), chosen.limit)
+            export.write_csv(each, sys.stdout.write)
         else:
             rows = _rows(inventory, asked, sort, chosen.limit)
             cut = len(rows) == chosen.limit and inventory.count(asked) > len(rows)
@@ -264,6 +267,9 @@ def _about(detail: Detail, where: Paths, inventory: Inventory) -> About:
 
 def identify(chosen: argparse.Namespace) -> int:
     """Tell whose token a secret is; exit 1 where no backend knows it."""
+    import asyncio
+    import getpass
+
     from backends.model import Secret
     from console.fleet import Fleet
 

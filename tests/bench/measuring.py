@@ -76,7 +76,10 @@ def run(*words: str, check: bool = True, **more: str) -> Cost:
     The output is counted and thrown away. Raises CalledProcessError if it fails, unless told
     that it may.
     """
-    return cost([sys.executable, "-m", "console", *words], check=check, env=environment(**more))
+    # As `python -m console` would, which starts Python isolated; and that finds no checkout.
+    begin = f"import sys; sys.path.insert(0, {str(tree())!r}); from console.cli import main"
+    command = [sys.executable, "-I", "-c", f"{begin}; sys.exit(main())", *words]
+    return cost(command, check=check, env=environment(**more))
 
 
 def cost(command: Sequence[str], *, env: Mapping[str, str], check: bool = True) -> Cost:

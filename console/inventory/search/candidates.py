@@ -45,7 +45,7 @@ class Candidates:
         best: list[int] | None = None
         for clause in self._positive:
             if clause.condition:
-                numbers = [num for (num,) in matches.listed(self._connection, clause, limit + 1)]
+                numbers = matches.listed(self._connection, clause, limit + 1)
                 if len(numbers) <= limit and (best is None or len(numbers) < len(best)):
                     best = numbers
         if self._near and best is None:
@@ -147,9 +147,9 @@ def ones(flags: bytes) -> int:
 INVERT = bytes([1]) + bytes(255)
 
 
-def _set(rows: Iterable[tuple[int]], size: int) -> bytes:
+def _set(numbers: Iterable[int], size: int) -> bytes:
     flags = bytearray(size)
-    for (num,) in rows:
+    for num in numbers:
         flags[num] = 1
     return bytes(flags)
 

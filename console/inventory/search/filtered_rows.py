@@ -33,9 +33,7 @@ FIRST = 400
 """Places that are picked before the rest is sorted."""
 SLICE = 16_384
 WARM = 4
-"""With the order in memory, up to one candidate in so many rows is best picked by rank;"""
-COLD = 10
-"""without it, up to one in so many is best sorted by the store."""
+"""With the order in memory, up to one candidate in so many rows is best picked by rank."""
 
 
 class Narrowed:
@@ -142,8 +140,6 @@ class Narrowed:
         if trail is not None and len(numbers) <= size // WARM:
             ranks = list(map(trail.ranks.__getitem__, numbers))
             self._survivors = _by_rank(ranks, trail.numbers)
-        elif len(numbers) <= size // COLD:
-            self._survivors = iter(matches.arranged(self._connection, numbers, (), self._order))
         else:
             flags = bytearray(size)
             for number in numbers:
@@ -160,15 +156,16 @@ class Narrowed:
             order = trail.numbers
             self._survivors = compress(order, map(flags.__getitem__, order))
         else:
-            self._survivors = filter(flags.__getitem__, self._whole_order())
+            self._survivors = self._along_the_order(flags)
         self._found = array("i")
         self._rest, self._later = rest, []
 
-    def _whole_order(self) -> Iterator[int]:
-        walk = OrderWalk(self._order)
-        while numbers := walk.chunk(self._connection, SLICE):
-            self._check()
+    def _along_the_order(self, flags: bytes | bytearray) -> Iterator[int]:
+        walk, size = OrderWalk(self._order), 128
+        while numbers := walk.chunk(self._connection, size, flags):
             yield from numbers
+            self._check()
+            size = min(size * 4, SLICE)
 
     def _follow(self, wanted: int) -> None:
         """Take up some more of the candidates."""

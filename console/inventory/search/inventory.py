@@ -140,6 +140,15 @@ class Inventory:
                     yield row, decode(documents[row.rowid], Token)
                 start += len(numbers)
 
+    def stored(self, query: Query, sort: Sort) -> Iterator[tokens.StoredToken]:
+        """Every token that a query finds as it is stored; one state of the store."""
+        with self._snapshot():
+            result = self._result(query, sort)
+            start = 0
+            while numbers := result.window(start, 500):
+                yield from tokens.stored(self._connection, numbers)
+                start += len(numbers)
+
     def warm(self, sort: Sort) -> None:
         """Read an order into memory, where the store is large and nothing else is asked.
 

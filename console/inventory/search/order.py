@@ -35,11 +35,16 @@ class OrderWalk:
         self._left = list(order.stretches)
         self._after: Key | None = None
 
-    def chunk(self, connection: Connection, size: int) -> list[int]:
-        """The numbers of the next rows, at most ``size``; empty only at the end."""
+    def chunk(
+        self, connection: Connection, size: int, flags: bytes | bytearray | None = None
+    ) -> list[int]:
+        """The numbers of the next rows, at most ``size``; empty only at the end.
+
+        With ``flags``, one byte for each number, only those whose flag is 1.
+        """
         while self._left:
             stretch = self._left[0]
-            numbers = stretch.chunk(connection, self._after, size)
+            numbers = stretch.chunk(connection, self._after, size, flags)
             if len(numbers) < size:
                 self._left.pop(0)
                 self._after = None

@@ -12,9 +12,13 @@ from console.inventory.search.order import OrderInMemory, order, trail
 from console.inventory.search.query import Query
 from console.store.queries import matches
 from console.store.queries.conditions import Clause, one_of
-from console.store.queries.orders import pushed
+from console.store.queries.orders import Order, pushed
 from console.store.text_fold import KEY, fold
 
+VALUED = ("backend", "owner_key", "status", "kind")
+"""Columns to sort by that have few values, each on many rows."""
+JUMPS = 20
+"""Values whose rows are jumped over, one by one."""
 MANY_VALUES = 1_000
 """Different values of a column beyond which it is searched as text."""
 
@@ -47,7 +51,26 @@ class Planner:
             kept = self._trails.get(sort)
             return kept[1] if kept is not None and kept[0] == generation else None
 
+        narrowed = narrowed.without(clauses, self._gone(clauses, narrowed, generation))
         return Narrowed(self._connection, clauses, narrowed, answered, whole, self._check)
+
+    def _gone(self, clauses: list[Clause], narrowed: Order, generation: int) -> list[str]:
+        """The values of an order's first column of which negations leave no row."""
+        column = narrowed.stretches[0].keys[0]
+        if column not in VALUED:
+            return []
+        found: set[str] = set()
+        for clause in clauses:
+            if not clause.negated:
+                continue
+            if clause.column == column and clause.parts and clause.condition:
+                found.update(map(str, clause.condition_args))
+            elif column in clause.shown_by:
+                values = self._existing(column, generation) or []
+                found.update(value for value in values if clause.word in value)
+            elif clause.condition == f"{column} = ?":
+                found.update(map(str, clause.condition_args))
+        return sorted(found)[:JUMPS]
 
     def warm(self, connection: Connection, sort: Sort, generation: int) -> None:
         """Read an order into memory. Only the last one is kept."""

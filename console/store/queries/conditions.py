@@ -46,6 +46,9 @@ class Clause(NamedTuple):
     ``condition`` in the index of ``column``.
     ``parts`` are what a value of ``column`` has to contain one of; it becomes a condition
     once the values that exist are known.
+
+    ``word`` in one of the columns ``shown_by``, by which tokens are sorted, shows that the
+    condition holds; without it nothing is shown.
     """
 
     where: str
@@ -58,7 +61,24 @@ class Clause(NamedTuple):
     condition: str = ""
     condition_args: tuple[object, ...] = ()
     parts: tuple[str, ...] = ()
+    word: str = ""
+    shown_by: tuple[str, ...] = ()
     negated: bool = False
+
+    def left_out(self, keys: Iterable[str]) -> tuple[str, list[object]]:
+        """For a negation, what a row that it leaves in fulfils of the columns ``keys``.
+
+        SQL that is never NULL, and its arguments; empty where the columns tell nothing. An
+        index that has the columns answers it without a look at the row.
+        """
+        if not self.negated:
+            return "", []
+        keys = set(keys)
+        if self.condition and self.exact and self.column in keys:
+            return f"NOT coalesce({self.condition}, 0)", list(self.condition_args)
+        seen = [key for key in self.shown_by if key in keys]
+        where = " AND ".join(f"coalesce(instr({key}, ?), 0) = 0" for key in seen)
+        return where, [self.word] * len(seen)
 
     @property
     def listed(self) -> bool:
@@ -152,7 +172,8 @@ def kept_text(field: str, value: str, *, whole: bool) -> Clause:
     word = fold(value)
     test = f"fold({column}) = ?" if whole else f"instr(fold({column}), ?) > 0"
     where = f"(coalesce(instr(hay, ?) > 0 AND {test}, 0))"
-    return _indexed(Clause(where, (word, word), exact=False), word, "hay")
+    found = _indexed(Clause(where, (word, word), exact=False), word, "hay")
+    return _shown(found, word, "name_key") if field == "name" and not whole else found
 
 
 def grant(value: str, *, whole: bool) -> Clause:
@@ -279,6 +300,11 @@ _NAMES = " OR ".join(
 )
 
 
+_OF_NAMES = ("name_key", "owner_key")
+_OF_ANY = (*_OF_NAMES, "backend", "kind")
+"""The columns by which tokens are sorted that have a text where names, or any texts, are sought."""
+
+
 def _on_column(column: str, condition: str, *args: object, exact: bool = True) -> Clause:
     """A condition on one indexed column that may be NULL."""
     return Clause(
@@ -294,6 +320,16 @@ def _on_column(column: str, condition: str, *args: object, exact: bool = True) -
 def _words(value: str, test: str, times: int, column: str) -> Clause:
     """A free word that is tested so, with its place in the query ``times`` times."""
     word = fold(value)
+    return _shown(_word(word, test, times, column), word, *(_OF_NAMES if column else _OF_ANY))
+
+
+def _shown(found: Clause, word: str, *columns: str) -> Clause:
+    """The clause with the columns that show by the word that it holds."""
+    # What is sorted after all honest names begins with a sign that the name has not.
+    return found if word.startswith("~") else found._replace(word=word, shown_by=columns)
+
+
+def _word(word: str, test: str, times: int, column: str) -> Clause:
     args: tuple[object, ...] = (word,) * times
     if HANDLE.fullmatch(word):
         # The index of words has no handles; so long a word is rare, and all rows are tried.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from sqlite3 import Connection
 
 from console.store.queries.conditions import Clause, together
-from console.store.queries.orders import INDEX_OF, Order
+from console.store.queries.orders import INDEX_OF, Order, numbers_of
 
 _GIVEN = "(SELECT value FROM json_each(?))"
 
@@ -23,25 +23,31 @@ def after_last(connection: Connection) -> int:
     return int(found.fetchone()[0])
 
 
-def every(connection: Connection) -> Iterable[tuple[int]]:
+def every(connection: Connection) -> list[int]:
     """The numbers of all tokens, in no order."""
     # The index is the shortest of those that have every row.
-    return connection.execute("SELECT num FROM token INDEXED BY ix_token_changed")
+    return _joined(connection, "SELECT num FROM token INDEXED BY ix_token_changed", ())
 
 
-def scanned(connection: Connection, clauses: Iterable[Clause]) -> Iterable[tuple[int]]:
+def scanned(connection: Connection, clauses: Iterable[Clause]) -> list[int]:
     """The tokens for which all clauses hold, by a look at every row."""
     where, args = together(clauses)
-    return connection.execute(f"SELECT num FROM token WHERE {where}", args)  # noqa: S608
+    return _joined(connection, f"SELECT num FROM token WHERE {where}", args)  # noqa: S608
 
 
-def listed(connection: Connection, clause: Clause, limit: int) -> Iterable[tuple[int]]:
+def listed(connection: Connection, clause: Clause, limit: int) -> list[int]:
     """What the index of a clause's column lists for it, at most ``limit``; all with -1."""
-    return connection.execute(
+    return _joined(
+        connection,
         f"SELECT num FROM token INDEXED BY {INDEX_OF[clause.column]}"  # noqa: S608
         f" WHERE {clause.condition} LIMIT ?",
         (*clause.condition_args, limit),
     )
+
+
+def _joined(connection: Connection, statement: str, args: Sequence[object]) -> list[int]:
+    found = connection.execute(f"SELECT group_concat(num) FROM ({statement})", args)  # noqa: S608
+    return numbers_of(found.fetchone()[0])
 
 
 def with_text(
@@ -56,7 +62,7 @@ def with_text(
         " FROM token_fts WHERE token_fts MATCH ? AND rowid > ? LIMIT ?)",
         (match, after, limit),
     ).fetchone()
-    return json.loads(f"[{joined or ''}]"), last, many
+    return numbers_of(joined), last, many
 
 
 def terms_from(connection: Connection, start: str) -> list[str]:

@@ -6,9 +6,11 @@ those of which nobody knows it. That keeps them last, whichever way the first pa
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Sequence
 from sqlite3 import Connection
 from typing import NamedTuple
+
+import msgspec
 
 from console.store.queries.conditions import Clause
 
@@ -40,16 +42,47 @@ class IndexStretch(NamedTuple):
         rows = connection.execute(f"{statement} LIMIT {size:d} OFFSET {skip:d}", args)
         return [num for (num,) in rows]
 
-    def chunk(self, connection: Connection, after: Key | None, size: int) -> list[int]:
-        """The next rows behind a key, at most ``size``."""
-        statement, args = self._walked("num", after)
+    def chunk(
+        self,
+        connection: Connection,
+        after: Key | None,
+        size: int,
+        flags: bytes | bytearray | None = None,
+    ) -> list[int]:
+        """The next rows behind a key, at most ``size``; only those whose flag is 1, if given."""
+        stretch = self
+        if flags is not None:
+            where = f"{self.where} AND substr(?, num + 1, 1) = x'01'"
+            stretch = self._replace(where=where, args=(*self.args, flags))
+        statement, args = stretch._walked("num", after)
         # Joined to one text, numbers come out of SQLite in half the time.
         (joined,) = connection.execute(
             f"SELECT group_concat(num) FROM ({statement} LIMIT {size:d})",  # noqa: S608
             args,
         ).fetchone()
-        found: list[int] = json.loads(f"[{joined or ''}]")
-        return found
+        return numbers_of(joined)
+
+    def shortened(self, clauses: Iterable[Clause]) -> IndexStretch:
+        """Without the rows of which the index tells that negations leave them out."""
+        told = [clause.left_out(COLUMNS_OF[self.index_name]) for clause in clauses]
+        where = " AND ".join([self.where, *(each for each, _ in told if each)])
+        args = (*self.args, *(value for _, values in told for value in values))
+        return self._replace(where=where, args=args)
+
+    def cut(self, gone: Sequence[str]) -> list[IndexStretch]:
+        """Its parts between the rows with some values in its first column."""
+        column = COLUMNS_OF[self.index_name][0]
+        if not gone or self.keys[0] != column:
+            return [self]
+        ends = sorted(gone, key=lambda text: text.encode("utf-8", "surrogatepass"))
+        parts = []
+        for low, high in zip([None, *ends], [*ends, None], strict=True):
+            bounds = [(">", low)] if low is not None else []
+            bounds += [("<", high)] if high is not None else []
+            where = " AND ".join([self.where, *(f"{column} {than} ?" for than, _ in bounds)])
+            args = (*self.args, *(value for _, value in bounds))
+            parts.append(self._replace(where=where, args=args))
+        return parts[::-1] if self.descending else parts
 
     def key_of(self, connection: Connection, num: int) -> Key | None:
         """Where a row stands in the stretch; None if it is not in it."""
@@ -91,12 +124,30 @@ class IndexStretch(NamedTuple):
         )
 
 
+_list = msgspec.json.Decoder(list[int]).decode
+
+
+def numbers_of(joined: str | None) -> list[int]:
+    """The numbers of a text that SQLite joined with commas."""
+    return _list(f"[{joined or ''}]")
+
+
 class Order(NamedTuple):
     """The stretches of one sort, in the order in which they are shown."""
 
     stretches: tuple[IndexStretch, ...]
     by: str
     """An ORDER BY that means the same, for a few rows that are at hand already."""
+
+    def without(self, clauses: Iterable[Clause], gone: Sequence[str] = ()) -> Order:
+        """The order without the rows of which its own indexes tell that negations leave them out.
+
+        The clauses have still to be tested for all other rows. No row with one of the values
+        ``gone`` in the first column of the order is left by them; their rows are jumped over.
+        """
+        clauses = list(clauses)
+        parts = [part for stretch in self.stretches for part in stretch.cut(gone)]
+        return self._replace(stretches=tuple(part.shortened(clauses) for part in parts))
 
 
 class SortColumn(NamedTuple):
@@ -125,6 +176,8 @@ INDEX_OF = {column.keys[0]: column.index_name for column in TABLE.values()} | {
     "handle": "ix_token_handle"
 }
 """The index that begins with a column of the table."""
+COLUMNS_OF = {column.index_name: column.keys for column in TABLE.values()}
+"""The columns of an index."""
 _BY_KEY = {column.keys[0]: column for column in TABLE.values()}
 
 

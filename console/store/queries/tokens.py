@@ -24,6 +24,20 @@ LONG_IDS = (
 capitals, or an accessor of large and small letters, may happen to have no digit)."""
 
 
+class StoredToken(NamedTuple):
+    """A token with its record, as lists for programs have it. All times are unix seconds."""
+
+    handle: str
+    presence: str
+    """"present" or "gone"."""
+    first_seen: int
+    changed_at: int
+    change: str
+    """The kind of the last change; empty when nothing was seen to change."""
+    doc: bytes
+    """The record, in the form of ``backends.model.encode``."""
+
+
 class SeenRecord(NamedTuple):
     """A token's record, and when it was seen. All times are unix seconds."""
 
@@ -97,6 +111,19 @@ def documents(connection: Connection, numbers: Sequence[int]) -> dict[int, bytes
         (json.dumps(numbers),),
     )
     return dict(found.fetchall())
+
+
+def stored(connection: Connection, numbers: Sequence[int]) -> Iterator[StoredToken]:
+    """Tokens with their records, in the order of the numbers."""
+    found = connection.execute(
+        "SELECT handle, CASE status WHEN 'gone' THEN 'gone' ELSE 'present' END,"
+        " first_seen, changed_at, change, doc"
+        # The join goes along the numbers, and so keeps their order.
+        " FROM json_each(?) AS given CROSS JOIN token ON token.num = given.value"
+        " CROSS JOIN document ON document.num = given.value",
+        (json.dumps(numbers),),
+    )
+    return map(StoredToken._make, found)
 
 
 def record(connection: Connection, handle: str) -> SeenRecord | None:

@@ -197,8 +197,6 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(filtered_rows, "DEEP", 3)
         monkeypatch.setattr(filtered_rows, "FIRST", 5)
         monkeypatch.setattr(filtered_rows, "SLICE", 64)
-    if chosen == "cold":
-        monkeypatch.setattr(filtered_rows, "COLD", 10_000)
     return chosen
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from backends.model import (
     GapKind,
     Grant,
     Principal,
+    TokenRef,
+    TokenState,
     known,
     never,
     not_permitted,
     not_read,
     not_tracked,
 )
-from console.inventory import export
+from console.inventory import export, json_lines
 from console.inventory.search.inventory import Sort
 from console.inventory.search.query import parse
 
@@ -44,14 +47,30 @@ def desk(tmp_path: Path) -> Desk:
         grants=known((Grant("policy", "admin", on="db", via="group ops"),), "record"),
         facts=(("orphan", "true"),),
     )
+    timed = token(
+        "t",
+        name="times with parts of a second, in other zones, and in steps",
+        owner=known("p\xe4yments", "tag", NOW.replace(microsecond=7)),
+        created_at=known(NOW.astimezone(timezone(timedelta(hours=2))), "record", NOW),
+        last_used_at=known(
+            NOW.replace(microsecond=123456), "log", NOW.replace(microsecond=1), timedelta(days=1)
+        ),
+        expires_at=never("record", NOW.replace(microsecond=999_999)),
+        parent=known(TokenRef("scripted", "key", EVIL), "record"),
+        state=TokenState.DISABLED,
+    )
     evil = token(EVIL, name=EVIL, owner=known(EVIL, EVIL), facts=((EVIL, EVIL),))
-    desk.sync(Scripted([*listing(full, evil), Gap("x", GapKind.REFUSED, EVIL, "Mend it.")]))
+    desk.sync(Scripted([*listing(full, timed, evil), Gap("x", GapKind.REFUSED, EVIL, "Mend it.")]))
     return desk
 
 
 def as_json(desk: Desk) -> tuple[str, list[dict[str, Any]]]:
     out: list[str] = []
-    desk.see(lambda inventory: export.write_json(inventory.each(parse(""), Sort()), out.append))
+    desk.see(
+        lambda inventory: export.write_json(
+            json_lines.lines(inventory.stored(parse(""), Sort())), out.append
+        )
+    )
     text = "".join(out)
     return text, json.loads(text)
 
@@ -88,10 +107,21 @@ def test_json_says_how_everything_is_known(desk: Desk) -> None:
     assert one["facts"] == [{"name": "orphan", "value": "true"}]
 
 
+def test_a_list_says_of_a_token_what_its_own_page_says(desk: Desk) -> None:
+    desk.sync(Scripted(listing(token("a", name="another name by now"))))
+    _, listed = as_json(desk)
+    with desk.reading() as inventory:
+        each = [export.token(row, one) for row, one in inventory.each(parse(""), Sort())]
+    assert {one["presence"] for one in each} == {"present", "gone"}
+    assert {one["last_change"] for one in each} > {"gone"}
+    assert [list(one.items()) for one in listed] == [list(one.items()) for one in each]
+    assert listed[0]["handle"] != listed[-1]["handle"]
+
+
 def test_json_is_printable_ascii_and_loses_nothing(desk: Desk) -> None:
     text, found = as_json(desk)
     assert all(" " <= character <= "~" or character == "\n" for character in text)
-    assert {item["name"] for item in found} == {"=cmd()", EVIL}
+    assert {item["name"] for item in found} >= {"=cmd()", EVIL}
 
 
 def test_csv_names_the_four_ways_of_not_knowing(desk: Desk) -> None:
