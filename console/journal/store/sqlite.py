@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -119,6 +120,8 @@ class SqliteStore(SqliteReader):
         self._checkpoint_at = WAL_LIMIT
         self._threads = threading.RLock()
         self.path = path
+        self._wal = str(wal(path))
+        self._connections = 1
         ownership.must_be_ours(path)
         try:
             self._lock = open_lock(path.with_name(path.name + ".lock"))
@@ -165,6 +168,17 @@ class SqliteStore(SqliteReader):
         except sqlite3.Error as error:
             raise trouble(self.path, error, "write") from None
 
+    def version(self) -> object:
+        """SQLite's own count of what other connections committed (``PRAGMA data_version``).
+
+        It can be compared on one connection only, so a new connection makes another one of it.
+        """
+        try:
+            found = self.connection.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error as error:
+            raise trouble(self.path, error, "read") from None
+        return self._connections, found[0]
+
     def add_entry(self, seq: int, leaf: bytes) -> None:
         """Add an entry's bytes; the columns by which it is found follow from them."""
         self.insert("INSERT INTO entry (seq, leaf) VALUES (?, ?)", [(seq, leaf)])
@@ -182,11 +196,12 @@ class SqliteStore(SqliteReader):
             with contextlib.suppress(sqlite3.Error):
                 self.connection.close()
             self.connection = connect_to_write(self.path)
+            self._connections += 1
 
     def tidy(self) -> None:
         """Keep the write-ahead log small. Under the lock, so that no commit meets it."""
         with contextlib.suppress(OSError, sqlite3.Error, JournalError):
-            if wal(self.path).stat().st_size < self._checkpoint_at:
+            if os.stat(self._wal).st_size < self._checkpoint_at:
                 return
             with self._alone():
                 self.connection.execute("PRAGMA busy_timeout = 0")
@@ -196,7 +211,7 @@ class SqliteStore(SqliteReader):
                     self.connection.execute("PRAGMA busy_timeout = 10000")
                 # A reader in mid-transaction keeps the log as it is; trying again at each
                 # append would cost a flush of the database every time.
-                grown = wal(self.path).stat().st_size if row and row[0] else 0
+                grown = os.stat(self._wal).st_size if row and row[0] else 0
                 self._checkpoint_at = grown + WAL_LIMIT
 
     def close(self) -> None:
