@@ -328,7 +328,8 @@ def canonical(value: object) -> bytes:
         data = _encoder.encode(value)
     except UnicodeEncodeError:
         data = b""
-    if not data or _DOUBTFUL.search(data):
+    astral = not data.isascii() and _ASTRAL.search(data)
+    if not data or astral or _DOUBTFUL.search(data):
         return rfc8785.dumps(msgspec.to_builtins(value))
     return data
 
@@ -350,7 +351,10 @@ def statement_in(leaf: bytes) -> bytes:
 
 
 _SAID = tuple((name, b'"%s":' % name.encode()) for name in sorted(STATEMENT))
-_DOUBTFUL = re.compile(rb"[\xf0-\xff]|[:,\[]-?(?:9\d{15}|\d{17}|\d+[.eE])")
+_ASTRAL = re.compile(rb"[\xf0-\xff]")
+"""Beyond UTF-16's first plane, where the two orders differ."""
+_DOUBTFUL = re.compile(rb"[:,\[]-?(?:9\d{15}|\d{17}|\d+[.eE])")
+"""A number that may be too large, or no integer; or a text that reads like one."""
 _encoder = msgspec.json.Encoder(order="sorted")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decoder = msgspec.json.Decoder(Body)
