@@ -18,7 +18,7 @@ PAGE = 2000
 
 LAST = 2**63 - 1
 LEAVES = "SELECT seq, leaf FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
-"""Reads a page of all entries: who shows how far that has come knows it by this."""
+"""Reads a page of all entries: who reads beside a screen knows by this when to pause."""
 _NEWEST = """
 SELECT last.seq, last.leaf, signed.note
 FROM (SELECT seq, leaf FROM entry ORDER BY seq DESC LIMIT 1) AS last
@@ -139,6 +139,14 @@ def checkpoints(
         "SELECT size, note FROM checkpoint WHERE size > ? AND size <= ? ORDER BY size LIMIT ?"
     )
     return _paged(store, statement, after, upto)
+
+
+def count_checkpoints(store: JournalReader, after: int, upto: int) -> int:
+    """How many signed checkpoints there are above a size and up to another."""
+    found = store.rows(
+        "SELECT count(*) FROM checkpoint WHERE size > ? AND size <= ?", (after, upto)
+    )
+    return int(found[0][0])
 
 
 def newest(store: JournalReader) -> tuple[int, bytes, bytes | None] | None:
