@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+_PAUSES = ((0.001, 0.0001), (0.05, 0.00003), (1.0, 0.002), (math.inf, 0.05))
+"""Up to how many seconds of waiting, and how many lie between two tries then.
+
+Who has waited for a while asks more often than who has just come: else one writer that comes
+again at once keeps the others out. A wait that is long all the same is for something else than
+a commit, and asks seldom.
+"""
 
 
 class LockHeld(Exception):
@@ -85,10 +94,10 @@ def _take(descriptor: int, patience: float | None) -> None:
     if patience is None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return
-    deadline = time.monotonic() + patience
-    pause = 0.0002
+    began = time.monotonic()
     while not try_once(descriptor):
-        if time.monotonic() >= deadline:
+        waited = time.monotonic() - began
+        if waited >= patience:
             raise LockHeld
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.05, max(deadline - time.monotonic(), 0.0002))
+        pause = next(pause for upto, pause in _PAUSES if waited < upto)
+        time.sleep(min(pause, patience - waited))

@@ -8,6 +8,7 @@ journal whole that another check calls replaced.
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 from backends.words import count
@@ -19,8 +20,9 @@ from console.journal.own_files import Own as Own
 from console.journal.read import pins
 from console.journal.read.view import JournalView
 from console.journal.store.base import LAST, JournalReader
-from console.journal.verify import trust
-from console.journal.verify.verify import Code, Finding, Report, verify
+from console.journal.verify import earlier, trust
+from console.journal.verify.earlier import Earlier
+from console.journal.verify.verify import Code, Finding, Progress, Report, verify
 from console.journal.write import opening_check
 from console.tlog import note
 from console.tlog.checkpoint import Checkpoint
@@ -28,6 +30,8 @@ from console.tlog.note import NoteError
 
 _NOT_LOOKED_AT = frozenset({"signer", "events", "unbound"})
 """Findings that a check with an earlier verdict in hand does not make again."""
+_REMEMBER_EVERY = 1000
+"""Entries by which the journal has to grow before it is noted again how far all was checked."""
 
 BELIEVED = "believed: it is its own first"
 
@@ -82,16 +86,19 @@ def assess(
     *,
     before: Report | None = None,
     whole: bool = True,
-    every_signature: bool = False,
+    again: bool = False,
     require_signed: bool = False,
     store: JournalReader | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """The verdict on a journal, and a note beside it of how far everything was verified.
 
     ``own`` is absent for a copy, of which this console knows nothing but what is ``known``.
     With ``before``, an earlier verdict on the same journal, older signatures and audit
     events are not looked at again, and what was found about them is kept; not ``whole``
-    reads only what is new. ``store`` is read from in the view's place.
+    reads only what is new. Every checkpoint's signature is checked, on all cores, but for
+    those that were checked on this machine before, unless these are wanted ``again``; the
+    report tells how many that are. ``store`` is read from in the view's place.
 
     Raises:
         UsageError: the policy, the signers, a key or a pin cannot be read.
@@ -100,17 +107,22 @@ def assess(
     store = store or view.store
     if store is None:
         return _gone(known)
+    before_here = None
+    if own is not None and not again:
+        before_here = earlier.read(files.beside(own.base).signatures)
     report = verify(
         store,
         vkeys=known.vkeys or ((before.key,) if before is not None and before.key else ()),
         policy=known.policy or _witnesses(own, known, store),
         # What is new is compared with what was verified before: older pins were, then.
         pins=known.pins if before is None else (before.newest,) if whole else (),
-        every_signature=every_signature,
+        every_signature=True,
         require_signed=require_signed,
         allowed_signers=known.allowed_signers,
         since=None if before is None or whole else _point(before),
         signed=before.entries if before is not None else 0,
+        earlier=before_here,
+        progress=progress,
     )
     if known.trouble:
         text = f"whose journal it is was not checked: {known.trouble}"
@@ -126,7 +138,24 @@ def assess(
         report.findings = [each for each in report.findings if each.what != "not-signed"]
     if own is not None and report.entries:
         opening_check.remember(files.beside(own.base), report)
+        _remember_signatures(files.beside(own.base), report, before, before_here)
     return report
+
+
+def _remember_signatures(
+    beside: Files, report: Report, before: Report | None, known: Earlier | None
+) -> None:
+    """Keep how far every signature was checked, where that is known without a gap."""
+    if any(each.grave or each.what == "signature" for each in report.findings) or not report.key:
+        return
+    if report.skipped and not report.skipped_since:
+        return
+    if not report.whole and (known is None or before is None or known.size < before.entries):
+        return
+    if known is not None and report.entries - known.size < _REMEMBER_EVERY:
+        return
+    at = report.skipped_since or time.time()
+    earlier.write(beside.signatures, Earlier(report.entries, report.root, at))
 
 
 def _point(before: Report) -> Checkpoint:
@@ -141,6 +170,9 @@ def _carry_over(before: Report, report: Report) -> None:
     report.signatures += before.signatures
     report.unbound += before.unbound
     if not report.whole:
+        report.checked += before.checked
+        report.skipped += before.skipped
+        report.skipped_since = before.skipped_since
         report.unsigned += before.unsigned
         report.checkpoints += before.checkpoints
 

@@ -17,6 +17,8 @@ class Files(NamedTuple):
     """The log key. The journal is of no use for writing without it: keep a copy."""
     verified: Path
     """The checkpoint up to which everything was verified here the last time."""
+    signatures: Path
+    """How far the signatures of the checkpoints were checked here, and when."""
     pepper: Path
     """The key of the fingerprints of tokens' values. Keep a copy, apart from the journal."""
     ballast: Path

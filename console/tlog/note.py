@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
@@ -26,6 +27,8 @@ MAX_BYTES = 128 * 1024
 MAX_SIGNATURES = 64
 """Signature lines that are read at most; the specification asks for at least 16."""
 
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_NOT_IN_NAMES = re.compile(r"[\s\x00-\x1f+]")
 _DASH = "— "
 _KEY_ID = 4
 
@@ -327,12 +330,12 @@ def _by_id(verifiers: Iterable[Verifier]) -> dict[tuple[str, bytes], Verifier]:
 
 
 def _must_be_name(name: str) -> None:
-    if not name or "+" in name or any(c.isspace() or c < " " for c in name):
+    if not name or _NOT_IN_NAMES.search(name):
         raise MalformedNote("a key's name has no blanks, no plus sign and is not empty")
 
 
 def _must_be_text(text: str) -> None:
     if not text.endswith("\n"):
         raise MalformedNote("a note's text ends in a newline")
-    if any(c < " " and c != "\n" for c in text):
+    if _CONTROL.search(text):
         raise MalformedNote("a note holds no control characters")

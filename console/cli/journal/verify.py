@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backends.words import count
@@ -15,9 +16,10 @@ from console.journal.format.advice import WORDS, next_step
 from console.journal.own_files import Own
 from console.journal.own_files import own as own_journal
 from console.journal.read import pins
+from console.journal.verify.report import checked_signatures
 from console.journal.verify.verify import UNBOUND, Code, Finding, Report
 from console.settings import paths
-from console.text import safe
+from console.text import safe, stamp
 
 if TYPE_CHECKING:
     from console.audit.journal_verdict import TrustedFacts
@@ -62,9 +64,11 @@ def _verified(chosen: argparse.Namespace) -> tuple[Report, TrustedFacts]:
             view,
             known,
             own,
-            every_signature=chosen.all_signatures,
+            again=not chosen.skip_checked,
             require_signed=chosen.require_signed,
+            progress=_progress,
         )
+    output.progress_done()
     if not report.entries and not report.findings:
         raise access.nothing()
     return report, known
@@ -75,6 +79,7 @@ def _print(report: Report, known_: TrustedFacts) -> None:
     output.line(
         f"entries    {report.entries:,} in order, {count(report.checkpoints, 'signed checkpoint')}"
     )
+    output.line(f"checked    {_signatures(report)}")
     if report.root:
         output.line(f"root       {report.root.hex()}")
     if report.key:
@@ -88,6 +93,16 @@ def _print(report: Report, known_: TrustedFacts) -> None:
     output.line(WORDS[report.code])
     if (gravest := report.gravest) is not None:
         output.note(next_step(gravest.what))
+
+
+def _progress(what: str, done: int, of: int) -> None:
+    output.progress(f"verifying: {done:,} of {of:,} {what}")
+
+
+def _signatures(report: Report) -> str:
+    at = report.skipped_since
+    last = f"on {stamp(datetime.fromtimestamp(at, UTC))}" if at else ""
+    return checked_signatures(report.checked, report.skipped, last)
 
 
 def _print_counts(report: Report, known_: TrustedFacts) -> None:
@@ -112,6 +127,9 @@ def _print_json(report: Report, known_: TrustedFacts) -> None:
         "origin": report.origin,
         "entries": report.entries,
         "checkpoints": report.checkpoints,
+        "checked": report.checked,
+        "skipped": report.skipped,
+        "skipped_since": int(report.skipped_since) or None,
         "root": report.root.hex(),
         "open_intents": report.open_intents,
         "unsigned": report.unsigned,

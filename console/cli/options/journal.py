@@ -103,7 +103,9 @@ def _checking(command: Command) -> None:
         "--require-signed", action="store_true", help="unsigned plans and calls give exit code 3"
     )
     verify.add_argument(
-        "--all-signatures", action="store_true", help="check old checkpoints' signatures too"
+        "--skip-checked",
+        action="store_true",
+        help="leave out the checkpoints' signatures that were checked here before, and say so",
     )
     _file(verify)
     _json(verify, "one finding a line, and the result last")

@@ -281,7 +281,7 @@ def leaf_of(body: Body) -> bytes:
     if not ID.fullmatch(body.id):
         raise SchemaError("an entry's id must be a UUIDv7")
     try:
-        leaf = rfc8785.dumps(msgspec.to_builtins(body))
+        leaf = canonical(body)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, TypeError) as error:
         raise SchemaError(f"cannot be written as RFC 8785 JSON: {type(error).__name__}") from None
     if len(leaf) > MAX_LEAF:
@@ -314,10 +314,29 @@ def misuse(body: Body) -> str:
     return incident_mark.misuse(body.case) if body.case is not None else ""
 
 
+def canonical(value: object) -> bytes:
+    """RFC 8785 JSON (JCS) of structs, mappings, sequences, text and numbers.
+
+    msgspec writes the same bytes twenty times as fast, but for what is looked for here: it
+    sorts names by their code points and not by UTF-16, and writes numbers that JCS refuses or
+    writes otherwise. Then, and where a text only looks so, ``rfc8785`` writes it.
+
+    Raises:
+        CanonicalizationError: of ``rfc8785``; JCS has no form for it.
+    """
+    try:
+        data = _encoder.encode(value)
+    except UnicodeEncodeError:
+        data = b""
+    astral = not data.isascii() and _ASTRAL.search(data)
+    if not data or astral or _DOUBTFUL.search(data):
+        return rfc8785.dumps(msgspec.to_builtins(value))
+    return data
+
+
 def statement(body: Body) -> bytes:
     """What the responder's signature in an entry is over, in RFC 8785 JSON."""
-    members = msgspec.to_builtins(body)
-    return rfc8785.dumps({name: members[name] for name in STATEMENT if name in members})
+    return statement_in(canonical(body))
 
 
 def statement_in(leaf: bytes) -> bytes:
@@ -332,6 +351,11 @@ def statement_in(leaf: bytes) -> bytes:
 
 
 _SAID = tuple((name, b'"%s":' % name.encode()) for name in sorted(STATEMENT))
+_ASTRAL = re.compile(rb"[\xf0-\xff]")
+"""Beyond UTF-16's first plane, where the two orders differ."""
+_DOUBTFUL = re.compile(rb"[:,\[]-?(?:9\d{15}|\d{17}|\d+[.eE])")
+"""A number that may be too large, or no integer; or a text that reads like one."""
+_encoder = msgspec.json.Encoder(order="sorted")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decoder = msgspec.json.Decoder(Body)
 

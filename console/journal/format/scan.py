@@ -13,6 +13,7 @@ figures are printed by ``tests/bench/bench_scan.py``.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -245,6 +246,7 @@ def words(text: str, what: str) -> str:
     return _clean(" ".join(text.split()), what)
 
 
+@functools.lru_cache(maxsize=256)  # Every intent of a run has the same reason.
 def _clean(text: str, what: str) -> str:
     text = text.encode("utf-8", "replace").decode()
     if withhold(text) != text:

@@ -19,8 +19,9 @@ def fill(path: Path) -> None:
     commit: the next full disk must find it again.
     """
     with contextlib.suppress(OSError):
-        if path.exists() and path.stat().st_size >= SIZE:
-            return
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_size >= SIZE:
+                return
         disk = os.statvfs(path.parent)
         if disk.f_bavail * disk.f_frsize < ROOM:
             return

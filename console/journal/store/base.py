@@ -18,7 +18,12 @@ PAGE = 2000
 
 LAST = 2**63 - 1
 LEAVES = "SELECT seq, leaf FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
-"""Reads a page of all entries: who shows how far that has come knows it by this."""
+"""Reads a page of all entries: who reads beside a screen knows by this when to pause."""
+_NEWEST = """
+SELECT last.seq, last.leaf, signed.note
+FROM (SELECT seq, leaf FROM entry ORDER BY seq DESC LIMIT 1) AS last
+LEFT JOIN (SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1) AS signed ON 1 = 1
+"""
 
 
 class AlreadyRecorded(JournalError):
@@ -85,6 +90,12 @@ class Store(JournalReader, Protocol):
     def insert(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         """Run an INSERT, or in ``rebuild`` a DELETE, for each row. Only inside ``exclusive``."""
 
+    def version(self) -> object:
+        """Stays equal while nobody but this connection writes. Only inside ``exclusive``.
+
+        None where the database does not tell: then everything is read anew.
+        """
+
     def add_entry(self, seq: int, leaf: bytes) -> None:
         """Put an entry in. Only inside ``exclusive``."""
 
@@ -130,10 +141,21 @@ def checkpoints(
     return _paged(store, statement, after, upto)
 
 
-def newest(store: JournalReader) -> tuple[int, bytes] | None:
-    """The last entry, None in an empty journal."""
-    found = store.rows("SELECT seq, leaf FROM entry ORDER BY seq DESC LIMIT 1")
-    return (found[0][0], raw(found[0][1])) if found else None
+def count_checkpoints(store: JournalReader, after: int, upto: int) -> int:
+    """How many signed checkpoints there are above a size and up to another."""
+    found = store.rows(
+        "SELECT count(*) FROM checkpoint WHERE size > ? AND size <= ?", (after, upto)
+    )
+    return int(found[0][0])
+
+
+def newest(store: JournalReader) -> tuple[int, bytes, bytes | None] | None:
+    """The last entry's number and bytes, with the newest signed checkpoint; None if empty."""
+    found = store.rows(_NEWEST)
+    if not found:
+        return None
+    seq, leaf, signed = found[0]
+    return seq, raw(leaf), None if signed is None else raw(signed)
 
 
 def leaf_at(store: JournalReader, seq: int) -> bytes | None:

@@ -227,6 +227,10 @@ class PostgresStore:
         except psycopg.Error as error:
             raise _trouble(error) from None
 
+    def version(self) -> object:
+        """Nothing: what others wrote is read anew each time."""
+        return None
+
     def add_entry(self, seq: int, leaf: bytes) -> None:
         """Add an entry's bytes, with the columns by which it is found."""
         names = ", ".join(_COLUMNS)

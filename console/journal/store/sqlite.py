@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -119,6 +120,8 @@ class SqliteStore(SqliteReader):
         self._checkpoint_at = WAL_LIMIT
         self._threads = threading.RLock()
         self.path = path
+        self._wal = str(wal(path))
+        self._connections = 1
         ownership.must_be_ours(path)
         try:
             self._lock = open_lock(path.with_name(path.name + ".lock"))
@@ -165,6 +168,17 @@ class SqliteStore(SqliteReader):
         except sqlite3.Error as error:
             raise trouble(self.path, error, "write") from None
 
+    def version(self) -> object:
+        """SQLite's own count of what other connections committed (``PRAGMA data_version``).
+
+        It can be compared on one connection only, so a new connection makes another one of it.
+        """
+        try:
+            found = self.connection.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error as error:
+            raise trouble(self.path, error, "read") from None
+        return self._connections, found[0]
+
     def add_entry(self, seq: int, leaf: bytes) -> None:
         """Add an entry's bytes; the columns by which it is found follow from them."""
         self.insert("INSERT INTO entry (seq, leaf) VALUES (?, ?)", [(seq, leaf)])
@@ -182,22 +196,31 @@ class SqliteStore(SqliteReader):
             with contextlib.suppress(sqlite3.Error):
                 self.connection.close()
             self.connection = connect_to_write(self.path)
+            self._connections += 1
 
     def tidy(self) -> None:
-        """Keep the write-ahead log small. Under the lock, so that no commit meets it."""
+        """Keep the write-ahead log small. Under the lock, so that no commit meets it.
+
+        What it holds is written back into the database, and the next commits overwrite it from
+        its beginning: a flush of a file that does not grow costs half as much. It grows by one
+        commit each time, and is cut now and then.
+        """
         with contextlib.suppress(OSError, sqlite3.Error, JournalError):
-            if wal(self.path).stat().st_size < self._checkpoint_at:
+            size = os.stat(self._wal).st_size
+            if size < self._checkpoint_at:
                 return
+            how = "RESTART" if size < WAL_LIMIT + WAL_LIMIT // 4 else "TRUNCATE"
             with self._alone():
                 self.connection.execute("PRAGMA busy_timeout = 0")
                 try:
-                    row = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                    row = self.connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
                 finally:
                     self.connection.execute("PRAGMA busy_timeout = 10000")
+                size = os.stat(self._wal).st_size
                 # A reader in mid-transaction keeps the log as it is; trying again at each
                 # append would cost a flush of the database every time.
-                grown = wal(self.path).stat().st_size if row and row[0] else 0
-                self._checkpoint_at = grown + WAL_LIMIT
+                held = row is not None and row[0]
+                self._checkpoint_at = size + WAL_LIMIT if held else max(size + 1, WAL_LIMIT)
 
     def close(self) -> None:
         """The last one to close writes the log back, hence under the lock."""

@@ -111,6 +111,25 @@ class _Seal(NamedTuple):
         sshsig.check(self.parsed._replace(signature=own), said, INTENT)
 
 
+class Owed(NamedTuple):
+    """A signature by a session's key that is yet to be checked, which any thread may do."""
+
+    seal: _Seal
+    sig: Sig
+    data: bytes
+    said: bytes
+    then: SignatureRefused | None
+    """What is wrong with the entry even if it holds."""
+
+    def check(self) -> SignatureRefused | None:
+        """What is wrong with the signature itself."""
+        try:
+            self.seal.check(self.sig, self.data, self.said)
+        except SignatureRefused as error:
+            return error
+        return None
+
+
 class Checker:
     """Fed with every entry in order. Remembers the sessions that were opened.
 
@@ -143,6 +162,19 @@ class Checker:
 
         ``leaf`` is the entry's bytes, where they are at hand: what was signed is cut from them.
         """
+        found = self.look(body, leaf)
+        return self.settled(found, found.check()) if isinstance(found, Owed) else found
+
+    def settled(self, owed: Owed, wrong: SignatureRefused | None) -> SignatureRefused | None:
+        """As ``step``, of what ``look`` gave, once it is known what its ``check`` says."""
+        if wrong is not None:
+            return wrong
+        if owed.then is None or isinstance(owed.then, NotAllowed):
+            self.good += 1
+        return owed.then
+
+    def look(self, body: Body, leaf: bytes | None = None) -> Owed | SignatureRefused | None:
+        """As ``step``, but for the long part: to check the signature of a session's key."""
         if body.type is Kind.INTENT:
             self._remember(body)
         if body.sig is None:
@@ -157,9 +189,8 @@ class Checker:
             )
             if by_session:
                 said = statement(body) if leaf is None else statement_in(leaf)
-                refused = self._by_session(body, body.sig, said)
-            else:
-                refused = self._responder(body)
+                return self._by_session(body, body.sig, said)
+            refused = self._responder(body)
         except SignatureRefused as error:
             return error
         self.good += 1
@@ -183,16 +214,22 @@ class Checker:
             self._sessions[signing_session.session_key_blob(mark)] = mark, refusal
         return refusal
 
-    def _by_session(self, body: Body, sig: Sig, said: bytes) -> NotAllowed | None:
+    def _by_session(self, body: Body, sig: Sig, said: bytes) -> Owed:
         data = _blob(sig)
         seal = self._seals.get(data[:-_RAW]) or self._sealed_by(data)
-        seal.check(sig, data, said)
+        return Owed(seal, sig, data, said, self._then(body, seal))
+
+    def _then(self, body: Body, seal: _Seal) -> SignatureRefused | None:
+        """What is wrong with an entry that bears a good signature by that session's key."""
         if body.type not in _ANSWERS:
-            signing_session.in_time(seal.session, _moment(body))
+            try:
+                signing_session.in_time(seal.session, _moment(body))
+            except SignatureRefused as error:
+                return error
         elif body.type is Kind.OUTCOME:
             caller = self._caller(body)
             if caller and caller != seal.parsed.key.blob:
-                raise SignatureRefused("signed in another session than the call that it answers")
+                return SignatureRefused("signed in another session than the call that it answers")
         return seal.refusal
 
     def _sealed_by(self, data: bytes) -> _Seal:

@@ -8,7 +8,7 @@ up to its size, a witness up to the last size that it cosigned.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from backends.words import count
@@ -16,7 +16,9 @@ from console.errors import JournalError, UsageError
 from console.journal.format.entry import parse
 from console.journal.keys import verifier
 from console.journal.store import entries
-from console.journal.store.base import JournalReader
+from console.journal.store.base import PAGE, JournalReader
+from console.journal.verify.crew import Crew
+from console.journal.verify.earlier import Earlier
 from console.tlog import note, policy
 from console.tlog.checkpoint import Checkpoint
 from console.tlog.merkle import Nodes, root_from
@@ -117,13 +119,23 @@ class Trust:
         last = found.verified[-1].key_id
         return next(each.vkey for each in trusted if each.key_id == last)
 
-    def every(self, stored: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, str]]:
-        """Checkpoints whose signature is wrong: their sizes, and what is wrong."""
-        for size, signed in stored:
-            try:
-                open_note(signed, self._log)
-            except NoteError as error:
-                yield size, f"the checkpoint at entry {size:,}: {error}"
+    def saw(self, earlier: Earlier) -> bool:
+        """Whether the journal's root at that size is the one of then."""
+        return self._roots.get(earlier.size) == earlier.root
+
+    def every(self, stored: Iterator[tuple[int, bytes]], crew: Crew) -> Iterator[tuple[int, str]]:
+        """The checkpoints' sizes, in order, each with what is wrong with its signature, if any."""
+        while page := list(islice(stored, PAGE)):
+            problems = crew.map(self._problem, page)
+            yield from zip((size for size, _ in page), problems, strict=True)
+
+    def _problem(self, stored: tuple[int, bytes]) -> str:
+        size, signed = stored
+        try:
+            open_note(signed, self._log)
+        except NoteError as error:
+            return f"the checkpoint at entry {size:,}: {error}"
+        return ""
 
     def missed(self, origin: str, entries: int, nodes: Nodes) -> Iterator[tuple[str, str, int]]:
         """Where the journal does not continue what others have seen: a word, a text, an entry."""

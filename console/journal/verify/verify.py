@@ -6,117 +6,45 @@ and in constant memory, and needs nothing but the database and public keys.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
+from collections.abc import Callable, Sequence
 from itertools import chain as joined
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from backends.words import count
 from console.errors import ConsoleError
-from console.journal.format.advice import HARMLESS
 from console.journal.format.entry import Body, Kind, link
 from console.journal.read import tree
 from console.journal.read.chain import Broken, ChainWalk
 from console.journal.read.view import open_intents
 from console.journal.store.base import (
+    PAGE,
     JournalReader,
     StoreFailed,
     checkpoints,
     checkpoints_of,
     cosigned,
+    count_checkpoints,
     extent,
     leaf_at,
     leaves,
 )
 from console.journal.verify import trust
+from console.journal.verify.crew import Crew
+from console.journal.verify.earlier import Earlier
+from console.journal.verify.report import Code as Code
+from console.journal.verify.report import Finding as Finding
+from console.journal.verify.report import Report as Report
 from console.journal.verify.tally import Tally
 from console.tlog.checkpoint import Checkpoint
 from console.tlog.note import NoteError
 
 if TYPE_CHECKING:
-    from console.journal.verify.signatures import Checker
+    from console.journal.verify.signatures import Checker, Owed
+    from console.sshsig.errors import SignatureRefused
 
+Progress = Callable[[str, int, int], None]
+"""Told now and then: what is being gone through, how many of it are done, of how many."""
 UNBOUND = "answers to signed calls bear"
-MOST = 100
-"""Findings that are told; a journal that was destroyed has one for every entry."""
-
-
-class Code(IntEnum):
-    """Exit codes of verification."""
-
-    VERIFIED = 0
-    TAMPERED = 1
-    """A hash, a signature, the order or the form of something is wrong."""
-    UNUSABLE = 2
-    """It could not be read, or what to compare it with could not."""
-    INCOMPLETE = 3
-    """All is genuine; something is open, unsigned or not witnessed."""
-    ROLLED_BACK = 4
-    """It does not continue what somebody else has seen of it: cut, or another history."""
-    UNTRUSTED = 5
-    """Whole in itself, but signed by a key that is not among those given."""
-
-
-_GRAVEST = (Code.TAMPERED, Code.UNUSABLE, Code.ROLLED_BACK, Code.UNTRUSTED, Code.INCOMPLETE)
-
-
-class Finding(NamedTuple):
-    """One thing that is not as it should be. ``seq`` is 0 where no entry can be named."""
-
-    code: Code
-    what: str
-    """A word for programs; ``advice.NEXT`` says what to do about it."""
-    seq: int
-    text: str
-
-    @property
-    def grave(self) -> bool:
-        """Whether the journal takes no more entries for it: the one rule, whoever asks."""
-        return self.code is not Code.INCOMPLETE and self.what not in HARMLESS
-
-
-@dataclass
-class Report:
-    """What verification found. ``entries`` counts those that are in order."""
-
-    origin: str = ""
-    entries: int = 0
-    root: bytes = b""
-    checkpoints: int = 0
-    open_intents: int = 0
-    unsigned: int = 0
-    """Openings, plans and calls without a responder's signature."""
-    signatures: int = 0
-    """Responders' signatures that were checked and hold."""
-    unbound: int = 0
-    """What was said of signed calls, and bears no signature of a session."""
-    whole: bool = True
-    """Whether all of it was read, and not only what is new."""
-    witnessed: int = 0
-    """The size up to which a quorum of the policy's witnesses has cosigned; 0 without one."""
-    key: str = ""
-    """The verifier key whose signature on the newest checkpoint was checked."""
-    newest: bytes = b""
-    """The newest signed checkpoint."""
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def code(self) -> Code:
-        """The gravest finding's code."""
-        found = {finding.code for finding in self.findings}
-        return next((code for code in _GRAVEST if code in found), Code.VERIFIED)
-
-    @property
-    def gravest(self) -> Finding | None:
-        """The first finding of the gravest kind, whose code is the report's."""
-        return next((each for each in self.findings if each.code is self.code), None)
-
-    def add(self, code: Code, what: str, text: str, seq: int = 0) -> None:
-        """Note something wrong, up to a limit. ``seq`` is its entry; 0 is the journal itself."""
-        # A graver one is kept even where a hundred lesser ones came before it.
-        if len(self.findings) < MOST or all(each.code is not code for each in self.findings):
-            self.findings.append(Finding(code, what, seq, text))
 
 
 def verify(
@@ -131,6 +59,8 @@ def verify(
     allowed_signers: str | None = None,
     since: Checkpoint | None = None,
     signed: int = 0,
+    earlier: Earlier | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Verify a journal.
 
@@ -141,16 +71,19 @@ def verify(
         pins: checkpoints of this log that were kept elsewhere.
         cosigned_notes: checkpoints with cosignatures, besides those that are stored.
         every_signature: check the signature of every checkpoint. Each one's text is checked
-            in any case, and the newest one's signature covers everything; this finds
-            damage to old signatures and takes a tenth of a millisecond for each.
+            in any case, and the newest one's signature covers everything; this finds damage
+            to old signatures. A tenth of a millisecond of a core for each, on all cores.
         require_signed: what a responder did not sign counts as incomplete. The signatures
-            that are there are checked in any case, a tenth of a millisecond each.
+            that are there are checked in any case, in the same way.
         allowed_signers: the text of OpenSSH's file of who may sign. Without it nobody knows
             whose the keys are by which the responders signed.
         since: a checkpoint up to which everything was verified before. Older entries are
             then represented by the tree alone: an edit there is not seen.
         signed: up to this entry the responders' signatures were checked before. For whoever
             has a pin of that size: while it fits, these entries are the same as then.
+        earlier: up to where the signatures of the checkpoints were checked before; while that
+            fits the journal, ``every_signature`` leaves these out, and the report says so.
+        progress: is told how far it has come, in this thread.
 
     Raises:
         UsageError: the policy, the signers, a key or a pin cannot be read.
@@ -163,18 +96,22 @@ def verify(
     report = Report()
     try:
         trusted.remember(cosigned(store))
+        if earlier is not None:
+            trusted.sizes.add(earlier.size)
         if since is None and (ill := store.damage()):
             report.add(Code.TAMPERED, "damage", f"the database is damaged: {ill}")
         for odd in store.guards(deep=since is None):
             report.add(Code.TAMPERED if odd.foreign else Code.INCOMPLETE, "guard", odd.text)
-        walk = _Pass(
-            store, trusted, report, allowed_signers, signed, every_signature=every_signature
-        )
-        walk.run(since)
+        with Crew() as crew:
+            walk = _Pass(store, trusted, report, allowed_signers, signed, crew, progress)
+            walk.run(since)
+            if every_signature and report.key:
+                walk.signatures(earlier)
     except Broken as error:
         report.add(Code.TAMPERED, "chain", str(error), report.entries + 1)
     except StoreFailed as error:
         report.add(Code.UNUSABLE, "unreadable", str(error))
+    report.skipped = report.checkpoints - report.checked
     if require_signed and report.unsigned:
         report.add(
             Code.INCOMPLETE,
@@ -203,8 +140,8 @@ class _Pass:
         report: Report,
         signers: str | None,
         signed: int,
-        *,
-        every_signature: bool,
+        crew: Crew,
+        progress: Progress | None,
     ) -> None:
         self._store = store
         self._trust = trusted
@@ -213,11 +150,14 @@ class _Pass:
         self._checker: Checker | None = None
         self._skipped = signed
         self._nodes: tree.Digests | None = tree.Digests()
-        self._every = every_signature
+        self._crew = crew
+        self._progress = progress or (lambda what, done, of: None)
+        self._owed: list[tuple[int, Owed | SignatureRefused]] = []
         self._tally = Tally(store)
         self._walk = ChainWalk()
         self._tree = tree.Frontier()
         self._rotations: dict[int, bytes] = {}
+        self._proved: frozenset[int] = frozenset()
         self._last = b""
         self._covered = self._base = 0
 
@@ -230,20 +170,43 @@ class _Pass:
         upto, signed = extent(self._store)
         stored = joined(checkpoints(self._store, self._walk.seq, upto), [(0, b"")])
         size, note = next(stored)
-        for seq, leaf in leaves(self._store, self._walk.seq, upto):
-            body = self._walk.step(seq, leaf)
-            made = self._tree.push(leaf)
-            if self._nodes is not None:
-                self._nodes.add(made)
-            self._tally.add(body)
-            self._signature(body, leaf)
-            self._report.entries, self._last = seq, leaf
-            if size == seq:
-                self._checkpoint(size, note, rotated=body.type is Kind.KEY_ROTATE)
-                size, note = next(stored)
-            if self._trust.sizes and seq in self._trust.sizes:
-                self._trust.compare(seq, self._tree.root())
+        try:
+            for seq, leaf in leaves(self._store, self._walk.seq, upto):
+                body = self._walk.step(seq, leaf)
+                made = self._tree.push(leaf)
+                if self._nodes is not None:
+                    self._nodes.add(made)
+                self._tally.add(body)
+                self._signature(body, leaf)
+                self._report.entries, self._last = seq, leaf
+                if size == seq:
+                    self._checkpoint(size, note, rotated=body.type is Kind.KEY_ROTATE)
+                    size, note = next(stored)
+                if self._trust.sizes and seq in self._trust.sizes:
+                    self._trust.compare(seq, self._tree.root())
+                if not seq % PAGE:
+                    self._progress("entries", seq, upto)
+        except (Broken, StoreFailed):
+            self._settle()  # What was found before it is told before it.
+            raise
+        self._settle()
         self._end(signed)
+
+    def signatures(self, earlier: Earlier | None) -> None:
+        """Check the signatures of the checkpoints that were not checked on the way."""
+        report, after = self._report, self._base
+        if earlier is not None and earlier.size > after and self._trust.saw(earlier):
+            after, report.skipped_since = earlier.size, earlier.at
+        again = sum(size > after for size in self._proved)
+        report.checked -= again  # They are among those that are checked now.
+        of = count_checkpoints(self._store, after, self._walk.seq)
+        notes = checkpoints(self._store, after, self._walk.seq)
+        for done, (seq, problem) in enumerate(self._trust.every(notes, self._crew), 1):
+            report.checked += 1
+            if problem:
+                report.add(Code.TAMPERED, "signature", problem, seq)
+            if not done % PAGE:
+                self._progress("signatures", done, of)
 
     def _signature(self, body: Body, leaf: bytes) -> None:
         """Check whatever signature is there. A journal without any needs nothing of SSH."""
@@ -253,8 +216,23 @@ class _Pass:
             if body.sig is None and not (self._skipped and body.type is Kind.OUTCOME):
                 return
             self._checker = self._made_checker()
-        if (refused := self._checker.step(body, leaf)) is not None:
-            self._responder(body.seq, refused)
+        if (found := self._checker.look(body, leaf)) is not None:
+            self._owed.append((body.seq, found))
+            if len(self._owed) >= PAGE:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Have the signatures checked that are still owed, and tell what is wrong, in order."""
+        if (checker := self._checker) is None:
+            return
+        from console.journal.verify.signatures import Owed
+
+        owed, self._owed = self._owed, []
+        told = iter(self._crew.map(Owed.check, [e for _, e in owed if isinstance(e, Owed)]))
+        for seq, found in owed:
+            refused = checker.settled(found, next(told)) if isinstance(found, Owed) else found
+            if refused is not None:
+                self._responder(seq, refused)
 
     def _made_checker(self) -> Checker:
         # Here, since a check of the chain alone needs nothing of SSH.
@@ -298,6 +276,7 @@ class _Pass:
             for note in checkpoints_of(self._store, since.size):
                 # With nothing new it is the newest one, whose signature is checked again.
                 self._checkpoint(since.size, note, rotated=False)
+            self._report.checkpoints = 0  # It was counted then.
             return True
         self._report.add(Code.ROLLED_BACK, "rolled-back", text, since.size)
         return False
@@ -375,9 +354,9 @@ class _Pass:
             report.add(Code.UNTRUSTED, "untrusted", str(error))
         except NoteError as error:
             report.add(Code.TAMPERED, "signature", str(error), covered)
-        if self._every:
-            for seq, problem in self._trust.every(checkpoints(self._store, 0, self._walk.seq)):
-                report.add(Code.TAMPERED, "signature", problem, seq)
+        else:
+            self._proved = frozenset({covered, *self._rotations} - {self._base})
+            report.checked = len(self._proved)
 
     def _no_checkpoint(self) -> None:
         """Nothing is signed: a journal of version 1, or one that lost its checkpoints."""

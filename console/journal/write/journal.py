@@ -31,7 +31,7 @@ from console.journal.format.parts import (
     Who,
     Witnessing,
 )
-from console.journal.format.sentence import Entry
+from console.journal.format.sentence import Entry, entry_of
 from console.journal.read import chain, view
 from console.journal.store import ballast
 from console.journal.store.base import AlreadyRecorded as AlreadyRecorded
@@ -318,7 +318,9 @@ class Journal:
         self, drafts: Sequence[Draft], more: Sequence[Signer]
     ) -> list[Entry | JournalError]:
         with self.store.exclusive():
-            return self._writer.put_each(drafts, *more)
+            told = self._writer.put_each(drafts, *more)
+        self._writer.committed()
+        return [each if isinstance(each, JournalError) else entry_of(*each) for each in told]
 
     def _with_ballast(
         self, drafts: Sequence[Draft], more: Sequence[Signer], error: Full

@@ -27,7 +27,6 @@ from console.journal.format.entry import (
     uuid7,
 )
 from console.journal.format.parts import ClockStep, KeyMark, Sig, Who
-from console.journal.format.sentence import Entry, entry_of
 from console.journal.format.who import boot_id, host, who
 from console.journal.read import tree
 from console.journal.store import entries
@@ -67,6 +66,19 @@ class Draft(NamedTuple):
     """For an intent: what signs the answer, where the journal itself has to close it."""
 
 
+class _End(NamedTuple):
+    """Where the journal ends: what its next entry follows, and the tree to grow."""
+
+    version: object
+    """The store's, at which that was so."""
+    prev: str
+    tree: tree.Frontier
+    t: int = 0
+    mono_us: int = 0
+    boot_id: str = ""
+    """When the last entry was written, as it says itself."""
+
+
 class Writer:
     """What ``Journal`` needs inside a transaction. ``given`` takes the place of the key file."""
 
@@ -79,6 +91,8 @@ class Writer:
         self.note = b""
         """The checkpoint that was written last."""
         self._signer = given
+        self._kept: _End | None = None
+        self._coming: _End | None = None
         self._who, self._host, self._boot = who(), host(), boot_id()
 
     @property
@@ -164,43 +178,41 @@ class Writer:
             incident=scan.incident(incident) if incident else "",
         )
 
-    def put(self, drafts: Iterable[Body], *more: Signer) -> list[Entry]:
+    def put(self, drafts: Iterable[Body], *more: Signer) -> None:
         """Entries, tree and one signed checkpoint, inside the transaction: all or none."""
-        written: list[Entry] = []
         for each in self.put_each([Draft(body) for body in drafts], *more):
             if isinstance(each, JournalError):
                 raise each
-            written.append(each)
-        return written
 
-    def put_each(self, drafts: Sequence[Draft], *more: Signer) -> list[Entry | JournalError]:
+    def put_each(
+        self, drafts: Sequence[Draft], *more: Signer
+    ) -> list[entries.Numbered | JournalError]:
         """As ``put``, but a draft that is refused leaves its neighbours alone.
 
-        Returns the entry of each draft, or why it was refused; of a refused one nothing
-        is in the transaction.
+        Returns each draft's entry, by number and bytes, or why it was refused; of a refused
+        one nothing is in the transaction. Once that is durable, say so: ``committed``.
         """
-        first, tip = drafts[0].body.type, newest(self.store)
-        if (first is Kind.LOG_OPEN) != (tip is None):
+        first = drafts[0].body.type
+        end = self._end(upgrade=first is Kind.LOG_UPGRADE)
+        before, grown = end.tree.size, end.tree
+        if (first is Kind.LOG_OPEN) != (before == 0):
             raise AlreadyRecorded("the journal is open already")
-        prev, grown = GENESIS, tree.Frontier()
         nodes: list[tuple[int, int, bytes]] = []
 
-        def add(draft: Draft) -> Entry:
-            nonlocal prev
+        def add(draft: Draft) -> entries.Numbered:
+            nonlocal end
             self._may_stand(draft)
             seq = grown.size + 1
             now, mono = time.time_ns() // 1000, time.monotonic_ns() // 1000
-            leaf = leaf_of(replace(draft.body, seq=seq, prev=prev, t=now, mono_us=mono))
+            leaf = leaf_of(replace(draft.body, seq=seq, prev=end.prev, t=now, mono_us=mono))
             self.store.add_entry(seq, leaf)
             nodes.extend(grown.push(leaf))
-            prev = link(leaf)
-            return entry_of(seq, leaf)
+            end = end._replace(prev=link(leaf), t=now, mono_us=mono, boot_id=draft.body.boot_id)
+            return seq, leaf
 
-        if tip is not None:
-            prev, grown = link(tip[1]), self._tree(*tip, upgrade=first is Kind.LOG_UPGRADE)
-            if (step := self._clock_step(tip[1])) is not None:
-                add(Draft(replace(self.draft(Kind.CLOCK_STEP), clock=step)))
-        told: list[Entry | JournalError] = []
+        if (step := self._clock_step(end)) is not None:
+            add(Draft(replace(self.draft(Kind.CLOCK_STEP), clock=step)))
+        told: list[entries.Numbered | JournalError] = []
         for draft in drafts:
             try:
                 told.append(add(draft))
@@ -208,15 +220,32 @@ class Writer:
                 raise
             except JournalError as error:
                 told.append(error)
-        if grown.size == (tip[0] if tip else 0):
-            return told
-        rows.add(self.store, nodes)
-        signed = note.sign(tree.body_of(self.origin, grown), self.signer, *more)
-        add_checkpoint(self.store, grown.size, signed)
-        self.note = signed
-        if more:
-            self._signer = more[-1]
+        if grown.size > before:
+            rows.add(self.store, nodes)
+            signed = note.sign(tree.body_of(self.origin, grown), self.signer, *more)
+            add_checkpoint(self.store, grown.size, signed)
+            self.note = signed
+            if more:
+                self._signer = more[-1]
+        self._coming = end
         return told
+
+    def committed(self) -> None:
+        """What was put is durable: the next one goes on from there, if nobody else wrote."""
+        self._kept, self._coming = self._coming, None
+
+    def _end(self, *, upgrade: bool) -> _End:
+        """Where the journal ends: as this process left it, or read where others wrote since."""
+        kept, self._kept = self._kept, None
+        version = self.store.version()
+        if kept is not None and version is not None and version == kept.version:
+            return kept
+        if (found := newest(self.store)) is None:
+            return _End(version, GENESIS, tree.Frontier())
+        seq, leaf, signed = found
+        last = parse(leaf)
+        grown = self._tree(seq, leaf, signed, upgrade=upgrade)
+        return _End(version, link(leaf), grown, last.t, last.mono_us, last.boot_id)
 
     def _may_stand(self, draft: Draft) -> None:
         """Ask before, since a refused INSERT would end PostgreSQL's whole transaction."""
@@ -235,28 +264,26 @@ class Writer:
         if once and body.type in _ONCE:
             raise AlreadyRecorded("the journal refuses a second entry of that: it was answered")
 
-    def _tree(self, seq: int, leaf: bytes, *, upgrade: bool) -> tree.Frontier:
+    def _tree(self, seq: int, leaf: bytes, signed: bytes | None, *, upgrade: bool) -> tree.Frontier:
         """The tree up to the newest entry. It is never grown from a root that nobody signed."""
         grown = tree.frontier(self.store, seq, leaf)
-        found = last_checkpoint(self.store)
-        if upgrade and grown is not None and found is None:
+        if upgrade and grown is not None and signed is None:
             return grown
         body = "" if grown is None else tree.body_of(self.origin, grown)
-        if found is None or grown is None or not found[1].startswith(f"{body}\n".encode()):
+        if signed is None or grown is None or not signed.startswith(f"{body}\n".encode()):
             raise JournalError(
                 "the journal's tree does not fit its newest signed checkpoint",
                 f"Nothing is sent on it. Make the tree anew: {REBUILD}.",
             )
-        if found[1] != self.note and self.given is None:
+        if signed != self.note and self.given is None:
             # Another process wrote it, and may have rotated the key.
-            last = note.parse(found[1])[1][-1]
+            last = note.parse(signed)[1][-1]
             if last.key_id != self.signer.key_id:
-                self._signer = keys.current(self.files.key, found[1])
+                self._signer = keys.current(self.files.key, signed)
         return grown
 
-    def _clock_step(self, leaf: bytes) -> ClockStep | None:
+    def _clock_step(self, last: _End) -> ClockStep | None:
         """How far the wall clock moved since the newest entry, if that was in this boot."""
-        last = parse(leaf)
         if not self._boot or last.boot_id != self._boot:
             return None
         now, mono = time.time_ns() // 1000, time.monotonic_ns() // 1000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from console.journal.format.advice import HARMLESS, WORDS, next_step
+from console.journal.verify.report import checked_signatures
 from console.tui.draw import readings
 from console.tui.draw.lines import Line, Part, clip, count
 
@@ -46,6 +47,12 @@ class JournalState(NamedTuple):
     checking: str = ""
     """How far a check is that is under way, in words."""
     checkpoints: int = 0
+    checked: int = 0
+    """Of how many of these the signature was checked."""
+    skipped: int = 0
+    """Of how many it was not, as it had been checked before."""
+    skipped_since: float = 0
+    """When all of those had been checked; 0 where that is not known."""
     signatures: int = 0
     """Responders' signatures that hold."""
     unsigned: int = 0
@@ -121,6 +128,13 @@ def alarm(standing: JournalState, width: int) -> Line:
     return clip([(said, "bad"), (" J, then V: what to do.", "bad")], width)
 
 
+def signatures(standing: JournalState, now: float) -> str:
+    """Of which checkpoints the signature was checked, in the words of ``journal verify``."""
+    since = standing.skipped_since
+    last = f"{readings.ago(since, now)} ago" if since else ""
+    return checked_signatures(standing.checked, standing.skipped, last)
+
+
 def sentence(standing: JournalState, now: float) -> list[Part]:
     """The state in one line for the journal's own view."""
     if standing.checking:
@@ -135,6 +149,8 @@ def sentence(standing: JournalState, now: float) -> list[Part]:
     said = f" whole: every entry was checked {age} ago"
     if standing.since_at > standing.checked_at:
         said += f", later ones {readings.ago(standing.since_at, now)} ago"
+    if standing.skipped and (last := readings.ago(standing.skipped_since, now)) != age:
+        said += f", {standing.skipped:,} old signatures {last} ago"
     if standing.remark:
         return [(f" {standing.remark}: V says more", "bad"), (said, "dim")]
     return [(said, "good"), (f" · {witnessed(standing)} · V checks it all now", "dim")]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backends.words import count
 from console.journal.read.view import JournalView
 from console.journal.store.base import LEAVES, JournalReader, Odd
 from console.tui.session.background import Background, Outdated
@@ -15,7 +14,7 @@ from console.tui.session.journal_state import BROKEN, UNREADABLE, JournalState, 
 
 if TYPE_CHECKING:
     from console.journal.own_files import Own
-    from console.journal.verify.verify import Report
+    from console.journal.verify.verify import Progress, Report
 
 WHOLE = 4000
 """Entries up to which everything is checked each time: less than a tenth of a second."""
@@ -108,14 +107,15 @@ class JournalWatch(Background[bool]):
         from console.audit import journal_verdict
 
         store = view.store
-        watched = Watched(store, self._progress(entries), lambda: self.ending) if store else None
+        watched = Watched(store, lambda: self.ending) if store else None
         known = journal_verdict.known(self._own)
         before = None if full else self._good
         if before is None and self._pin:
             known = known._replace(pins=(*known.pins, self._pin))
         return journal_verdict.assess(
-            view, known, self._own, before=before, whole=entries <= WHOLE, store=watched
-        )
+            view, known, self._own, before=before, whole=entries <= WHOLE, again=full,
+            store=watched, progress=self._progress(),
+        )  # fmt: skip
 
     def _conclude(self, report: Report) -> None:
         from console.journal.verify.verify import Code
@@ -138,6 +138,9 @@ class JournalWatch(Background[bool]):
             checked_at=now if report.whole else self._standing.checked_at,
             since_at=now,
             checkpoints=report.checkpoints,
+            checked=report.checked,
+            skipped=report.skipped,
+            skipped_since=report.skipped_since,
             signatures=report.signatures,
             unsigned=report.unsigned,
             key=report.key or self._standing.key,
@@ -166,16 +169,15 @@ class JournalWatch(Background[bool]):
 
     # Telling
 
-    def _progress(self, entries: int) -> Callable[[int], None]:
+    def _progress(self) -> Progress:
         told = time.monotonic()
 
-        many = count(entries, "entry", "entries")
-
-        def progress(done: int) -> None:
+        def progress(what: str, done: int, of: int) -> None:
             nonlocal told
             if time.monotonic() - told >= TELL_EVERY:
                 told = time.monotonic()
-                self._tell(checking=f"checking: {done:,} of {many} are in order …")
+                are = {"entries": "are in order", "signatures": "hold"}[what]
+                self._tell(checking=f"checking: {done:,} of {of:,} {what} {are} …")
 
         return progress
 
@@ -186,13 +188,10 @@ class JournalWatch(Background[bool]):
 
 
 class Watched:
-    """A store that tells how far its entries were read, and ends when the screen does."""
+    """A store that leaves the screen its turn between pages, and ends when the screen does."""
 
-    def __init__(
-        self, store: JournalReader, progress: Callable[[int], None], ending: Callable[[], bool]
-    ) -> None:
+    def __init__(self, store: JournalReader, ending: Callable[[], bool]) -> None:
         self._store = store
-        self._progress = progress
         self._ending = ending
 
     @property
@@ -201,12 +200,11 @@ class Watched:
         return self._store.where
 
     def rows(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        """Read, and tell how far the check has come. Raises ``Outdated`` once the screen ends."""
+        """Read. Raises ``Outdated`` once the screen ends."""
         if self._ending():
             raise Outdated
         found = self._store.rows(statement, values)
         if len(found) > 1 and statement == LEAVES:
-            self._progress(found[0][0] - 1)
             time.sleep(BREATH)
         return found
 

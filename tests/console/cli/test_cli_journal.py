@@ -260,7 +260,8 @@ def test_a_key_that_is_not_among_those_given_is_not_believed(home: Path) -> None
     assert verified(home, "--file", str(other))[0] == 0, "with nothing known it believes itself"
 
 
-def test_old_signatures_are_looked_at_when_asked(home: Path) -> None:
+def test_old_signatures_are_looked_at_each_time(home: Path) -> None:
+    assert verified(home)[0] == 0
     change(
         home,
         "UPDATE checkpoint SET note = (SELECT CAST(substr(CAST(c.note AS TEXT), 1,"
@@ -269,8 +270,8 @@ def test_old_signatures_are_looked_at_when_asked(home: Path) -> None:
         " instr(CAST(d.note AS TEXT), char(10) || char(10)) + 2) AS BLOB)"
         " FROM checkpoint d WHERE d.size = 3) FROM checkpoint c WHERE c.size = 2) WHERE size = 2",
     )
-    assert verified(home)[0] == 0
-    assert verified(home, "--all-signatures")[::2] == (1, ["signature"])
+    assert verified(home, "--skip-checked")[0] == 0, "as it was told, and as it says"
+    assert verified(home)[::2] == (1, ["signature"])
 
 
 def test_responders_are_checked_against_those_who_may_sign(home: Path) -> None:
@@ -356,7 +357,7 @@ def test_a_key_is_shown_and_replaced_on_the_record(home: Path) -> None:
     assert new["vkey"] != old["vkey"]
     assert [each["vkey"] for each in new["before"]] == [old["vkey"]]
     for vkey in (old["vkey"], new["vkey"]):
-        assert verified(home, "--vkey", vkey, "--all-signatures")[0] == 0
+        assert verified(home, "--vkey", vkey)[0] == 0
     listed = console(home, "journal", "list", "--limit", "1").stdout
     assert "the old one was lost" in listed
     (home / "state" / "journal.key").unlink()

@@ -212,4 +212,8 @@ def test_the_log_beside_the_database_is_written_back(tmp_path: Path, monkeypatch
             sizes.append((tmp_path / "journal.db-wal").stat().st_size)
         assert 0 in sizes
         assert max(sizes) < 200_000
+        assert len(set(sizes)) < 50, "it is mostly written over from its beginning"
+        alone = tmp_path / "alone.db"
+        alone.write_bytes(path.read_bytes())
+        assert JournalView(alone).count() > 80, "the database has by itself what was written back"
     assert JournalView(path).check() == (True, "")

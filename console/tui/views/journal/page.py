@@ -151,9 +151,9 @@ def verification(standing: JournalState, now: float, width: int) -> list[Line]:
     fields.append(("ENTRIES", f"{standing.entries:,}, {standing.open:,} open", ""))
     if not standing.word:
         fields.append(("SEEN BY", standing_words.witnessed(standing), ""))
-        fields.append(
-            ("SIGNED", count(standing.checkpoints, "checkpoint") + f" by {standing.key}", "")
-        )
+        signed = count(standing.checkpoints, "checkpoint") + f" by {standing.key}"
+        checked = standing_words.signatures(standing, now)
+        fields.append(("SIGNED", f"{signed}; checked: {checked}", ""))
         hold = count(standing.signatures, "signature holds", "signatures hold")
         fields.append(("PEOPLE", f"{hold}, {standing.unsigned:,} missing", ""))
         fields.append(("ROOT", standing.root, "dim"))
