@@ -64,6 +64,8 @@ class Fleet:
         paths.make()
         self.engine = open_for_writing(paths.inventory)
         self.syncer = Syncer(self.engine)
+        self._logs_read: set[str] = set()
+        """Backends whose own log was read to its end by the last look."""
         self._linked = False
         self._linking = asyncio.Lock()
         self._sealer = Sealer(self.syncer, paths, act=act)
@@ -144,11 +146,17 @@ class Fleet:
         return BrokenPlugin(*faults.words(error, self.type_of(name)))
 
     async def sync(
-        self, name: str, on_progress: ProgressCallback | None = None, *, wait: bool = False
+        self,
+        name: str,
+        on_progress: ProgressCallback | None = None,
+        *,
+        wait: bool = False,
+        ready: Callable[[Backend], Awaitable[None]] | None = None,
     ) -> SyncReport:
         """Read one backend's inventory and events into the store. A failure is its report.
 
-        With ``wait``, another process's look at the same backend is waited for.
+        With ``wait``, another process's look at the same backend is waited for. ``ready`` is
+        called with the opened backend before anything is read, and raises nothing.
         """
         try:
             backend = await self.backend(name)
@@ -159,15 +167,13 @@ class Fleet:
             if on_progress is not None:
                 on_progress(name, made.done, made.total)
 
+        if ready is not None:
+            await ready(backend)
+        self._logs_read.discard(name)
         try:
             report = await self.syncer.sync(backend, progress, wait=wait)
             if report.result not in ("failed", "busy"):
-                await intake.take_in(
-                    self.syncer,
-                    backend,
-                    days=self.settings.events,
-                    skew=self.syncer.skew(name),
-                )
+                await self._take_in(backend)
         except ConsoleError:
             raise
         except (Exception, SystemExit, asyncio.CancelledError) as error:
@@ -181,11 +187,53 @@ class Fleet:
         if report.result == "failed":
             await self._drop(name)
         elif report.result != "busy":
-            self._sealer.begin(name)
-            if report.new or report.changed or report.gone or report.back or not self._linked:
-                self._linked = True
-                await self._link()
+            await self._followed(report)
         return report
+
+    async def follow(self, name: str, refs: Iterable[TokenRef]) -> SyncReport | None:
+        """Read only those tokens again, and the log's news. None where that did not work.
+
+        For a backend that told which tokens changed. What is wrong is not told: a sync finds it.
+        """
+        backend = self.opened(name)
+        if backend is None:
+            return None
+        try:
+            report = await self.syncer.refresh_some(backend, refs)
+            if not await self._take_in(backend):
+                return None
+        except ConsoleError:
+            raise
+        except Exception:  # noqa: BLE001
+            # As in ``sync``; and it is asked again at once, for everything.
+            return None
+        await self._followed(report)
+        return report
+
+    async def still(self, name: str) -> None:
+        """Note that nothing changed since a backend was read, as its system says."""
+        await self.syncer.still(name, events=name in self._logs_read)
+
+    async def _take_in(self, backend: Backend) -> bool:
+        """Take in what is new of a backend's own log; whether it was read to its end."""
+        told = await intake.take_in(
+            self.syncer,
+            backend,
+            days=self.settings.events,
+            skew=self.syncer.skew(backend.name),
+        )
+        if told.message:
+            self._logs_read.discard(backend.name)
+        else:
+            self._logs_read.add(backend.name)
+        return not told.message
+
+    async def _followed(self, report: SyncReport) -> None:
+        """Seal what came in, and bring the links up to date where tokens changed."""
+        self._sealer.begin(report.backend)
+        if report.new or report.changed or report.gone or report.back or not self._linked:
+            self._linked = True
+            await self._link()
 
     async def _failed(self, name: str, error: BaseException) -> SyncReport:
         """Write down that a backend could not be looked at at all."""

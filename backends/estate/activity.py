@@ -133,9 +133,32 @@ def advance(connection: sqlite3.Connection, seed: int, key: bytes, now: int) -> 
         _happenings(connection, seed, key, floor, now)
         attacker.act(connection, seed, key, now)
         uses(connection, seed, floor, now)
-        connection.execute("DELETE FROM event WHERE at < ?", (now - KEEP,))
+        # System by system, as the index has them: else every event would be looked at.
+        connection.executemany(
+            "DELETE FROM event WHERE system = ? AND at < ?",
+            [(system, now - KEEP) for system in SYSTEMS],
+        )
         connection.execute("DELETE FROM silence WHERE ended < ?", (now - KEEP,))
         database.put(connection, "advanced", str(now))
+
+
+def is_due(connection: sqlite3.Connection, seed: int, now: int) -> bool:
+    """Whether anything should have happened by now that has not."""
+    row = connection.execute(
+        "SELECT (SELECT min(next_at) FROM consumer WHERE next_at IS NOT NULL) <= :now"
+        " OR (SELECT min(due_at) FROM bot) <= :now",
+        {"now": now},
+    ).fetchone()
+    if row[0]:
+        return True
+    i = int(database.get(connection, "happening") or 0)
+    return _moment_of(connection, seed, i) <= now
+
+
+def _moment_of(connection: sqlite3.Connection, seed: int, i: int) -> int:
+    """When the i-th of the things that change in the estate happens."""
+    born = int(database.get(connection, "born") or 0)
+    return born + i * HAPPENING + mix(seed, i, 2) % HAPPENING
 
 
 def _window(connection: sqlite3.Connection) -> int:
