@@ -144,20 +144,18 @@ def advance(connection: sqlite3.Connection, seed: int, key: bytes, now: int) -> 
 
 def is_due(connection: sqlite3.Connection, seed: int, now: int) -> bool:
     """Whether anything should have happened by now that has not."""
-    row = connection.execute(
-        "SELECT (SELECT min(next_at) FROM consumer WHERE next_at IS NOT NULL) <= :now"
-        " OR (SELECT min(due_at) FROM bot) <= :now",
+    due, happening, born = connection.execute(
+        "SELECT coalesce((SELECT min(next_at) FROM consumer WHERE next_at IS NOT NULL) <= :now, 0)"
+        " OR coalesce((SELECT min(due_at) FROM bot) <= :now, 0),"
+        " (SELECT value FROM meta WHERE key = 'happening'),"
+        " (SELECT value FROM meta WHERE key = 'born')",
         {"now": now},
     ).fetchone()
-    if row[0]:
-        return True
-    i = int(database.get(connection, "happening") or 0)
-    return _moment_of(connection, seed, i) <= now
+    return bool(due) or _at(seed, int(born or 0), int(happening or 0)) <= now
 
 
-def _moment_of(connection: sqlite3.Connection, seed: int, i: int) -> int:
-    """When the i-th of the things that change in the estate happens."""
-    born = int(database.get(connection, "born") or 0)
+def _at(seed: int, born: int, i: int) -> int:
+    """When the i-th of the things that change in an estate happens."""
     return born + i * HAPPENING + mix(seed, i, 2) % HAPPENING
 
 
@@ -267,7 +265,7 @@ def _happenings(
 ) -> None:
     born = int(database.get(connection, "born") or 0)
     i = max(int(database.get(connection, "happening") or 0), (floor - born) // HAPPENING)
-    while (at := born + i * HAPPENING + mix(seed, i, 2) % HAPPENING) <= now:
+    while (at := _at(seed, born, i)) <= now:
         if at >= floor:
             _happen(connection, seed, key, i, at)
         i += 1

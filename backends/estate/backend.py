@@ -308,19 +308,19 @@ class Estate(Backend):
 
     async def watch(self) -> AsyncIterator[TokenRef | None]:
         """What has changed of the system's record or log, by whatever hand or by the clock."""
-        _, now = await self._enter("watch")
+        await self._enter("watch")
         await asyncio.to_thread(self._have_changes_noted)
-        seen = changes.mark(self.world.db, self.spec.name, now)
+        seen = changes.mark(self.world.db, self.spec.name)
         in_use = time.monotonic()
         yield None
         while True:
             await asyncio.sleep(WATCH_EVERY)
-            now = self.world.now()
-            if is_due(self.world.db, self.world.seed, now):
-                await asyncio.to_thread(self._catch_up)
-            mark = changes.mark(self.world.db, self.spec.name, now)
+            mark = changes.mark(self.world.db, self.spec.name)
             if mark == seen:
                 continue
+            if is_due(self.world.db, self.world.seed, mark.at):
+                await asyncio.to_thread(self._catch_up)
+                mark = changes.mark(self.world.db, self.spec.name)
             found = changes.between(self.world.db, self.spec.name, seen, mark)
             seen = mark
             if time.monotonic() - in_use >= IN_USE_EVERY:

@@ -34,8 +34,10 @@ MARK: Final = (
     "SELECT (SELECT coalesce(max(turn), 0) FROM touched),"
     " (SELECT coalesce(max(id), 0) FROM event),"
     " (SELECT coalesce(max(ended), 0) FROM silence),"
-    " coalesce((SELECT settings FROM trouble WHERE system = ?), '')"
+    " coalesce((SELECT settings FROM trouble WHERE system = ?), ''),"
+    " (SELECT value FROM meta WHERE key = 'frozen'), (SELECT value FROM meta WHERE key = 'offset')"
 )
+"""One statement, as each takes and gives back the file's locks."""
 WRITTEN: Final = (
     "SELECT token.id, token.kind FROM touched JOIN token USING (n) WHERE turn > ? AND system = ?"
 )
@@ -77,10 +79,10 @@ def keep(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
 
 
-def mark(connection: sqlite3.Connection, system: str, now: int) -> Mark:
+def mark(connection: sqlite3.Connection, system: str) -> Mark:
     """How far things are at this moment."""
-    turn, event, silence, trouble = connection.execute(MARK, (system,)).fetchone()
-    return Mark(turn, event, silence, trouble, now)
+    turn, event, silence, trouble, frozen, offset = connection.execute(MARK, (system,)).fetchone()
+    return Mark(turn, event, silence, trouble, database.clock(frozen, offset))
 
 
 def between(connection: sqlite3.Connection, system: str, old: Mark, new: Mark) -> Changed:

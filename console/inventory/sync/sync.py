@@ -117,7 +117,7 @@ class Syncer(StoreWriter):
 
     async def still(self, backend: str, *, events: bool) -> None:
         """Note that all is as it was read, as the system itself says; with ``events``, its log."""
-        await self.write(backends.still, backend, self.time(), events)
+        await self.write(backends.still, backend, self.time(), events, news=False)
 
     async def record_failure(self, name: str, type_: str, error: Exception) -> None:
         """Show on a backend's row that it could not even be configured or opened, or broke."""

@@ -41,6 +41,7 @@ PASTE_BEGINS, PASTE_ENDS = "\x1b[200~", "\x1b[201~"
 
 LOOK_EVERY_MS = 100
 """After so long without a byte, an escape is the key and not the beginning of another."""
+NEVER_MS = -1
 
 
 @runtime_checkable
@@ -110,6 +111,11 @@ class KeyReader:
             self._begin_anew()
             yield events.Paste("".join(pasted[: -len(PASTE_ENDS)]).replace("\x00", ""))
 
+    @property
+    def waits(self) -> bool:
+        """Whether what came may mean something else when nothing follows it."""
+        return self._pasted is not None or self._parser._timeout_time is not None
+
     def rest(self) -> Iterator[Message]:
         """Nothing more has come for a while: what was an escape alone is the key.
 
@@ -147,8 +153,13 @@ class CarefulDriver(LinuxDriver):
         keys = KeyReader()
         waiting = select.poll()
         waiting.register(self.fileno, select.POLLIN)
+        waiting.register(self._ending[0], select.POLLIN)
         while not self.exit_event.is_set():
-            if waiting.poll(LOOK_EVERY_MS):
+            # Who looked again and again would use the processor for nothing.
+            came = waiting.poll(LOOK_EVERY_MS if keys.waits else NEVER_MS)
+            if any(file == self._ending[0] for file, _ in came):
+                continue
+            if came:
                 data = os.read(self.fileno, 4096)
                 if not data:
                     # The end of a file that stands for the keyboard is no reason to spin.
@@ -157,6 +168,17 @@ class CarefulDriver(LinuxDriver):
                     self.process_message(message)
             for message in keys.rest():
                 self.process_message(message)
+
+    def __init__(self, app: App[Any], **given: Any) -> None:
+        super().__init__(app, **given)
+        self._ending = os.pipe()
+        """What wakes the thread that reads the keyboard, so that it sees that it is to end."""
+
+    def disable_input(self) -> None:
+        """End the thread that reads the keyboard."""
+        os.write(self._ending[1], b".")
+        super().disable_input()
+        os.read(self._ending[0], 1)
 
     def start_application_mode(self) -> None:
         """Take over the terminal, at the start and after a suspension; nothing on it is known."""
