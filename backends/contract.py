@@ -343,7 +343,14 @@ class Backend(ABC):
         return {}
 
     async def watch(self) -> AsyncIterator[TokenRef | None]:
-        """Yield a token that changed, or None for "something did". Only where it can push."""
+        """Yield a token that changed, or None for "something did". Only where it can push.
+
+        The first is None, as soon as nothing that changes from then on is missed: whatever a
+        listing, :meth:`read` or :meth:`events` would tell otherwise, a token's end and what the
+        clock brings included. While this goes on and yields nothing, the console takes what it
+        has read for what there is. It raises, and never just falls silent, where it may miss
+        something.
+        """
         for _ in ():
             yield None
         raise Unsupported(f"{self.name} cannot push changes")

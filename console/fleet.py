@@ -67,6 +67,8 @@ class Fleet:
         self._opened: dict[str, Backend] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         paths.make()
+        self._logs_read: set[str] = set()
+        """Backends whose own log was read to its end by the last look."""
         self._linked: set[str] = set()
         self._unlinked = False
         self._linking = asyncio.Lock()
@@ -180,13 +182,13 @@ class Fleet:
         on_log: LogCallback | None = None,
         *,
         wait: bool = False,
+        ready: Callable[[Backend], Awaitable[None]] | None = None,
     ) -> SyncReport:
         """Read one backend's inventory and events into the store. A failure is its report.
 
-        With ``wait``, another process's look at the same backend is waited for.
+        With ``wait``, another process's look at the same backend is waited for. ``ready`` is
+        called with the opened backend before anything is read, and raises nothing.
         """
-        from console.audit import intake
-
         try:
             backend = await self.backend(name)
         except BackendError as error:
@@ -200,16 +202,13 @@ class Fleet:
             if on_log is not None:
                 on_log(name, seen, None if back_to is None else back_to.timestamp())
 
+        if ready is not None:
+            await ready(backend)
+        self._logs_read.discard(name)
         try:
             report = await self.syncer.sync(backend, progress, wait=wait)
             if report.result not in ("failed", "busy"):
-                await intake.take_in(
-                    self.syncer,
-                    backend,
-                    days=self.settings.events,
-                    skew=self.syncer.skew(name),
-                    progress=log,
-                )
+                await self._take_in(backend, log)
         except ConsoleError:
             raise
         except (Exception, SystemExit, asyncio.CancelledError) as error:
@@ -223,12 +222,59 @@ class Fleet:
         if report.result == "failed":
             await self._drop(name)
         elif report.result != "busy":
-            self._sealer.begin(name)
-            different = report.new or report.changed or report.gone or report.back
-            if different or name not in self._linked:
-                self._linked.add(name)
-                await self._link()
+            await self._followed(report)
         return report
+
+    async def follow(self, name: str, refs: Iterable[TokenRef]) -> SyncReport | None:
+        """Read only those tokens again, and the log's news. None where that did not work.
+
+        For a backend that told which tokens changed. What is wrong is not told: a sync finds it.
+        """
+        backend = self.opened(name)
+        if backend is None:
+            return None
+        try:
+            report = await self.syncer.refresh_some(backend, refs)
+            if not await self._take_in(backend):
+                return None
+        except ConsoleError:
+            raise
+        except Exception:  # noqa: BLE001
+            # As in ``sync``; and it is asked again at once, for everything.
+            return None
+        await self._followed(report)
+        return report
+
+    async def still(self, name: str) -> None:
+        """Note that nothing changed since a backend was read, as its system says."""
+        await self.syncer.still(name, events=name in self._logs_read)
+
+    async def _take_in(
+        self, backend: Backend, log: Callable[[int, datetime | None], None] | None = None
+    ) -> bool:
+        """Take in what is new of a backend's own log; whether it was read to its end."""
+        from console.audit import intake
+
+        told = await intake.take_in(
+            self.syncer,
+            backend,
+            days=self.settings.events,
+            skew=self.syncer.skew(backend.name),
+            progress=log,
+        )
+        if told.message:
+            self._logs_read.discard(backend.name)
+        else:
+            self._logs_read.add(backend.name)
+        return not told.message
+
+    async def _followed(self, report: SyncReport) -> None:
+        """Seal what came in, and bring the links up to date where tokens changed."""
+        self._sealer.begin(report.backend)
+        different = report.new or report.changed or report.gone or report.back
+        if different or report.backend not in self._linked:
+            self._linked.add(report.backend)
+            await self._link()
 
     async def _failed(self, name: str, error: BaseException) -> SyncReport:
         """Write down that a backend could not be looked at at all."""

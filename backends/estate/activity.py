@@ -154,9 +154,30 @@ def advance(
         _happenings(connection, seed, key, floor, now)
         attacker.act(connection, seed, key, now)
         (use or uses)(connection, seed, floor, now)
-        connection.execute("DELETE FROM event WHERE at < ?", (now - KEEP,))
+        # System by system, as the index has them: else every event would be looked at.
+        connection.executemany(
+            "DELETE FROM event WHERE system = ? AND at < ?",
+            [(system, now - KEEP) for system in SYSTEMS],
+        )
         connection.execute("DELETE FROM silence WHERE ended < ?", (now - KEEP,))
         database.put(connection, "advanced", str(now))
+
+
+def is_due(connection: sqlite3.Connection, seed: int, now: int) -> bool:
+    """Whether anything should have happened by now that has not."""
+    due, happening, born = connection.execute(
+        "SELECT coalesce((SELECT min(next_at) FROM consumer WHERE next_at IS NOT NULL) <= :now, 0)"
+        " OR coalesce((SELECT min(due_at) FROM bot) <= :now, 0),"
+        " (SELECT value FROM meta WHERE key = 'happening'),"
+        " (SELECT value FROM meta WHERE key = 'born')",
+        {"now": now},
+    ).fetchone()
+    return bool(due) or _at(seed, int(born or 0), int(happening or 0)) <= now
+
+
+def _at(seed: int, born: int, i: int) -> int:
+    """When the i-th of the things that change in an estate happens."""
+    return born + i * HAPPENING + mix(seed, i, 2) % HAPPENING
 
 
 def _window(connection: sqlite3.Connection) -> int:
@@ -281,7 +302,7 @@ def _happenings(
 ) -> None:
     born = int(database.get(connection, "born") or 0)
     i = max(int(database.get(connection, "happening") or 0), (floor - born) // HAPPENING)
-    while (at := born + i * HAPPENING + mix(seed, i, 2) % HAPPENING) <= now:
+    while (at := _at(seed, born, i)) <= now:
         if at >= floor:
             _happen(connection, seed, key, i, at)
         i += 1

@@ -37,6 +37,7 @@ from backends.errors import (
 )
 from backends.estate import (
     acting,
+    changes,
     database,
     grants,
     history,
@@ -45,7 +46,7 @@ from backends.estate import (
     rotation,
     trouble,
 )
-from backends.estate.activity import works
+from backends.estate.activity import is_due, works
 from backends.estate.engine import EstateWorld
 from backends.estate.issuing import ACTING, CONSOLE
 from backends.estate.seeding import BOOTSTRAP
@@ -72,6 +73,11 @@ PAGE: Final = 100
 """Tokens on one page of a list, as the estate's systems serve it."""
 
 EVENTS_PAGE: Final = 1_000
+
+WATCH_EVERY: Final = 2.0
+"""Seconds between two looks at what has changed; the simulation itself pushes nothing."""
+IN_USE_EVERY: Final = 300.0
+"""Seconds after which tokens with open sessions count as changed: their use goes on."""
 
 OWN_ADDRESS: Final = "10.20.0.5"
 PROBER: Final = f"{CONSOLE}/probe"
@@ -307,6 +313,35 @@ class Estate(Backend):
         """
         day, now = await self._enter("read")
         return self._token(self._listed(ref, day, now), now)
+
+    async def watch(self) -> AsyncIterator[TokenRef | None]:
+        """What has changed of the system's record or log, by whatever hand or by the clock."""
+        await self._enter("watch")
+        await asyncio.to_thread(self._have_changes_noted)
+        seen = changes.mark(self.world.db, self.spec.name)
+        in_use = time.monotonic()
+        yield None
+        while True:
+            await asyncio.sleep(WATCH_EVERY)
+            mark = changes.mark(self.world.db, self.spec.name)
+            if mark == seen:
+                continue
+            if is_due(self.world.db, self.world.seed, mark.at):
+                await asyncio.to_thread(self._catch_up)
+                mark = changes.mark(self.world.db, self.spec.name)
+            found = changes.between(self.world.db, self.spec.name, seen, mark)
+            seen = mark
+            if time.monotonic() - in_use >= IN_USE_EVERY:
+                in_use = time.monotonic()
+                if changes.in_use(self.world.db, self.spec.name):
+                    found.add(None)
+            for one in found:
+                yield None if one is None else self.ref(*one)
+
+    def _have_changes_noted(self) -> None:
+        # A connection of its own: this waits for whoever writes.
+        with EstateWorld(self.path) as world:
+            changes.keep(world.db)
 
     async def events(
         self, since: datetime, until: datetime | None = None

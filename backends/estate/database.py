@@ -11,6 +11,7 @@ import os
 import pwd
 import shlex
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -214,6 +215,11 @@ def put(connection: sqlite3.Connection, key: str, value: str | None) -> None:
         connection.execute("DELETE FROM meta WHERE key = ?", (key,))
     else:
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def clock(frozen: str | None, offset: str | None) -> int:
+    """An estate's own time, by two settings: the wall's plus an offset, unless it was frozen."""
+    return int(frozen) if frozen is not None else int(time.time()) + int(offset or 0)
 
 
 def tally(connection: sqlite3.Connection, system: str, name: str) -> int:

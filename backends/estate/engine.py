@@ -7,7 +7,6 @@ This is the truth that a console has to find out. Tests and drills ask it direct
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -64,10 +63,7 @@ class EstateWorld:
 
     def now(self) -> int:
         """The estate's own time: the wall's plus an offset, unless it was frozen."""
-        frozen = database.get(self.db, "frozen")
-        if frozen is not None:
-            return int(frozen)
-        return int(time.time()) + int(database.get(self.db, "offset") or 0)
+        return database.clock(database.get(self.db, "frozen"), database.get(self.db, "offset"))
 
     def freeze(self, at: int | None) -> None:
         """Stop the estate's clock at a second, for pictures and tests; None lets it run on."""

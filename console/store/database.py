@@ -103,6 +103,11 @@ def touch(connection: Connection) -> None:
     connection.execute("UPDATE mark SET value = value + 1 WHERE name = 'generation'")
 
 
+def rows_written(connection: Connection) -> int:
+    """How many rows were written over a connection since it was made."""
+    return connection.total_changes
+
+
 def _create(path: Path) -> None:
     ownership.must_be_ours(path)
     # The file gets its mode before SQLite writes to it; -wal and -shm inherit the mode.

@@ -85,7 +85,10 @@ def data_version(connection: sqlite3.Connection) -> int:
 
 
 def generation(connection: sqlite3.Connection) -> int:
-    """A number that grows with every commit of a writer."""
+    """A number that grows with every commit that tells a reader something new.
+
+    What only notes that all is as it was does not change it.
+    """
     found = connection.execute("SELECT value FROM mark WHERE name = 'generation'")
     return int(found.fetchone()[0])
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from console.store import reading
+from console.store import database, reading
 from console.store.database import Engine
 
 T = TypeVar("T")
@@ -26,15 +26,23 @@ class StoreWriter:
         self._path = engine.path
         self._clock = clock
 
-    async def write(self, work: Callable[..., T], *args: object) -> T:
-        """Run ``work(connection, *args)`` in one transaction, off the event loop."""
-        return await off_loop(lambda: self.write_now(work, *args))
+    async def write(self, work: Callable[..., T], *args: object, news: bool = True) -> T:
+        """Run ``work(connection, *args)`` in one transaction, off the event loop.
 
-    def write_now(self, work: Callable[..., T], *args: object) -> T:
+        Readers take what it writes for ``news`` and read again. Say False only where nothing
+        changed but how long ago that was known.
+        """
+        return await off_loop(lambda: self.write_now(work, *args, news=news))
+
+    def write_now(self, work: Callable[..., T], *args: object, news: bool = True) -> T:
         """Run ``work(connection, *args)`` in one transaction, in this thread."""
         try:
             with self._engine.begin() as connection:
-                return work(connection, *args)
+                before = database.rows_written(connection)
+                done = work(connection, *args)
+                if news and database.rows_written(connection) != before:
+                    database.touch(connection)
+                return done
         except sqlite3.Error as error:
             raise reading.unusable(self._path, error) from None
 

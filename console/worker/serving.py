@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import msgspec
 
 from backends import memory
 from backends.errors import BackendError
+from backends.model import TokenRef
 from console import ownership
 from console import settings as settings_module
 from console.contact import ANSWER, Contact
@@ -43,9 +44,16 @@ from console.timeline.when import moment_of
 from console.worker.acts import Acts, Answer
 from console.worker.incidents import Incidents
 from console.worker.pulse import Pulse
+from console.worker.watched import Watched
 
 RESTRAINT = 5
 """A backend whose listing takes long rests at least this many times as long afterwards."""
+
+WHOLE_EVERY = 1800.0
+"""Seconds after which a backend that tells of its changes is read whole all the same."""
+
+STILL_EVERY = 30.0
+"""Seconds between two times that it is noted how long nothing has changed."""
 
 LINE_LIMIT = 16 << 20
 """Bytes of one request: a pasted report may be long, and is longer still as JSON."""
@@ -70,6 +78,7 @@ class Worker:
         self._data: tuple[bytes, int | None] | None = None
         self._taken_number = 0
         self._wake = {name: asyncio.Event() for name in fleet.names}
+        self._watched = {name: Watched() for name in fleet.names}
         self._pulses = {
             name: Pulse(fleet, name, self._contact, self._came_back) for name in fleet.names
         }
@@ -103,6 +112,11 @@ class Worker:
                     self._write({"event": "trouble", "sentence": sentence})
             await asyncio.sleep(self.fleet.settings.refresh)
 
+    def end(self) -> None:
+        """Let go of what is watched."""
+        for watched in self._watched.values():
+            watched.end()
+
     async def keep_alive(self) -> None:
         """Give a sign of life again and again, for ever."""
         while True:
@@ -118,9 +132,40 @@ class Worker:
             read = await self._sync(name)
             # A look that waited in vain was no burden to the system.
             took = time.monotonic() - started if read else 0.0
-            with contextlib.suppress(TimeoutError):
-                pause = max(self.fleet.settings.refresh, RESTRAINT * took)
-                await asyncio.wait_for(self._wake[name].wait(), pause)
+            if not await self._woken(name, max(self.fleet.settings.refresh, RESTRAINT * took)):
+                # While its system says what changed, only that is read.
+                await self._follow(name)
+
+    async def _follow(self, name: str) -> None:
+        """Read what one backend says has changed, until all of it has to be read again."""
+        began = noted = time.monotonic()
+        while (now := time.monotonic()) - began < WHOLE_EVERY:
+            changed = self._watched[name].take()
+            if changed is None or (changed and not await self._read(name, changed)):
+                return
+            if now - noted >= STILL_EVERY:
+                noted = now
+                with contextlib.suppress(ConsoleError):
+                    await self.fleet.still(name)
+                await self._watch_incidents()
+            if await self._woken(name, self.fleet.settings.refresh):
+                return
+
+    async def _read(self, name: str, changed: Collection[TokenRef]) -> bool:
+        """Read some tokens of one backend again. Whether that worked."""
+        try:
+            report = await self.fleet.follow(name, changed)
+        except ConsoleError:
+            return False
+        if report is not None:
+            await self._watch_incidents()
+        return report is not None
+
+    async def _woken(self, name: str, seconds: float) -> bool:
+        """Wait for so long; whether somebody wanted a look before."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake[name].wait(), seconds)
+        return self._wake[name].is_set()
 
     async def keep_asking(self, name: str) -> None:
         """Ask one backend how it is, again and again, for ever."""
@@ -156,7 +201,7 @@ class Worker:
 
         self._news(name, "running", 0, None, began=began)
         try:
-            report = await self.fleet.sync(name, progress, log)
+            report = await self.fleet.sync(name, progress, log, ready=self._watched[name].begin)
         except ConsoleError as error:
             # The store cannot be written. That may pass, and the other backends go on.
             report = SyncReport(name, "failed", message=str(error), hint=error.hint)
@@ -376,6 +421,7 @@ async def serve(paths: Paths, settings: Settings, *, act: bool) -> None:
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
         finally:
+            worker.end()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -86,6 +86,10 @@ class Inventory:
         """A number that is another one when somebody else has written."""
         return self._number(reading.data_version)
 
+    def generation(self) -> int:
+        """A number that is another one when the store tells something new."""
+        return self._number(reading.generation)
+
     def total(self) -> int:
         """How many tokens there are, gone ones too. Does not count them."""
         return self._number(backends.token_count)
@@ -289,12 +293,9 @@ class Inventory:
         except sqlite3.DatabaseError as error:
             raise reading.unusable(self._path, error) from None
 
-    def _generation(self) -> int:
-        return self._number(reading.generation)
-
     def _result(self, query: Query, sort: Sort) -> Everything | Narrowed:
         query = self._resolved(query)
-        generation, now = self._generation(), int(self._clock())
+        generation, now = self.generation(), int(self._clock())
         kept = self._results.pop((query, sort), None)
         if kept is None or kept[0] != generation or abs(now - kept[1]) > FRESH:
             kept = (generation, now, self._planner.plan(query, sort, now, generation, self.total()))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from backends.contract import Backend
 from backends.errors import BackendError, NotFound
 from backends.model import Token, TokenRef
@@ -40,6 +43,41 @@ async def refresh(store: StoreWriter, backend: Backend, ref: TokenRef) -> Token 
     if look.garbage:
         raise BackendError(next(iter(look.garbage)), coverage.FAULT_HINT)
     return token
+
+
+async def refresh_some(
+    store: StoreWriter, backend: Backend, refs: Iterable[TokenRef]
+) -> Counter[str]:
+    """Read some tokens again and write them, all or none. Returns how many by kind of change.
+
+    Raises:
+        BackendError, and whatever else a third party's backend may: one could not be read, and
+            the store is as before.
+        StoreError: the store cannot be written.
+    """
+    look = SyncPass(backend.name, store.time(), first=False)
+    present: list[Shaped] = []
+    gone: list[TokenRef] = []
+    for ref in refs:
+        try:
+            present.append(shape(await backend.read(ref), backend.name))
+        except NotFound:
+            gone.append(ref)
+        except Garbage as error:
+            raise BackendError(str(error), coverage.FAULT_HINT) from None
+    await store.write(_several, look, present, gone)
+    if look.garbage:
+        raise BackendError(next(iter(look.garbage)), coverage.FAULT_HINT)
+    return look.counts
+
+
+def _several(
+    connection: Connection, look: SyncPass, present: list[Shaped], gone: list[TokenRef]
+) -> None:
+    for ref in gone:
+        _gone(connection, look, ref)
+    if present:
+        write_tokens.write(connection, look, present, read_at=look.at)
 
 
 def _gone(connection: Connection, look: SyncPass, ref: TokenRef) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -104,6 +104,21 @@ class Syncer(StoreWriter):
             BackendError: it could not be read; the store is as before.
         """
         return await refresh.refresh(self, backend, ref)
+
+    async def refresh_some(self, backend: Backend, refs: Iterable[TokenRef]) -> SyncReport:
+        """Read some tokens again, all or none: those of which it is known that they changed.
+
+        Raises whatever the backend raises where one cannot be read; the store is as before.
+        """
+        counts = await refresh.refresh_some(self, backend, refs)
+        new, changed = counts["new"], counts["changed"]
+        return SyncReport(
+            backend.name, "ok", new=new, changed=changed, gone=counts["gone"], back=counts["back"]
+        )
+
+    async def still(self, backend: str, *, events: bool) -> None:
+        """Note that all is as it was read, as the system itself says; with ``events``, its log."""
+        await self.write(backends.still, backend, self.time(), events, news=False)
 
     async def record_failure(self, name: str, type_: str, error: Exception) -> None:
         """Show on a backend's row that it could not even be configured or opened, or broke."""

@@ -66,6 +66,19 @@ def cover_events(connection: Connection, name: str, since: int, until: int) -> N
     )
 
 
+def still(connection: Connection, name: str, at: int, events: bool) -> None:
+    """Note that what is stored of a backend is what there is, at ``at`` in unix seconds.
+
+    Not where a later look failed, or found more. With ``events`` that holds for its log too.
+    """
+    connection.execute(
+        "UPDATE backend SET synced_at = ?, tried_at = ?, events_until = CASE"
+        " WHEN ? AND events_until IS NOT NULL THEN max(events_until, ?) ELSE events_until END"
+        " WHERE name = ? AND result IN ('ok', 'partial') AND synced_at <= ?",
+        (at, at, events, at, name, at),
+    )
+
+
 def gap_scopes(connection: Connection, backend: str) -> set[str]:
     """The scopes that a gap of the last listing names."""
     rows = connection.execute(

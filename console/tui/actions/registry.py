@@ -278,6 +278,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("palette", (":",), "command", "Choose an action by its name.", VIEWS),
     Action("help", ("?",), "help", "What the keys do here, and why some do not.",
            VIEWS[:-1], 13),
+    Action("redraw", ("ctrl+l",), "redraw",
+           "Send the whole screen again, where something else wrote over it.", VIEWS),
     Action("quit", ("q", "ctrl+q"), "quit", "Leave; runs that were started go on.", VIEWS),
 )  # fmt: skip
 BY_ID = {action.id: action for action in ACTIONS}

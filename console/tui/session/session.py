@@ -73,6 +73,7 @@ class ConsoleSession:
         self.incident = ""
         """The id of the incident that this user is at work on; empty for none."""
         self._stamp: int | None = None
+        self._generation: int | None = None
         self._journal_stamp: int | None = None
 
     @property
@@ -117,9 +118,14 @@ class ConsoleSession:
             stamp = self.inventory.stamp()
             if stamp == self._stamp:
                 return False
+            generation = self.inventory.generation()
+            # How long ago they were read is news as well, and the next tick shows it.
             self.backends = self._with_configured(self.inventory.backends())
+            same = generation == self._generation and not self.store_trouble
+            self._stamp, self._generation, self.store_trouble = stamp, generation, ""
+            if same:
+                return False
             self.total = self.inventory.total()
-            self._stamp, self.store_trouble = stamp, ""
         except (sqlite3.Error, ConsoleError) as error:
             # Somebody else may hold it for a moment; what was read before stays shown.
             changed = self.store_trouble != str(error)

@@ -13,17 +13,22 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import Any, Protocol, runtime_checkable
 
-from rich.console import Console
-from rich.control import Control
+from rich.color import ColorSystem
+from rich.console import RenderableType
 from rich.text import Text
 from textual import events
-from textual._compositor import ChopsUpdate
+from textual._ansi_sequences import SYNC_END, SYNC_START
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.constants import ESCAPE_DELAY
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.messages import InBandWindowResize
+from textual.screen import Screen
+from textual.strip import Strip
+
+from console.tui.draw.painter import Painter, Patch
 
 UNREADABLE = "\ufffd"
 """What stands for bytes that are no UTF-8. No key types it."""
@@ -36,6 +41,7 @@ PASTE_BEGINS, PASTE_ENDS = "\x1b[200~", "\x1b[201~"
 
 LOOK_EVERY_MS = 100
 """After so long without a byte, an escape is the key and not the beginning of another."""
+NEVER_MS = -1
 
 
 @runtime_checkable
@@ -105,6 +111,11 @@ class KeyReader:
             self._begin_anew()
             yield events.Paste("".join(pasted[: -len(PASTE_ENDS)]).replace("\x00", ""))
 
+    @property
+    def waits(self) -> bool:
+        """Whether what came may mean something else when nothing follows it."""
+        return self._pasted is not None or self._parser._timeout_time is not None
+
     def rest(self) -> Iterator[Message]:
         """Nothing more has come for a while: what was an escape alone is the key.
 
@@ -142,8 +153,13 @@ class CarefulDriver(LinuxDriver):
         keys = KeyReader()
         waiting = select.poll()
         waiting.register(self.fileno, select.POLLIN)
+        waiting.register(self._ending[0], select.POLLIN)
         while not self.exit_event.is_set():
-            if waiting.poll(LOOK_EVERY_MS):
+            # Who looked again and again would use the processor for nothing.
+            came = waiting.poll(LOOK_EVERY_MS if keys.waits else NEVER_MS)
+            if any(file == self._ending[0] for file, _ in came):
+                continue
+            if came:
                 data = os.read(self.fileno, 4096)
                 if not data:
                     # The end of a file that stands for the keyboard is no reason to spin.
@@ -152,6 +168,23 @@ class CarefulDriver(LinuxDriver):
                     self.process_message(message)
             for message in keys.rest():
                 self.process_message(message)
+
+    def __init__(self, app: App[Any], **given: Any) -> None:
+        super().__init__(app, **given)
+        self._ending = os.pipe()
+        """What wakes the thread that reads the keyboard, so that it sees that it is to end."""
+
+    def disable_input(self) -> None:
+        """End the thread that reads the keyboard."""
+        os.write(self._ending[1], b".")
+        super().disable_input()
+        os.read(self._ending[0], 1)
+
+    def start_application_mode(self) -> None:
+        """Take over the terminal, at the start and after a suspension; nothing on it is known."""
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if isinstance(self._app, CarefulApp):
+            self._app.painter.forget()
 
     def process_message(self, message: Message) -> None:
         """Pass on what a keyboard sends, and drop what only a terminal gone wrong would."""
@@ -174,6 +207,12 @@ class CarefulApp(App[None]):
 
     def __init__(self) -> None:
         super().__init__(driver_class=CarefulDriver)
+        self.painter = Painter()
+
+    def paint_anew(self) -> None:
+        """Send all of the screen, whatever the terminal is thought to show."""
+        self.painter.forget()
+        self.screen.refresh()
 
     def crash_line(self, error: BaseException | None) -> str:
         """One line for the responder."""
@@ -209,6 +248,11 @@ class CarefulApp(App[None]):
             await super().on_event(event)
             if had is not None and self.keeps_keys():
                 self.screen.set_focus(had)
+        elif isinstance(event, events.Resize):
+            await super().on_event(event)
+            # A terminal may have lost what it showed even where its size is the same again.
+            if self.screen_stack:
+                self.paint_anew()
         else:
             await super().on_event(event)
 
@@ -221,6 +265,30 @@ class CarefulApp(App[None]):
         elif not await self._check_bindings(key):
             typed = character if character and character.isprintable() else ""
             self.unbound(typed.strip() or key)
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Send what differs from what the terminal shows."""
+        driver = self._driver
+        lost = self._batch_count or not self._running or self._closed or self.is_headless
+        if lost or driver is None or not isinstance(renderable, (LayoutUpdate, ChopsUpdate)):
+            super()._display(screen, renderable)
+            return
+        try:
+            sent = self.painter.paint(
+                _patches(renderable),
+                self.size,
+                self.screen.outer_size.clamp_offset(self.cursor_position),
+                self.console._color_system or ColorSystem.TRUECOLOR,
+            )
+        except Exception as error:  # noqa: BLE001
+            self._handle_exception(error)
+        else:
+            if sent:
+                # In one piece, so that no other thread's can come between.
+                whole = f"{SYNC_START}{sent}{SYNC_END}" if self._sync_available else sent
+                driver.write(whole)
+                driver.flush()
+        self.post_display_hook()
 
     def _handle_exception(self, error: Exception) -> None:
         # Textual shows an error that can draw itself as it is; what it draws is not known.
@@ -243,20 +311,14 @@ class CarefulApp(App[None]):
         self._fatal_error()
 
 
-def _only_what_changed(update: ChopsUpdate, console: Console) -> str:
-    """A partial update as what the terminal gets.
-
-    Textual crops what it repaints at the right only: a change at the end of a line sends all
-    of the line before it. Over a slow link the left side matters as much.
-    """
-    sequences: list[str] = []
+def _patches(update: LayoutUpdate | ChopsUpdate) -> Iterator[Patch]:
+    """What a compositor's update paints, and where."""
+    if isinstance(update, LayoutUpdate):
+        for y, line in enumerate(update.strips, update.region.y):
+            yield y, update.region.x, Strip.join(line)
+        return
     for y, first, last in update.spans:
         for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
             start, stop = max(x, first), min(end, last)
             if strip is not None and start < stop:
-                sequences.append(Control.move_to(start, y).segment.text)
-                sequences.append(strip.crop(start - x, stop - x).render(console))
-    return "".join(sequences)
-
-
-ChopsUpdate.render_segments = _only_what_changed  # type: ignore[assignment, method-assign]
+                yield y, start, strip.crop(start - x, stop - x)

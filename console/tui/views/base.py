@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 
 MOVES = tuple(action.id for action in ACTIONS if action.group == "Move")
+REDRAW = "redraw"
+"""The one action that works under an open bar too: it changes nothing."""
 
 
 def bindings(view: str) -> list[BindingType]:
@@ -76,6 +78,9 @@ class ViewHost(Protocol):
 
     def leave(self) -> None:
         """End the screen."""
+
+    def paint_anew(self) -> None:
+        """Send all of the screen, whatever the terminal is thought to show."""
 
     async def open_view(self, make: Callable[[], View], *, again: bool = True) -> View:
         """Open a view over the one in front. ``again`` says that it can be made anew later."""
@@ -347,10 +352,10 @@ class View(Screen[None], inherit_bindings=False):
     async def action_act(self, name: str) -> None:
         """Do an action of the registry, or say why it cannot be done."""
         action = BY_ID[name]
-        if self.open_bar is not None:
+        if self.open_bar is not None and name != REDRAW:
             # What is open has the keys; nothing behind it may act by accident.
             return
-        if action.group != "Move":
+        if action.group != "Move" and name != REDRAW:
             self.note("")
         reason = action.disabled_reason(self.context())
         if reason:
@@ -375,6 +380,11 @@ class View(Screen[None], inherit_bindings=False):
     def do_quit(self) -> None:
         """End the screen; runs that were started go on."""
         self.host.leave()
+
+    @does(REDRAW)
+    def do_redraw(self) -> None:
+        """Send the whole screen again: something else may have written over it."""
+        self.host.paint_anew()
 
     @does_each("inventory", "backends", "journal", "runs", "incidents")
     async def do_go(self, name: str) -> None:
