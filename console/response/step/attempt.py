@@ -13,7 +13,17 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
-from backends.contract import NO_SESSIONS, Outcome, OutcomeState, Phase, Retry, Step, Verb
+from backends.contract import (
+    NO_SESSIONS,
+    Outcome,
+    OutcomeState,
+    Phase,
+    Readable,
+    Retry,
+    Step,
+    Support,
+    Verb,
+)
 from backends.errors import BackendError, NoIntent
 from backends.model import EvidenceLevel, Secret, TokenRef
 from backends.permit import Permit
@@ -44,6 +54,8 @@ PAUSES = (1.0, 2.0, 4.0)
 """Seconds before each repeat of a call that was put off, or that is known to be lost."""
 BULK_PATIENCE = 5.0
 """Seconds that one item among many waits for its effect; the ladder looks later again."""
+FRESH = 900.0
+"""Seconds for which a plan's reading of a token serves a call that itself tells when it is gone."""
 _PASSING = frozenset({"read-only"})
 """Hazards that a person can mend while the plan stays what it is."""
 
@@ -118,7 +130,7 @@ class _Attempt:
         tools, plan = self.tools, self.tools.plan
         for attempt in range(len(PAUSES) + 1):
             await tools.lane.turn()
-            settled = await self._last_look()
+            settled = await self._last_look(again=attempt > 0)
             if settled is not None:
                 return settled
             try:
@@ -164,9 +176,10 @@ class _Attempt:
         # A record that lags longer than the system declares would hide each effect anew.
         return attempt == 0
 
-    async def _last_look(self) -> Done | None:
+    async def _last_look(self, *, again: bool) -> Done | None:
         """The look right before the intent. None when the call is to be made."""
         tools, step = self.tools, self.step
+        look_first = self.look_first and (again or not self._read_lately())
         try:
             me = await tools.lane.me(tools.backend, fresh=tools.single)
         except BackendError as error:
@@ -181,13 +194,13 @@ class _Attempt:
             passing = all(hazard.code in _PASSING for hazard in fatal)
             return Done(End.WAITING, told) if passing else await self._refused(told)
         now = ReadBack(False, "")
-        if self.look_first:
+        if look_first:
             async with tools.lane.gate:
                 now = await look(tools.backend, step.token, step.expect)
         if tools.stopping() or tools.held():
             return Done(End.WAITING, f"the runner was told to stop before: {step.title}")
         sessions = step.expect == NO_SESSIONS and not now.holds
-        if not self.look_first or (sessions and now.token is None):
+        if not look_first or (sessions and now.token is None):
             # A session can outlive its token, and one that nobody may count is ended too.
             return None
         if now.holds is None and not sessions:
@@ -200,6 +213,26 @@ class _Attempt:
         if step.token == self.item.token.ref and (what := changed(self.item.token, now.token)):
             return await self._refused(f"{what} changed since the plan was made; plan again")
         return None
+
+    def _read_lately(self) -> bool:
+        """Whether what the plan read a moment ago, and what the call tells, is enough.
+
+        So it is for one token among many, behind the canaries, at its first try, where the
+        backend declares its call to be sure. Where the system's log tells of uses, the log's
+        name for the token has to be known too, since a look is what else would tell it.
+        """
+        tools, item, step = self.tools, self.item, self.step
+        declared = tools.backend.capabilities().of(item.token.ref.kind)
+        logged = declared.can_read(Readable.EVENTS) in (Support.FULL, Support.PARTIAL)
+        return (
+            not tools.single
+            and item.wave > 0
+            and step.token == item.token.ref
+            and declared.ability(step.verb).sure
+            and not tools.board.tries(step.id)
+            and (bool(item.proposal.log_names) or not logged)
+            and tools.now() - tools.plan.made_at.timestamp() < FRESH
+        )
 
     async def _already(self, now: ReadBack) -> Done:
         out = Out(
@@ -306,9 +339,7 @@ class _Attempt:
             if not self.tools.single and self.item.wave and intent is None:
                 patience = min(patience, BULK_PATIENCE)
         return await await_effect(
-            self.tools.backend,
-            self.step.token,
-            self.step.expect,
+            lambda: self.tools.bulk.look(self.subject, self.step.expect),
             patience if self.step.expect else 0.0,
             self.tools.stopping,
             self.tools.sleep,
