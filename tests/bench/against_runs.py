@@ -209,7 +209,9 @@ def moto() -> Figure:
             def call(client: httpx.AsyncClient) -> Awaitable[httpx.Response]:
                 request = AWSRequest("POST", f"{server.endpoint}/", kind, body)
                 signer.add_auth(request)
-                return client.post(request.url, headers=dict(request.headers), content=body)
+                return client.post(
+                    f"{server.endpoint}/", headers=dict(request.headers), content=body
+                )
 
             return call
 
