@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import random
 import re
@@ -127,7 +128,7 @@ class Http:
         self._gate = asyncio.Semaphore(parallel)
         self._gone = False
         """The last read found nobody there, each time it tried."""
-        trust = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify)
+        trust = verify if isinstance(verify, ssl.SSLContext) else _trust(verify)
 
         def lane() -> httpx.AsyncClient:
             return httpx.AsyncClient(
@@ -359,6 +360,12 @@ class Http:
         except ValueError:
             raise BadAnswer(f"the answer to {where} is not whole JSON") from None
         return Answer(response.status_code, self._redact(data), request_id, response.links)
+
+
+@functools.cache
+def _trust(verify: bool | str) -> ssl.SSLContext:
+    """The context for ``verify``: to read all authorities takes longer than some requests do."""
+    return httpx.create_ssl_context(verify)
 
 
 async def _capped(response: httpx.Response, where: str) -> bytes:

@@ -89,6 +89,7 @@ class AwsIam(Backend):
         self._lookup = Lookup(self._aws, self._keys(""))
         self._everybody = Everybody(self._aws)
         self._bulk = Bulk(self._lookup, self._everybody)
+        self._declared = declared.capabilities()
 
     def _check(self) -> None:
         options = self._options
@@ -138,7 +139,7 @@ class AwsIam(Backend):
 
     def capabilities(self) -> Capabilities:
         """What can be done with access keys, and what of AWS cannot be listed at all."""
-        return declared.capabilities()
+        return self._declared
 
     async def health(self) -> Health:
         """Ask STS who one is, which needs no right; the answer's ``Date`` gives the skew."""

@@ -126,10 +126,11 @@ class OpenBao(Backend):
             workers=parallel,
         )
         self._bulk = Bulk(self._reader)
+        self._declared = declare(audited=self._log is not None)
 
     def capabilities(self) -> Capabilities:
         """What can be done with tokens and secret-ids; last use is only told by an audit file."""
-        return declare(audited=self._log is not None)
+        return self._declared
 
     async def close(self) -> None:
         """Close the connections of both credentials."""
@@ -372,8 +373,12 @@ class OpenBao(Backend):
         if verb is Verb.CONTAIN and principal is not None and principal.id in entities:
             return True
         own = self._own_refs(*records)
+        if token.ref in own:
+            return True
         # The token's name in the audit log is known by now, even where its neighbours' are not.
-        return token.ref in own or token.ref in await self._reader.ancestors(own)
+        # What it makes of a service token's children was read a moment ago.
+        looked = verb in (Verb.REVOKE, Verb.ROTATE) and token.ref.kind == SERVICE
+        return token.ref in await self._reader.ancestors(own, scanned=looked)
 
     async def perform(self, step: Step) -> Outcome:
         """Make the one call of a step."""

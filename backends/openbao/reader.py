@@ -366,10 +366,14 @@ class BaoReader:
         now = datetime.now(UTC)
         return mapping.secret_id(ref, place, record.data, role, self.trace(ref), now)
 
-    async def ancestors(self, own: Iterable[TokenRef]) -> set[TokenRef]:
-        """The tokens whose end would end these, as far as the audit log names them."""
+    async def ancestors(self, own: Iterable[TokenRef], *, scanned: bool = False) -> set[TokenRef]:
+        """The tokens whose end would end these, as far as the audit log names them.
+
+        ``scanned`` says that the log was read up to its end a moment ago.
+        """
         own = list(own)
-        await self.scan()
+        if not scanned:
+            await self.scan()
         log = self.usable_log
         if log is None:
             return set()

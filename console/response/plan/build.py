@@ -37,6 +37,8 @@ from console.settings import ResponseSettings, Settings
 
 AT_ONCE = 8
 """Readings of one backend that are under way at one time."""
+AT_HAND = 64
+"""The same where all of them were read together, and little is left to be asked."""
 TOGETHER = 256
 """Tokens that are read together where a backend tells of many, before they are planned."""
 PATIENCE = 4
@@ -130,10 +132,11 @@ async def build_plan(
         return found
 
     async def ask_all(system: _OpenedBackend, of: Sequence[Token]) -> list[_AskedToken]:
-        gate, found = asyncio.Semaphore(AT_ONCE), list[_AskedToken]()
+        found = list[_AskedToken]()
         for start in range(0, len(of), TOGETHER):
             part = of[start : start + TOGETHER]
             read = await _read_many(system, part)
+            gate = asyncio.Semaphore(AT_HAND if len(read) == len(part) else AT_ONCE)
             found += await asyncio.gather(*(ask(token, read, gate) for token in part))
         return found
 
