@@ -130,7 +130,7 @@ class _Attempt:
         tools, plan = self.tools, self.tools.plan
         for attempt in range(len(PAUSES) + 1):
             await tools.lane.turn()
-            settled = await self._last_look(again=attempt > 0)
+            settled = await self._last_look()
             if settled is not None:
                 return settled
             try:
@@ -176,10 +176,10 @@ class _Attempt:
         # A record that lags longer than the system declares would hide each effect anew.
         return attempt == 0
 
-    async def _last_look(self, *, again: bool) -> Done | None:
+    async def _last_look(self) -> Done | None:
         """The look right before the intent. None when the call is to be made."""
         tools, step = self.tools, self.step
-        look_first = self.look_first and (again or not self._read_lately())
+        look_first = self.look_first and not self._read_lately()
         try:
             me = await tools.lane.me(tools.backend, fresh=tools.single)
         except BackendError as error:
