@@ -88,7 +88,7 @@ class AwsIam(Backend):
         self._account = ""
         self._lookup = Lookup(self._aws, self._keys(""))
         self._everybody = Everybody(self._aws)
-        self._bulk = Bulk(self._lookup, self._everybody)
+        self._bulk = Bulk(self._aws, self._lookup)
         self._declared = declared.capabilities()
 
     def _check(self) -> None:

@@ -8,18 +8,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from backends.aws_iam.client import Aws
 from backends.aws_iam.keys import Keys
 from backends.aws_iam.lookup import Lookup
-from backends.aws_iam.people import AT_HAND, Everybody, User
+from backends.aws_iam.people import AT_HAND, People
 from backends.aws_iam.trail import Creators
 from backends.model import Token, TokenRef
 
-
-class UserKeys(NamedTuple):
-    """A user's keys as listed, and the user; None where a listing of all has none such."""
-
-    listed: list[Mapping[str, Any]]
-    user: User | None
+FEW = 8
+"""Keys for fewer than which nobody lists what all users of the account may do."""
 
 
 class KeyAtHand(NamedTuple):
@@ -36,25 +33,29 @@ class KeyAtHand(NamedTuple):
 class Bulk:
     """Asks about many keys at a time with the console's reading credential."""
 
-    def __init__(self, lookup: Lookup, everybody: Everybody) -> None:
+    def __init__(self, aws: Aws, lookup: Lookup) -> None:
+        self._aws = aws
         self._lookup = lookup
-        self._everybody = everybody
         self._read: dict[TokenRef, KeyAtHand] = {}
 
     async def read(
         self, keys: Keys, refs: Sequence[TokenRef], creators: Creators, now: datetime
     ) -> dict[TokenRef, Token]:
-        """Those of these keys that could be read: one listing of all users, one of each's keys."""
-        listings: dict[str, asyncio.Future[UserKeys]] = {}
+        """Those of these keys that could be read: one listing of all users, one of each's keys.
 
-        async def of_user(name: str) -> UserKeys:
-            return UserKeys(await keys.of_user(name), await self._everybody.user(name))
+        Raises:
+            BackendError: users cannot be listed with what they may do.
+        """
+        if len(refs) < FEW:
+            return {}
+        users = {user.name: user for user in (await People(self._aws).details()).users}
+        listings: dict[str, asyncio.Future[list[Mapping[str, Any]]]] = {}
 
         async def one(ref: TokenRef) -> Token | None:
             name, use = await self._lookup.find(ref.id, now)
             if name not in listings:
-                listings[name] = asyncio.ensure_future(of_user(name))
-            listed, user = await listings[name]
+                listings[name] = asyncio.ensure_future(keys.of_user(name))
+            listed, user = await listings[name], users.get(name)
             key = next((key for key in listed if key.get("AccessKeyId") == ref.id), None)
             if key is None or user is None:
                 return None

@@ -25,8 +25,8 @@ from backends.conformance.fixture import (
 from backends.contract import Backend, KindCapabilities, OutcomeState, Readable, Support, Verb
 from backends.model import AuditEvent, Token, TokenRef
 
-SOME = 3
-"""Tokens of a kind that are asked about together."""
+MANY = 10
+"""Tokens of a kind that are read together."""
 
 
 @check
@@ -38,7 +38,7 @@ async def many_are_read_as_one(fixture: Fixture) -> None:
             if not kind.in_bulk:
                 continue
             tested = True
-            made = fixture.make_many(kind.kind, SOME)
+            made = fixture.make_many(kind.kind, MANY)
             for one in made:
                 await listed(fixture, backend, one)
             strange = TokenRef(backend.name, kind.kind, NO_SUCH[0])
@@ -68,7 +68,7 @@ async def a_list_shows_what_is_gone(fixture: Fixture) -> None:
             if not kind.in_bulk:
                 continue
             tested = True
-            made, *others = (fixture.make(kind.kind) for _ in range(SOME))
+            made, *others = (fixture.make(kind.kind) for _ in range(3))
             for one in (made, *others):
                 await listed(fixture, backend, one)
             every = await _all(backend, kind)

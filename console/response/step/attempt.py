@@ -13,17 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
-from backends.contract import (
-    NO_SESSIONS,
-    Outcome,
-    OutcomeState,
-    Phase,
-    Readable,
-    Retry,
-    Step,
-    Support,
-    Verb,
-)
+from backends.contract import NO_SESSIONS, Outcome, OutcomeState, Phase, Retry, Step, Verb
 from backends.errors import BackendError, NoIntent
 from backends.model import EvidenceLevel, Secret, TokenRef
 from backends.permit import Permit
@@ -40,6 +30,7 @@ from console.response.state.step_log import Stage
 from console.response.step import collateral
 from console.response.step.context import StepContext
 from console.response.step.read_back import ReadBack, await_effect, look, window
+from console.response.step.read_lately import read_lately
 from console.response.step.result import Done as Done
 from console.response.step.result import End as End
 from console.response.step.result import changed as changed
@@ -54,8 +45,6 @@ PAUSES = (1.0, 2.0, 4.0)
 """Seconds before each repeat of a call that was put off, or that is known to be lost."""
 BULK_PATIENCE = 5.0
 """Seconds that one item among many waits for its effect; the ladder looks later again."""
-FRESH = 900.0
-"""Seconds for which a plan's reading of a token serves a call that itself tells when it is gone."""
 _PASSING = frozenset({"read-only"})
 """Hazards that a person can mend while the plan stays what it is."""
 
@@ -179,7 +168,7 @@ class _Attempt:
     async def _last_look(self) -> Done | None:
         """The look right before the intent. None when the call is to be made."""
         tools, step = self.tools, self.step
-        look_first = self.look_first and not self._read_lately()
+        look_first = self.look_first and not read_lately(tools, self.item, step)
         try:
             me = await tools.lane.me(tools.backend, fresh=tools.single)
         except BackendError as error:
@@ -213,26 +202,6 @@ class _Attempt:
         if step.token == self.item.token.ref and (what := changed(self.item.token, now.token)):
             return await self._refused(f"{what} changed since the plan was made; plan again")
         return None
-
-    def _read_lately(self) -> bool:
-        """Whether what the plan read a moment ago, and what the call tells, is enough.
-
-        So it is for one token among many, behind the canaries, at its first try, where the
-        backend declares its call to be sure. Where the system's log tells of uses, the log's
-        name for the token has to be known too, since a look is what else would tell it.
-        """
-        tools, item, step = self.tools, self.item, self.step
-        declared = tools.backend.capabilities().of(item.token.ref.kind)
-        logged = declared.can_read(Readable.EVENTS) in (Support.FULL, Support.PARTIAL)
-        return (
-            not tools.single
-            and item.wave > 0
-            and step.token == item.token.ref
-            and declared.ability(step.verb).sure
-            and not tools.board.tries(step.id)
-            and (bool(item.proposal.log_names) or not logged)
-            and tools.now() - tools.plan.made_at.timestamp() < FRESH
-        )
 
     async def _already(self, now: ReadBack) -> Done:
         out = Out(
