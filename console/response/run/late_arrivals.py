@@ -1,6 +1,7 @@
 """What appeared after the scope was frozen: who holds a leaked token may mint another with it.
 
-After each wave the backends are listed again. What is found is written down once and
+When every call is made the backends are listed again, and in a run that lasts, between two
+waves as well. What is found is written down once and
 never acted on: a responder takes it into the run by a plan that extends it, or excepts it.
 """
 
