@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import TracebackType
@@ -139,6 +139,8 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     afterwards, and one that lives on is reported. ``manual`` without steps makes the plan
     a card for a person: there is nothing to approve then. ``not_known`` says, for people,
     what bears on the plan and could not be found out (children, where no log tells them).
+    ``log_names`` are what the system's own log calls the token, as far as that was found out:
+    they are handed to the backend of the process that carries the plan out (``recall``).
     """
 
     steps: tuple[Step, ...]
@@ -150,6 +152,7 @@ class Proposal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     manual: str = ""
     also_ends: tuple[TokenRef, ...] = ()
     not_known: tuple[str, ...] = ()
+    log_names: tuple[str, ...] = ()
 
 
 class OutcomeState(StrEnum):
@@ -332,6 +335,23 @@ class Backend(ABC):
     async def read(self, ref: TokenRef) -> Token:
         """One token as it is now. Raises ``NotFound`` when the system says it has none such."""
 
+    async def read_many(self, refs: Sequence[TokenRef]) -> Mapping[TokenRef, Token]:
+        """Many tokens as they are now, each as :meth:`read` gives it. For kinds ``in_bulk``.
+
+        What is not there, and what could not be read with the others, is missing from the
+        answer and is asked for by itself.
+        """
+        return {}
+
+    async def gone(self, tokens: Sequence[Token]) -> frozenset[TokenRef]:
+        """Those of these tokens that the system no longer has. For kinds ``in_bulk``.
+
+        As certain as a :meth:`read` that raises ``NotFound``: a token is in the answer only
+        where a whole list of the system's, asked for since the call began, does not have it.
+        What is not in the answer is not thereby alive; it is read by itself.
+        """
+        return frozenset()
+
     async def events(
         self, since: datetime, until: datetime | None = None
     ) -> AsyncIterator[AuditEvent | Gap]:
@@ -341,6 +361,12 @@ class Backend(ABC):
     async def log_names(self, refs: Iterable[TokenRef]) -> Mapping[str, TokenRef]:
         """What the system's own log calls these tokens, where that is not their id or name."""
         return {}
+
+    def recall(self, names: Mapping[str, TokenRef]) -> None:
+        """Take up what the log calls tokens, as a plan has it that was made elsewhere.
+
+        Contacts nobody. Where ``events`` needs those names, it finds the tokens' lines by them.
+        """
 
     async def watch(self) -> AsyncIterator[TokenRef | None]:
         """Yield a token that changed, or None for "something did". Only where it can push.

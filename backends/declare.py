@@ -81,12 +81,18 @@ class Readable(StrEnum):
 
 
 class Ability(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a verb works on one kind of token. The defaults are the careful ones."""
+    """How a verb works on one kind of token. The defaults are the careful ones.
+
+    ``sure`` says that the call itself tells when the token is not there, and can reach no
+    other than the one that was planned, since an id is never given anew. A token of a plan
+    that was made a moment ago is then not read once more right before its call.
+    """
 
     support: Support = Support.UNKNOWN
     reversible: bool = False
     retry: Retry = Retry.NEVER
     note: str = ""
+    sure: bool = False
 
 
 class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -106,7 +112,8 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     takes the second use of a replaced value for theft, and ends the successor too.
     ``covers`` is what ``events`` tells of such tokens: undeclared, its silence shows nothing.
     ``ends_children`` says whether the tokens that have one of the kind as parent end with
-    it; undeclared, they are taken to.
+    it; undeclared, they are taken to. ``in_bulk`` says that ``read_many`` and ``gone`` tell of
+    many tokens of the kind for less than one by one.
     """
 
     kind: str
@@ -125,6 +132,7 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     reuse_detection: bool = False
     covers: Covers = Covers.PART
     ends_children: bool = True
+    in_bulk: bool = False
     notes: tuple[str, ...] = ()
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import random
@@ -152,7 +153,7 @@ class Http:
         self._gate = asyncio.Semaphore(parallel)
         self._gone = False
         """The last read found nobody there, each time it tried."""
-        trust = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify)
+        trust = verify if isinstance(verify, ssl.SSLContext) else _trust(verify)
 
         def lane() -> httpx.AsyncClient:
             return httpx.AsyncClient(
@@ -467,6 +468,12 @@ def _meaning(no: BackendError, already: Iterable[int]) -> OutcomeState:
         return OutcomeState.ALREADY if gone else OutcomeState.REJECTED
     unclear = isinstance(no, ServerFault | TimedOut | Unreachable | BadAnswer)
     return OutcomeState.UNKNOWN if unclear else OutcomeState.REJECTED
+
+
+@functools.cache
+def _trust(verify: bool | str) -> ssl.SSLContext:
+    """The context for ``verify``: to read all authorities takes longer than some requests do."""
+    return httpx.create_ssl_context(verify)
 
 
 async def _capped(response: httpx.Response, where: str) -> bytes:

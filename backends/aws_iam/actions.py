@@ -31,7 +31,11 @@ ABILITIES: Mapping[Verb, Ability] = {
         Support.FULL, reversible=True, retry=Retry.FREE, note="the key is set Active"
     ),
     Verb.REVOKE: Ability(
-        Support.FULL, retry=Retry.CONFIRM, note="a key that is gone answers NoSuchEntity"
+        Support.FULL,
+        retry=Retry.CONFIRM,
+        note="a key that is gone answers NoSuchEntity",
+        # It names the user beside the key, whose id AWS never gives anew.
+        sure=True,
     ),
     Verb.ROTATE: Ability(
         Support.FULL,
@@ -88,6 +92,8 @@ def propose(
         hazards=tuple(_hazards(verb, token, user, listed, now)),
         collateral=(f"whatever signs its requests with {id_}", SESSIONS) if ends else (),
         takes_effect="within seconds, at a time that AWS does not promise",
+        # CloudTrail names a key by its id.
+        log_names=(id_,),
         undo={
             Verb.CONTAIN: "restore: the key is set Active again, with the same secret",
             Verb.RESTORE: "contain: the key is set Inactive again",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from backends import permit
 from backends.aws_iam import actions, declared, ids, listing, rotation
+from backends.aws_iam.bulk import Bulk
 from backends.aws_iam.client import Aws, KeyPair
 from backends.aws_iam.keys import KIND, Keys
 from backends.aws_iam.lookup import Lookup
@@ -87,6 +88,8 @@ class AwsIam(Backend):
         self._account = ""
         self._lookup = Lookup(self._aws, self._keys(""))
         self._everybody = Everybody(self._aws)
+        self._bulk = Bulk(self._aws, self._lookup)
+        self._declared = declared.capabilities()
 
     def _check(self) -> None:
         options = self._options
@@ -136,7 +139,7 @@ class AwsIam(Backend):
 
     def capabilities(self) -> Capabilities:
         """What can be done with access keys, and what of AWS cannot be listed at all."""
-        return declared.capabilities()
+        return self._declared
 
     async def health(self) -> Health:
         """Ask STS who one is, which needs no right; the answer's ``Date`` gives the skew."""
@@ -204,6 +207,16 @@ class AwsIam(Backend):
         creators = await self._trail.lately(now)
         return keys.token(user, key, len(listed), use, creators)
 
+    async def read_many(self, refs: Sequence[TokenRef]) -> Mapping[TokenRef, Token]:
+        """Many keys, with one listing of what all users may do, and one of each user's keys."""
+        now = datetime.now(UTC)
+        creators = await self._trail.lately(now)
+        return await self._bulk.read(self._keys(await self._of_account()), refs, creators, now)
+
+    async def gone(self, tokens: Sequence[Token]) -> frozenset[TokenRef]:
+        """The keys that are missing in the list of their user's keys."""
+        return await self._bulk.gone(self._keys(await self._of_account()), tokens)
+
     async def events(
         self, since: datetime, until: datetime | None = None
     ) -> AsyncIterator[AuditEvent | Gap]:
@@ -259,9 +272,13 @@ class AwsIam(Backend):
         listed: list[Mapping[str, Any]] | None = []
         keys = self._keys(await self._of_account())
         try:
-            # The user may have been renamed since the token was read.
-            user, _ = await self._lookup.find(token.ref.id, now)
-            listed = await keys.of_user(user)
+            at_hand = self._bulk.at_hand(token.ref)
+            if at_hand is not None:
+                user, listed = at_hand.user, at_hand.listed
+            else:
+                # The user may have been renamed since the token was read.
+                user, _ = await self._lookup.find(token.ref.id, now)
+                listed = await keys.of_user(user)
         except NotFound:
             pass
         except Forbidden:

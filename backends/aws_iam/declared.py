@@ -64,6 +64,7 @@ def capabilities() -> Capabilities:
                     "makes STS the service that the key was last used for",
                 ),
                 slots=SLOTS,
+                in_bulk=True,
                 ceiling=EvidenceLevel.REFUSED,
                 # A policy of one's own may give as much under any name.
                 admin_grants=("AdministratorAccess", "IAMFullAccess"),

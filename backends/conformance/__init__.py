@@ -25,6 +25,7 @@ from unittest import SkipTest
 
 from backends.conformance import (
     addresses,
+    bulk,
     effects,
     events,
     granting,
@@ -45,6 +46,7 @@ checks: tuple[Check, ...] = (
     *permits.CHECKS,
     *addresses.CHECKS,
     *effects.CHECKS,
+    *bulk.CHECKS,
     *rotating.CHECKS,
 )
 """Every check, in an order in which the first failure is the one to mend first."""

@@ -102,6 +102,7 @@ async def _revoke_token(reader: BaoReader, token: Token) -> Proposal:
         takes_effect="at once for the token; credentials leased through it are ended in the "
         "background, and may fail to end",
         also_ends=await _descendants(reader, children),
+        log_names=reader.log_names(token.ref),
         not_known=tuple(
             f"{gap.what}: {gap.hint}" if gap.hint else gap.what
             for gap in told.gaps

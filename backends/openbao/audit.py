@@ -137,6 +137,11 @@ class AuditIndex:
             self._keys[ref] = (*self._keys.get(ref, ()), key)
         self._refs[key] = ref
 
+    def keys_of(self, ref: TokenRef) -> tuple[str, ...]:
+        """The log's names for a token; the accessor itself where the device writes it as it is."""
+        found = self._keys.get(ref, ())
+        return found or ((_accessor(ref),) if self.joined(ref) else ())
+
     def joined(self, ref: TokenRef) -> bool:
         """Whether the log's name for a token is known."""
         return ref in self._keys or _accessor(ref) in self._births or _accessor(ref) in self._uses

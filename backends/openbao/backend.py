@@ -10,7 +10,7 @@ import asyncio
 import math
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -55,6 +55,7 @@ from backends.model import (
 )
 from backends.openbao import actions, events, mapping, naming, rotate
 from backends.openbao.audit import AuditIndex
+from backends.openbao.bulk import Bulk
 from backends.openbao.capabilities import declare
 from backends.openbao.client import Client, role_path, roles_path, unknown_token
 from backends.openbao.concurrently import concurrently
@@ -124,10 +125,12 @@ class OpenBao(Backend):
             namespaces=[_namespace(name) for name in named] if named else None,
             workers=parallel,
         )
+        self._bulk = Bulk(self._reader)
+        self._declared = declare(audited=self._log is not None)
 
     def capabilities(self) -> Capabilities:
         """What can be done with tokens and secret-ids; last use is only told by an audit file."""
-        return declare(audited=self._log is not None)
+        return self._declared
 
     async def close(self) -> None:
         """Close the connections of both credentials."""
@@ -219,6 +222,18 @@ class OpenBao(Backend):
     async def read(self, ref: TokenRef) -> Token:
         """One token or secret-id, looked up by its accessor, without its value."""
         return await self._reader.read(ref)
+
+    async def read_many(self, refs: Sequence[TokenRef]) -> Mapping[TokenRef, Token]:
+        """Many tokens, each by a look-up of its own, with one look into the audit log for all."""
+        return await self._bulk.read(refs)
+
+    async def gone(self, tokens: Sequence[Token]) -> frozenset[TokenRef]:
+        """The tokens that a whole list of accessors does not have."""
+        return await self._bulk.gone(tokens)
+
+    def recall(self, names: Mapping[str, TokenRef]) -> None:
+        """Take up the hashes that the audit file writes in the place of tokens' accessors."""
+        self._reader.recall(names)
 
     async def events(
         self, since: datetime, until: datetime | None = None
@@ -358,8 +373,12 @@ class OpenBao(Backend):
         if verb is Verb.CONTAIN and principal is not None and principal.id in entities:
             return True
         own = self._own_refs(*records)
+        if token.ref in own:
+            return True
         # The token's name in the audit log is known by now, even where its neighbours' are not.
-        return token.ref in own or token.ref in await self._reader.ancestors(own)
+        # What it makes of a service token's children was read a moment ago.
+        looked = verb in (Verb.REVOKE, Verb.ROTATE) and token.ref.kind == SERVICE
+        return token.ref in await self._reader.ancestors(own, scanned=looked)
 
     async def perform(self, step: Step) -> Outcome:
         """Make the one call of a step."""

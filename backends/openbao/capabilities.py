@@ -43,8 +43,9 @@ def declare(*, audited: bool) -> Capabilities:
             Readable.PERMISSIONS: Support.FULL,
         },
         verbs={
+            # An accessor is random and never used again, and one that is not there is warned of.
             Verb.REVOKE: Ability(
-                Support.FULL, retry=Retry.FREE, note="ends its children and leases too"
+                Support.FULL, retry=Retry.FREE, note="ends its children and leases too", sure=True
             ),
             Verb.CONTAIN: Ability(
                 Support.PARTIAL,
@@ -75,6 +76,7 @@ def declare(*, audited: bool) -> Capabilities:
         ceiling=ceiling,
         covers=covers,
         admin_grants=("root",),
+        in_bulk=True,
         notes=("owner comes from the entity, else from the token's meta",),
     )
     secret_id = KindCapabilities(

@@ -75,9 +75,12 @@ def entity_path(id_: str) -> str:
 
 
 class Record:
-    """The ``data`` of an answer, and the id under which the audit log has the request."""
+    """The ``data`` of an answer, and the id under which the audit log has the request.
 
-    __slots__ = ("data", "request_id")
+    ``warned`` says that the server had something to say about it.
+    """
+
+    __slots__ = ("data", "request_id", "warned")
 
     def __init__(self, answer: Answer, what: str) -> None:
         body = answer.data
@@ -86,6 +89,7 @@ class Record:
             raise BadAnswer(f"the answer to {what} has no data")
         self.data: dict[str, Any] = data
         self.request_id = str(body.get("request_id") or "")
+        self.warned = bool(body.get("warnings"))
 
 
 class Client:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -68,6 +70,8 @@ class BaoReader:
         self._namespaces = namespaces
         self._suffixes: dict[str, str] = {}
         self._scanning = asyncio.Lock()
+        self._scan_began = -math.inf
+        self._scan_gap: Gap | None = None
         self._trouble: Reading[Any] = not_tracked(NO_AUDIT_FILE)
 
     def ref(self, accessor: str) -> TokenRef:
@@ -79,29 +83,49 @@ class BaoReader:
         """The audit log, where there is one that could be read last time."""
         return self.log if self.log is not None and self.log.read_at is not None else None
 
+    def log_names(self, ref: TokenRef) -> tuple[str, ...]:
+        """What the audit log calls a token, as far as that is known; nothing without a log."""
+        return self.usable_log.keys_of(ref) if self.usable_log is not None else ()
+
+    def recall(self, names: Mapping[str, TokenRef]) -> None:
+        """Take up the audit log's names for tokens that another process has found out."""
+        if self.log is not None:
+            for name, ref in names.items():
+                self.log.join(ref, name)
+
     def trace(self, ref: TokenRef) -> mapping.Trace:
         """What the audit log tells of a token, or why it tells nothing."""
         return mapping.trace(self.usable_log, self._trouble, ref)
 
     async def scan(self) -> Gap | None:
-        """Take in what the audit log got since the last time; a gap where it cannot be read."""
+        """Take in what the audit log got since the last time; a gap where it cannot be read.
+
+        Of many who ask at one time, those share a scan that asked before it began.
+        """
         if self.log is None:
             return None
+        asked = time.monotonic()
         async with self._scanning:
-            try:
-                await asyncio.to_thread(self.log.scan)
-            except (OSError, BackendError) as error:
-                self.log.read_at = None
-                told = error.strerror if isinstance(error, OSError) else error
-                why = f"cannot read the audit file: {told}"
-                refused = isinstance(error, PermissionError | Forbidden)
-                self._trouble = not_permitted(why) if refused else not_read(why)
-                return Gap(
-                    str(self.log.path),
-                    GapKind.REFUSED if refused else GapKind.FAILED,
-                    f"last use and events: {why}",
-                    "Let the console's user read it, or mend audit_file in the configuration.",
-                )
+            if self._scan_began < asked:
+                self._scan_began = time.monotonic()
+                self._scan_gap = await self._scan(self.log)
+            return self._scan_gap
+
+    async def _scan(self, log: AuditIndex) -> Gap | None:
+        try:
+            await asyncio.to_thread(log.scan)
+        except (OSError, BackendError) as error:
+            log.read_at = None
+            told = error.strerror if isinstance(error, OSError) else error
+            why = f"cannot read the audit file: {told}"
+            refused = isinstance(error, PermissionError | Forbidden)
+            self._trouble = not_permitted(why) if refused else not_read(why)
+            return Gap(
+                str(log.path),
+                GapKind.REFUSED if refused else GapKind.FAILED,
+                f"last use and events: {why}",
+                "Let the console's user read it, or mend audit_file in the configuration.",
+            )
         return None
 
     async def join(self, refs: Iterable[TokenRef]) -> Gap | None:
@@ -342,10 +366,14 @@ class BaoReader:
         now = datetime.now(UTC)
         return mapping.secret_id(ref, place, record.data, role, self.trace(ref), now)
 
-    async def ancestors(self, own: Iterable[TokenRef]) -> set[TokenRef]:
-        """The tokens whose end would end these, as far as the audit log names them."""
+    async def ancestors(self, own: Iterable[TokenRef], *, scanned: bool = False) -> set[TokenRef]:
+        """The tokens whose end would end these, as far as the audit log names them.
+
+        ``scanned`` says that the log was read up to its end a moment ago.
+        """
         own = list(own)
-        await self.scan()
+        if not scanned:
+            await self.scan()
         log = self.usable_log
         if log is None:
             return set()

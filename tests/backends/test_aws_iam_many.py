@@ -8,6 +8,8 @@ import pytest
 from aws_lab import config, made, new_key, reader_with, ref, server, with_
 
 from backends.aws_iam import AwsIam
+from backends.contract import Verb
+from backends.errors import BackendError
 from backends.lab.moto import READER_ACTIONS, LabKey, MotoServer
 from backends.model import Grant, Token, TokenState
 
@@ -87,3 +89,68 @@ def test_where_policies_are_read_by_name_nobody_lists_everybody(server: MotoServ
     tokens, calls = with_(given, work)
     assert all(token.grants.known for token in tokens)
     assert not calls["GetAccountAuthorizationDetails"]
+
+
+def test_many_read_together_take_two_calls_a_key_and_one_listing_of_users(
+    server: MotoServer,
+) -> None:
+    keys = [new_key(server) for _ in range(12)]
+    for key in keys[::2]:
+        server.allow(key.user, "s3:ListAllMyBuckets", policy="own-buckets")
+    lost = keys[-1]
+    server.iam.delete_access_key(UserName=lost.user, AccessKeyId=lost.id)
+
+    async def work(backend: AwsIam) -> Counter[str]:
+        calls = counted(backend)
+        told = await backend.read_many([ref(key) for key in keys])
+        asked = Counter(calls)
+        assert set(told) == {ref(key) for key in keys[:-1]}
+        for key in keys[:-1]:
+            alone = await backend.read(ref(key))
+            assert told[ref(key)].grants.value == alone.grants.value
+            assert (told[ref(key)].facts, told[ref(key)].owner) == (alone.facts, alone.owner)
+        calls.clear()
+        for key in keys[:-1]:
+            (step,) = (await backend.plan(Verb.REVOKE, told[ref(key)])).steps
+            assert step.call.arguments == {"UserName": key.user, "AccessKeyId": key.id}
+        assert not calls, "what was read for the plans serves them"
+        await backend.plan(Verb.REVOKE, told[ref(keys[0])])
+        assert calls["ListAccessKeys"] == 1, "and serves them once"
+        return asked
+
+    asked = with_(config(server), work)
+    assert asked["GetAccountAuthorizationDetails"] == 1
+    assert asked["GetAccessKeyLastUsed"] == len(keys)
+    assert asked["ListAccessKeys"] == len(keys) - 1
+    assert asked["GetUser"] == 0
+
+
+def test_where_users_may_not_be_listed_each_key_is_read_by_itself(server: MotoServer) -> None:
+    keys = [new_key(server) for _ in range(10)]
+    most = [action for action in READER_ACTIONS if "AuthorizationDetails" not in action]
+    name = reader_with(server, *most)
+
+    async def work(backend: AwsIam) -> None:
+        with pytest.raises(BackendError):
+            await backend.read_many([ref(key) for key in keys])
+        assert (await backend.read(ref(keys[0]))).owner.value == "payments"
+
+    with_(config(server, read=name), work)
+
+
+def test_keys_are_gone_where_their_users_list_does_not_have_them(server: MotoServer) -> None:
+    keys = [new_key(server) for _ in range(4)]
+    second = server.key(keys[0].user)
+
+    async def work(backend: AwsIam) -> None:
+        tokens = [await backend.read(ref(key)) for key in (*keys, second)]
+        assert await backend.gone(tokens) == frozenset()
+        for key in keys[:2]:
+            server.iam.delete_access_key(UserName=key.user, AccessKeyId=key.id)
+        # A user that is not there by its name may be there by another one, with its key.
+        server.iam.update_user(UserName=keys[2].user, NewUserName=f"{keys[2].user}-new")
+        calls = counted(backend)
+        assert await backend.gone(tokens) == {ref(key) for key in keys[:2]}
+        assert calls == {"ListAccessKeys": 4}
+
+    with_(config(server), work)

@@ -52,6 +52,14 @@ from wrong_backends import (
     UndeclaredKind,
     UnstableIds,
 )
+from wrong_bulk import (
+    NamesNoLine,
+    OnePageIsTheList,
+    ReadsManyLoosely,
+    SureOfNothing,
+    TellsNothing,
+    TellsOfMany,
+)
 from wrong_grants import (
     AllowsWhatIsDenied,
     AllowsWithoutARow,
@@ -120,7 +128,16 @@ from wrong_tellings import (
     YesToEveryAnswer,
 )
 
-from backends.conformance import Failure, Fixture, FixtureFault, ThrowAway, checking, checks, run
+from backends.conformance import (
+    Failure,
+    Fixture,
+    FixtureFault,
+    ThrowAway,
+    bulk,
+    checking,
+    checks,
+    run,
+)
 from backends.contract import Backend
 from backends.estate import Estate, set_trouble
 from backends.model import Secret
@@ -231,6 +248,11 @@ WRONG: list[tuple[type[Estate], str, str]] = [
     (AllowsWhatIsDenied, "vault", "permits_agrees_with_the_rows"),
     (DeniesInTheDark, "vault", "what_was_not_read_is_not_denied"),
     (AllowsWithoutARow, "vault", "what_was_not_read_is_not_denied"),
+    (ReadsManyLoosely, "vault", "many_are_read_as_one"),
+    (OnePageIsTheList, "vault", "a_list_shows_what_is_gone"),
+    (TellsNothing, "vault", "a_list_shows_what_is_gone"),
+    (SureOfNothing, "cloud", "a_sure_call_tells_what_is_gone"),
+    (NamesNoLine, "vault", "a_plans_names_find_the_lines"),
 ]
 
 BY_NAME: dict[str, Callable[[Fixture], None]] = {check.__name__: check for check in checks}
@@ -248,6 +270,14 @@ def test_a_wrong_backend_is_caught(
         BY_NAME[name](OnEstate(estate, system, wrong))
     assert isinstance(caught.value, Failure), "a check that is left out catches nothing"
     assert len(str(caught.value)) > 20
+
+
+@pytest.mark.parametrize("system", ["vault", "cloud"])
+@pytest.mark.parametrize("check", bulk.CHECKS, ids=lambda check: str(check.__name__))
+def test_one_that_tells_of_many_as_it_is_passes(
+    check: Callable[[Fixture], None], system: str, estate: Path
+) -> None:
+    check(OnEstate(estate, system, TellsOfMany))
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,10 @@ def rows() -> dict[str, Row]:
 
 def measured(key: str, checkout: Path) -> Figure | str:
     """A row's figures on a checkout, from a process of its own; or why there are none."""
-    command = [sys.executable, str(HERE / "against.py"), key, "--tree", str(checkout)]
+    # What a row starts isolated goes by the environment that belongs to the checkout.
+    own = checkout / ".venv" / "bin" / "python"
+    python = str(own) if own.exists() else sys.executable
+    command = [python, str(HERE / "against.py"), key, "--tree", str(checkout)]
     scenes = HERE.parent / "scenes"
     env = {**os.environ, "PYTHONPATH": f"{checkout}:{HERE}:{scenes}"}
     try:

@@ -39,6 +39,8 @@ class Missing(NamedTuple):
     """How many are in scopes of which the look said nothing at all."""
     newly_unseen: list[int]
     """Rows of which it has to be noted that this look did not see them."""
+    gone: list[int]
+    """Missing from scopes that were listed to their end, and found gone a moment ago."""
 
 
 def missing(
@@ -48,9 +50,12 @@ def missing(
     done: Collection[str],
     named: Collection[str],
     limit: int,
+    known: Collection[TokenRef] = (),
 ) -> Missing:
-    """Go through a backend's present tokens. ``named`` are scopes that a gap speaks of."""
-    found = Missing([], Counter(), Counter(), [])
+    """Go through a backend's present tokens. ``named`` are scopes that a gap speaks of, and
+    ``known`` tokens that their system was just asked for and does not have.
+    """
+    found = Missing([], Counter(), Counter(), [], [])
     with closing(reading.connect(store)) as connection:
         for num, scope, kind, ref, last_seen in tokens.present(connection, backend):
             if num in seen:
@@ -58,7 +63,9 @@ def missing(
             if last_seen is None:
                 found.newly_unseen.append(num)
             if scope in done:
-                if len(found.refs) < limit:
+                if known and TokenRef(backend, kind, ref) in known:
+                    found.gone.append(num)
+                elif len(found.refs) < limit:
                     found.refs.append((num, TokenRef(backend, kind, ref)))
                 else:
                     found.left_over[scope] += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -80,8 +80,12 @@ class Syncer(StoreWriter):
         on_progress: Callable[[Progress], None] | None = None,
         *,
         wait: bool = False,
+        gone: Collection[TokenRef] = (),
     ) -> SyncReport:
         """One look at an opened backend. With ``wait``, another look at it is waited for.
+
+        ``gone`` are tokens that the caller has just asked the system for and found gone: what
+        is missing of these is not asked for once more.
 
         Each batch is written as it comes; what the look means for the tokens that it did
         not see is written at its end, and only if it comes to one.
@@ -89,7 +93,8 @@ class Syncer(StoreWriter):
         try:
             async with only_one(self._path, backend.name, wait=wait):
                 try:
-                    return await self._look(backend, on_progress or (lambda progress: None))
+                    report = on_progress or (lambda progress: None)
+                    return await self._look(backend, report, gone)
                 except BaseException:
                     with contextlib.suppress(Exception):
                         self.write_now(coverage.stop, backend.name)
@@ -133,7 +138,9 @@ class Syncer(StoreWriter):
         """Milliseconds by which a system's clock is ahead of ours, as this process saw it."""
         return self._skews.get(backend)
 
-    async def _look(self, backend: Backend, report: Callable[[Progress], None]) -> SyncReport:
+    async def _look(
+        self, backend: Backend, report: Callable[[Progress], None], gone: Collection[TokenRef]
+    ) -> SyncReport:
         at = self.time()
         try:
             capabilities = backend.capabilities()
@@ -151,7 +158,7 @@ class Syncer(StoreWriter):
         )
         if stream.trouble is not None:
             return await self._fail(backend, stream.trouble, look)
-        unlisted = await self._missing(backend, look, stream)
+        unlisted = await self._missing(backend, look, stream, gone)
         found = stream.gaps.all(backend.name)
         result = await self.write(self._end, backend.name, look, unlisted, found, stream.scopes)
         return self._report(backend.name, result, look)._replace(gaps=len(found))
@@ -211,13 +218,23 @@ class Syncer(StoreWriter):
             gaps.add(backend.name, GapKind.FAILED, what, coverage.FAULT_HINT)
 
     async def _missing(
-        self, backend: Backend, look: SyncPass, stream: listing.ListingEnd
+        self,
+        backend: Backend,
+        look: SyncPass,
+        stream: listing.ListingEnd,
+        known: Collection[TokenRef],
     ) -> list[int]:
         """Decide about what was not listed. Returns the rows that this look has not seen."""
         named = {gap.scope for gap in stream.gaps.all(backend.name)}
         found = await off_loop(
             lambda: confirm_gone.missing(
-                self._path, backend.name, look.seen, stream.scopes, named, self._confirm_limit
+                self._path,
+                backend.name,
+                look.seen,
+                stream.scopes,
+                named,
+                self._confirm_limit,
+                known,
             )
         )
         for scope, times in found.left_over.items():
@@ -228,6 +245,7 @@ class Syncer(StoreWriter):
             what = f"{count(times, 'known token')} of this scope: the listing did not speak of it"
             stream.gaps.add(scope, GapKind.FAILED, what, "They stay as they were last seen.")
         asked = await confirm_gone.confirm(backend, found.refs, stream.gaps, backend.name)
+        asked.gone.extend(found.gone)
         present = []
         for token in asked.present:
             try:

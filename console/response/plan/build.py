@@ -37,6 +37,10 @@ from console.settings import ResponseSettings, Settings
 
 AT_ONCE = 8
 """Readings of one backend that are under way at one time."""
+AT_HAND = 64
+"""The same where all of them were read together, and little is left to be asked."""
+TOGETHER = 256
+"""Tokens that are read together where a backend tells of many, before they are planned."""
 PATIENCE = 4
 """How often a system that asks for patience while planning is asked again."""
 LONGEST_PAUSE = 30.0
@@ -114,18 +118,32 @@ async def build_plan(
     tokens = wanted.tokens
     done = 0
 
-    async def ask(token: Token, gate: asyncio.Semaphore) -> _AskedToken:
+    async def ask(
+        token: Token, read: Mapping[TokenRef, Token], gate: asyncio.Semaphore
+    ) -> _AskedToken:
         nonlocal done
         async with gate:
             below = inventory.below(token.ref.handle) if verb in cascade.VERBS else ()
-            found = await _ask(systems[token.ref.backend], verb, token, mode, below)
+            now = read.get(token.ref)
+            found = await _ask(systems[token.ref.backend], verb, token, now, mode, below)
         done += 1
         if progress is not None:
             progress(done, len(tokens))
         return found
 
-    gates = {name: asyncio.Semaphore(AT_ONCE) for name in systems}
-    asked = await asyncio.gather(*(ask(token, gates[token.ref.backend]) for token in tokens))
+    async def ask_all(system: _OpenedBackend, of: Sequence[Token]) -> list[_AskedToken]:
+        found = list[_AskedToken]()
+        for start in range(0, len(of), TOGETHER):
+            part = of[start : start + TOGETHER]
+            read = await _read_many(system, part)
+            gate = asyncio.Semaphore(AT_HAND if len(read) == len(part) else AT_ONCE)
+            found += await asyncio.gather(*(ask(token, read, gate) for token in part))
+        return found
+
+    each = {name: [token for token in tokens if token.ref.backend == name] for name in systems}
+    answers = await asyncio.gather(*(ask_all(systems[name], each[name]) for name in systems))
+    by_backend = {name: iter(found) for name, found in zip(systems, answers, strict=True)}
+    asked = [next(by_backend[token.ref.backend]) for token in tokens]
     placed = destinations.checked([each.item for each in asked], to)
     asked = [each._replace(item=item) for each, item in zip(asked, placed, strict=True)]
     values = dict(secrets or {})
@@ -184,9 +202,29 @@ async def _open(open_backend: OpenBackend, names: Iterable[str]) -> dict[str, _O
     return dict(zip(names, systems, strict=True))
 
 
+async def _read_many(system: _OpenedBackend, tokens: Sequence[Token]) -> Mapping[TokenRef, Token]:
+    """Those tokens as they are now that a backend tells of together; the others are asked for."""
+    backend = system.backend
+    if backend is None:
+        return {}
+    try:
+        declared = backend.capabilities()
+        refs = [token.ref for token in tokens if declared.of(token.ref.kind).in_bulk]
+        return await backend.read_many(refs) if len(refs) > 1 else {}
+    except Exception:  # noqa: BLE001
+        # Whatever it is, each token is asked for by itself, and says what is wrong.
+        return {}
+
+
 async def _ask(
-    system: _OpenedBackend, verb: Verb, token: Token, mode: Mode, below: Sequence[Below]
+    system: _OpenedBackend,
+    verb: Verb,
+    token: Token,
+    now: Token | None,
+    mode: Mode,
+    below: Sequence[Below],
 ) -> _AskedToken:
+    """Ask about a token. ``now`` is what was read of it together with others, a moment ago."""
     if system.backend is None:
         return _unplanned(
             token, verb, None, f"{token.ref.backend} cannot be asked: {system.trouble}"
@@ -195,7 +233,10 @@ async def _ask(
     try:
         declared = backend.capabilities().of(token.ref.kind)
         try:
-            token, living = await _patiently(lambda: backend.read(token.ref)), True
+            ref, living = token.ref, True
+            if now is None:
+                now = await _patiently(lambda: backend.read(ref))
+            token = now
         except NotFound:
             living = False
         # Before the plan: a backend's own log may know them by other names until then.

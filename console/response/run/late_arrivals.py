@@ -1,6 +1,7 @@
 """What appeared after the scope was frozen: who holds a leaked token may mint another with it.
 
-After each wave the backends are listed again. What is found is written down once and
+When every call is made the backends are listed again, and in a run that lasts, between two
+waves as well. What is found is written down once and
 never acted on: a responder takes it into the run by a plan that extends it, or excepts it.
 """
 
@@ -12,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from backends.model import Token
+from backends.model import EvidenceLevel, Token, TokenRef
 from backends.words import count
 from console.inventory.records import Sort
 from console.inventory.search import query as queries
@@ -27,6 +28,7 @@ from console.journal.write.journal import Journal
 from console.response.plan import entry_parts
 from console.response.plan.model import Plan, Scope
 from console.response.step.context import StepContext
+from console.response.step.read_back import GONE
 from console.settings import Paths
 
 TIMEOUT = 600.0
@@ -96,7 +98,7 @@ async def _list(tools_by_backend: Mapping[str, StepContext], paths: Paths) -> li
     async def one(name: str, tools: StepContext) -> _Listed:
         try:
             async with asyncio.timeout(TIMEOUT):
-                report = await syncer.sync(tools.backend, wait=True)
+                report = await syncer.sync(tools.backend, wait=True, gone=_gone(tools))
         except TimeoutError:
             return _Listed(name, f"not through in {TIMEOUT:.0f} s")
         except Exception as error:  # noqa: BLE001
@@ -110,6 +112,21 @@ async def _list(tools_by_backend: Mapping[str, StepContext], paths: Paths) -> li
         return await asyncio.gather(*(one(*each) for each in tools_by_backend.items()))
     finally:
         engine.dispose()
+
+
+def _gone(tools: StepContext) -> set[TokenRef]:
+    """The run's tokens that the system itself has shown to be gone, when they were looked at."""
+    return {
+        item.token.ref
+        for item in tools.plan.items
+        if item.backend == tools.backend.name
+        and any(
+            step.token == item.token.ref and step.expect == GONE for step in item.proposal.steps
+        )
+        and (row := tools.board.row(tools.plan.id, item.number)) is not None
+        and row.level >= EvidenceLevel.RECORDED
+        and not row.alarm
+    }
 
 
 async def _note(tools: StepContext, listed: _Listed) -> None:

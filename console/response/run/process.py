@@ -51,6 +51,7 @@ from console.response.state.runner_lock import alive as alive
 from console.response.state.runner_lock import take
 from console.response.step.attempt import End
 from console.settings import Paths, Settings
+from console.settings.journal import Signatures
 from console.text import safe
 
 LOCK_PATIENCE = 3.0
@@ -217,6 +218,7 @@ async def _locked(
         second_person.check(plan, journal, rules)
         rules.tell(journal)
         session = taken_over(session, journal, signing)
+        required = session.signatures is Signatures.REQUIRE
         witnesses = Witnesses.of(signing, journal)
     except (PlanRefused, UsageError) as refusal:
         _tell(journal, plan_id, f"Nothing was sent: {refusal}")
@@ -249,8 +251,9 @@ async def _locked(
             open_backend,
             secrets=secrets,
             sinks=sinks,
-            sign=session.sign_intent,
-            answer=session.sign_answer,
+            # What a session without a key signs is nothing, whatever is made ready for it.
+            sign=session.sign_intent if session.signed or required else None,
+            answer=session.sign_answer if session.signed else None,
             witnesses=witnesses,
             climb=LONGEST if climb is None else climb,
             called=show_it,

@@ -31,7 +31,7 @@ from console.response.plan.model import Plan
 from console.response.plan.step_id import StepId
 from console.response.rotate import successors
 from console.response.state.runner_lock import lock_of
-from console.response.step.read_back import await_effect
+from console.response.step.read_back import await_effect, look
 from console.settings import Paths
 from console.text import age, safe
 
@@ -173,7 +173,7 @@ class _Recovery:
         ref = TokenRef(act.backend, act.target.kind, act.target.id)
         wait = max(self._least, self._propagation(backend, ref).total_seconds()) - _age(body)
         worth = wait if 0 < wait <= PATIENCE else 0.0
-        seen = await await_effect(backend, ref, act.expect, worth)
+        seen = await await_effect(lambda: look(backend, ref, act.expect), worth)
         if seen.holds is None:
             return self._left(intent, body, f"the system cannot be asked ({seen.words})")
         if seen.holds:

@@ -122,6 +122,8 @@ class Run:
             PlanRefused: an intent cannot be signed any more. Nothing was sent after that.
         """
         await self._follow_once()
+        # The last listing of all comes when every call was made; a short run needs no other.
+        self._relisted = asyncio.get_running_loop().time()
         async with self._group:
             if not self.single:
                 await self._mark(RunEvent.START)
@@ -267,6 +269,13 @@ class Run:
             held=lambda: self.held(backend),
             **self._given,
         )
+        names = {
+            name: item.token.ref
+            for item in self.plan.items
+            if item.backend == backend
+            for name in item.proposal.log_names
+        }
+        open_.recall(names)
         self.tools[backend] = tools
         return tools
 

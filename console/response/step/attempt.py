@@ -39,6 +39,7 @@ from console.response.state.step_log import Stage
 from console.response.step import collateral
 from console.response.step.context import StepContext
 from console.response.step.read_back import ReadBack, await_effect, look, window
+from console.response.step.read_lately import read_lately
 from console.response.step.result import Done as Done
 from console.response.step.result import End as End
 from console.response.step.result import changed as changed
@@ -182,6 +183,7 @@ class _Attempt:
     async def _last_look(self) -> Done | None:
         """The look right before the intent. None when the call is to be made."""
         tools, step = self.tools, self.step
+        look_first = self.look_first and not read_lately(tools, self.item, step)
         try:
             me = await tools.lane.me(tools.backend, fresh=tools.single)
         except BackendError as error:
@@ -196,13 +198,13 @@ class _Attempt:
             passing = all(hazard.code in _PASSING for hazard in fatal)
             return Done(End.WAITING, told) if passing else await self._refused(told)
         now = ReadBack(False, "")
-        if self.look_first:
+        if look_first:
             async with tools.lane.gate:
                 now = await look(tools.backend, step.token, step.expect)
         if tools.stopping() or tools.held():
             return Done(End.WAITING, f"the runner was told to stop before: {step.title}")
         sessions = step.expect == NO_SESSIONS and not now.holds
-        if not self.look_first or (sessions and now.token is None):
+        if not look_first or (sessions and now.token is None):
             # A session can outlive its token, and one that nobody may count is ended too.
             return None
         if now.holds is None and not sessions:
@@ -326,9 +328,7 @@ class _Attempt:
             if not self.tools.single and self.item.wave and intent is None:
                 patience = min(patience, BULK_PATIENCE)
         return await await_effect(
-            self.tools.backend,
-            self.step.token,
-            self.step.expect,
+            lambda: self.tools.bulk.look(self.subject, self.step.expect),
             patience if self.step.expect else 0.0,
             self.tools.stopping,
             self.tools.sleep,

@@ -21,6 +21,7 @@ from console.journal.write.group import GroupCommit
 from console.journal.write.journal import Journal
 from console.response.plan.model import Plan
 from console.response.state.history import History
+from console.response.step.bulk_look import BulkLook
 from console.response.step.pace import Pace
 from console.settings import Paths
 
@@ -68,6 +69,8 @@ class StepContext:
         """Whether no further call may begin: the run is paused, or the lane has halted."""
         self.patience = patience
         self.single = len(plan.items) == 1
+        self.bulk = BulkLook(backend, many=not self.single)
+        """Where many tokens are looked at together."""
         self._pepper: bytes | None = None
 
     async def record(self, kind: Kind, **fields: Any) -> Entry:

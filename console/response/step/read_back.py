@@ -91,21 +91,19 @@ def window(propagation: timedelta | None) -> float:
 
 
 async def await_effect(
-    backend: Backend,
-    ref: TokenRef,
-    expect: str,
+    look: Callable[[], Awaitable[ReadBack]],
     seconds: float,
     enough: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> ReadBack:
-    """Read until the effect is seen, the time is over, or ``enough`` is true.
+    """Look until the effect is seen, the time is over, or ``enough`` is true.
 
     Looks at least once, with growing pauses in between.
     """
     deadline = time.monotonic() + seconds
     pause, longest = _PAUSE
     while True:
-        seen = await look(backend, ref, expect)
+        seen = await look()
         left = deadline - time.monotonic()
         if seen.holds or left <= 0 or enough():
             return seen

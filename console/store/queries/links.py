@@ -12,6 +12,10 @@ from collections.abc import Collection, Iterable, Iterator
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
+_LEADS = """
+SELECT 1 FROM node n JOIN link l ON l.a = n.num
+WHERE n.side = 'token' AND n.key = ? AND l.kind = ? LIMIT 1
+"""
 _BELOW = """
 WITH RECURSIVE below (num) AS (
     SELECT l.b FROM node n JOIN link l ON l.a = n.num AND l.kind = ?
@@ -217,6 +221,9 @@ def below(
 
     Each has its backend, kind and id, and when a look saw it last in unix seconds.
     """
+    if connection.execute(_LEADS, (handle, kind)).fetchone() is None:
+        # SQLite goes through all tokens to prepare the whole statement, for each that is asked for.
+        return iter(())
     return connection.execute(_BELOW, (kind, handle, kind, handle, limit))
 
 

@@ -195,6 +195,18 @@ def test_a_missing_token_is_gone_only_when_its_system_says_so(desk: Desk) -> Non
     assert desk.see(lambda inventory: inventory.total()) == 4
 
 
+def test_what_was_found_gone_a_moment_ago_is_not_asked_for_again(desk: Desk) -> None:
+    known, other, there = token("known"), token("other"), token("there")
+    desk.sync(Scripted(listing(token("a"), known, other, there)))
+    later = Scripted(listing(token("a"), there))
+    later.readable = {known.ref: known}
+    report = desk.sync(later, gone={known.ref, there.ref})
+    # It would have been called present, had it been read; what is listed lives, whoever says.
+    assert (report.gone, report.result) == (2, "ok")
+    presence = {id_: row.presence for id_, row in rows(desk).items()}
+    assert presence == {"a": "present", "known": "gone", "other": "gone", "there": "present"}
+
+
 def test_a_token_that_comes_back_is_back(desk: Desk) -> None:
     one = token("a")
     desk.sync(Scripted(listing(one)))

@@ -11,11 +11,15 @@ from gate_scene import Scene
 from lying_scene import approve
 
 from backends.contract import Verb
+from backends.model import Token, TokenRef
+from console.inventory.search import query as queries
+from console.inventory.search.inventory import Inventory
 from console.journal.format.entry import Kind
 from console.journal.write.group import GroupCommit
 from console.journal.write.journal import Journal
 from console.response.plan.model import Plan
 from console.response.run import late_arrivals
+from console.response.run.run import Run
 from console.response.state.history import History
 from console.response.step.context import StepContext
 from console.response.step.pace import Pace
@@ -72,6 +76,39 @@ def test_what_the_same_principal_mints_and_what_matches_the_query_is_late_once(
             assert [entry.run.what for entry in marks if entry.run] == ["late", "late"]
         with scene.world() as world:
             assert world.all_changes() == {}
+
+    scene.run(work)
+
+
+def test_what_the_run_has_seen_to_be_gone_is_not_read_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        for number in range(12):
+            mint(scene, f"leaked-{number}", "svc-leaked")
+        await scene.sync()
+        plan = await scene.gather(Verb.REVOKE, query="name:leaked")
+        read: list[str] = []
+        backend = await scene.backend("vault-1")
+        reading = backend.read
+
+        async def called() -> None:
+            read.clear()
+
+        async def counted(ref: TokenRef) -> Token:
+            read.append(ref.id)
+            return await reading(ref)
+
+        monkeypatch.setattr(backend, "read", counted)
+        with Journal(scene.paths.journal) as journal:
+            approve(plan, journal, scene.paths)
+            run = Run(plan, journal, scene.paths, scene.backend, climb=0, called=called)
+            await run.run()
+        assert run.board.sums()["recorded"] == len(plan.items) == 12
+        assert not {item.token.ref.id for item in plan.items} & set(read)
+        inventory = Inventory(scene.paths.inventory)
+        assert not inventory.count(queries.parse("name:leaked state:active"))
+        inventory.close()
 
     scene.run(work)
 
