@@ -38,9 +38,12 @@ from backends.model import (
 from backends.permissions import Answer, Decision, Permissions
 from backends.traffic import Limits, Traffic
 
-VERSION: Final = 1
-"""The contract of this module. It grows by one with every change that a backend written for
-the one before would break."""
+VERSION: Final = 2
+"""The edition of the contract in this module. It grows by one with every edition: a backend
+that uses what is new in it states that number, and an older console refuses it."""
+OLDEST: Final = 1
+"""The oldest edition whose backends still keep this contract. It grows with a change that
+would break them."""
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -80,6 +83,14 @@ class Value(StrEnum):
     """We choose it (``Backend.new_value``), and the permit carries it into the call."""
     ISSUED = "issued"
     """The system makes it, and only the call's answer has it."""
+    HELD = "held"
+    """No new one: the call names its token by the old value, which has to be in hand."""
+
+
+HELD_VALUE: Final = "<secret>"
+"""What stands in a call for the value by which it names its token: in a path, where the HTTP
+client fills it in, or in an argument, where the backend does. Such a step's ``value`` is
+``HELD``, and the permit carries the value."""
 
 
 NO_SESSIONS = "no sessions"
@@ -221,6 +232,8 @@ class BackendConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     ``act`` absent means read-only. ``production`` makes the screen say so. ``rate`` is
     how many changing calls a second the system is to be given, where the file says so.
+    Where a credential has several parts, ``read_parts`` and ``act_parts`` have them by the
+    names in ``Backend.credential_parts``, and ``read`` and ``act`` are absent.
     """
 
     name: str
@@ -228,8 +241,16 @@ class BackendConfig(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, Any] = {}
     read: Secret | None = None
     act: Secret | None = None
+    read_parts: Mapping[str, Secret] = {}
+    act_parts: Mapping[str, Secret] = {}
     production: bool = False
     rate: float | None = None
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every value that the file refers to, for whoever has to keep them out of a text."""
+        whole = [secret for secret in (self.read, self.act) if secret is not None]
+        return (*whole, *self.read_parts.values(), *self.act_parts.values())
 
 
 class Backend(ABC):
@@ -244,6 +265,9 @@ class Backend(ABC):
     contract: ClassVar[int] = 1
     """The ``VERSION`` that the class was written for. One that does not say so was written
     for the first: this number stays 1 when ``VERSION`` grows."""
+    credential_parts: ClassVar[tuple[str, ...]] = ()
+    """The names of the parts of a credential, for a system that wants more than one value with
+    each call: ``read = { parts = { NAME = { env = "..." }, ... } }``. Empty: it is one value."""
     type_name: ClassVar[str]
     """The name of its entry point, and the ``type`` in the configuration file."""
     title: ClassVar[str]
@@ -251,10 +275,14 @@ class Backend(ABC):
     needs_credential: ClassVar[bool] = True
 
     def __init__(self, config: BackendConfig) -> None:
-        if self.needs_credential and config.read is None:
+        if self.needs_credential and config.read is None and not config.read_parts:
+            reference = '{ env = "NAME" }, { file = "PATH" } or { command = [...] }'
+            if self.credential_parts:
+                reference = ", ".join(f"{part} = {{ ... }}" for part in self.credential_parts)
+                reference = f"{{ parts = {{ {reference} }} }}"
             raise ConfigError(
                 f"{config.name} has no credential to read with",
-                'Add: read = { env = "NAME" }, { file = "PATH" } or { command = [...] }.',
+                f"Add: read = {reference}.",
                 option="read",
             )
         self.config = config

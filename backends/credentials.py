@@ -76,6 +76,32 @@ def resolve(reference: Any, option: str = "read") -> Secret:
     return Secret(value)
 
 
+def resolve_parts(reference: Any, option: str, names: tuple[str, ...]) -> Mapping[str, Secret]:
+    """Follow ``{ parts = { NAME = { env = "..." }, ... } }`` to a secret for each name.
+
+    Raises:
+        CredentialError: a part is missing, is none of ``names``, or leads nowhere.
+    """
+    wanted = ", ".join(f'{name} = {{ env = "..." }}' for name in names)
+    hint = f"Write: {option} = {{ parts = {{ {wanted} }} }}."
+    table = reference.get("parts") if isinstance(reference, Mapping) else None
+    if isinstance(reference, str) or not isinstance(table, Mapping) or len(reference) != 1:
+        told = f"{option} has {len(names)} parts here: {', '.join(names)}"
+        raise CredentialError(told, hint, option=option)
+    if unknown := sorted(set(table) - set(names)):
+        raise CredentialError(f"{option} has no part {unknown[0]!r}", hint, option=option)
+    if missing := [name for name in names if name not in table]:
+        told = f"{option} misses its part {', '.join(missing)}"
+        raise CredentialError(told, hint, option=option)
+    found = {}
+    for name in names:
+        try:
+            found[name] = resolve(table[name], f"{option}.{name}")
+        except CredentialError as error:
+            raise CredentialError(error.message, error.hint, option=option) from None
+    return found
+
+
 def _from_file(path: Path, option: str) -> str:
     try:
         with path.open(encoding="utf-8-sig") as handle:

@@ -93,9 +93,13 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     """Everything that a backend declares about one kind of token.
 
     ``propagation`` is how long the old value may go on working after the system said
-    yes; None means that nobody knows. ``probe_effects`` lists what trying the secret
+    yes, at most; None means that nobody knows. ``propagation_least`` is how long it was always
+    seen to go on: the least of the range. ``probe_effects`` lists what trying the secret
     does besides answering (writes an audit line, renews an idle timer); None means
-    undeclared, and such a probe is not offered. ``slots`` is how many tokens of the kind
+    undeclared, and such a probe is not offered. ``probe_runs`` is how often in a row a value
+    has to be refused until it counts as refused, ``probe_pause`` apart: some systems flicker
+    while a change spreads, and one refusal shows nothing. One that is taken ends the run.
+    ``slots`` is how many tokens of the kind
     one principal may have. ``ceiling`` is the highest evidence level that the system
     lets anyone reach. ``admin_grants`` names the grants with which one rules the system
     (the last token with one is not ended lightly). ``reuse_detection`` says that the system
@@ -111,7 +115,10 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     verbs: Mapping[Verb, Ability] = {}
     rotation: Rotation = Rotation.UNKNOWN
     propagation: timedelta | None = None
+    propagation_least: timedelta = timedelta(0)
     probe_effects: tuple[str, ...] | None = None
+    probe_runs: int = 1
+    probe_pause: timedelta = timedelta(seconds=2)
     slots: int | None = None
     ceiling: EvidenceLevel = EvidenceLevel.ACCEPTED
     admin_grants: tuple[str, ...] = ()
@@ -119,6 +126,17 @@ class KindCapabilities(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     covers: Covers = Covers.PART
     ends_children: bool = True
     notes: tuple[str, ...] = ()
+
+    @property
+    def tries(self) -> tuple[str, ...] | None:
+        """What a try of the value does besides answering, the number of tries included.
+
+        None: it is not declared, and no try is offered.
+        """
+        if self.probe_effects is None or self.probe_runs <= 1:
+            return self.probe_effects
+        apart = f"{self.probe_pause.total_seconds():g} s apart"
+        return (*self.probe_effects, f"up to {self.probe_runs} tries, {apart}, until one is taken")
 
     @property
     def reach(self) -> EvidenceLevel:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import re
 import ssl
@@ -21,7 +22,7 @@ from typing import Any, Self
 import httpx
 
 from backends import paths, permit, rate_headers
-from backends.contract import Call, Outcome, OutcomeState
+from backends.contract import HELD_VALUE, Call, Outcome, OutcomeState
 from backends.errors import (
     AuthFailed,
     BackendError,
@@ -35,6 +36,7 @@ from backends.errors import (
     TimedOut,
     Unreachable,
 )
+from backends.login import Login
 from backends.traffic import Traffic
 
 USER_AGENT = "token-console/0.1"
@@ -51,6 +53,9 @@ SECRET_KEY = re.compile(r"token|secret|passw|key", re.IGNORECASE)
 SHORTEST = 8
 """Characters of a value that counts as a secret; "Bearer" and the like are none."""
 
+# httpx writes each request's whole address to its log, and a value can stand in one.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
 _NOT_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -61,6 +66,11 @@ _NOT_SENT = (
 
 Redactor = Callable[[Any], Any]
 """Takes the parsed answer and returns it without its live secrets, before anyone sees it."""
+
+Refusal = Callable[[Any], BackendError | None]
+"""Takes the redacted body of a success, and says what it means where it means no after all.
+
+Some systems answer 200 and ``{"ok": false}``, or 200 and an empty identity."""
 
 
 def without(*names: str) -> Redactor:
@@ -82,17 +92,27 @@ def _as_is(value: Any) -> Any:
 
 
 class Answer:
-    """A status, the parsed JSON (None for an empty body), and the two headers that matter."""
+    """A status, the parsed JSON (None for an empty body), and the headers.
 
-    __slots__ = ("data", "links", "request_id", "status")
+    ``headers`` finds a name in any letters. A login's answer has a secret there, so nothing
+    shows them.
+    """
+
+    __slots__ = ("data", "headers", "links", "request_id", "status")
 
     def __init__(
-        self, status: int, data: Any, request_id: str, links: Mapping[str | None, Any]
+        self,
+        status: int,
+        data: Any,
+        request_id: str,
+        links: Mapping[str | None, Any],
+        headers: Mapping[str, str] = {},
     ) -> None:
         self.status = status
         self.data = data
         self.request_id = request_id
         self.links = links
+        self.headers = headers
 
 
 class Http:
@@ -103,6 +123,8 @@ class Http:
     answer's header with the system's own id of the request, ``send_id`` the request's
     header that carries ours. ``slash`` says that each path of the system's ends in a slash;
     without it, a change whose path does is refused, as it is what an empty id makes.
+    ``refusal`` is asked about every answer that says 2xx, to a read and to a change alike.
+    ``login`` adds a session's headers to those of ``headers``.
     ``traffic`` is shared by all clients of one system: each request waits there for its turn.
     """
 
@@ -118,11 +140,14 @@ class Http:
         send_id: str = "X-Request-Id",
         redact: Redactor = _as_is,
         slash: bool = False,
+        refusal: Refusal | None = None,
+        login: Login | None = None,
         traffic: Traffic | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._base = base_url.rstrip("/")
         self._slash = slash
+        self._refusal, self._login = refusal, login
         self._headers = headers
         self._request_id = request_id
         self._send_id = send_id
@@ -190,14 +215,21 @@ class Http:
         return await self._read("GET", path, params=params)
 
     async def ask(
-        self, method: str, path: str, *, body: Any = None, params: Mapping[str, str | int] = {}
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        form: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] = {},
     ) -> Answer:
         """A request that only asks though its method is not GET (a look-up by POST, a LIST).
 
-        The caller vouches for that; the conformance kit compares what a system holds
-        before and after every reading method.
+        ``body`` is sent as JSON, ``form`` as a form. The caller vouches for that it changes
+        nothing; the conformance kit compares what a system holds before and after every
+        reading method.
         """
-        return await self._read(method, path, body=body, params=params)
+        return await self._read(method, path, body=body, form=form, params=params)
 
     async def change(
         self,
@@ -217,6 +249,9 @@ class Http:
         Statuses in ``already`` mean that the thing was so before. ``judge`` sees the redacted
         body of a success (None where it is not JSON) and the outcome, and may know better:
         some systems answer 200 and say in the body that there was nothing to do.
+
+        A call that names its token by the value has ``HELD_VALUE`` in its path. The value
+        takes that place at the last moment, from the permit, and is quoted; no text has it.
         """
         url = self._planned(call)
         started = time.monotonic()
@@ -229,8 +264,17 @@ class Http:
                 state=state, status=status, detail=detail, request_id=id_, elapsed_ms=elapsed
             )
 
+        session = None
+        try:
+            # Before the permit is spent: a change is sent once, so it must not meet the end of
+            # a session that could have been got anew.
+            session = await self._login.session() if self._login else None
+        except BackendError as error:
+            return outcome(OutcomeState.NOT_SENT, detail=f"no login: {error.message}")
         try:
             async with self._lane(call.target) as client:
+                if HELD_VALUE in call.target:
+                    url = self._filled(call)
                 intent = permit.spend(call)
                 if callable(body):
                     body = body(intent)
@@ -241,7 +285,7 @@ class Http:
                     call.method,
                     url,
                     json=body,
-                    headers={**self._headers(), **headers, **marks},
+                    headers={**self._sends(), **headers, **marks},
                 )
                 self._traffic.seen(response.status_code, response.headers)
         except RateLimited as error:
@@ -251,11 +295,17 @@ class Http:
         except (httpx.HTTPError, OSError) as error:
             return outcome(OutcomeState.UNKNOWN, detail=f"no answer ({type(error).__name__})")
         status = response.status_code
-        reason = _words(response.content, self._sent(body)) if status >= 400 else ""
-        told = (str(status), reason, response.headers.get(self._request_id, ""))
+        reason = _words(response.content, self._sent(body, call)) if status >= 400 else ""
+        id_ = response.headers.get(self._request_id, "")
+        told = (str(status), reason, id_)
         if status < 300:
+            parsed = self._body(response)
+            if self._refusal and (no := self._refusal(parsed)) is not None:
+                return outcome(_meaning(no, already), str(status), no.message, id_)
             applied = outcome(OutcomeState.APPLIED, *told)
-            return judge(self._body(response), applied) if judge else applied
+            return judge(parsed, applied) if judge else applied
+        if status == 401 and self._login and session is not None:
+            self._login.drop(session)
         if status in already:
             return outcome(OutcomeState.ALREADY, *told)
         if status >= 500 or status == 408:
@@ -268,23 +318,51 @@ class Http:
         Raises:
             NoIntent: another request than the one in the plan would leave.
         """
-        if why := paths.bent(call.target, slash=self._slash):
+        target = call.target.replace(HELD_VALUE, "value")
+        if why := paths.bent(target, slash=self._slash):
             raise NoIntent(f"{call.method} {call.target} cannot be sent as it was planned: {why}")
         try:
             base = httpx.URL(self._base)
-            built = httpx.Request(call.method, self._base + call.target)
+            built = httpx.Request(call.method, self._base + target)
         except (httpx.InvalidURL, ValueError):
             raise NoIntent(f"{call.method} {call.target} makes no address") from None
-        planned = base.raw_path.rstrip(b"/") + call.target.encode("ascii")
+        planned = base.raw_path.rstrip(b"/") + target.encode("ascii")
         same = built.url.raw_path == planned and built.method == call.method
         if not same or built.url.scheme != base.scheme or built.url.netloc != base.netloc:
             sent = f"{built.method} {built.url.raw_path.decode('ascii')}"
             raise NoIntent(f"{sent} would be sent, and {call.method} {call.target} was planned")
         return built.url
 
-    def _sent(self, body: Any) -> list[str]:
+    def _filled(self, call: Call) -> httpx.URL:
+        """The address of a call that names its token by the value, with the value in it.
+
+        Raises:
+            NoIntent: the permit carries no value, or one with which another path would be asked.
+        """
+        before, _, after = call.target.partition(HELD_VALUE)
+        try:
+            # An error of the value's own would show it.
+            value = paths.segment(permit.value().reveal())
+        except BackendError:
+            value = ""
+        if not value or HELD_VALUE in after:
+            raise NoIntent(f"{call.method} {call.target} cannot be sent with this value")
+        built = httpx.URL(self._base + before + value + after)
+        base = httpx.URL(self._base).raw_path.rstrip(b"/")
+        if built.raw_path != base + f"{before}{value}{after}".encode("ascii"):
+            raise NoIntent(f"{call.method} {call.target} cannot be sent with this value")
+        return built
+
+    def _sends(self) -> dict[str, str]:
+        """The headers of a call: the credential's, and those of the session in use."""
+        return {**self._headers(), **(self._login.headers if self._login else {})}
+
+    def _sent(self, body: Any, call: Call | None = None) -> list[str]:
         """The secrets of a request, which a system may repeat in its error text."""
-        secret = [word for value in self._headers().values() for word in value.split()]
+        secret = [word for value in self._sends().values() for word in value.split()]
+        if call is not None and HELD_VALUE in call.target:
+            value = permit.value().reveal()
+            secret += [value, paths.segment(value)]
         if isinstance(body, dict):
             secret += [
                 value
@@ -305,12 +383,13 @@ class Http:
         path: str,
         *,
         body: Any = None,
+        form: Mapping[str, str] | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> Answer:
         waited = 0.0
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                answer = await self._once(method, path, body, params)
+                answer = await self._logged_in(method, path, json=body, data=form, params=params)
             except (RateLimited, Unreachable, TimedOut, ServerFault) as error:
                 gone = isinstance(error, Unreachable | TimedOut)
                 if gone and (self._gone or attempt == ATTEMPTS):
@@ -335,9 +414,20 @@ class Http:
                 return answer
         raise AssertionError("unreachable")
 
-    async def _once(
-        self, method: str, path: str, body: Any, params: Mapping[str, str | int] | None
-    ) -> Answer:
+    async def _logged_in(self, method: str, path: str, **content: Any) -> Answer:
+        """One request under a session, and once more with a new one where that had ended."""
+        if self._login is None:
+            return await self._once(method, path, **content)
+        session = await self._login.session()
+        try:
+            return await self._once(method, path, **content)
+        except AuthFailed:
+            self._login.drop(session)
+            await self._login.session()
+            return await self._once(method, path, **content)
+
+    async def _once(self, method: str, path: str, **content: Any) -> Answer:
+        """One request. ``content`` is httpx's: ``json``, ``data`` (a form), ``params``."""
         where = f"{method} {path}"
         if why := paths.bent(path):
             raise BentPath(f"{where} cannot be asked: {why}")
@@ -345,10 +435,15 @@ class Http:
             async with (
                 self._lane(path) as client,
                 client.stream(
-                    method, path, json=body, params=params or None, headers=dict(self._headers())
+                    method,
+                    path,
+                    json=content.get("json"),
+                    data=content.get("data"),
+                    params=content.get("params") or None,
+                    headers=self._sends(),
                 ) as response,
             ):
-                content = await _capped(response, where)
+                told = await _capped(response, where)
                 self._traffic.seen(
                     response.status_code, response.headers, busy=_asks_for_patience(response)
                 )
@@ -364,15 +459,28 @@ class Http:
             ) from None
         except httpx.HTTPError as error:
             raise ServerFault(f"the answer to {where} broke off ({type(error).__name__})") from None
-        raise_for(response, content, where, self._sent(body))
-        request_id = response.headers.get(self._request_id, "")
-        if not content.strip():
-            return Answer(response.status_code, None, request_id, response.links)
+        secrets = [*self._sent(content.get("json")), *self._sent(content.get("data"))]
+        raise_for(response, told, where, secrets)
+        status, headers = response.status_code, response.headers
+        request_id = headers.get(self._request_id, "")
+        if not told.strip():
+            return Answer(status, None, request_id, response.links, headers)
         try:
-            data = json.loads(content)
+            data = self._redact(json.loads(told))
         except ValueError:
             raise BadAnswer(f"the answer to {where} is not whole JSON") from None
-        return Answer(response.status_code, self._redact(data), request_id, response.links)
+        if self._refusal and (no := self._refusal(data)) is not None:
+            raise no
+        return Answer(status, data, request_id, response.links, headers)
+
+
+def _meaning(no: BackendError, already: Iterable[int]) -> OutcomeState:
+    """What a 2xx that means no says of a change: the same as the status that it stands for."""
+    if isinstance(no, NotFound):
+        gone = any(status in (404, 410) for status in already)
+        return OutcomeState.ALREADY if gone else OutcomeState.REJECTED
+    unclear = isinstance(no, ServerFault | TimedOut | Unreachable | BadAnswer)
+    return OutcomeState.UNKNOWN if unclear else OutcomeState.REJECTED
 
 
 async def _capped(response: httpx.Response, where: str) -> bytes:

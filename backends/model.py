@@ -13,7 +13,7 @@ import hashlib
 import hmac
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import msgspec
 
@@ -154,6 +154,23 @@ class TokenRef(msgspec.Struct, frozen=True, order=True):
         return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
+class Binding(StrEnum):
+    """What a token is bound to: what somebody needs beside its value to use it."""
+
+    BEARER = "bearer"
+    """Nothing. A value that signs requests and can be copied is one too (AWS SigV4)."""
+    KEY = "key"
+    """A private key, of which each use is a proof: mTLS (RFC 8705), DPoP (RFC 9449)."""
+    PLACE = "place"
+    """An address or a network."""
+    WORKLOAD = "workload"
+    """A workload that the issuer knows: a pod, an instance, a job."""
+
+
+UNBOUND: Final = "it is bound to nothing"
+"""Why ``Token.enforced`` has no value for a bearer token."""
+
+
 class TokenState(StrEnum):
     """Where a token is in its life. What the console saw (gone, back) is the store's to say."""
 
@@ -196,7 +213,10 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     ``scope`` names the part of the system in which it was listed (a namespace, an
     account, a role); only a scope that was enumerated to its end can show that a token
     is gone. ``facts`` carries what else the system says, in its own words, for people
-    to read. ``binding`` tells what ties the token to a holder, "bearer" if nothing does.
+    to read. ``bound`` says what the token was issued bound to, ``binding`` the same in the
+    system's words ("addresses 10.0.0.0/8"). ``enforced`` says whether it is refused without
+    that: a token issued bound and taken without its proof is a bearer token. Where only a try
+    can tell, it is not read.
     """
 
     ref: TokenRef
@@ -214,6 +234,8 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     grants: Reading[tuple[Grant, ...]] = not_read()
     parent: Reading[TokenRef] = not_read()
     binding: Reading[str] = not_read()
+    bound: Reading[Binding] = not_read()
+    enforced: Reading[bool] = not_read()
     facts: tuple[tuple[str, str], ...] = ()
 
 

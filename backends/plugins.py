@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from backends import origin
-from backends.contract import VERSION
+from backends.contract import OLDEST, VERSION
 from backends.errors import BackendError, BrokenPlugin, ConfigError, MissingLibrary
 from backends.origin import NOBODY, Origin
 
@@ -165,11 +165,11 @@ class Registry(Generic[P]):
         stated: Any = getattr(found, "contract", None)
         if type(stated) is not int:
             return f"states no contract version that can be read (it has {type(stated).__name__})"
-        if stated != VERSION:
-            newer = "an older" if stated < VERSION else "a newer"
+        if not OLDEST <= stated <= VERSION:
+            newer = "an older" if stated < OLDEST else "a newer"
             return (
-                f"was written for {newer} contract: version {stated}, and this console has"
-                f" {VERSION}"
+                f"was written for {newer} contract: version {stated}, and this console takes"
+                f" {OLDEST} to {VERSION}"
             )
         missing = {*getattr(found, "__abstractmethods__", ())}
         missing |= {name for name in self._states if not hasattr(found, name)}

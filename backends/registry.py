@@ -8,6 +8,7 @@ from typing import Any, Final
 from backends import credentials
 from backends.contract import Backend, BackendConfig, Capabilities
 from backends.errors import ConfigError
+from backends.model import Secret
 from backends.options import check_options, type_in
 from backends.plugins import Registry
 
@@ -48,18 +49,32 @@ def configure(name: str, table: Mapping[str, Any], *, act: bool = False) -> Back
         COMMON,
     )
     rate = _rate(table.get("rate"))
-    read = credentials.resolve(table["read"], "read") if "read" in table else None
-    write = credentials.resolve(table["act"], "act") if act and "act" in table else None
+    parts = TYPES.guarded(type_, "say its parts", lambda: tuple(backend.credential_parts))
+    read, read_parts = _credential(table, "read", parts)
+    write, act_parts = _credential(table, "act", parts) if act else (None, {})
     config = BackendConfig(
         name=name,
         type=type_,
         options=options,
         read=read,
         act=write,
+        read_parts=read_parts,
+        act_parts=act_parts,
         production=bool(table.get("production", False)),
         rate=rate,
     )
     return _made(type_, backend, config)
+
+
+def _credential(
+    table: Mapping[str, Any], option: str, parts: tuple[str, ...]
+) -> tuple[Secret | None, Mapping[str, Secret]]:
+    """A credential of a backend's table, whole or in the parts that its type asks for."""
+    if option not in table:
+        return None, {}
+    if parts:
+        return None, credentials.resolve_parts(table[option], option, parts)
+    return credentials.resolve(table[option], option), {}
 
 
 def _rate(value: Any) -> float | None:

@@ -14,6 +14,8 @@ from backends.aws_iam.people import PERSONAL, Missed, User, every
 from backends.aws_iam.trail import Creators
 from backends.errors import BackendError, Forbidden, NotFound
 from backends.model import (
+    UNBOUND,
+    Binding,
     Found,
     Gap,
     GapKind,
@@ -36,6 +38,8 @@ SLOTS = 2
 
 USE_STEP = timedelta(minutes=15)
 """Of several uses within 15 minutes AWS records the first only (the credential report's page)."""
+
+CONDITIONS = "IAM access keys; a policy's conditions may still limit them"
 
 MAX_GAPS = 20
 """Users whose keys cannot be listed that are named one by one; the rest is counted."""
@@ -218,7 +222,10 @@ class Keys:
             ),
             grants=user.grants,
             parent=never("access keys are issued to users, not by other keys"),
-            binding=known("bearer", "IAM access keys; a policy's conditions may still limit them"),
+            # SigV4 proves each request with the secret, and whoever copies that can do the same.
+            binding=known("bearer: signs each request, and its secret can be copied", CONDITIONS),
+            bound=known(Binding.BEARER, CONDITIONS),
+            enforced=not_tracked(UNBOUND),
             facts=self._facts(user, id_, slots),
         )
 

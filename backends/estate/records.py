@@ -11,7 +11,9 @@ from typing import Any, Final
 from backends.estate.issuing import OWNER_SOURCE
 from backends.estate.systems import SYSTEMS, System
 from backends.model import (
+    UNBOUND,
     AuditEvent,
+    Binding,
     Effect,
     EventClass,
     Grant,
@@ -115,6 +117,12 @@ def token(row: sqlite3.Row, backend: str, now: int, parent: str | None, session:
         grants=_grants(row["grants"]),
         parent=above,
         binding=known(row["binding"], "issuer's record"),
+        bound=known(
+            Binding.BEARER if row["binding"] == "bearer" else Binding.PLACE, "issuer's record"
+        ),
+        enforced=(
+            not_tracked(UNBOUND) if row["binding"] == "bearer" else known(True, "issuer's record")
+        ),
         facts=_facts(row["facts"]),
     )
 

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from backends.errors import NotFound
 from backends.model import (
+    UNBOUND,
+    Binding,
     Grant,
     How,
     Principal,
@@ -175,9 +177,22 @@ def _expiry(record: Mapping[str, Any], expires: datetime | None) -> Reading[date
     return never("look-up") if lives_on else not_read("the record has a ttl and no end")
 
 
-def _binding(addresses: Iterable[str], source: str) -> Reading[str]:
-    bound = ", ".join(addresses)
-    return known(f"addresses {bound}", source) if bound else known("bearer", source)
+class _Bound(NamedTuple):
+    """What ties a token to a holder, as readings: the server itself refuses other addresses."""
+
+    binding: Reading[str]
+    bound: Reading[Binding]
+    enforced: Reading[bool]
+
+    @classmethod
+    def to(cls, addresses: Iterable[str], source: str) -> _Bound:
+        words = ", ".join(addresses)
+        kind = Binding.PLACE if words else Binding.BEARER
+        return cls(
+            known(f"addresses {words}" if words else "bearer", source),
+            known(kind, source),
+            known(True, source) if words else not_tracked(UNBOUND),
+        )
 
 
 def _facts(record: Mapping[str, Any], names: Iterable[str]) -> list[tuple[str, str]]:
@@ -287,7 +302,7 @@ def service_token(
         expires_at=_expiry(record, expires),
         grants=known(grants(record, entity), "look-up"),
         parent=parent,
-        binding=_binding(texts(record, "bound_cidrs"), "look-up"),
+        **_Bound.to(texts(record, "bound_cidrs"), "look-up")._asdict(),
         facts=tuple(facts),
     )
 
@@ -338,7 +353,7 @@ def secret_id(
         expires_at=known(expires, "look-up") if expires else never("look-up"),
         grants=grants,
         parent=never("a secret-id has no parent"),
-        binding=_binding(addresses, "look-up"),
+        **_Bound.to(addresses, "look-up")._asdict(),
         facts=tuple(facts),
     )
 

@@ -45,6 +45,7 @@ ATTRIBUTES: Final = {
     "rolbypassrls": "BYPASSRLS",
 }
 
+HBA: Final = "pg_hba.conf says from where and by which method"
 _OWNER = re.compile(r"\bowner\s*[:=]\s*(?:\"([^\"]+)\"|([^\s,;|]+))", re.IGNORECASE)
 MAX_CLAIM: Final = 64
 """Characters of a one-line comment without ``owner:`` that still passes for a name."""
@@ -231,7 +232,9 @@ def token(backend: str, row: Row, around: Surroundings) -> Token:
         expires_at=expiry(row["until"]),
         grants=known(tuple(all_grants[:MAX_GRANTS]), "pg_roles, pg_auth_members, aclexplode"),
         parent=not_tracked("a role has no parent"),
-        binding=not_read("pg_hba.conf says from where and by which method"),
+        binding=not_read(HBA),
+        bound=not_read(HBA),
+        enforced=not_read(HBA),
         facts=_facts(row, around, len(all_grants)),
     )
 

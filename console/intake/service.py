@@ -18,7 +18,7 @@ from console.intake.card import Card, Headline, card, headline_of
 from console.intake.items import Intake, Item
 from console.intake.matching import Found, Known, Matched, fingerprints, match, why_none
 from console.intake.may_do import MayDo, may_do
-from console.inventory.questions import reading
+from console.inventory.questions import bound
 from console.inventory.search.inventory import Inventory
 from console.journal import opening
 from console.response.plan.build import OpenBackend
@@ -333,7 +333,7 @@ def _told(shown: Card) -> dict[str, Any]:
         "why": shown.headline.why,
         "owner": shown.owner.owner if shown.owner is not None else None,
         "contact": shown.contact or None,
-        "bound": reading("BOUND", shown.token.binding, datetime.now(UTC)),
+        "bound": bound(shown.token, datetime.now(UTC)),
         "since_leak": None
         if shown.since is None
         else {

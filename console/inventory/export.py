@@ -93,6 +93,8 @@ def token(row: Row, found: Token) -> dict[str, Any]:
         "grants": reading(found.grants),
         "parent": reading(found.parent),
         "binding": reading(found.binding),
+        "bound": reading(found.bound),
+        "enforced": reading(found.enforced),
         "facts": [{"name": name, "value": value} for name, value in found.facts],
         "first_seen": moment(row.first_seen),
         "last_change": row.change,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from backends.model import How, Reading, Token
+from backends.model import Binding, How, Reading, Token
 from console.inventory.export import WORDS
 from console.text import age, since, stamp
 
@@ -62,4 +62,23 @@ def questions(token: Token, now: datetime) -> Iterator[tuple[str, str]]:
         yield "PARENT", f"{parent.id}, handle {parent.handle} ({token.parent.source})"
     else:
         yield "PARENT", reading("PARENT", token.parent, now)
-    yield "BOUND", reading("BOUND", token.binding, now)
+    yield "BOUND", bound(token, now)
+
+
+def bound(token: Token, now: datetime) -> str:
+    """What ties a token to a holder, and whether it is of use without that."""
+    return f"{reading('BOUND', token.binding, now)}{holds(token)}"
+
+
+def holds(token: Token) -> str:
+    """What a binding is worth, as the end of a sentence; empty where nobody said."""
+    if token.bound.value is None:
+        return ""
+    if token.bound.value is Binding.BEARER:
+        return ": anyone who has it can use it"
+    match token.enforced.value:
+        case True:
+            return "; it is refused without that"
+        case False:
+            return "; it is taken without that too, so anyone who has it can use it"
+    return "; whether it is refused without that is not known"

@@ -130,7 +130,7 @@ def test_a_silent_server_times_out() -> None:
 
     with RawServer(silent) as server:
         with pytest.raises(TimedOut):
-            talk(server, lambda client: client._once("GET", "/", None, None), timeout=0.2)
+            talk(server, lambda client: client._once("GET", "/"), timeout=0.2)
         release[1].send(b"x")
 
 

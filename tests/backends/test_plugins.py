@@ -105,7 +105,7 @@ BROKEN: dict[str, tuple[Callable[[str, str], str], str]] = {
     "other": (lambda text, name: f"class {name}: pass", "is not a backends."),
     "newer": (
         lambda text, name: f"{text}\n{name}.contract = 99",
-        "was written for a newer contract: version 99, and this console has 1",
+        "was written for a newer contract: version 99, and this console takes 1 to 2",
     ),
     "unnamed": (lambda text, name: text.replace("    title = ", "    other = "), "have: title"),
     "init": (

@@ -57,7 +57,7 @@ AT_ONCE = {
     "f_exits": "SystemExit",
     "f_library": "'no_such_library_at_all'",
     "f_missing": "misses what every backend must have: capabilities, health, inventory, perform",
-    "f_newer": "was written for a newer contract: version 99, and this console has 1",
+    "f_newer": "was written for a newer contract: version 99, and this console takes 1 to 2",
     "f_unread": "states no contract version that can be read",
     "f_init": "cannot be made from its table: KeyError",
     "f_capable": "cannot say what it can do: KeyError",

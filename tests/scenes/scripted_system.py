@@ -6,6 +6,7 @@ A token is a file; to revoke it is to remove the file. Files beside the tokens s
 ``no-effect`` makes it do nothing, ``children`` lists what ends along, ``sessions`` what is
 connected, ``down`` makes every reading fail. ``answer-ID`` has one
 answer in each line for the calls about that token, used up in order, without any effect.
+With ``by-value`` its calls name a token by its value; ``probes`` has a word for each try.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, ClassVar
 
 from backends import permit
 from backends.contract import (
+    HELD_VALUE,
     Ability,
     Backend,
     BackendConfig,
@@ -29,10 +31,12 @@ from backends.contract import (
     Option,
     Outcome,
     OutcomeState,
+    ProbeResult,
     Proposal,
     Retry,
     Step,
     Support,
+    Value,
     Verb,
     WhoAmI,
 )
@@ -46,6 +50,7 @@ from backends.model import (
     Gap,
     GapKind,
     Principal,
+    Secret,
     Token,
     TokenRef,
     decode,
@@ -78,6 +83,9 @@ class Scripted(Backend):
                     ceiling=EvidenceLevel(told.get("ceiling", 4)),
                     covers=Covers.BOTH,
                     propagation=timedelta(0) if told.get("at once") else None,
+                    probe_effects=("none",) if "runs" in told else None,
+                    probe_runs=told.get("runs", 1),
+                    probe_pause=timedelta(0),
                 ),
             )
         )
@@ -126,13 +134,23 @@ class Scripted(Backend):
             tuple(Consumer(name, "session") for name in self._file("sessions").split())
         )
 
+    def _named(self, token: Token) -> str:
+        return HELD_VALUE if self._is("by-value") else token.ref.id
+
+    async def probe(self, ref: TokenRef, secret: Secret) -> ProbeResult:
+        words = self._file("probes").split()
+        (self.path / "probes").write_text(" ".join(words[1:]))
+        word = words[0] if words else "refused"
+        return ProbeResult({"taken": True, "refused": False}.get(word), word)
+
     async def plan(self, verb: Verb, token: Token) -> Proposal:
         step = Step(
             id="1",
             verb=verb,
             token=token.ref,
             title="Remove the key",
-            call=Call("http", "DELETE", f"/keys/{token.ref.id}"),
+            call=Call("http", "DELETE", f"/keys/{self._named(token)}"),
+            value=Value.HELD if self._is("by-value") else Value.NONE,
             retry=self.capabilities().of(KIND).ability(verb).retry,
             expect="gone",
         )
@@ -142,6 +160,8 @@ class Scripted(Backend):
     async def perform(self, step: Step) -> Outcome:
         intent = permit.spend(step.call)
         await self._hold("before")
+        if self._is("by-value"):
+            (self.path / "value-seen").write_text(permit.value().reveal())
         with (self.path / "calls").open("a") as log:
             log.write(f"{intent} {step.call.line}\n")
         if told := self._next_answer(step.token.id):

@@ -30,6 +30,7 @@ from backends.contract import (
 from backends.errors import Forbidden, NotFound
 from backends.model import (
     AuditEvent,
+    Binding,
     Covers,
     EventClass,
     EvidenceLevel,
@@ -152,6 +153,7 @@ def token(backend: str, id_: str, name: str, **more: Any) -> Token:
         "expires_at": known(NOW + timedelta(days=31), "look-up"),
         "grants": known((Grant("policy", "ci-write"),), "look-up"),
         "binding": known("bearer", "no CIDR"),
+        "bound": known(Binding.BEARER, "no CIDR"),
     } | more
     return Token(ref=TokenRef(backend, facts.pop("kind"), id_), name=name, scope="root/", **facts)
 

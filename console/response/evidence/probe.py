@@ -40,12 +40,38 @@ class TriedValue(NamedTuple):
 
 
 async def ask(
-    backend: Backend, ref: TokenRef, secret: Secret, patience: float = PROBE_TIMEOUT
+    backend: Backend,
+    ref: TokenRef,
+    secret: Secret,
+    patience: float = PROBE_TIMEOUT,
+    gate: AbstractAsyncContextManager[object] | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> TriedValue:
     """Try a value, and write nothing. Whatever goes wrong is no answer, in words.
 
-    ``patience`` is in seconds.
+    It is refused only where it was as often in a row as its kind declares: a system that
+    flickers while a change spreads refuses what the next moment is taken again. ``patience`` is
+    in seconds, for each try; ``gate`` is held for each, such as a lane's.
     """
+    declared = backend.capabilities().of(ref.kind)
+    wanted = max(1, declared.probe_runs)
+    for number in range(1, wanted + 1):
+        async with gate or contextlib.nullcontext():
+            tried = await _once(backend, ref, secret, patience)
+        if tried.result.accepted is not False:
+            break
+        if number < wanted:
+            await sleep(max(0.0, declared.probe_pause.total_seconds()))
+    if wanted == 1 or tried.result.accepted is None:
+        return tried
+    told = f"{tried.result.detail}; " if tried.result.detail else ""
+    how = f"refused {wanted} times in a row"
+    if tried.result.accepted:
+        how = f"accepted at try {number} of {wanted}"
+    return tried._replace(result=ProbeResult(tried.result.accepted, told + how))
+
+
+async def _once(backend: Backend, ref: TokenRef, secret: Secret, patience: float) -> TriedValue:
     try:
         async with asyncio.timeout(patience):
             return TriedValue(await backend.probe(ref, secret))
@@ -71,14 +97,13 @@ async def try_value(
 ) -> TriedValue:
     """Write down that a value is tried, try it, and write down what came of it.
 
-    ``gate`` is held for the try alone, such as a lane's.
+    ``gate`` is held for each try alone, such as a lane's.
 
     Raises:
         JournalError: it could not be written down. Before the try: then nothing was tried.
     """
     before = await record(Kind.OBSERVE, act=act, **({"why": why} if why else {}))
-    async with gate or contextlib.nullcontext():
-        tried = await ask(backend, ref, secret)
+    tried = await ask(backend, ref, secret, gate=gate)
     out = Out(
         ref=before.id,
         state=_SHOWN[tried.result.accepted],

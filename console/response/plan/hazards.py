@@ -18,6 +18,7 @@ from backends.contract import (
     Proposal,
     Step,
     Support,
+    Value,
     Verb,
     WhoAmI,
 )
@@ -131,6 +132,12 @@ def around(
     if proposal.also_ends:
         ends = [view.called.get(ref, ref.id) for ref in proposal.also_ends]
         add("cascade", f"{_many(len(ends), 'more token')} would end along with it: {_list(ends)}")
+    if any(step.value is Value.HELD for step in proposal.steps):
+        add(
+            "value-needed",
+            "The call names the token by its value. Nothing is sent unless that is handed over:"
+            " --secret-stdin, or run start --secrets-stdin.",
+        )
     if view.shares:
         shares = [f"{ref.backend}/{ref.id}" for ref in view.shares]
         add(

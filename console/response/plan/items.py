@@ -70,7 +70,7 @@ def assembled(
             ),
             ceiling=declared.reach,
             propagation=declared.propagation,
-            probe_effects=declared.probe_effects,
+            probe_effects=declared.tries,
         )
     )
 

@@ -52,7 +52,7 @@ class LastTry(NamedTuple):
 
 def effects(backend: Backend, ref: TokenRef) -> tuple[str, ...] | None:
     """What a try of the token's value does besides, as declared. None: it is not offered."""
-    return backend.capabilities().of(ref.kind).probe_effects
+    return backend.capabilities().of(ref.kind).tries
 
 
 async def try_value(

@@ -13,7 +13,16 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
-from backends.contract import NO_SESSIONS, Outcome, OutcomeState, Phase, Retry, Step, Verb
+from backends.contract import (
+    NO_SESSIONS,
+    Outcome,
+    OutcomeState,
+    Phase,
+    Retry,
+    Step,
+    Value,
+    Verb,
+)
 from backends.errors import BackendError, NoIntent
 from backends.model import EvidenceLevel, Secret, TokenRef
 from backends.permit import Permit
@@ -44,6 +53,10 @@ PAUSES = (1.0, 2.0, 4.0)
 """Seconds before each repeat of a call that was put off, or that is known to be lost."""
 BULK_PATIENCE = 5.0
 """Seconds that one item among many waits for its effect; the ladder looks later again."""
+NOT_IN_HAND = (
+    "the call names the token by its value, which is not in hand: "
+    "run start with --secrets-stdin goes on with it"
+)
 _PASSING = frozenset({"read-only"})
 """Hazards that a person can mend while the plan stays what it is."""
 
@@ -116,6 +129,8 @@ class _Attempt:
     async def run(self) -> Done:
         """Make the step's call: tried again only as often as its retry class allows."""
         tools, plan = self.tools, self.tools.plan
+        if self.step.value is Value.HELD and not self._in_hand():
+            return Done(End.WAITING, NOT_IN_HAND)
         for attempt in range(len(PAUSES) + 1):
             await tools.lane.turn()
             settled = await self._last_look()
@@ -247,8 +262,12 @@ class _Attempt:
             await self.tools.record(Kind.RUN, run=mark)
         return Done(End.TAKEN, told)
 
+    def _in_hand(self) -> Secret | None:
+        """The value that the call carries: one that was given, or the old one, kept in memory."""
+        return self.value or self.tools.secrets.get(self.subject.ref.handle)
+
     def _with_fingerprint(self) -> Act:
-        held = self.value or self.tools.secrets.get(self.subject.ref.handle)
+        held = self._in_hand()
         if held is None:
             return self.act
         target = replace(self.act.target, fp=self.tools.fingerprint(held))
@@ -266,7 +285,8 @@ class _Attempt:
         return Outcome(state=OutcomeState.NOT_SENT, detail=system_words(told))
 
     async def _call(self, intent: Entry) -> tuple[Outcome, tuple[tuple[TokenRef, Secret], ...]]:
-        permit = Permit(intent.id, self.step, value=self.value)
+        carried = self._in_hand() if self.step.value is Value.HELD else self.value
+        permit = Permit(intent.id, self.step, value=carried)
         try:
             # Last of all, after the intent and inside the gate: whatever held several of these
             # up would else let their calls go at once.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from backends.model import How, Reading, Token
+from console.inventory.questions import holds
 from console.inventory.search.inventory import Change, Detail, Event
 from console.response.state.report import short as short_id
 from console.response.state.token_life import About
@@ -204,8 +205,8 @@ def _depends(life: Life, now: float, width: int) -> list[Line]:
 
 def _bound(token: Token, now: float) -> list[Part]:
     parts = _answer(token.binding, str, now)
-    if token.binding.value == "bearer":
-        parts.insert(1, (": anyone who has it can use it", ""))
+    if told := holds(token):
+        parts.insert(1, (told, ""))
     return parts
 
 
