@@ -36,6 +36,7 @@ from backends.model import (
     TokenRef,
 )
 from backends.permissions import Answer, Decision, Permissions
+from backends.traffic import Limits, Traffic
 
 VERSION: Final = 2
 """The edition of the contract in this module. It grows by one with every edition: a backend
@@ -292,6 +293,8 @@ class Backend(ABC):
             )
         self.config = config
         self.name = config.name
+        self.traffic = Traffic()
+        """What all of its requests wait for, where the backend has them wait."""
 
     @abstractmethod
     def capabilities(self) -> Capabilities:
@@ -322,6 +325,13 @@ class Backend(ABC):
     @abstractmethod
     async def whoami(self) -> WhoAmI:
         """The console's own credentials, so that it never acts on them."""
+
+    async def limits(self) -> Limits:
+        """What the system tells of how often it may be asked. Reads.
+
+        The backend keeps to it from then on, with every request. Asked before many requests.
+        """
+        return Limits(words="its backend reads no limits")
 
     @abstractmethod
     def inventory(self) -> AsyncIterator[Found]:

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import httpx
 
-from backends import paths, permit
+from backends import paths, permit, rate_headers
 from backends.contract import HELD_VALUE, Call, Outcome, OutcomeState
 from backends.errors import (
     AuthFailed,
@@ -38,6 +38,7 @@ from backends.errors import (
     Unreachable,
 )
 from backends.login import Login
+from backends.traffic import Traffic
 
 USER_AGENT = "token-console/0.1"
 MAX_BODY = 256 * 1024 * 1024
@@ -125,6 +126,7 @@ class Http:
     without it, a change whose path does is refused, as it is what an empty id makes.
     ``refusal`` is asked about every answer that says 2xx, to a read and to a change alike.
     ``login`` adds a session's headers to those of ``headers``.
+    ``traffic`` is shared by all clients of one system: each request waits there for its turn.
     """
 
     def __init__(
@@ -141,6 +143,7 @@ class Http:
         slash: bool = False,
         refusal: Refusal | None = None,
         login: Login | None = None,
+        traffic: Traffic | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._base = base_url.rstrip("/")
@@ -151,6 +154,7 @@ class Http:
         self._send_id = send_id
         self._redact = redact
         self._gate = asyncio.Semaphore(parallel)
+        self._traffic = traffic or Traffic()
         self._gone = False
         """The last read found nobody there, each time it tried."""
         trust = verify if isinstance(verify, ssl.SSLContext) else _trust(verify)
@@ -171,13 +175,13 @@ class Http:
         self._idle: list[httpx.AsyncClient] = []
 
     @contextlib.asynccontextmanager
-    async def _lane(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A connection of one's own for one request, the one used last first.
+    async def _lane(self, path: str) -> AsyncIterator[httpx.AsyncClient]:
+        """A connection of one's own for one request when it may leave, the one used last first.
 
         httpx's pool looks at every idle connection for every request, so that sixteen in
         one pool are slower than one; sixteen pools of one are not.
         """
-        async with self._gate:
+        async with self._gate, self._traffic.turn(path):
             if not self._idle:
                 self._idle.append(self._new_lane())
                 self._lanes.append(self._idle[-1])
@@ -268,20 +272,25 @@ class Http:
             session = await self._login.session() if self._login else None
         except BackendError as error:
             return outcome(OutcomeState.NOT_SENT, detail=f"no login: {error.message}")
-        if HELD_VALUE in call.target:
-            url = self._filled(call)
-        intent = permit.spend(call)
-        if callable(body):
-            body = body(intent)
-        marks = {self._send_id: intent, "User-Agent": f"{USER_AGENT} intent/{intent}"}
         try:
-            async with self._lane() as client:
+            async with self._lane(call.target) as client:
+                if HELD_VALUE in call.target:
+                    url = self._filled(call)
+                intent = permit.spend(call)
+                if callable(body):
+                    body = body(intent)
+                marks = {self._send_id: intent, "User-Agent": f"{USER_AGENT} intent/{intent}"}
+                # Without the wait for the turn: it tells how the system is.
+                started = time.monotonic()
                 response = await client.request(
                     call.method,
                     url,
                     json=body,
                     headers={**self._sends(), **headers, **marks},
                 )
+                self._traffic.seen(response.status_code, response.headers)
+        except RateLimited as error:
+            return outcome(OutcomeState.NOT_SENT, detail=error.message)
         except _NOT_SENT as error:
             return outcome(OutcomeState.NOT_SENT, detail=f"no connection ({type(error).__name__})")
         except (httpx.HTTPError, OSError) as error:
@@ -390,8 +399,10 @@ class Http:
                     self._gone = True
                     raise
                 self._gone = self._gone and gone
-                asked = getattr(error, "retry_after", None)
-                pause = asked if asked is not None else 0.2 * 2**attempt * (0.5 + random.random())  # noqa: S311
+                pause = 0.2 * 2**attempt * (0.5 + random.random())  # noqa: S311
+                if isinstance(error, RateLimited):
+                    # "0" is said by systems that mean less than a second.
+                    pause = max(pause, error.retry_after or 0.0)
                 if attempt == ATTEMPTS or waited + pause > PATIENCE:
                     raise
                 waited += pause
@@ -423,7 +434,7 @@ class Http:
             raise BentPath(f"{where} cannot be asked: {why}")
         try:
             async with (
-                self._lane() as client,
+                self._lane(path) as client,
                 client.stream(
                     method,
                     path,
@@ -434,6 +445,9 @@ class Http:
                 ) as response,
             ):
                 told = await _capped(response, where)
+                self._traffic.seen(
+                    response.status_code, response.headers, busy=_asks_for_patience(response)
+                )
         except httpx.TimeoutException as error:
             if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
                 raise Unreachable(f"no connection for {where}") from None
@@ -503,8 +517,8 @@ def raise_for(
         raise BadAnswer(text, "The address redirects: configure the address it leads to.")
     if status == 401:
         raise AuthFailed(text)
-    if status == 429 or (status == 403 and response.headers.get("retry-after")):
-        raise RateLimited(text, retry_after=_seconds(response.headers.get("retry-after")))
+    if _asks_for_patience(response):
+        raise RateLimited(text, retry_after=rate_headers.read(response.headers, time.time()).after)
     if status == 403:
         raise Forbidden(text)
     if status in (404, 410):
@@ -514,11 +528,10 @@ def raise_for(
     raise BackendError(text)
 
 
-def _seconds(header: str | None) -> float | None:
-    try:
-        return max(0.0, float(header)) if header else None
-    except ValueError:
-        return None
+def _asks_for_patience(response: httpx.Response) -> bool:
+    """Whether the system was asked too often. GitHub says so with 403 too."""
+    status = response.status_code
+    return status == 429 or (status == 403 and "retry-after" in response.headers)
 
 
 def _cause(error: BaseException) -> str:

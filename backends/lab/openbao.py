@@ -34,6 +34,9 @@ MOST_USED = 400
 READ_POLICY = """
 path "sys/audit" { capabilities = ["read", "sudo"] }
 path "sys/audit-hash/*" { capabilities = ["update"] }
+path "sys/quotas/rate-limit" { capabilities = ["list"] }
+path "sys/quotas/rate-limit/" { capabilities = ["list"] }
+path "sys/quotas/rate-limit/*" { capabilities = ["read"] }
 """
 READ_POLICY_PER_NAMESPACE = """
 path "%(ns)sauth/token/accessors" { capabilities = ["list", "sudo"] }
@@ -178,6 +181,23 @@ class OpenBaoServer(Server):
             "act": {"file": str(self.home / "act.token")},
             "audit_file": str(self.audit_file),
         }
+
+    def quota(self, requests: float, path: str = "", *, told: bool = False, **more: Any) -> None:
+        """Have the server take so many requests a second from one address, else answer 429.
+
+        ``told`` has it say so in the headers of each answer; ``more`` is as its API has it.
+        """
+        name = path.strip("/*").replace("/", "-") or "everything"
+        body = {"rate": requests, "path": path, **more}
+        config = {"enable_rate_limit_response_headers": told, "rate_limit_exempt_paths": []}
+        config["enable_rate_limit_audit_logging"] = True
+        with self.client() as client:
+            client.post("sys/quotas/config", json=config).raise_for_status()
+            client.post(f"sys/quotas/rate-limit/{name}", json=body).raise_for_status()
+
+    def refusals(self) -> int:
+        """How many requests were answered with 429 since there is a quota, by the audit log."""
+        return sum("rate limit quota exceeded" in line for line in self.audit_file.open())
 
     def fill(self, tokens: int) -> None:
         """Make about so many tokens and secret-ids, as teams would."""

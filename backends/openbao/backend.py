@@ -53,7 +53,7 @@ from backends.model import (
     Token,
     TokenRef,
 )
-from backends.openbao import actions, events, mapping, naming, rotate
+from backends.openbao import actions, events, mapping, naming, quotas, rotate
 from backends.openbao.audit import AuditIndex
 from backends.openbao.bulk import Bulk
 from backends.openbao.capabilities import declare
@@ -64,6 +64,7 @@ from backends.openbao.mapping import APPROLE, SERVICE, SecretIdPlace
 from backends.openbao.policies import acl, opening
 from backends.openbao.reader import NO_AUDIT_FILE, BaoReader
 from backends.permissions import Answer, Permissions
+from backends.traffic import Limits
 
 REVOKE_PATH = "auth/token/revoke-accessor"
 OWN_AT_HAND = 10.0
@@ -116,6 +117,7 @@ class OpenBao(Backend):
             parallel=parallel,
             verify=self._verify,
             answered=self._log.own if self._log is not None else lambda _: None,
+            traffic=self.traffic,
         )
         self._reader = BaoReader(
             self.name,
@@ -214,8 +216,15 @@ class OpenBao(Backend):
         accessors = (mapping.text(record, "accessor") for record in records)
         return {self._reader.ref(accessor) for accessor in accessors if accessor}
 
+    async def limits(self) -> Limits:
+        """The server's rate limit quotas, where the reading credential may read them."""
+        found = await quotas.limits(self._client)
+        self.traffic.keep(found.known)
+        return found
+
     async def inventory(self) -> AsyncIterator[Found]:
         """Stream the tokens and secret-ids of every namespace that can be seen."""
+        await self.limits()
         async for found in Survey(self._reader, self._mounts).run():
             yield found
 

@@ -24,6 +24,7 @@ from backends.errors import (
 )
 from backends.http import Answer, Http, Redactor, without
 from backends.model import Secret
+from backends.traffic import Traffic
 
 _drop = without("client_token", "secret_id", "wrapping_token", "wrap_info")
 
@@ -109,6 +110,7 @@ class Client:
         parallel: int,
         verify: bool | ssl.SSLContext,
         answered: Callable[[str], None],
+        traffic: Traffic | None = None,
     ) -> None:
         def door(secret: Secret, hide: Redactor = redact) -> Http:
             return Http(
@@ -118,6 +120,7 @@ class Client:
                 parallel=parallel,
                 verify=verify,
                 redact=hide,
+                traffic=traffic,
             )
 
         self._door = door

@@ -22,6 +22,7 @@ PublicKey = Annotated[
 """What escrow can encrypt to, by its looks; the keys themselves are checked when it is used."""
 
 Size = Annotated[int, Meta(ge=1)]
+Rate = Annotated[float, Meta(gt=0, le=sys.float_info.max)]
 
 
 class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,10 +69,11 @@ class ResponseSettings(Section, frozen=True):
         int, Meta(ge=1, description="a whole number of at least 1", examples=["3"])
     ] = 3
     """Failures of one backend that halt its lane."""
-    default_rate: Annotated[
-        float, Meta(gt=0, le=sys.float_info.max, description="a number above 0", examples=["5.0"])
-    ] = 5.0
-    """Changing calls a second for a backend that neither declares nor is given a rate."""
+    default_rate: Annotated[Rate | None, Meta(description="a number above 0", examples=["5.0"])] = (
+        None
+    )
+    """The most changing calls a second for a backend that neither declares nor is given a rate;
+    without it, as many as the backend answers well."""
     waves: Annotated[
         tuple[Size, ...],
         Meta(

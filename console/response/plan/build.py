@@ -22,13 +22,14 @@ from msgspec.structs import replace
 from backends.contract import Backend, KindCapabilities, Proposal, Support, Verb, WhoAmI
 from backends.errors import BackendError, NotFound, RateLimited, Unsupported
 from backends.model import EvidenceLevel, Secret, Token, TokenRef
+from backends.traffic import Limits
 from console.errors import ConsoleError
 from console.inventory.lineage import Below
 from console.inventory.search.inventory import Inventory
 from console.journal.format import scan
 from console.journal.format.entry import uuid7
 from console.response.escrow import recipients
-from console.response.plan import cascade, destinations, priority, scope, tripwires
+from console.response.plan import cascade, destinations, pace, priority, scope, tripwires
 from console.response.plan import items as plan_items
 from console.response.plan.hazards import ALIVE, TokenSurroundings, not_planned, rules
 from console.response.plan.model import GONE_ALREADY, Mode, Plan, PlanItem, Scope
@@ -61,11 +62,16 @@ class _AskedToken(NamedTuple):
 
 
 class _OpenedBackend(NamedTuple):
-    """What is known of one backend while its tokens are asked about."""
+    """What is known of one backend while its tokens are asked about.
+
+    ``looks`` are the seconds that reading each of its tokens took.
+    """
 
     backend: Backend | None
     me: WhoAmI
     trouble: str = ""
+    limits: Limits = Limits()
+    looks: list[float] | None = None
 
 
 async def build_plan(
@@ -112,7 +118,11 @@ async def build_plan(
     frozen_at = datetime.now(UTC)
     to = destinations.opened(settings, sinks if verb is Verb.ROTATE else ())
     wanted = scope.find(inventory, query, handles)
-    systems = await _open(open_backend, dict.fromkeys(token.ref.backend for token in wanted.tokens))
+    systems = await _open(
+        open_backend,
+        dict.fromkeys(token.ref.backend for token in wanted.tokens),
+        many=len(wanted.tokens) > 1,
+    )
     own = {ref for system in systems.values() for ref in system.me.own}
     wanted, left_out = scope.without_own(wanted, own)
     tokens = wanted.tokens
@@ -154,6 +164,11 @@ async def build_plan(
         scope.explained(item, wanted)
         for item in await _gate(inventory, systems, asked, shared, ours)
     )
+    rates = {
+        name: found
+        for name, system in systems.items()
+        if system.backend is not None and (found := pace.rate(system.backend, ours))
+    }
     return Plan(
         id=uuid7(),
         verb=verb,
@@ -174,9 +189,16 @@ async def build_plan(
         ),
         sinks=tuple(sinks),
         escrow=tuple(escrow),
-        rates={
-            name: plan_items.rate(system.backend, ours) if system.backend else ours.default_rate
+        rates=rates,
+        paces={
+            name: pace.planned(
+                system.backend,
+                [item for item in items if item.backend == name],
+                system.limits,
+                system.looks or (),
+            )
             for name, system in systems.items()
+            if system.backend is not None and name not in rates
         },
         budget=ours.budget,
         extends=extends,
@@ -184,11 +206,16 @@ async def build_plan(
     )
 
 
-async def _open(open_backend: OpenBackend, names: Iterable[str]) -> dict[str, _OpenedBackend]:
+async def _open(
+    open_backend: OpenBackend, names: Iterable[str], *, many: bool
+) -> dict[str, _OpenedBackend]:
+    """The backends, open. ``many``: so many requests follow that their limits are asked for."""
+
     async def one(name: str) -> _OpenedBackend:
         try:
             backend = await open_backend(name)
-            return _OpenedBackend(backend, await backend.whoami())
+            limits = await backend.limits() if many else Limits()
+            return _OpenedBackend(backend, await backend.whoami(), limits=limits, looks=[])
         except (BackendError, ConsoleError) as error:
             return _OpenedBackend(None, WhoAmI(name=name), str(error))
         except Exception as error:  # noqa: BLE001
@@ -232,6 +259,7 @@ async def _ask(
     backend = system.backend
     try:
         declared = backend.capabilities().of(token.ref.kind)
+        began = time.monotonic()
         try:
             ref, living = token.ref, True
             if now is None:
@@ -239,6 +267,8 @@ async def _ask(
             token = now
         except NotFound:
             living = False
+        if system.looks is not None:
+            system.looks.append(time.monotonic() - began)
         # Before the plan: a backend's own log may know them by other names until then.
         ends = await cascade.known(backend, verb, declared, below if living else ())
         return await _propose(system, backend, verb, token, mode, declared, ends, living=living)

@@ -34,7 +34,6 @@ from console.response.plan.hazards import (
 )
 from console.response.plan.model import Mode, PlanItem
 from console.response.plan.step_id import StepId
-from console.settings import ResponseSettings
 
 EVENTS = 300
 """The newest audit events of a token that its plan looks at."""
@@ -148,11 +147,6 @@ async def shares(backend: Backend, secret: Secret, planned: set[TokenRef]) -> tu
         return ()
     found = {match.ref for match in matches} - planned
     return tuple(sorted(found))
-
-
-def rate(backend: Backend, settings: ResponseSettings) -> float:
-    """Changing calls a second: as the file says, else as declared, else a careful number."""
-    return backend.config.rate or backend.capabilities().rate or settings.default_rate
 
 
 def written(item: PlanItem) -> PlanItem:

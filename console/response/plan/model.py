@@ -125,14 +125,29 @@ class Raised(msgspec.Struct, frozen=True):
     items: tuple[int, ...]
 
 
+class PlannedPace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How fast a backend without a rate is to be called: as it answers, within these.
+
+    ``start`` calls at a time at first, and with ``waits`` until its canary is proved; ``most``
+    at the most. ``expected`` is an estimate of calls a second, 0 for none, and ``why`` its reason.
+    """
+
+    start: int = 4
+    most: int = 16
+    waits: bool = False
+    expected: float = 0.0
+    why: str = ""
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """What will be done, and on whose word.
 
     ``sinks`` names where a rotation delivers the new values, ``escrow`` the public keys
-    that each is sealed to first. ``rates`` is in changing calls a second for each backend;
-    ``budget`` so many failures halt a backend's lane. ``extends`` is the plan whose late
-    arrivals this one takes in. ``probe`` says that the responder agreed to have the old
-    values tried. Whether a second person is needed is not in here: see ``approve/requirements``.
+    that each is sealed to first. ``rates`` has the most changing calls a second of each backend
+    that has a rate, ``paces`` is for the others; ``budget`` so many failures halt a backend's
+    lane. ``extends`` is the plan whose late arrivals this one takes in. ``probe`` says that the
+    responder agreed to have the old values tried. Whether a second person is needed is not in
+    here: see ``approve/requirements``.
     """
 
     id: str
@@ -146,6 +161,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
     sinks: tuple[str, ...] = ()
     escrow: tuple[str, ...] = ()
     rates: Mapping[str, float] = {}
+    paces: Mapping[str, PlannedPace] = {}
     budget: int = 3
     extends: str = ""
     probe: bool = False

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 from backends.contract import Step
 from backends.model import How, Token
 from backends.words import count
+from console.response.plan import pace
 from console.response.plan.model import Plan, PlanItem
 from console.response.plan.step_id import StepId
 from console.text import age, safe
@@ -160,16 +160,15 @@ def _renumbered(step: Step, number: int) -> Step:
 
 
 def estimate(plan: Plan) -> dict[str, float]:
-    """For each backend, the seconds that its calls take at the plan's rates, at the least."""
-    calls: dict[str, int] = defaultdict(int)
-    for item in plan.items:
-        if not item.fatal:
-            calls[item.backend] += len(item.proposal.steps)
-    return {backend: count / _rate(plan, backend) for backend, count in calls.items()}
+    """For each backend, the seconds that its calls take as fast as is planned, at the least."""
+    lanes = {
+        item.backend: pace.seconds(plan, item.backend) for item in plan.items if not item.fatal
+    }
+    return {backend: took for backend, took in lanes.items() if took is not None}
 
 
 def bound(plan: Plan, proofs: Mapping[str, float] | None = None) -> float:
-    """The seconds that the whole plan takes at its rates, at the least.
+    """The seconds that the whole plan takes at its rates or estimates, at the least.
 
     Lanes go side by side, so that is the slowest one's time: its calls, and behind its
     canaries the wait until they are proved. ``proofs`` has, by backend, for how many seconds
@@ -180,7 +179,7 @@ def bound(plan: Plan, proofs: Mapping[str, float] | None = None) -> float:
     proved: dict[str, float] = {}
     for item in plan.items:
         if item.wave == 0 and not item.fatal and not item.by_hand:
-            took = len(item.proposal.steps) / _rate(plan, item.backend)
+            took = len(item.proposal.steps) / (pace.expected(plan, item.backend) or math.inf)
             proved[item.backend] = proved.get(item.backend, 0.0) + took
     for backend in proved:
         proved[backend] += proofs.get(backend, 0.0)
@@ -190,7 +189,3 @@ def bound(plan: Plan, proofs: Mapping[str, float] | None = None) -> float:
         waits = proofs.get(backend, 0.0) if backend in proved else every
         slowest = max(slowest, seconds + waits)
     return slowest
-
-
-def _rate(plan: Plan, backend: str) -> float:
-    return plan.rates.get(backend) or 1.0

@@ -119,6 +119,7 @@ class Work:
             self.canaried = True
         if self.run.ending or not rest or not await self._gate():
             return
+        self.lane.proved()
         # One wave flows into the next: a system that hides its effects for some seconds
         # would cost those for each wave, and the pace and the budget hold all the time.
         await self._work(tools, rest)

@@ -11,10 +11,13 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from backends.contract import Backend
 from backends.errors import BackendError
 from backends.model import Secret
 from backends.sinks.contract import Sink
+from backends.traffic import RUNNING
 from backends.words import count
 from console.errors import ConsoleError, JournalError, PlanRefused
 from console.journal.format.entry import Kind, RunMark
@@ -25,8 +28,9 @@ from console.journal.witnessing import Witnesses
 from console.journal.write.group import GroupCommit
 from console.journal.write.journal import Journal
 from console.response.evidence.context import EvidenceContext
-from console.response.plan import entry_parts
+from console.response.plan import entry_parts, pace
 from console.response.plan.model import Plan
+from console.response.plan.step_id import Mark, mark_of
 from console.response.run import late_arrivals
 from console.response.run.climber import LONGEST, Climber
 from console.response.run.item import acted
@@ -146,11 +150,19 @@ class Run:
 
     async def _lanes(self) -> None:
         for backend in self.plan.backends:
-            rate = self.plan.rates.get(backend, 0.0)
-            lane = Pace(backend, rate, self.plan.budget)
+            rate, planned = self.plan.rates.get(backend, 0.0), pace.of(self.plan, backend)
+            lane = Pace(
+                backend,
+                rate,
+                self.plan.budget,
+                start=planned.start,
+                most=planned.most,
+                grows=not planned.waits,
+            )
             items = [item for item in self.plan.items if item.backend == backend]
             self.works[backend] = Work(self, lane, items)
         await asyncio.gather(*(work.go() for work in self.works.values()))
+        await self._tell_paces()
 
     async def _climbed(self, climbing: asyncio.Task[None]) -> None:
         self.climber.end()
@@ -257,6 +269,7 @@ class Run:
             hint = getattr(error, "hint", "")
             told = f"the backend {backend} cannot be opened: {error} {hint}"
             raise CannotOpen(system_words(told.strip())) from None
+        await self._limits(open_, lane)
         tools = EvidenceContext(
             plan=self.plan,
             backend=open_,
@@ -278,6 +291,15 @@ class Run:
         open_.recall(names)
         self.tools[backend] = tools
         return tools
+
+    async def _limits(self, backend: Backend, lane: Pace) -> None:
+        """Have a backend keep to its limits, as they are now, with a run's share of them."""
+        lane.traffic = backend.traffic
+        if self.single:
+            return
+        backend.traffic.share = RUNNING
+        with contextlib.suppress(BackendError):
+            await backend.limits()
 
     def fail(self, error: BaseException) -> None:
         """End the run with this error. The first one counts."""
@@ -308,9 +330,18 @@ class Run:
             await asyncio.sleep(FOLLOW)
             try:
                 await self._follow_once()
+                await self._tell_paces()
             except JournalError as error:
                 self.fail(error)
                 return
+
+    async def _tell_paces(self) -> None:
+        """Write down why a lane became slower, for the board of everybody who watches."""
+        for work in () if self.single else self.works.values():
+            if told := work.lane.news():
+                act = entry_parts.act(self.plan.verb.value, work.items[0].token, plan=self.plan.id)
+                act = replace(act, step=mark_of(0, Mark.PACE))
+                self.board.feed([await self._append(Kind.NOTE, why=system_words(told), act=act)])
 
     async def _follow_once(self) -> None:
         # Numbers are given in the order in which entries become durable, so that a reading

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from backends.contract import Phase, Verb
 from backends.model import EvidenceLevel
 from backends.words import count
+from console.response.plan import pace
 from console.response.plan.model import Mode, Plan, PlanItem, Scope
 from console.response.state import old_value
 from console.response.state.run import Board
@@ -105,6 +106,8 @@ def situation(
         eta = f", calls for about {age(lane.eta)}" if lane.eta and lane.state == "running" else ""
         why = f": {safe(lane.halted, 120)}" if lane.halted else ""
         lines.append(f"  {safe(lane.backend)}: {counts} of {lane.scope:,}; {lane.state}{why}{eta}")
+        if lane.state == "running":
+            lines.append(f"    {lane.rate:.3g} a second now; {safe(lane.pace, 600)}")
     lines.append(f"proof: {board.proof().line}")
     if plan.verb in ENDING:
         shown = [row for row in board.rows.values() if row.state in _PROVED]
@@ -213,9 +216,8 @@ def plan_lines(plan: Plan, calls: int = 20, second: str = "") -> list[str]:
     if len(plan.items) > 1:
         for backend in plan.backends:
             number = sum(item.backend == backend for item in plan.items)
-            rate = plan.rates.get(backend)
-            told = f", at most {rate:g} calls a second" if rate else ""
-            lines.append(f"  {safe(backend):<13} {count(number, 'token')}{told}")
+            how = safe(pace.told(plan, backend), 600)
+            lines.append(f"  {safe(backend):<13} {count(number, 'token')}, {how}")
     for item in plan.items[:calls]:
         lines += _item_lines(item, plan.mode, many=len(plan.items) > 1)
     if len(plan.items) > calls:

@@ -25,12 +25,15 @@ from console.journal.format.entry import Kind
 from console.journal.format.parts import RunEvent
 from console.journal.format.sentence import Entry
 from console.journal.proof import Sums
+from console.response.plan import pace
 from console.response.plan.model import Plan
-from console.response.plan.step_id import StepId
+from console.response.plan.step_id import Mark, StepId, mark_of
 from console.response.state import old_value
 from console.response.state.token import STATES as STATES
 from console.response.state.token import RunToken, Standing
 
+PACE = mark_of(0, Mark.PACE)
+"""The step of the notes about a lane's pace."""
 WINDOW = 60.0
 """Seconds over which a lane's rate is measured."""
 _TELLING = frozenset(
@@ -56,8 +59,9 @@ class LateArrival(NamedTuple):
 
 
 class LaneState(NamedTuple):
-    """One backend's part of a run. ``rate`` and ``limit`` are tokens and calls a second;
-    ``eta`` are the seconds that the calls still take, None where there are none to make."""
+    """One backend's part of a run. ``rate`` and ``limit`` are tokens and calls a second, 0 for
+    no limit; ``eta`` are the seconds that the calls still take, None where there are none to
+    make. ``pace`` is why the lane is as fast as it is; raw."""
 
     backend: str
     counts: dict[str, int]
@@ -66,6 +70,7 @@ class LaneState(NamedTuple):
     eta: float | None
     state: str
     halted: str
+    pace: str
 
     @property
     def scope(self) -> int:
@@ -91,6 +96,8 @@ class Board:
         self.lifted: dict[str, int] = {}
         """The number of the entry that let each lane go on last, by its backend."""
         self.alarms: list[str] = []
+        self.paces: dict[str, str] = {}
+        """What each lane's runner said last of its pace, by its backend."""
         self.wave = 0
         self.seq = 0
         self.began = self.last = 0.0
@@ -151,6 +158,9 @@ class Board:
             self.broken_glass = entry.sentence
         elif entry.kind == Kind.RUN:
             return self._decision(entry)
+        elif entry.kind == Kind.NOTE and entry.step == PACE:
+            self.paces[entry.backend] = entry.why
+            return True
         elif entry.kind in _TELLING:
             row = self.rows.get((entry.plan, StepId.parse(entry.step).item))
             if row is None:
@@ -266,12 +276,14 @@ class Board:
             limit = self.plan.rates.get(backend, 0.0)
             rate = len(fresh) / span
             calls = to_call[backend]
-            eta = calls / (rate or limit) if calls and (rate or limit) else None
+            expected = rate or pace.expected(self.plan, backend)
+            eta = calls / expected if calls and expected else None
             halted = self.halted.get(backend, "")
             state = self._lane_state(counts, halted)
             if state == "running" and not working:
                 state, eta = "stopped", None
-            yield LaneState(backend, counts, rate, limit, eta, state, halted)
+            told = pace.told(self.plan, backend, self.paces.get(backend, ""))
+            yield LaneState(backend, counts, rate, limit, eta, state, halted, told)
 
     def _lane_state(self, counts: dict[str, int], halted: str) -> str:
         if not counts["left"]:

@@ -307,6 +307,9 @@ class _Attempt:
             # defect, its message may hold anything, and its call may have been made.
             told = f"the backend failed with {type(error).__name__}"
             outcome = Outcome(state=OutcomeState.UNKNOWN, detail=told)
+        if not self.elsewhere:
+            step = self.step
+            self.tools.lane.answered(outcome, f"{step.verb} {step.phase} {step.token.kind}")
         return outcome, tuple(permit.minted)
 
     def _out(

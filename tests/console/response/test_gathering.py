@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from gate_scene import Scene, codes
+from msgspec.structs import replace
 
 import console
 from backends.contract import Verb
@@ -119,11 +120,14 @@ def test_verbs_that_a_system_does_not_have_are_told_and_not_lost(scene: Scene) -
 def test_rates_waves_and_the_bound(scene: Scene) -> None:
     plan = scene.plan(Verb.REVOKE, query="backend:vault-1 -principal:=token-console")
     calls = sum(len(item.proposal.steps) for item in plan.items if not item.fatal)
-    assert plan.rates == {"vault-1": ResponseSettings().default_rate}
-    assert priority.estimate(plan) == {"vault-1": calls / plan.rates["vault-1"]}
-    assert priority.bound(plan) == pytest.approx(calls / plan.rates["vault-1"])
+    assert plan.rates == {}, "nobody set one"
+    guess = plan.paces["vault-1"].expected
+    assert priority.estimate(plan) == {"vault-1": pytest.approx(calls / guess)}
+    plan = replace(plan, rates={"vault-1": 5.0})
+    assert priority.estimate(plan) == {"vault-1": calls / 5.0}
+    assert priority.bound(plan) == pytest.approx(calls / 5.0)
     hidden = priority.bound(plan, {"vault-1": 3.0})
-    assert hidden == pytest.approx(calls / plan.rates["vault-1"] + 3.0), "the canary is waited for"
+    assert hidden == pytest.approx(calls / 5.0 + 3.0), "the canary is waited for"
     assert Requirements().second_person(plan).startswith(f"{len(plan.items)} tokens")
 
 

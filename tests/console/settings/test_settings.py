@@ -175,7 +175,7 @@ def test_without_a_response_section_the_careful_defaults_hold(tmp_path: Path) ->
         50,
         True,
     )
-    assert (found.budget, found.default_rate, found.waves) == (3, 5.0, (50, 500))
+    assert (found.budget, found.default_rate, found.waves) == (3, None, (50, 500))
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ RUNS = (
         "not show that the old value is refused, so that it is told beside the others",
     ),
     ("RATE 2 of 5/s", "2 calls a second were made of late, of 5 that are allowed"),
+    ("RATE 30/s", "30 calls a second, as fast as the system answers: PACE says why"),
     ("let be (except)", "nothing more is sent for a token; somebody answers for it, until a date"),
     ("skip proof (waive)", "the old value ends although not every consumer was seen to have moved"),
     ("nothing left", "each token is dealt with; the run is still to be closed by somebody"),

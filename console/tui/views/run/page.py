@@ -177,7 +177,8 @@ def lanes(run: ShownRun, width: int, room: int) -> list[Line]:
         for each in used:
             number = lane.counts[each]
             parts.append((fit(f"{number:,}", 7, right=True), LOOKS[each].role if number else "dim"))
-        rate = f"{_rate(lane.rate)} of {_rate(lane.limit)}" if going else "-"
+        limit = f" of {_rate(lane.limit)}" if lane.limit else ""
+        rate = f"{_rate(lane.rate)}{limit}" if going else "-"
         parts.append((fit(rate + ("/s" if going else ""), 12, right=True), "dim"))
         eta = _about(lane.eta) if going and lane.eta is not None else "-"
         parts += [(fit(eta, 6, right=True), ""), (f"  {state}", role)]  # type: ignore[list-item]
@@ -252,6 +253,9 @@ def trouble_lines(run: ShownRun, now: float, width: int) -> list[Line]:
         )
     elif run.seconded:
         say("SEEN BY", "dim", [f"{run.seconded}, as second person"])
+    if run.standing in ("running", "not begun"):
+        going = [lane for lane in run.lanes if lane.state in ("running", "waiting")]
+        say("PACE", "dim", [f"{lane.backend}: {lane.pace}" for lane in going])
     for state, label in (("failed", "STUCK"), ("unknown", "UNKNOWN")):
         found = [f"{line.name} on {line.backend}: {line.verdict.line}"
                  for line in run.lines if line.state == state]  # fmt: skip
