@@ -71,6 +71,8 @@ class _Record(msgspec.Struct, frozen=True, gc=False):
     grants: _Reading[tuple[_Grant, ...]] = _NOT_READ
     parent: _Reading[TokenRef] = _NOT_READ
     binding: _Reading[str] = _NOT_READ
+    bound: _Reading[str] = _NOT_READ
+    enforced: _Reading[bool] = _NOT_READ
     facts: tuple[tuple[str, str], ...] = ()
 
 
@@ -101,6 +103,8 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
     grants: _Reading[tuple[_Grant, ...]]
     parent: _Reading[TokenRef]
     binding: _Reading[str]
+    bound: _Reading[str]
+    enforced: _Reading[bool]
     facts: list[_Fact]
     first_seen: str
     last_change: str
@@ -160,6 +164,8 @@ def _line(one: StoredToken) -> _Line:
         record.grants,
         record.parent,
         record.binding,
+        record.bound,
+        record.enforced,
         [_Fact(name, value) for name, value in record.facts],
         _moment(first_seen),
         change,

@@ -38,9 +38,10 @@ class StoreWriter:
         """Run ``work(connection, *args)`` in one transaction, in this thread."""
         try:
             with self._engine.begin() as connection:
-                before = database.rows_written(connection)
+                rows, told = database.rows_written(connection), reading.generation(connection)
                 done = work(connection, *args)
-                if news and database.rows_written(connection) != before:
+                silent = told == reading.generation(connection)
+                if news and silent and database.rows_written(connection) != rows:
                     database.touch(connection)
                 return done
         except sqlite3.Error as error:
