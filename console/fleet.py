@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from types import TracebackType
@@ -39,6 +40,10 @@ CLOSE_TIMEOUT = 3.0
 IDENTIFY_TIMEOUT = 30.0
 """Seconds that one backend may take to tell whose a secret is; the others' answers wait."""
 
+LINK_EVERY = 30.0
+"""Seconds from one bringing up of the links to the next while backends are looked at for the first
+time: each goes through all events that are there."""
+
 RIGHTS_TIMEOUT = 45.0
 """Seconds that a backend may take to open a token's grants."""
 
@@ -67,6 +72,9 @@ class Fleet:
         self.engine = open_for_writing(paths.inventory)
         self.syncer = Syncer(self.engine)
         self._linked: set[str] = set()
+        self._linked_at = time.monotonic()
+        self._first_reading: set[str] = set()
+        """Backends that are being looked at for the first time in this process."""
         self._unlinked = False
         self._linking = asyncio.Lock()
         self._sealer = Sealer(self.syncer, paths, act=act)
@@ -171,6 +179,8 @@ class Fleet:
             if on_log is not None:
                 on_log(name, seen, None if back_to is None else back_to.timestamp())
 
+        if name not in self._linked:
+            self._first_reading.add(name)
         try:
             report = await self.syncer.sync(backend, progress, wait=wait)
             if report.result not in ("failed", "busy"):
@@ -191,12 +201,14 @@ class Fleet:
                 raise
             await self._drop(name)
             return await self._failed(name, error)
+        finally:
+            self._first_reading.discard(name)
         if report.result == "failed":
             await self._drop(name)
         elif report.result != "busy":
             self._sealer.begin(name)
             different = report.new or report.changed or report.gone or report.back
-            if different or name not in self._linked:
+            if different or self._unlinked or name not in self._linked:
                 self._linked.add(name)
                 await self._link()
         return report
@@ -211,11 +223,14 @@ class Fleet:
     async def _link(self) -> None:
         """Bring owners and links up to date. They are a cache: no trouble ends a sync."""
         self._unlinked = True
+        if self._first_reading and time.monotonic() - self._linked_at < LINK_EVERY:
+            # The last of them does it for all.
+            return
         async with self._linking:
             if not self._unlinked:
                 # Whoever held the lock after this one asked for it has done it for both.
                 return
-            self._unlinked = False
+            self._unlinked, self._linked_at = False, time.monotonic()
             # Only here: a look that finds nothing different needs none of it.
             from console.graph.collect.refresh import refresh
 

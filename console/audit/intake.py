@@ -256,7 +256,7 @@ def row_of(found: object, backend: str, latest: datetime, key: bytes) -> StoredE
         int.from_bytes(digest.digest(), "big") >> 1,
         backend,
         clean(name),
-        seconds(at),
+        int(at.timestamp()),
         word(action) if type(action) is str else _word(action),
         word(outcome) if type(outcome) is str else _word(outcome),
         handle,
