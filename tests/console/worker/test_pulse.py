@@ -75,7 +75,7 @@ class Scene:
             self.systems.append(self.opened)
         return self.opened
 
-    async def _sync(self, name: str, progress: object) -> SyncReport:
+    async def _sync(self, name: str, *callbacks: object) -> SyncReport:
         self.looks += 1
         used = await self._backend(name)
         report = await self.ends.get()
