@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import cached_property
@@ -41,6 +42,10 @@ CLOSE_TIMEOUT = 3.0
 IDENTIFY_TIMEOUT = 30.0
 """Seconds that one backend may take to tell whose a secret is; the others' answers wait."""
 
+LINK_EVERY = 30.0
+"""Seconds from one bringing up of the links to the next while backends are looked at for the first
+time: each goes through all events that are there."""
+
 RIGHTS_TIMEOUT = 45.0
 """Seconds that a backend may take to open a token's grants."""
 
@@ -70,6 +75,9 @@ class Fleet:
         self._logs_read: set[str] = set()
         """Backends whose own log was read to its end by the last look."""
         self._linked: set[str] = set()
+        self._linked_at = time.monotonic()
+        self._first_reading: set[str] = set()
+        """Backends that are being looked at for the first time in this process."""
         self._unlinked = False
         self._linking = asyncio.Lock()
 
@@ -205,6 +213,8 @@ class Fleet:
         if ready is not None:
             await ready(backend)
         self._logs_read.discard(name)
+        if name not in self._linked:
+            self._first_reading.add(name)
         try:
             report = await self.syncer.sync(backend, progress, wait=wait)
             if report.result not in ("failed", "busy"):
@@ -219,6 +229,8 @@ class Fleet:
                 raise
             await self._drop(name)
             return await self._failed(name, error)
+        finally:
+            self._first_reading.discard(name)
         if report.result == "failed":
             await self._drop(name)
         elif report.result != "busy":
@@ -272,7 +284,7 @@ class Fleet:
         """Seal what came in, and bring the links up to date where tokens changed."""
         self._sealer.begin(report.backend)
         different = report.new or report.changed or report.gone or report.back
-        if different or report.backend not in self._linked:
+        if different or self._unlinked or report.backend not in self._linked:
             self._linked.add(report.backend)
             await self._link()
 
@@ -288,11 +300,14 @@ class Fleet:
     async def _link(self) -> None:
         """Bring owners and links up to date. They are a cache: no trouble ends a sync."""
         self._unlinked = True
+        if self._first_reading and time.monotonic() - self._linked_at < LINK_EVERY:
+            # The last of them does it for all.
+            return
         async with self._linking:
             if not self._unlinked:
                 # Whoever held the lock after this one asked for it has done it for both.
                 return
-            self._unlinked = False
+            self._unlinked, self._linked_at = False, time.monotonic()
             # Only here: a look that finds nothing different needs none of it.
             from console.graph.collect.refresh import refresh
 

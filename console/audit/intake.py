@@ -256,7 +256,7 @@ def row_of(found: object, backend: str, latest: datetime, key: bytes) -> StoredE
         int.from_bytes(digest.digest(), "big") >> 1,
         backend,
         clean(name),
-        seconds(at),
+        int(at.timestamp()),
         word(action) if type(action) is str else _word(action),
         word(outcome) if type(outcome) is str else _word(outcome),
         handle,
@@ -335,6 +335,9 @@ def _keep_holes(
     for gap in holes:
         start = covered[0] if gap.since is None else seconds(gap.since)
         until = covered[1] if gap.until is None else seconds(gap.until)
+        if until <= start and gap.until is not None:
+            # It is about a time before what was read here.
+            continue
         what, hint = clean(gap.what), clean(gap.hint)
         if not log_places.grow_hole(connection, backend, what, start, until):
             log_places.add_hole(

@@ -67,7 +67,8 @@ def _make(place: Path, tokens: int, seed: int) -> None:
     completed, and the key of its configuration stays the one that its escrow is sealed to.
     """
     estate, config = place / "estate.db", place / "config.toml"
-    if estate.exists() and config.exists():
+    unfinished = f"{estate.name}.*.new*"
+    if estate.exists() and config.exists() and not any(place.glob(unfinished)):
         return
     ownership.must_be_ours(place)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -75,21 +76,21 @@ def _make(place: Path, tokens: int, seed: int) -> None:
     # Two that are started at once make one estate: the second waits for it.
     lock = hold(place / ".making.lock", None)
     try:
+        for left in place.glob(unfinished):
+            # Of one that was killed.
+            left.unlink(missing_ok=True)
         if not config.exists():
             _configure(place, estate, config)
         if not estate.exists():
-            _people(place, estate, tokens, seed)
+            _populate(place, estate, tokens, seed)
     finally:
         os.close(lock)
 
 
-def _people(place: Path, estate: Path, tokens: int, seed: int) -> None:
+def _populate(place: Path, estate: Path, tokens: int, seed: int) -> None:
     from backends.estate import create
 
     output.note(f"making an estate of {count(tokens, 'token')} in {place} ...")
-    for left in place.glob(f"{estate.name}.*.new*"):
-        # Of one that was killed while it made the same.
-        left.unlink(missing_ok=True)
     create(
         estate,
         seed=seed,

@@ -71,7 +71,7 @@ class LogCoverage(NamedTuple):
         if start < self.since:
             found.append(
                 UncoveredStretch(
-                    start, min(self.since, end), "unread", "before it begins", self.name
+                    start, min(self.since, end), "unread", "before what was read of it", self.name
                 )
             )
         if end > self.until:

@@ -59,6 +59,28 @@ def test_nothing_below_the_screen_loads_it(module: str, tmp_path: Path) -> None:
     assert "textual" not in loaded(f"import {module}", tmp_path)
 
 
+TOOLKIT = {"sqlalchemy", "sqlmodel", "alembic", "pydantic"}
+
+
+def test_what_writes_the_store_loads_no_database_toolkit(tmp_path: Path) -> None:
+    writes = (
+        "from pathlib import Path\n"
+        "import console.worker.serving, console.graph.collect.refresh\n"
+        "import console.response.run.process\n"
+        "from console.store.upkeep import bring_up_to_date\n"
+        f"bring_up_to_date(Path({str(tmp_path)!r}) / 'inventory.db')"
+    )
+    assert not loaded(writes, tmp_path) & TOOLKIT
+
+
+def test_a_first_start_of_the_demo_loads_none_either(tmp_path: Path) -> None:
+    start = run_command("demo", "--prepare", "--tokens", "60")
+    held = loaded(f"import sys, os\nsys.stdout, told = sys.stderr, sys.stdout\n{start}\n"
+                  "sys.stdout = told", tmp_path)  # fmt: skip
+    assert not held & {*TOOLKIT, *SCREEN}
+    assert (tmp_path / "demo" / "state" / "inventory.db").exists()
+
+
 def test_the_screen_holds_no_backend_library(tmp_path: Path) -> None:
     assert not loaded("import console.tui.shell.entry", tmp_path) & set(HEAVY)
 

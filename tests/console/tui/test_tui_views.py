@@ -123,6 +123,34 @@ def test_nothing_is_said_to_be_read_that_nobody_reads(tmp_path) -> None:
     drive(app, steps, (100, 40))
 
 
+def test_a_first_reading_says_how_far_it_is_and_what_is_not_there_yet(tmp_path) -> None:
+    paths = world.where(tmp_path)
+    fill(paths, ())
+    app = world.application(paths)
+    strip = lambda: screen(app).splitlines()[-2]  # noqa: E731
+
+    async def steps(pilot):
+        app.link.up = True
+        app._worker_changed()
+        app._news({**look("running"), "done": 1_200, "total": 1_939, "log": None})
+        await settled(pilot)
+        assert "vault-prod PROD reading 1,200 of 1,939" in strip()
+        assert "reading logs" not in strip()
+        since = world.NOW.timestamp() - 25 * 3_600
+        app._news({**look("running"), "done": 1_939, "log": (54_210, since)})
+        await settled(pilot)
+        assert strip().startswith(" reading logs: 54,210  "), "before how old the rest is"
+        await pilot.press("b")
+        await until(pilot, lambda: "LOOK" in screen(app))
+        told = " ".join(screen(app).split())
+        assert "its log: 54,210 events read, all of the last 25h, older ones are not" in told
+        app._news(look("ok"))
+        await settled(pilot)
+        assert "reading logs" not in strip()
+
+    drive(app, steps, (100, 40))
+
+
 def test_of_a_backend_that_was_never_read_no_number_of_tokens_is_told(tmp_path) -> None:
     paths = world.where(tmp_path)
     fill(paths, ())
