@@ -343,9 +343,12 @@ class AuditEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         A use that was refused is a refusal; a "refusal" that was let in is a use, for of two
         words that contradict each other the one that alarms is believed.
         """
-        if not self.sort.shown:
-            return self.sort
-        return EventClass.DENIED if self.outcome == "denied" else EventClass.USE
+        return settled(self.sort, self.outcome)
+
+
+def settled(sort: EventClass, outcome: str) -> EventClass:
+    """The class of an event that counts. See ``AuditEvent.settled``."""
+    return use(outcome) if sort.shown else sort
 
 
 def use(outcome: str) -> EventClass:

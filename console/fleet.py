@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -23,8 +24,6 @@ from console.audit import intake
 from console.audit.ingest import Ingester, IngestReport
 from console.audit.seal import Sealer
 from console.errors import ConsoleError, UsageError
-from console.graph.collect import collect
-from console.graph.collect.refresh import refresh
 from console.inventory.sync.sync import Syncer, SyncReport
 from console.settings import BackendTable, Paths, Settings
 from console.store.database import open_for_writing
@@ -46,6 +45,10 @@ RIGHTS_TIMEOUT = 45.0
 ProgressCallback = Callable[[str, int, int | None], None]
 """Called with the backend's name, how many tokens were seen, and of how many if known."""
 
+LogCallback = Callable[[str, int, float | None], None]
+"""Called with the backend's name while its log is read as far back as it never was: how many
+events were read, and from when on all of them were, in unix seconds."""
+
 
 class Fleet:
     """The backends of one configuration, and the store that their answers go to.
@@ -63,7 +66,8 @@ class Fleet:
         paths.make()
         self.engine = open_for_writing(paths.inventory)
         self.syncer = Syncer(self.engine)
-        self._linked = False
+        self._linked: set[str] = set()
+        self._unlinked = False
         self._linking = asyncio.Lock()
         self._sealer = Sealer(self.syncer, paths, act=act)
 
@@ -143,7 +147,12 @@ class Fleet:
         return BrokenPlugin(*faults.words(error, self.type_of(name)))
 
     async def sync(
-        self, name: str, on_progress: ProgressCallback | None = None, *, wait: bool = False
+        self,
+        name: str,
+        on_progress: ProgressCallback | None = None,
+        on_log: LogCallback | None = None,
+        *,
+        wait: bool = False,
     ) -> SyncReport:
         """Read one backend's inventory and events into the store. A failure is its report.
 
@@ -158,6 +167,10 @@ class Fleet:
             if on_progress is not None:
                 on_progress(name, made.done, made.total)
 
+        def log(seen: int, back_to: datetime | None) -> None:
+            if on_log is not None:
+                on_log(name, seen, None if back_to is None else back_to.timestamp())
+
         try:
             report = await self.syncer.sync(backend, progress, wait=wait)
             if report.result not in ("failed", "busy"):
@@ -166,6 +179,7 @@ class Fleet:
                     backend,
                     days=self.settings.events,
                     skew=self.syncer.skew(name),
+                    progress=log,
                 )
         except ConsoleError:
             raise
@@ -181,8 +195,9 @@ class Fleet:
             await self._drop(name)
         elif report.result != "busy":
             self._sealer.begin(name)
-            if report.new or report.changed or report.gone or report.back or not self._linked:
-                self._linked = True
+            different = report.new or report.changed or report.gone or report.back
+            if different or name not in self._linked:
+                self._linked.add(name)
                 await self._link()
         return report
 
@@ -195,7 +210,15 @@ class Fleet:
 
     async def _link(self) -> None:
         """Bring owners and links up to date. They are a cache: no trouble ends a sync."""
+        self._unlinked = True
         async with self._linking:
+            if not self._unlinked:
+                # Whoever held the lock after this one asked for it has done it for both.
+                return
+            self._unlinked = False
+            # Only here: a look that finds nothing different needs none of it.
+            from console.graph.collect.refresh import refresh
+
             with contextlib.suppress(ConsoleError, sqlite3.Error):
                 await asyncio.to_thread(refresh, self.engine, self.paths, self.settings.graph)
 
@@ -235,6 +258,8 @@ class Fleet:
             BackendError: the system cannot be asked.
         """
         found = await (await self.backend(ref.backend)).dependents(ref)
+        from console.graph.collect import collect
+
         with contextlib.suppress(sqlite3.Error):
             await asyncio.to_thread(collect.answered, self.engine, ref, found)
         return found

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from backends.estate import attacker, database, vocabulary
 from backends.estate.issuing import event, insert_token
 from backends.estate.systems import SYSTEMS
-from backends.estate.vocabulary import mix, share
+from backends.estate.vocabulary import fraction, mix, share, stir
 
 HOUR: Final = 3600
 WINDOW: Final = 48 * HOUR
@@ -63,7 +65,7 @@ DUE: Final = (
 )
 
 
-class _Held(NamedTuple):
+class Held(NamedTuple):
     """The token whose value a consumer has, and what ends that value."""
 
     token: int
@@ -73,12 +75,12 @@ class _Held(NamedTuple):
     value_until: int | None
 
     @classmethod
-    def by(cls, row: sqlite3.Row) -> _Held:
+    def by(cls, row: sqlite3.Row) -> Held:
         """The value that a consumer holds now, from its row."""
         return cls(*(row[name] for name in cls._fields))
 
     @classmethod
-    def next(cls, row: sqlite3.Row) -> _Held:
+    def next(cls, row: sqlite3.Row) -> Held:
         """The value that a consumer moves to, from the same row."""
         limits = (row["next_dead"], row["next_blocked"], row["next_expires"])
         return cls(row["moves_to"], *limits, None)
@@ -113,13 +115,32 @@ def works(row: sqlite3.Row, at: int, valid_until: int | None = None) -> bool:
 
 def moment(seed: int, consumer: int, period: int, phase: int, k: int) -> int:
     """When a consumer uses its token for the k-th time. A heartbeat keeps time."""
+    return drawn(mix(seed, consumer, k), period, phase, k)
+
+
+def drawn(state: int, period: int, phase: int, k: int) -> int:
+    """The same from what seed, consumer and k mix to."""
     if period <= HEARTBEAT:
         return phase + k * period
-    return phase + k * period + int(share(seed, consumer, k) * 0.8 * period)
+    return phase + k * period + int(fraction(state) * 0.8 * period)
 
 
-def advance(connection: sqlite3.Connection, seed: int, key: bytes, now: int) -> None:
-    """Bring the estate from where it stopped to ``now``. Cheap when that is a moment ago."""
+def is_busy(state: int, at: int) -> bool:
+    """Whether a use falls into its hour's share, where its consumer keeps to the day."""
+    return fraction(stir(state, 1)) < BUSY[at // HOUR % 24]
+
+
+def advance(
+    connection: sqlite3.Connection,
+    seed: int,
+    key: bytes,
+    now: int,
+    use: Callable[[sqlite3.Connection, int, int, int], None] | None = None,
+) -> None:
+    """Bring the estate from where it stopped to ``now``. Cheap when that is a moment ago.
+
+    ``use`` lets the uses take place in another way than :func:`uses`.
+    """
     if now <= int(database.get(connection, "advanced") or 0):
         return
     with database.writing(connection):
@@ -132,7 +153,7 @@ def advance(connection: sqlite3.Connection, seed: int, key: bytes, now: int) -> 
             connection.execute("INSERT INTO silence VALUES (?, ?)", (start, floor))
         _happenings(connection, seed, key, floor, now)
         attacker.act(connection, seed, key, now)
-        uses(connection, seed, floor, now)
+        (use or uses)(connection, seed, floor, now)
         connection.execute("DELETE FROM event WHERE at < ?", (now - KEEP,))
         connection.execute("DELETE FROM silence WHERE ended < ?", (now - KEEP,))
         database.put(connection, "advanced", str(now))
@@ -160,13 +181,14 @@ def uses(connection: sqlite3.Connection, seed: int, floor: int, now: int) -> Non
             # The skipped uses took place as well; only their lines in the log are missing.
             k += max(0, (floor - at) // row["period"] - 1)
             at = moment(seed, row["id"], row["period"], row["phase"], k)
-        session, held, moves = row["session"], _Held.by(row), row["moves_at"]
+        session, held, moves = row["session"], Held.by(row), row["moves_at"]
+        own, diurnal = mix(seed, row["id"]), row["diurnal"]
         while at <= now:
-            if not row["diurnal"] or share(seed, row["id"], k, 1) < BUSY[at // HOUR % 24]:
+            if not diurnal or is_busy(stir(own, k), at):
                 if moves is not None and at >= moves:
                     if row["moves_to"] != row["token"]:
                         last = None  # The other token has not been used by this one yet.
-                    held, moves = _Held.next(row), None
+                    held, moves = Held.next(row), None
                 fresh = held.works(at)
                 open_before = session is not None and at >= (row["started_at"] or 0)
                 ok = fresh or open_before
@@ -177,8 +199,8 @@ def uses(connection: sqlite3.Connection, seed: int, floor: int, now: int) -> Non
                     if at >= used.get(held.token, (0, "", ""))[0]:
                         used[held.token] = (at, row["address"], row["action"])
                     if row["system"] == "database" and session is None:
-                        session = _connect(connection, row, at)
-                elif moves is None and _given_up(held, at):
+                        session = connect(connection, row, at)
+                elif moves is None and given_up(held, at):
                     quit_ = True
                     break
             k += 1
@@ -187,12 +209,25 @@ def uses(connection: sqlite3.Connection, seed: int, floor: int, now: int) -> Non
         moved.append(
             (k, None if quit_ else at, last, held.token, to, moves, held.value_until, row["id"])
         )
-    lines.sort(key=lambda line: line.at)
+    write_lines(connection, lines)
+    settle(connection, moved, used)
+
+
+def write_lines(connection: sqlite3.Connection, lines: Iterable[tuple[Any, ...]]) -> None:
+    """Write uses into the audit trail, each as a ``UseLine``, oldest first."""
     connection.executemany(
         "INSERT INTO event (at, system, token, action, outcome, actor, target, source, agent,"
         " detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        lines,
+        sorted(lines, key=itemgetter(0)),
     )
+
+
+def settle(
+    connection: sqlite3.Connection,
+    moved: Iterable[tuple[Any, ...]],
+    used: Mapping[int, tuple[int, str, str]],
+) -> None:
+    """Write how far each consumer came, and each token's last use: when, from where, for what."""
     connection.executemany(
         "UPDATE consumer SET k = ?, next_at = ?, last_at = ?, token = ?, moves_to = ?,"
         " moves_at = ?, value_until = ? WHERE id = ?",
@@ -205,7 +240,7 @@ def uses(connection: sqlite3.Connection, seed: int, floor: int, now: int) -> Non
     )
 
 
-def _line(row: sqlite3.Row, held: _Held, at: int, ok: bool, fresh: bool) -> UseLine:
+def _line(row: sqlite3.Row, held: Held, at: int, ok: bool, fresh: bool) -> UseLine:
     detail = "" if fresh or not ok else "in a session opened before"
     if fresh and held.value_until is not None:
         detail = "with the value before"
@@ -223,7 +258,8 @@ def _line(row: sqlite3.Row, held: _Held, at: int, ok: bool, fresh: bool) -> UseL
     )
 
 
-def _connect(connection: sqlite3.Connection, row: sqlite3.Row, at: int) -> int:
+def connect(connection: sqlite3.Connection, row: sqlite3.Row, at: int) -> int:
+    """Open a consumer's session with a database. Returns the session's number."""
     made = connection.execute(
         "INSERT INTO session (token, consumer, address, agent, started_at) VALUES (?, ?, ?, ?, ?)",
         (row["token"], row["id"], row["address"], row["agent"], at),
@@ -231,7 +267,8 @@ def _connect(connection: sqlite3.Connection, row: sqlite3.Row, at: int) -> int:
     return int(made.lastrowid or 0)
 
 
-def _given_up(held: _Held, at: int) -> bool:
+def given_up(held: Held, at: int) -> bool:
+    """Whether whoever tries a dead value has been switched off by then."""
     since = [limit for limit in (held.dead_from, held.expires_at) if limit is not None]
     return bool(since) and at > min(since) + PERSISTENCE
 

@@ -35,7 +35,16 @@ from backends.errors import (
     ServerFault,
     Unreachable,
 )
-from backends.estate import acting, database, grants, proposals, records, rotation, trouble
+from backends.estate import (
+    acting,
+    database,
+    grants,
+    history,
+    proposals,
+    records,
+    rotation,
+    trouble,
+)
 from backends.estate.activity import works
 from backends.estate.engine import EstateWorld
 from backends.estate.issuing import ACTING, CONSOLE
@@ -91,7 +100,8 @@ SESSIONS: Final = (
     " WHERE session.token = ? AND ended_at IS NULL ORDER BY session.id"
 )
 EVENTS: Final = (
-    "SELECT event.*, token.id AS token_id, token.kind FROM event"
+    "SELECT event.id, event.at, event.action, event.outcome, event.actor, event.target,"
+    " event.source, event.agent, event.detail, token.kind, token.id FROM event"
     " LEFT JOIN token ON token.n = event.token"
     " WHERE event.system = ? AND event.at >= ? AND event.at <= ?"
     " AND (event.at > ? OR event.id > ?) ORDER BY event.at, event.id LIMIT ?"
@@ -171,6 +181,11 @@ class Estate(Backend):
         # A connection of its own: the other one may be in the middle of a listing.
         with EstateWorld(self.path) as world:
             world.advance()
+
+    def _tell(self, since: int) -> None:
+        # As above.
+        with EstateWorld(self.path) as world:
+            world.tell(since)
 
     def _own(self, name: str) -> sqlite3.Row | None:
         found: sqlite3.Row | None = self.world.db.execute(
@@ -301,6 +316,7 @@ class Estate(Backend):
         first = int(since.timestamp())
         last = now if until is None else min(now, int(until.timestamp()))
         db = self.world.db
+        await asyncio.to_thread(self._tell, first)
         for gap in db.execute(
             "SELECT began, ended FROM silence WHERE ended > ? AND began <= ? ORDER BY began",
             (first, last),
@@ -313,9 +329,11 @@ class Estate(Backend):
                 since=records.moment(gap["began"]),
                 until=records.moment(gap["ended"]),
             )
-        kept = db.execute(
-            "SELECT coalesce(min(at), ?) FROM event WHERE system = ?", (now, self.spec.name)
-        ).fetchone()[0]
+        kept = history.begins(db)
+        if kept is None:
+            kept = db.execute(
+                "SELECT coalesce(min(at), ?) FROM event WHERE system = ?", (now, self.spec.name)
+            ).fetchone()[0]
         if first < kept:
             begins = records.moment(kept)
             yield Gap(
@@ -324,14 +342,17 @@ class Estate(Backend):
                 f"the log begins at {begins:%Y-%m-%d %H:%M} UTC",
                 until=begins,
             )
-        at, id_ = first, 0
-        while page := db.execute(
+        # A moment within a second: what is of that second is from before it.
+        least = first if since.microsecond == 0 else first + 1
+        at, id_ = least, 0
+        cursor = db.cursor()
+        cursor.row_factory = None  # Plain tuples, for there are many.
+        while page := cursor.execute(
             EVENTS, (self.spec.name, at, last, at, id_, EVENTS_PAGE)
         ).fetchall():
             for row in page:
-                if records.moment(row["at"]) >= since:
-                    yield records.audit_event(row, self.name, self.spec)
-            at, id_ = page[-1]["at"], page[-1]["id"]
+                yield records.audit_event(row, self.name, self.spec)
+            id_, at = page[-1][:2]
             await asyncio.sleep(0)
 
     async def dependents(self, ref: TokenRef) -> Dependents:

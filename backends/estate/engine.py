@@ -15,7 +15,16 @@ from typing import Self
 
 from backends.contract import Verb
 from backends.errors import NotFound, Refused
-from backends.estate import activity, attacker, database, effects, rotation, trouble, truth
+from backends.estate import (
+    activity,
+    attacker,
+    database,
+    effects,
+    history,
+    rotation,
+    trouble,
+    truth,
+)
 from backends.estate.effects import CallEffect
 from backends.estate.issuing import digest, event, identity, insert_token, value
 from backends.estate.systems import SYSTEMS
@@ -77,6 +86,13 @@ class EstateWorld:
         now = self.now()
         activity.advance(self.db, self.seed, self._key, now)
         return now
+
+    def tell(self, since: int) -> None:
+        """Have the audit trails written back to a time, in seconds since 1970, as far as they go.
+
+        Those of a new estate may have been left for when somebody asks.
+        """
+        history.tell(self.db, self.seed, since, self.now())
 
     # -- tokens and their values
 

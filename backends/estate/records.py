@@ -73,14 +73,14 @@ def token(row: sqlite3.Row, backend: str, now: int, parent: str | None, session:
     """A token as its system tells it. ``session`` counts a role's open sessions."""
     spec = SYSTEMS[row["system"]]
     use, source, purpose = _use(spec, row, now, session)
-    as_of = moment(now)
+    as_of = _now(now)
     created: Reading[datetime] = NO_CREATION
     creator: Reading[str] = NO_CREATOR
     if spec.name != "database":
         created = known(moment(row["created_at"]), "issuer's record")
         if spec.name != "cloud":
             origin = "audit log" if spec.name == "vault" else "issuer's record"
-            creator = known(row["created_by"], origin)
+            creator = _known(row["created_by"], origin)
     above: Reading[TokenRef] = NO_PARENTS
     if spec.name == "vault":
         above = (
@@ -114,7 +114,7 @@ def token(row: sqlite3.Row, backend: str, now: int, parent: str | None, session:
         expires_at=expires,
         grants=_grants(row["grants"]),
         parent=above,
-        binding=known(row["binding"], "issuer's record"),
+        binding=_known(row["binding"], "issuer's record"),
         facts=_facts(row["facts"]),
     )
 
@@ -130,7 +130,7 @@ def _state(row: sqlite3.Row, now: int) -> TokenState:
 def _use(
     spec: System, row: sqlite3.Row, now: int, session: int
 ) -> tuple[Reading[datetime], Reading[str], Reading[str]]:
-    used, as_of = row["used_at"], moment(now)
+    used, as_of = row["used_at"], _now(now)
     if spec.name == "database":
         if not session:
             return NO_USE, NO_USE, NO_USE
@@ -171,27 +171,50 @@ def _facts(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((str(key), str(value)) for key, value in json.loads(text))
 
 
-def audit_event(row: sqlite3.Row, backend: str, spec: System) -> AuditEvent:
-    """One line of a system's audit trail; ``row`` has the token's id (``token_id``) and kind."""
-    fields: dict[str, Any] = {
-        name: row[name] for name in ("action", "outcome", "actor", "target", "source", "agent")
-    }
-    if fields["action"] == "create":
+@lru_cache(maxsize=8192)
+def _known(value: str, source: str) -> Reading[str]:
+    """For what many tokens have alike."""
+    return known(value, source)
+
+
+@lru_cache(maxsize=64)
+def _now(seconds: int) -> datetime:
+    """The moment of a listing, which is asked for with every token of it."""
+    return moment(seconds)
+
+
+@lru_cache(maxsize=4096)
+def _ref(backend: str, kind: str, id_: str) -> TokenRef:
+    return TokenRef(backend, kind, id_)
+
+
+def audit_event(row: tuple[Any, ...], backend: str, spec: System) -> AuditEvent:
+    """One line of a system's audit trail.
+
+    ``row`` has its id, at, action, outcome, actor, target, source, agent and detail, and its
+    token's kind and id.
+    """
+    id_, at, action, outcome, actor, target, source, agent, detail, kind, token_id = row
+    if action == "create":
         # In the other systems' logs "create" is something that a token does.
-        fields["action"] = "created"
-    action = fields["action"]
-    sort = use(fields["outcome"])
+        action = "created"
+    effect = LIFE.get(action, Effect.UNSAID)
     if action in LIFE:
         sort = EventClass.LIFE
-    elif action in PERMISSION:
-        sort = EventClass.PERMISSION
+    else:
+        sort = EventClass.PERMISSION if action in PERMISSION else use(outcome)
     return AuditEvent(
-        id=f"{spec.name}-{row['id']}",
-        at=moment(row["at"]),
+        id=f"{spec.name}-{id_}",
+        at=moment(at),
+        action=action,
         sort=sort,
-        effect=LIFE.get(action, Effect.UNSAID),
-        token=None if row["token_id"] is None else TokenRef(backend, row["kind"], row["token_id"]),
+        effect=effect,
+        outcome=outcome,
+        token=None if token_id is None else _ref(backend, kind, token_id),
+        actor=actor,
+        target=target,
+        source=source,
+        agent=agent,
         origin=spec.origin,
-        detail=row["detail"],
-        **fields,
+        detail=detail,
     )

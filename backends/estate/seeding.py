@@ -11,13 +11,13 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 from backends.errors import ConfigError
-from backends.estate import activity, database, vocabulary
+from backends.estate import activity, database, history, vocabulary
 from backends.estate.issuing import (
     ACTING,
     CONSOLE,
@@ -54,9 +54,13 @@ def create(
     now: int | None = None,
     systems: Sequence[str] = tuple(SYSTEMS),
     clean: bool = False,
+    tell: bool = True,
+    progress: Callable[[int], None] | None = None,
 ) -> None:
     """Make an estate of roughly ``tokens`` tokens. ``now`` is in seconds since 1970.
 
+    ``progress`` is called with the tokens made so far, from time to time.
+    Without ``tell`` the audit trails get their lines when somebody asks for them (``history``).
     A ``clean`` one holds nothing that a hazard gate should stop at: no threat for a name,
     no heartbeat, no children, no user with both slots taken, and rulers enough that none
     is the last.
@@ -87,11 +91,13 @@ def create(
         connection.execute("PRAGMA synchronous = OFF")
         connection.executescript(database.SCHEMA)
         with database.writing(connection):
-            _fill(connection, seed, tokens, at, systems, clean)
+            _fill(connection, seed, tokens, at, systems, clean, progress or (lambda made: None))
             if at != wall:
                 database.put(connection, "offset", str(at - wall))
         connection.executescript(database.INDEXES)
-        activity.advance(connection, seed, _key(seed), at)
+        activity.advance(connection, seed, _key(seed), at, use=history.settle)
+        if tell:
+            history.tell(connection, seed, 0, at)
         connection.execute(f"PRAGMA user_version = {database.FORMAT:d}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.close()
@@ -115,6 +121,7 @@ def _fill(
     at: int,
     systems: Sequence[str],
     clean: bool,
+    progress: Callable[[int], None],
 ) -> None:
     born = at - activity.WINDOW
     database.put(connection, "seed", str(seed))
@@ -129,12 +136,14 @@ def _fill(
         database.put(connection, f"holds {system}", "1")
         size = max(20, round(tokens * SHARES[system] / total))
         nursery = _Nursery(SYSTEMS[system], seed, born, first, size, clean)
-        _insert(connection, nursery)
+        _insert(connection, nursery, progress)
         first += size
     database.put(connection, "planted", str(first - 1))
 
 
-def _insert(connection: sqlite3.Connection, nursery: _Nursery) -> None:
+def _insert(
+    connection: sqlite3.Connection, nursery: _Nursery, progress: Callable[[int], None]
+) -> None:
     rows: list[tuple[Any, ...]] = []
 
     def flush() -> None:
@@ -142,13 +151,15 @@ def _insert(connection: sqlite3.Connection, nursery: _Nursery) -> None:
         key, system = nursery.key, nursery.spec.name
         values = sorted((digest(value(key, system, row[4], 1)), row[0], 1, None) for row in rows)
         connection.executemany(INSERT_VALUE, values)
+        progress(rows[-1][0])
         rows.clear()
 
     for row in nursery.tokens():
         rows.append(row)
         if len(rows) == CHUNK:
             flush()
-    flush()
+    if rows:
+        flush()
     connection.executemany(
         "INSERT INTO consumer (token, name, kind, address, agent, action, target, period, phase,"
         " diurnal, k, next_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL)",

@@ -19,16 +19,26 @@ def mix(*numbers: int) -> int:
     """
     state = 0x9E3779B97F4A7C15
     for number in numbers:
-        state = (state + (number & MASK) * 0xBF58476D1CE4E5B9 + 0x9E3779B97F4A7C15) & MASK
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK
-        state ^= state >> 31
+        state = stir(state, number)
     return state
+
+
+def stir(state: int, number: int) -> int:
+    """One more number mixed into what others gave: ``stir(mix(a, b), c)`` is ``mix(a, b, c)``."""
+    state = (state + (number & MASK) * 0xBF58476D1CE4E5B9 + 0x9E3779B97F4A7C15) & MASK
+    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK
+    return state ^ (state >> 31)
 
 
 def share(*numbers: int) -> float:
     """The same as a fraction from 0 to just below 1."""
-    return (mix(*numbers) >> 11) / (1 << 53)
+    return fraction(mix(*numbers))
+
+
+def fraction(state: int) -> float:
+    """What was mixed, as a fraction from 0 to just below 1."""
+    return (state >> 11) / (1 << 53)
 
 
 TEAMS: Final = (

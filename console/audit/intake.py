@@ -14,7 +14,7 @@ from typing import NamedTuple
 from backends.contract import Backend
 from backends.hiding import has_form, hidden, keyed
 from backends.logs import source
-from backends.model import AuditEvent, EventClass, Gap, GapKind, TokenRef
+from backends.model import AuditEvent, Effect, EventClass, Gap, GapKind, TokenRef, settled
 from backends.words import count
 from console.audit import rollups
 from console.inventory.sync import coverage
@@ -46,8 +46,10 @@ PRUNE = 5_000
 """Old events that one transaction drops."""
 
 Progress = Callable[[int, datetime | None], None]
-"""Called with the events taken in so far, and from when on the log is read without a hole of
-our making; None where that is not known before the end."""
+"""Called while a log is read that was not read as far back yet: with the events read so far,
+and from when on all of it was read; None before that is known of any."""
+TELL = 1_000
+"""Events from one such call to the next."""
 
 
 class EventReport(NamedTuple):
@@ -63,9 +65,10 @@ class EventReport(NamedTuple):
 class _Reading:
     """What one reading of a backend's log finds, while it goes on."""
 
-    def __init__(self, backend: str, now: datetime, key: bytes, progress: Progress) -> None:
-        self.backend, self.now, self.key, self.progress = backend, now, key, progress
-        self.taken = 0
+    def __init__(self, backend: str, now: datetime, key: bytes) -> None:
+        self.backend, self.now, self.key = backend, now, key
+        self.progress: Progress = _untold
+        self.seen = self.taken = 0
         self.gaps = Gaps()
         self.holes: list[Gap] = []
         """Of what was read and is not noted as covered yet."""
@@ -74,6 +77,10 @@ class _Reading:
         """Why it broke off."""
         self.reached: datetime | None = None
         """From here on everything has been read."""
+
+
+def _untold(seen: int, back_to: datetime | None) -> None:
+    """Nobody asked, or there is nothing that was not read before."""
 
 
 async def take_in(
@@ -103,12 +110,15 @@ async def take_in(
     oldest = now - timedelta(days=days)
     key = await asyncio.to_thread(hash_key, store.path)
     covered = await store.write(_covered, backend)
-    read = _Reading(name, now, key, progress or (lambda taken, back_to: None))
+    read = _Reading(name, now, key)
     end = started if until is None else min(started, seconds(until))
     if since is not None:
         stretches = [(max(since, oldest), until)]
     else:
         stretches = _stretches(now, oldest, until, covered, backend.log_by_stretch)
+    if progress is not None and (covered is None or len(stretches) > 1):
+        read.progress = progress
+        progress(0, None)
     if covered is not None and seconds(stretches[0][0]) > covered[1]:
         what = "the console did not read the log for longer than events are kept"
         gap = Gap(name, GapKind.LIMITED, what, "", _moment(covered[1]), stretches[0][0])
@@ -124,7 +134,7 @@ async def take_in(
         if done is not None:
             await store.write(_keep_holes, name, read.holes, (done, upper))
             read.holes, read.reached, upper = [], begin, None
-            read.progress(read.taken, begin)
+            read.progress(read.seen, begin)
         if read.why is not None:
             break
     await store.write(coverage.note_skew, name, skew)
@@ -186,12 +196,14 @@ async def _read(
                 continue
             try:
                 rows.append(row_of(found, name, latest, key))
+                read.seen += 1
+                if not read.seen % TELL:
+                    read.progress(read.seen, read.reached)
             except Garbage as error:
                 garbage[str(error)] += 1
             if len(rows) >= BATCH:
                 batch, rows = rows, []
                 read.taken += await store.write(write, name, batch)
-                read.progress(read.taken, read.reached)
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:
@@ -236,36 +248,33 @@ def row_of(found: object, backend: str, latest: datetime, key: bytes) -> StoredE
     handle, kind, id_ = (None, None, None) if ref is None else _named(ref, key)
     name = _name(str(found.id), key)
     digest = hashlib.blake2b(f"{backend}\0{name}".encode("utf-8", "surrogatepass"), digest_size=8)
+    action, outcome, actor, target = found.action, found.outcome, found.actor, found.target
+    from_, agent, origin, detail = found.source, found.agent, found.origin, found.detail
+    effect, sort, word = found.effect, found.sort, _often
+    # A third party's backend may put anything here. What is no text goes the long way.
     return StoredEvent(
         int.from_bytes(digest.digest(), "big") >> 1,
         backend,
         clean(name),
         seconds(at),
-        _word(found.action),
-        _word(found.outcome),
+        word(action) if type(action) is str else _word(action),
+        word(outcome) if type(outcome) is str else _word(outcome),
         handle,
         kind,
         id_,
-        _word(found.actor),
-        _word(found.target) if found.target else "",
-        _word(found.source),
-        _word(found.agent),
-        _word(found.origin),
-        _word(found.detail) if found.detail else "",
-        _class(found),
-        _word(found.effect),
+        word(actor) if type(actor) is str else _word(actor),
+        word(target) if type(target) is str else _word(target or ""),
+        word(from_) if type(from_) is str else _word(from_),
+        word(agent) if type(agent) is str else _word(agent),
+        word(origin) if type(origin) is str else _word(origin),
+        word(detail) if type(detail) is str else _word(detail or ""),
+        settled(sort, outcome).value if type(sort) is EventClass else OTHER,
+        word(effect) if type(effect) is Effect else _word(effect),
     )
 
 
-def _class(found: AuditEvent) -> str:
-    # A third party's backend may put anything here too.
-    sort: object = found.sort
-    return found.settled.value if isinstance(sort, EventClass) else OTHER
-
-
 def _word(text: object) -> str:
-    # A third party's backend may put anything here.
-    return _often(text) if type(text) is str else hidden(clean(text))
+    return hidden(clean(text))
 
 
 @lru_cache(maxsize=8192)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import os
 import shutil
@@ -14,6 +13,7 @@ from console import ownership, settings
 from console.cli.screen import open_screen
 from console.cli.shell import output
 from console.errors import Exit, UsageError
+from console.lock import hold
 from console.settings import Paths, paths
 
 SYSTEMS = {
@@ -33,18 +33,19 @@ def home(chosen: Path | None) -> Path:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Make the estate where there is none yet, read it once, and open the screen."""
+    """Make the estate where there is none yet, and open the screen, which has it read.
+
+    Nothing is waited for but the estate's tokens: they and their logs come into the screen as
+    they are read. A kill at any moment leaves what the next start goes on with.
+    """
     place = home(chosen.home)
     where = paths(place)
     if chosen.fresh:
         _throw_away(place)
-    estate = place / "estate.db"
-    if not estate.exists():
-        _make(place, estate, chosen.tokens, chosen.seed)
+    _make(place, chosen.tokens, chosen.seed)
     loaded = settings.load(where.config)
-    if not where.inventory.exists():
-        _first_look(loaded, where)
     if chosen.prepare:
+        _read(loaded, where)
         output.line(f"ready: token-console --home {place} list")
         return Exit.OK
     return open_screen(where, loaded, act=not chosen.read_only, demo=True)
@@ -59,19 +60,47 @@ def _throw_away(place: Path) -> None:
         shutil.rmtree(place)
 
 
-def _make(place: Path, estate: Path, tokens: int, seed: int) -> None:
-    from backends.estate import create
+def _make(place: Path, tokens: int, seed: int) -> None:
+    """Make what of the demo is not there yet: the configuration, then the estate.
 
+    Each appears under its name in one step, and is never made anew: an interrupted demo is
+    completed, and the key of its configuration stays the one that its escrow is sealed to.
+    """
+    estate, config = place / "estate.db", place / "config.toml"
+    if estate.exists() and config.exists():
+        return
     ownership.must_be_ours(place)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     (place / MARKER).touch()
+    # Two that are started at once make one estate: the second waits for it.
+    lock = hold(place / ".making.lock", None)
+    try:
+        if not config.exists():
+            _configure(place, estate, config)
+        if not estate.exists():
+            _people(place, estate, tokens, seed)
+    finally:
+        os.close(lock)
+
+
+def _people(place: Path, estate: Path, tokens: int, seed: int) -> None:
+    from backends.estate import create
+
     output.note(f"making an estate of {count(tokens, 'token')} in {place} ...")
-    # The finished estate appears under its name in one step, so that an interrupted
-    # demo starts over instead of opening half an estate.
-    half = estate.with_suffix(".making")
-    half.unlink(missing_ok=True)
-    create(half, seed=seed, tokens=tokens)
-    half.rename(estate)
+    for left in place.glob(f"{estate.name}.*.new*"):
+        # Of one that was killed while it made the same.
+        left.unlink(missing_ok=True)
+    create(
+        estate,
+        seed=seed,
+        tokens=tokens,
+        tell=False,
+        progress=lambda made: output.progress(f"{made:,} of {count(tokens, 'token')}"),
+    )
+    output.progress_done()
+
+
+def _configure(place: Path, estate: Path, config: Path) -> None:
     sections = ["# Written by `token-console demo`.", "[console]", "refresh = 5", ""]
     for name, system in SYSTEMS.items():
         sections += [
@@ -84,10 +113,11 @@ def _make(place: Path, estate: Path, tokens: int, seed: int) -> None:
             "",
         ]
     sections += _response(place)
-    config = place / "config.toml"
-    config.touch(mode=0o600)
-    config.chmod(0o600)
-    config.write_text("\n".join(sections))
+    half = config.with_suffix(".making")
+    half.touch(mode=0o600)
+    half.chmod(0o600)
+    half.write_text("\n".join(sections))
+    half.rename(config)
 
 
 def _response(place: Path) -> list[str]:
@@ -113,16 +143,29 @@ def _response(place: Path) -> list[str]:
     ]
 
 
-def _first_look(loaded: settings.Settings, where: Paths) -> None:
-    # The screen runs in this process, and has no use for what reading the backends needs.
+def _read(loaded: settings.Settings, where: Paths) -> None:
+    """Read all of it, as ``--prepare`` promises, and say how far it is meanwhile."""
+    import asyncio
+
     from console.fleet import Fleet
+
+    read: dict[str, tuple[int, int]] = {}
+
+    def tell() -> None:
+        tokens, events = (sum(numbers) for numbers in zip(*read.values(), strict=True))
+        output.progress(f"reading: {tokens:,} tokens, {events:,} lines of their logs")
+
+    def listed(name: str, done: int, total: int | None) -> None:
+        read[name] = (done, 0)
+        tell()
+
+    def logged(name: str, events: int, back_to: float | None) -> None:
+        read[name] = (read.get(name, (0, 0))[0], events)
+        tell()
 
     async def look() -> None:
         async with Fleet(loaded, where, act=True) as fleet:
-            for name in fleet.names:
-                await fleet.sync(
-                    name, lambda who, done, total: output.progress(f"reading {who}: {done:,}")
-                )
+            await asyncio.gather(*(fleet.sync(name, listed, logged) for name in fleet.names))
 
     asyncio.run(look())
     output.progress_done()

@@ -95,8 +95,11 @@ def sync(chosen: argparse.Namespace) -> int:
             def progress(name: str, done: int, total: int | None) -> None:
                 output.progress(f"{name}: {done:,}" + (f" of {total:,}" if total else ""))
 
+            def log(name: str, events: int, back_to: float | None) -> None:
+                output.progress(f"{name}: its log, {events:,}")
+
             async def look(name: str) -> tuple[str, SyncReport]:
-                return name, await fleet.sync(name, progress, wait=True)
+                return name, await fleet.sync(name, progress, log, wait=True)
 
             found = {}
             # Each as it ends: one that hangs must not keep the others' rows back.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 FIELD = 512
 """Characters of one value that can be searched: as many as a screen ever shows of it."""
@@ -14,7 +15,17 @@ GRAMS = 3
 
 def fold(text: str, limit: int = FIELD) -> str:
     """The text for comparing without case. NUL would end it for SQLite's tokenizer."""
-    return text[:limit].casefold().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if len(text) > limit:
+        text = text[:limit]
+    # The same for ASCII, and much quicker.
+    text = text.lower() if text.isascii() else text.casefold()
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
+
+
+@lru_cache(maxsize=4096)
+def fold_common(text: str) -> str:
+    """The same for what many tokens have alike: a backend, a kind, a scope, an owner."""
+    return fold(text)
 
 
 def name_key(name: str) -> str:
@@ -28,16 +39,17 @@ def name_key(name: str) -> str:
     return key if key[:1].isalnum() else f"~{key}"[:KEY]
 
 
-def hay(values: Iterable[str]) -> str:
-    """What free text is searched in: the folded values, one a line.
+def hay(values: Iterable[str], common: Iterable[str] = ()) -> str:
+    """What free text is searched in: the folded values, one a line; the ``common`` ones last.
 
     Two newlines end it, so that every letter begins a group of three: that is how a word
     of one or two letters is found in the index.
     """
-    return "\n".join([*(fold(value) for value in values), "", ""])
+    return "\n".join([*map(fold, values), *map(fold_common, common), "", ""])
 
 
-def grant_text(names: Iterable[str]) -> str:
+@lru_cache(maxsize=4096)
+def grant_text(names: tuple[str, ...]) -> str:
     """The folded names, each between newlines, so that a whole name can be looked for."""
     folded = [fold(name).replace("\n", " ") for name in names]
     return "\n".join(["", *folded, "", ""]) if folded else ""

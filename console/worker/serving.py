@@ -55,7 +55,7 @@ ALIVE_EVERY = 5.0
 
 FORGOTTEN = "the value is not kept any more"
 
-PROGRESS_EVERY = 0.5
+PROGRESS_EVERY = 0.25
 """Seconds between two progress messages of one backend."""
 
 
@@ -139,17 +139,24 @@ class Worker:
 
     async def _sync(self, name: str) -> bool:
         """One look. Whether it read anything."""
-        last, began = 0.0, time.time()
+        last, tokens, began = 0.0, 0, time.time()
 
         def progress(_: str, done: int, total: int | None) -> None:
-            nonlocal last
+            nonlocal last, tokens
+            tokens = done
             if time.monotonic() - last > PROGRESS_EVERY:
                 last = time.monotonic()
                 self._news(name, "running", done, total, began=began)
 
+        def log(_: str, events: int, back_to: float | None) -> None:
+            nonlocal last
+            if not events or time.monotonic() - last > PROGRESS_EVERY:
+                last = time.monotonic()
+                self._news(name, "running", tokens, None, began=began, log=(events, back_to))
+
         self._news(name, "running", 0, None, began=began)
         try:
-            report = await self.fleet.sync(name, progress)
+            report = await self.fleet.sync(name, progress, log)
         except ConsoleError as error:
             # The store cannot be written. That may pass, and the other backends go on.
             report = SyncReport(name, "failed", message=str(error), hint=error.hint)
@@ -185,6 +192,7 @@ class Worker:
         hint: str = "",
         *,
         began: float = 0,
+        log: tuple[int, float | None] | None = None,
     ) -> None:
         self._write(
             {
@@ -196,6 +204,7 @@ class Worker:
                 "message": message,
                 "hint": hint,
                 "began": began,
+                "log": log,
             }
         )
 

@@ -100,8 +100,9 @@ def write_back(connection: Connection, nodes: Nodes) -> int:
             continue
         principal = token.principal.value
         new_hay = hay(
-            (token.name, token.ref.id, owner or "", principal.name if principal else "",
-             token.ref.backend, token.ref.kind, token.scope)
+            (token.name, token.ref.id),
+            (owner or "", principal.name if principal else "", token.ref.backend, token.ref.kind,
+             token.scope),
         )  # fmt: skip
         how = "known" if origin else values["owner_how"]
         key = fold(owner, KEY) if origin and owner else values["owner_key"]

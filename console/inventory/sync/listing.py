@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,6 +16,13 @@ from console.inventory.sync.validate import Garbage, Shaped, shape
 from console.inventory.sync.write_tokens import SyncPass
 from console.store.text_fold import encodable
 from console.store.writer import StoreWriter
+
+WEIGHT = 16 << 20
+"""Bytes of tokens' records that are in memory at most before they are written."""
+SOON, LATEST = 1.0, 8.0
+"""Seconds after which what was listed is written, however little it is: somebody waits for it.
+
+The first time; then twice as long each time, up to ``LATEST``."""
 
 
 class ListingEnd(NamedTuple):
@@ -36,10 +44,13 @@ async def take_in(
 ) -> ListingEnd:
     """Write every token of a listing. At most ``size`` of them are in memory at a time.
 
+    Fewer, where they are large (``WEIGHT``), or where the system is slow (``SOON``).
+
     A listing of more than ``limit`` tokens is taken for one that never ends.
     """
     listed = ListingEnd({}, gaps, None)
     batch: list[Shaped] = []
+    weight, began, soon = 0, time.monotonic(), SOON
     total: int | None = None
     taken = 0
     stream: Any = None
@@ -65,7 +76,9 @@ async def take_in(
                     listed.scopes.clear()
                     break
                 try:
-                    batch.append(shape(found, backend.name))
+                    shaped = shape(found, backend.name)
+                    batch.append(shaped)
+                    weight += len(shaped.doc)
                 except Garbage as error:
                     look.garbage[str(error)] += 1
             elif isinstance(found, Progress):
@@ -75,9 +88,12 @@ async def take_in(
                 _note(found, listed, look)
             else:
                 look.garbage[f"an item of type {type(found).__name__}"] += 1
-            if len(batch) >= size:
+            if len(batch) >= size or (
+                batch and (weight > WEIGHT or time.monotonic() - began > soon)
+            ):
                 await store.write(write_tokens.write, look, batch)
-                batch = []
+                batch, weight, began = [], 0, time.monotonic()
+                soon = min(2 * soon, LATEST)
                 report(Progress(taken, total))
     finally:
         with contextlib.suppress(Exception):

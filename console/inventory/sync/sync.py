@@ -28,7 +28,9 @@ from console.store.database import Connection, Engine
 from console.store.write import backends, tokens
 from console.store.writer import StoreWriter, off_loop
 
-BATCH = 1_000
+BATCH = 10_000
+"""Tokens in one transaction. Each of them rewrites a part of every index: a few large ones cost
+half of many small ones."""
 CONFIRM_LIMIT = 2_000
 """Missing tokens that are asked for in one look; a later look asks for the others."""
 TOKEN_LIMIT = 5_000_000

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from backends.model import Grant, How, Reading, Token, encode
+from backends.model import Grant, How, Reading, Token, TokenRef, encode
 from backends.words import count
-from console.store.text_fold import KEY, encodable, fold, grant_text, hay, name_key
+from console.store.text_fold import KEY, encodable, fold_common, grant_text, hay, name_key
 from console.store.time_keys import NEVER_EXPIRES, NEVER_USED
 
 T = TypeVar("T")
@@ -29,10 +29,16 @@ class Garbage(Exception):
 
 
 class Shaped(NamedTuple):
-    """A token that passed the checks."""
+    """A token that passed the checks, in the form in which it is kept.
 
-    token: Token
+    Not the token itself: it is made from ``doc`` again where it differs from what is stored.
+    """
+
     handle: str
+    backend: str
+    kind: str
+    ref: str
+    scope: str
     doc: bytes
     digest: bytes
 
@@ -56,15 +62,19 @@ def shape(found: Token, backend: str) -> Shaped:
         raise Garbage(f"a token cannot be written down ({type(error).__name__})") from None
     if len(doc) > SIZE_LIMIT:
         raise Garbage(f"a token's record takes {count(len(doc), 'byte')}")
-    ref = found.ref
     # The types are a promise that a third party's backend may not keep.
-    parts: list[Any] = [getattr(ref, name, None) for name in ("backend", "kind", "id")]
-    if not all(isinstance(part, str) and part for part in parts):
+    ref: object = found.ref
+    if not isinstance(ref, TokenRef) or not all(_is_text(p) for p in (ref.kind, ref.id)):
         raise Garbage("a token without a whole reference")
     if ref.backend != backend:
         raise Garbage("a token that says it belongs to another backend")
-    digest = hashlib.blake2b(AS_OF.sub(b"", doc), digest_size=16).digest()
-    return Shaped(found, ref.handle, doc, digest)
+    told = AS_OF.sub(b"", doc) if b',"as_of":"' in doc else doc
+    digest = hashlib.blake2b(told, digest_size=16).digest()
+    return Shaped(ref.handle, backend, ref.kind, ref.id, found.scope, doc, digest)
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, str) and part != ""
 
 
 def checked(shaped: Shaped) -> Token:
@@ -94,6 +104,10 @@ def seconds(moment: datetime) -> int:
     return min(max(int(moment.timestamp()), low), high)
 
 
+_HOWS = {how: how.value for how in How}
+"""Plain texts: an enum's own ``value`` is dear, and there are six of them in every row."""
+
+
 def columns(token: Token) -> dict[str, Any]:
     """The columns of ``token`` that follow from what the backend said."""
     owner = token.owner.value
@@ -101,39 +115,39 @@ def columns(token: Token) -> dict[str, Any]:
     grants = token.grants.value
     used = _seconds(token.last_used_at)
     expires = _seconds(token.expires_at)
-    names = [grant.name for grant in grants or ()]
+    names = tuple([grant.name for grant in grants or ()])
+    state = token.state.value
     return {
         "name": token.name,
         "name_key": name_key(token.name),
         "scope": token.scope,
-        "state": token.state.value,
-        "status": token.state.value,
-        "owner_how": token.owner.how.value,
+        "state": state,
+        "status": state,
+        "owner_how": _HOWS[token.owner.how],
         "owner": owner,
-        "owner_key": _key(token.owner, fold(owner or "", KEY), ""),
-        "principal_how": token.principal.how.value,
+        "owner_key": _key(token.owner, fold_common(owner or "")[:KEY], ""),
+        "principal_how": _HOWS[token.principal.how],
         "principal": principal.name if principal else None,
-        "created_how": token.created_at.how.value,
+        "created_how": _HOWS[token.created_at.how],
         "created_at": _seconds(token.created_at),
-        "used_how": token.last_used_at.how.value,
+        "used_how": _HOWS[token.last_used_at.how],
         "used_at": used,
         "used_key": _key(token.last_used_at, used, NEVER_USED),
         "used_from": token.last_used_from.value,
-        "expires_how": token.expires_at.how.value,
+        "expires_how": _HOWS[token.expires_at.how],
         "expires_at": expires,
         "expires_key": _key(token.expires_at, expires, NEVER_EXPIRES),
-        "grants_how": token.grants.how.value,
+        "grants_how": _HOWS[token.grants.how],
         "grants": _key(token.grants, len(names), 0),
         "hay": hay(
+            (token.name, token.ref.id),
             (
-                token.name,
-                token.ref.id,
                 owner or "",
                 principal.name if principal else "",
                 token.ref.backend,
                 token.ref.kind,
                 token.scope,
-            )
+            ),
         ),
         "grant_text": grant_text(names),
     }

@@ -68,6 +68,10 @@ class _Work:
         self.present = self.gone = 0
 
 
+PIECE = 1_000
+"""Tokens of a batch that are unfolded at a time; as many rows of them are in memory."""
+
+
 def write(
     connection: Connection, look: SyncPass, batch: Sequence[Shaped], *, read_at: int | None = None
 ) -> None:
@@ -75,13 +79,19 @@ def write(
 
     ``read_at`` is set when the tokens were read one by one, outside a listing.
     """
+    for start in range(0, len(batch), PIECE):
+        _write(connection, look, batch[start : start + PIECE], read_at)
+
+
+def _write(
+    connection: Connection, look: SyncPass, batch: Sequence[Shaped], read_at: int | None
+) -> None:
     known = tokens.known(connection, [item.handle for item in batch])
     work = _Work()
     number = tokens.last_number(connection)
     changed: list[tuple[StoredToken, Shaped]] = []
     for item in batch:
         row = known.get(item.handle)
-        ref = item.token.ref
         if row is None:
             try:
                 token = checked(item)
@@ -91,16 +101,16 @@ def write(
             number += 1
             _new(work, look, number, item, token, read_at)
             known[item.handle] = StoredToken(
-                number, item.handle, ref.kind, ref.id, ref.backend, item.digest, None, None
+                number, item.handle, item.kind, item.ref, item.backend, item.digest, None, None
             )
             look.seen.add(number)
             look.listed[token.scope] += 1
-        elif (row.backend, row.kind, row.ref) != (ref.backend, ref.kind, ref.id):
+        elif (row.backend, row.kind, row.ref) != (item.backend, item.kind, item.ref):
             look.garbage["a token whose handle another token has"] += 1
         elif not look.seen.add(row.num) and read_at is None:
-            look.repeated[item.token.scope] += 1
+            look.repeated[item.scope] += 1
         else:
-            look.listed[item.token.scope] += 1
+            look.listed[item.scope] += 1
             if row.digest != item.digest or row.gone_at is not None or read_at is not None:
                 changed.append((row, item))
             elif row.last_seen is not None:

@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple
 from console.store.classes import ABOUT, SHOWN, USE
 
 SEALED_COLUMNS = (
-    "backend", "event_id", "at", "action", "outcome", "handle", "ref_kind", "ref_id", "actor",
-    "target", "source", "agent", "origin", "detail", "class", "effect",
+    "action", "actor", "agent", "at", "backend", "class", "detail", "effect", "event_id", "handle",
+    "origin", "outcome", "ref_id", "ref_kind", "source", "target",
 )  # fmt: skip
-"""What a seal covers of an event, besides its key."""
+"""What a seal covers of an event, besides its key, in the order of the letters."""
 LANES: Final = {"token": "handle", "actor": "actor", "address": "source", "action": "action"}
 """What events can be told apart by, and the column that has it."""
 _SHOWN_COLUMNS = (
@@ -244,8 +244,11 @@ def unsealed(connection: Connection, backend: str) -> bool:
     return found.fetchone() is not None
 
 
-def sealed(connection: Connection, seal: str) -> Iterator[tuple[int, dict[str, str | int | None]]]:
-    """The events under a seal, oldest first: each one's key, and its columns by name."""
+def sealed(connection: Connection, seal: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The events under a seal, oldest first: each one's key, and its columns by name.
+
+    The names are in the order of their letters.
+    """
     rows = connection.execute(
         f"SELECT event.key, {', '.join(SEALED_COLUMNS)} FROM sealed"  # noqa: S608
         " JOIN event ON event.key = sealed.key WHERE sealed.seal = ? ORDER BY event.at, event.key",

@@ -16,13 +16,13 @@ def uses(
     """Uses of tokens in each hour from ``first`` to ``last``: a token's number, hour and uses.
 
     An hour is its unix seconds divided by 3600. A token without a use comes once, without an
-    hour; one of a backend whose events are not read does not come.
+    hour; one of a backend whose events are not read that far back does not come.
     """
     return connection.execute(
         "SELECT t.num, u.hour, u.uses FROM token t JOIN backend b ON b.name = t.backend"
         " LEFT JOIN use_hour u ON u.handle = t.handle AND u.hour BETWEEN ? AND ?"
-        " WHERE t.num IN (SELECT value FROM json_each(?)) AND b.events_until IS NOT NULL",
-        (first, last, json.dumps(list(numbers))),
+        " WHERE t.num IN (SELECT value FROM json_each(?)) AND b.events_since <= ? * 3600",
+        (first, last, json.dumps(list(numbers)), first),
     )
 
 

@@ -75,13 +75,13 @@ def last_number(connection: Connection) -> int:
 
 
 def add(connection: Connection, rows: Sequence[Values], documents: Sequence[Values]) -> None:
-    """Insert tokens and their records, each with all its columns."""
-    names = ", ".join(rows[0])
-    places = ", ".join(f":{name}" for name in rows[0])
-    connection.executemany(f"INSERT INTO token ({names}) VALUES ({places})", rows)  # noqa: S608
-    connection.executemany(
-        "INSERT INTO document (num, doc, kept) VALUES (:num, :doc, :kept)", documents
-    )
+    """Insert tokens and their records, each with all its columns, in the same order in each."""
+    for name, values in (("token", rows), ("document", documents)):
+        columns, places = ", ".join(values[0]), ", ".join("?" * len(values[0]))
+        connection.executemany(
+            f"INSERT INTO {name} ({columns}) VALUES ({places})",  # noqa: S608
+            [tuple(row.values()) for row in values],
+        )
 
 
 def change(connection: Connection, rows: Sequence[Values], documents: Sequence[Values]) -> None:

@@ -33,6 +33,18 @@ class Mine(NamedTuple):
         """Whether a look of ours goes on."""
         return self.news is not None and self.news.get("state") == "running"
 
+    @property
+    def log(self) -> tuple[int, float | None] | None:
+        """What a look of ours has read so far of a log that was never read as far back.
+
+        How many events, and from when on all of them. None where no such reading goes on.
+        """
+        told = self.news.get("log") if self.news is not None and self.reads else None
+        if not told:
+            return None
+        events, back_to = told
+        return int(events), None if back_to is None else float(back_to)
+
     def looking(self, now: float) -> int:
         """Seconds that a look of ours goes on; 0 where none does, or not for long."""
         if self.news is None or not self.reads:

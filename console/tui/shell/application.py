@@ -373,6 +373,10 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     def _news(self, message: Mapping[str, Any]) -> None:
         front = self.front
         if self.world.heard(message):
+            if not self.world.total:
+                # The first rows of a new store are shown when they are there, and not a
+                # second later.
+                self._look()
             if front is not None and self.is_running:
                 front.contacts_changed()
         elif message.get("event") in ("recovered", "trouble") and front is not None:

@@ -8,12 +8,16 @@ from console.tui.actions.registry import Action, footer, key_names
 from console.tui.draw import readings
 from console.tui.draw.lines import Line, Part, clip, count, spread, width_of
 from console.tui.session import journal_state
+from console.tui.session.own_view import Mine
 from console.tui.session.session import ConsoleSession
 from console.tui.session.worker_link import sentences
 from console.tui.views.health import health, is_read
 
 WIDE_TOP = 100
 """Columns from which the top line counts the backends as well."""
+
+WIDE_LOGS = 120
+"""Columns from which it is told how far back the logs that are being read were read."""
 
 LEAST_NAME = 8
 """Cells that the program's name keeps, so that what is beside it stands apart."""
@@ -73,13 +77,40 @@ def data(world: ConsoleSession, width: int) -> Line:
         elif state.synced_at is None:
             # Never read yet; that it is being read is said only where somebody reads.
             reads = "reading" if is_read(state, mine) else "not read"
-            well.append([(f"{name} {reads}", "dim")])
+            well.append([(f"{name} {reads}{_of_tokens(mine)}", "dim")])
         else:
             well.append([(f"{name}{age}", "dim")])
+    if logs := _logs(world, now, width):
+        # What is not there yet is said before how old the rest is.
+        well.insert(0, [(logs, "warn")])
     # A long error must not push the other systems, and above all production, out of sight.
     room = max(width - sum(width_of(part) + 2 for part in well) - 2, SHORTEST_TROUBLE)
     each = max(room // max(len(troubled), 1) - 2, SHORTEST_TROUBLE)
     return _joined([*(clip(part, each) for part in troubled), *well], width)
+
+
+def _of_tokens(mine: Mine) -> str:
+    """How many tokens a look of ours has read, and of how many where that is known."""
+    done = mine.news.get("done") if mine.news is not None and mine.reads else None
+    if not done:
+        return ""
+    total = mine.news.get("total") if mine.news is not None else None
+    return f" {done:,}" + (f" of {total:,}" if total else "")
+
+
+def _logs(world: ConsoleSession, now: float, width: int) -> str:
+    """What was read so far of logs that are being read as far back as they never were."""
+    read = [log for state in world.backends if (log := world.mine(state.name).log) is not None]
+    if not read:
+        return ""
+    said = f"reading logs: {sum(events for events, _ in read):,}"
+    if width < WIDE_LOGS:
+        return said
+    since = [back_to for _, back_to in read]
+    whole = (
+        "" if None in since else f", all of the last {readings.ago(max(filter(None, since)), now)}"
+    )
+    return f"{said} events{whole}; older ones follow"
 
 
 def _joined(parts: list[list[Part]], width: int) -> Line:

@@ -166,7 +166,13 @@ def _look(state: BackendState, mine: Mine, now: float) -> list[Part]:
     if mine.news is not None and mine.reads:
         done = int(mine.news.get("done") or 0)
         took = age(max(now - float(mine.news.get("began") or now), 0))
-        return [(f"under way for {took}, {count(done, 'token')} read so far", "")]
+        parts: list[Part] = [(f"under way for {took}, {count(done, 'token')} read so far", "")]
+        if mine.log is not None:
+            events, back_to = mine.log
+            whole = "" if back_to is None else f", all of the last {readings.ago(back_to, now)}"
+            said = f"; its log: {count(events, 'event')} read{whole}, older ones are not read yet"
+            parts.append((said, "warn"))
+        return parts
     if state.running and state.tried_at is not None:
         return [(f"another process has been reading it for {age(now - state.tried_at)}", "")]
     return []
