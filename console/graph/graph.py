@@ -149,9 +149,9 @@ class Graph:
         most = max(HUB, shown)
         if len(near) <= most:
             return Fan(near, {})
-        by_side: dict[str, list[int]] = {}
+        by_side: dict[str, list[int]] = {side: [] for side in SIDES}
         for other in near:
-            by_side.setdefault(self.side_of[other], []).append(other)
+            by_side[self.side_of[other]].append(other)
         large = {side: some for side, some in by_side.items() if len(some) > most}
         cut = {other for some in large.values() for other in some[shown:]}
         rest = {side: min(len(some) - shown, COUNTED + 1) for side, some in large.items()}

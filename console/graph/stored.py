@@ -188,7 +188,7 @@ class StoredGraph(Graph):
         if len(more) > most:
             rest["grant" if back else "token"] = min(len(more) - shown, COUNTED + 1)
             more = more[:shown]
-        return Fan(found + more, rest)
+        return Fan(found + more, {side: rest[side] for side in SIDES if side in rest})
 
     def _hub(self, num: int, back: bool, most: int) -> bool:
         return links.is_hub(self._connection, num, back, most)
