@@ -191,7 +191,7 @@ def test_what_is_counted_so_far_only_says_more_than(
 ) -> None:
     for module in ("model", "graph", "stored", "part"):
         monkeypatch.setattr(f"console.graph.{module}.COUNTED", 6)
-    connection = estate(tmp_path / "s.db", random.Random(1), 12, 400)
+    connection = estate(tmp_path / "s.db", random.Random(1), 60, 4_000)
     whole = graphs.load(connection)
     hub = max(whole.nodes, key=lambda num: len(whole.after.get(num, ())))
     stored = part(StoredGraph(connection), [hub])
