@@ -139,7 +139,15 @@ ROWS = (
     Row("graph-token", "graph of one token, 1k to 1M tokens", "0.4 s, 80 MB", _modest, graph),
     Row("reach-token", "reach of one token, 1k to 1M tokens", "0.4 s, 80 MB", _modest, reach),
     Row("graph-hub", "graph --reverse through hubs, 1M", "0.5 s", lambda f: f.ours <= 0.5, hub),
-    Row("screen-graph", "the screen's graph, 100k", "0.2 s, 30 MB", lambda f: f.ours <= 0.2, screen),
-    Row("screen-hub", "the screen's graph, a hub of 1M", "0.5 s", lambda f: f.ours <= 0.5, screen_hub),
+    Row(
+        "screen-graph", "the screen's graph, 100k", "0.2 s, 30 MB", lambda f: f.ours <= 0.2, screen
+    ),
+    Row(
+        "screen-hub",
+        "the screen's graph, a hub of 1M",
+        "0.5 s",
+        lambda f: f.ours <= 0.5,
+        screen_hub,
+    ),
     Row("screen-all", "the screen's graph of everything, 100k", "-", lambda f: True, screen_all),
 )
