@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from console.graph import model
@@ -32,6 +32,15 @@ class Fan(NamedTuple):
     shown: list[int]
     rest: dict[str, int]
     """How many more there are, by side; empty where the node is no hub."""
+
+
+class Told(NamedTuple):
+    """What a row of a picture is made of: the folded name, by which rows are ordered, first."""
+
+    folded: str
+    num: int
+    kind: str
+    place: str
 
 
 class Called(NamedTuple):
@@ -122,6 +131,16 @@ class Graph:
         for num, side in self.side_of.items():
             found[side] += self.rest.get(num, 1)
         return found
+
+    def ways(self) -> set[tuple[str, str]]:
+        """The columns that links go from and to."""
+        return {(self.side_of[a], self.side_of[b]) for a, b in self.kinds}
+
+    def told(self, nums: Sequence[int]) -> Iterator[Told]:
+        """What rows of these nodes are made of."""
+        for num in nums:
+            node = self.nodes[num]
+            yield Told(node.name.casefold(), num, node.kind, node.place)
 
     def fetch(self, nums: Iterable[int]) -> None:
         """Have several nodes ready that are about to be looked at; here they all are."""

@@ -15,7 +15,8 @@ from console.graph.model import SIDES
 from console.graph.part import part, sizes
 from console.graph.reach import by_side, closure
 from console.graph.stored import StoredGraph
-from console.graph.view import around
+from console.graph.view import GraphRows, around
+from console.graph.whole import WholeGraph
 from console.graph.xray import tree
 from console.store import reading
 from console.store.database import open_for_writing
@@ -107,6 +108,26 @@ def test_neighbours_reach_paths_and_trees_are_those_of_the_whole_graph(
         same(whole, kept, num)
     assert whole.totals() == kept.totals()
     assert len(whole) == len(kept)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_the_whole_graph_in_numbers_tells_and_draws_the_same(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    connection = estate(tmp_path / "s.db", draw, draw.randrange(2, 20), draw.randrange(200))
+    whole, lean = graphs.load(connection), WholeGraph(connection)
+    for num in whole.nodes:
+        same(whole, lean, num)
+    assert (len(whole), whole.totals()) == (len(lean), lean.totals())
+    assert list(whole.side_of) == list(lean.side_of)
+    assert (len(whole.kinds), set(whole.kinds)) == (len(lean.kinds), set(lean.kinds))
+    assert whole.ways() == lean.ways()
+    for fold_over in (3, 40):
+        one, other = GraphRows(whole, fold_over=fold_over), GraphRows(lean, fold_over=fold_over)
+        assert one.rows == other.rows
+        assert one.all_edges() == other.all_edges()
+        for side, rows in one.rows.items():
+            for place in range(len(rows)):
+                assert one.focus(side, place) == other.focus(side, place)
 
 
 @pytest.mark.parametrize("seed", range(15))
