@@ -28,6 +28,7 @@ def label(node: Node) -> str:
 
 def dot(graph: Graph, nums: Collection[int]) -> str:
     """Graphviz's language; only quotes and backslashes mean anything inside its quotes."""
+    graph.fetch(nums)
     lines = ["digraph token {", "  rankdir=LR;"]
     for num in sorted(nums):
         node = graph.nodes[num]
@@ -41,6 +42,7 @@ def dot(graph: Graph, nums: Collection[int]) -> str:
 
 def mermaid(graph: Graph, nums: Collection[int]) -> str:
     """A Mermaid flowchart; whatever could end a label or mean HTML becomes an entity code."""
+    graph.fetch(nums)
     lines = ["flowchart LR"]
     lines += [f'  {_id(num)}["{_entities(label(graph.nodes[num]))}"]' for num in sorted(nums)]
     lines += [
@@ -52,6 +54,7 @@ def mermaid(graph: Graph, nums: Collection[int]) -> str:
 
 def document(connection: sqlite3.Connection, graph: Graph, nums: Collection[int]) -> dict[str, Any]:
     """Everything, evidence included, for programs. Names are exactly as they came."""
+    graph.fetch(nums)
     links = []
     for a, b, kinds in _edges(graph, nums):
         found = [one._asdict() for one in graphs.evidence(connection, a, b)]

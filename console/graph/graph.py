@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from console.graph import model
@@ -32,6 +32,15 @@ class Fan(NamedTuple):
     shown: list[int]
     rest: dict[str, int]
     """How many more there are, by side; empty where the node is no hub."""
+
+
+class Told(NamedTuple):
+    """What a row of a picture is made of: the folded name, by which rows are ordered, first."""
+
+    folded: str
+    num: int
+    kind: str
+    place: str
 
 
 class Called(NamedTuple):
@@ -123,6 +132,16 @@ class Graph:
             found[side] += self.rest.get(num, 1)
         return found
 
+    def ways(self) -> set[tuple[str, str]]:
+        """The columns that links go from and to."""
+        return {(self.side_of[a], self.side_of[b]) for a, b in self.kinds}
+
+    def told(self, nums: Sequence[int]) -> Iterator[Told]:
+        """What rows of these nodes are made of."""
+        for num in nums:
+            node = self.nodes[num]
+            yield Told(node.name.casefold(), num, node.kind, node.place)
+
     def fetch(self, nums: Iterable[int]) -> None:
         """Have several nodes ready that are about to be looked at; here they all are."""
 
@@ -149,9 +168,9 @@ class Graph:
         most = max(HUB, shown)
         if len(near) <= most:
             return Fan(near, {})
-        by_side: dict[str, list[int]] = {}
+        by_side: dict[str, list[int]] = {side: [] for side in SIDES}
         for other in near:
-            by_side.setdefault(self.side_of[other], []).append(other)
+            by_side[self.side_of[other]].append(other)
         large = {side: some for side, some in by_side.items() if len(some) > most}
         cut = {other for some in large.values() for other in some[shown:]}
         rest = {side: min(len(some) - shown, COUNTED + 1) for side, some in large.items()}

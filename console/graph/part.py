@@ -128,6 +128,7 @@ def sizes(graph: Graph, members: Iterable[int], *, back: bool, most: int = MOST)
     begun = list(dict.fromkeys(members))
     known, found, hubs, more = set(begun), 0, dict.fromkeys(SIDES, 0), False
     by_side = dict.fromkeys(SIDES, 0)
+    own = {side: sum(graph.side_of[num] == side for num in begun) for side in SIDES}
     edge = begun
     while edge:
         following: list[int] = []
@@ -139,7 +140,8 @@ def sizes(graph: Graph, members: Iterable[int], *, back: bool, most: int = MOST)
             if fan.rest:
                 more = True
                 near = graph.counts(num, back=back)
-                hubs |= {side: max(hubs[side], near[side]) for side in fan.rest}
+                # One of them may be where it began, which does not count.
+                hubs |= {side: max(hubs[side], near[side] - own[side]) for side in fan.rest}
             for other in fan.shown:
                 if other not in known:
                     known.add(other)

@@ -41,7 +41,7 @@ class _Read(Neighbours):
         return self[num]
 
 
-class _Nodes(dict[int, Node]):
+class StoredNodes(dict[int, Node]):
     """Nodes by number, read where they are not there yet."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -67,7 +67,7 @@ class _Nodes(dict[int, Node]):
 class _Sides(dict[int, str]):
     """The column of each node: told by the kinds of its links, else by the node itself."""
 
-    def __init__(self, nodes: _Nodes) -> None:
+    def __init__(self, nodes: StoredNodes) -> None:
         super().__init__()
         self._nodes = nodes
 
@@ -79,12 +79,12 @@ class _Sides(dict[int, str]):
 class StoredGraph(Graph):
     """All of the store's graph, of which no more is read than is asked for."""
 
-    nodes: _Nodes
+    nodes: StoredNodes
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__((), ())
         self._connection = connection
-        self.nodes = _Nodes(connection)
+        self.nodes = StoredNodes(connection)
         self.side_of = _Sides(self.nodes)
         self.after = _Read(self._read_after)
         self.before = _Read(self._read_before)
@@ -188,7 +188,7 @@ class StoredGraph(Graph):
         if len(more) > most:
             rest["grant" if back else "token"] = min(len(more) - shown, COUNTED + 1)
             more = more[:shown]
-        return Fan(found + more, rest)
+        return Fan(found + more, {side: rest[side] for side in SIDES if side in rest})
 
     def _hub(self, num: int, back: bool, most: int) -> bool:
         return links.is_hub(self._connection, num, back, most)

@@ -77,37 +77,35 @@ class GraphRows:
         self.graph = graph
         self.opened = frozenset(opened)
         """The (side, label) of folded rows that are shown one by one."""
-        nums = graph.nodes if scope is None else scope
+        nums = graph.side_of if scope is None else scope
         sides: dict[str, list[int]] = {side: [] for side in SIDES}
         for num in nums:
             sides[graph.side_of[num]].append(num)
         self.rows = {side: self._rows(side, sides[side], fold_over) for side in SIDES}
-        self._row_of = {
-            num: (side, place)
-            for side, rows in self.rows.items()
-            for place, row in enumerate(rows)
-            for num in row.members
-        }
+        self._row_of: dict[int, tuple[str, int]] = {}
+        for side, rows in self.rows.items():
+            for place, row in enumerate(rows):
+                # One for all members: there may be very many.
+                self._row_of |= dict.fromkeys(row.members, (side, place))
 
     def _rows(self, side: str, nums: list[int], fold_over: int) -> list[GraphRow]:
-        nodes, rest = self.graph.nodes, self.graph.rest
-        ordered = sorted(
-            (num for num in nums if num not in rest),
-            key=lambda num: (nodes[num].name.casefold(), num),
-        )
+        rest = self.graph.rest
+        ordered = sorted(self.graph.told([num for num in nums if num not in rest]))
         # Those that stand for a hub's others say how many they are, so they are never folded.
         last = [self._single(num) for num in sorted(rest.keys() & nums, reverse=True)]
         if len(ordered) <= fold_over:
-            return [self._single(num) for num in ordered] + last
-        groups: dict[str, list[int]] = {}
-        for num in ordered:
-            groups.setdefault(_alike(nodes[num].kind, nodes[num].place), []).append(num)
+            return [self._single(one.num) for one in ordered] + last
+        groups: dict[tuple[str, str], list[int]] = {}
+        for _, num, kind, place in ordered:
+            groups.setdefault((kind, place), []).append(num)
         rows: list[GraphRow] = []
-        for label, members in groups.items():
+        for (kind, place), members in groups.items():
+            label = _alike(kind, place)
             if len(members) == 1 or (side, label) in self.opened:
+                self.graph.fetch(members)
                 rows += [self._single(num) for num in members]
             else:
-                rows.append(GraphRow(side, label, nodes[members[0]].kind, tuple(members), True))
+                rows.append(GraphRow(side, label, kind, tuple(members), True))
         return rows + last
 
     def _single(self, num: int) -> GraphRow:

@@ -85,11 +85,23 @@ def link(path: Path) -> None:
             " VALUES (?, ?, ?, 1, '', '', '')",
             (name, kind, now),
         )
+    _note_made(connection)
     connection.execute("ANALYZE")
     connection.execute("UPDATE mark SET value = value + 1 WHERE name = 'generation'")
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
+
+
+def _note_made(connection: sqlite3.Connection) -> None:
+    """Note that links are up to date, for code that asks; older code makes them each time."""
+    try:
+        from console.graph.freshness import files_mark
+        from console.settings import GraphSettings
+    except ImportError:
+        return
+    for name, value in (("linked", files_mark(GraphSettings(), None)), ("linked prints", 0)):
+        connection.execute("INSERT OR REPLACE INTO mark (name, value) VALUES (?, ?)", (name, value))
 
 
 def _links(rows: Iterable[tuple[Any, ...]], node: _Numbers) -> Iterator[tuple[Any, ...]]:

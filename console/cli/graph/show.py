@@ -21,24 +21,12 @@ from console.graph.model import HUB, SHOWN, TITLES, Evidence, many
 from console.graph.part import part
 from console.graph.reach import Reach, by_side
 from console.graph.stored import StoredGraph
+from console.graph.upkeep import bring_up
 from console.graph.xray import tree
 from console.inventory.search.inventory import Row
-from console.settings import GraphSettings, Paths, paths
+from console.settings import Paths, paths
 from console.store import reading
 from console.text import age, safe
-
-
-def collected(where: Paths) -> None:
-    """Bring the links up to date with the store and the teams' files."""
-    from console.graph.collect.refresh import refresh
-    from console.store.database import open_for_writing
-
-    told = settings.load(where.config).graph if where.config.exists() else GraphSettings()
-    engine = open_for_writing(where.inventory)
-    try:
-        refresh(engine, where, told)
-    finally:
-        engine.dispose()
 
 
 @contextlib.contextmanager
@@ -46,7 +34,7 @@ def looking(where: Paths) -> Iterator[tuple[sqlite3.Connection, StoredGraph]]:
     """The store and its graph, up to date; of the graph is read what is looked at."""
     if not where.inventory.exists():
         raise UsageError("there is no inventory yet", "Read the backends first: token-console sync")
-    collected(where)
+    bring_up(where)
     with contextlib.closing(reading.connect(where.inventory)) as connection:
         yield connection, StoredGraph(connection)
 

@@ -7,6 +7,7 @@ The inventory's list, search and sorting read that column, so that "owner:none" 
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from backends.model import Token, decode
 from console.errors import UsageError
@@ -18,9 +19,10 @@ from console.journal.format.scan import withhold
 from console.journal.write.journal import Journal
 from console.store.database import Connection, Engine, touch
 from console.store.queries import owners as queries
+from console.store.queries.marks import LINKS
 from console.store.text_fold import KEY, encodable, fold, hay
+from console.store.write import marks, tokens
 from console.store.write import owners as rows
-from console.store.write import tokens
 
 
 def assign(
@@ -66,19 +68,24 @@ def assign(
             how="hand", origin="journal", at=int(time.time()), entry=entry.id, reason=reason,
         )  # fmt: skip
         write_back(connection, nodes)
+        marks.bump(connection, LINKS)
         touch(connection)
     return entry.id
 
 
-def write_back(connection: Connection, nodes: Nodes) -> int:
-    """Put the resolved owner into the inventory's rows. Returns how many are different now."""
-    clear(connection, "hand")
+def write_back(connection: Connection, nodes: Nodes, numbers: Collection[int] | None = None) -> int:
+    """Put the resolved owner into the inventory's rows. Returns how many are different now.
+
+    With ``numbers`` only into those of these tokens, where no claim and nobody who left is new.
+    """
+    if numbers is None:
+        clear(connection, "hand")
     gone = owners.gone(connection)
     hows = dict(queries.departed(connection))
-    named = rows.shown_owners(connection) if gone else ()
+    named = rows.shown_owners(connection, numbers) if gone else ()
     departed = [name for name in named if model.identity(name) in gone]
     changed = 0
-    for row in rows.to_resolve(connection, departed):
+    for row in rows.to_resolve(connection, departed, numbers):
         token = decode(row.doc, Token)
         found = owners.resolve(owners.claims(connection, row.handle), gone)
         if found.how == owners.HAND:

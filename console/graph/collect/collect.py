@@ -13,10 +13,13 @@ from console.graph import model
 from console.graph.collect import assign, codeowners, config_files, stored, team_files
 from console.graph.collect.team_files import Unusable
 from console.graph.collect.write_links import Fact, Nodes, add, clear, note
+from console.graph.freshness import files_mark, stale
 from console.journal.read.fingerprint import fingerprint
 from console.settings.graph import GraphSettings
 from console.store.database import Connection, Engine, touch
-from console.store.write import links, owners
+from console.store.queries.marks import LINKED, LINKED_PRINTS, LINKS, LOST, RECORD, USED, value
+from console.store.queries.marks import prints as count_prints
+from console.store.write import links, marks, owners
 
 
 class Collected(NamedTuple):
@@ -34,27 +37,64 @@ def collect(
     known_prints: Iterable[tuple[str, str]] = (),
     now: float | None = None,
 ) -> Collected:
-    """Read everything that can be read without asking a backend, in one transaction.
+    """Make links of everything that can be read without asking a backend, in one transaction.
 
-    ``known_prints`` are fingerprints of values that were once in hand, with their handles:
-    the journal has them. A file that cannot be used is noted, and its older links go.
+    Only of what is different since it was done last: tokens and uses that are noted in the
+    store, files that changed, fingerprints that are new. ``known_prints`` are fingerprints of
+    values that were once in hand, with their handles: the journal has them. A file that cannot
+    be used is noted, and its older links go. Returns what was written.
     """
     at = int(time.time() if now is None else now)
+    files = files_mark(settings, pepper)
+    prints = list(known_prints)
     with engine.begin() as connection:
+        if not stale(connection, files, prints):
+            return Collected(0, 0)
         nodes = Nodes(connection)
-        found = stored.from_records(connection, nodes)
-        stored.from_disabled(connection)
-        found += stored.from_events(connection, nodes, at)
-        learn(connection, known_prints, "journal", at)
-        _forget_files(connection)
-        claims = sum(_owners(connection, nodes, path, at) for path in settings.owners)
-        found += sum(_consumers(connection, nodes, path, at) for path in settings.consumers)
-        found += sum(_configs(connection, nodes, path, pepper, at) for path in settings.configs)
-        found += stored.from_fingerprints(connection, nodes)
-        found += stored.from_entries(connection, nodes)
-        assign.write_back(connection, nodes)
+        known = value(connection, LINKED)
+        some = {int(num) for num in marks.take(connection, RECORD)}
+        tokens = None if known is None else some
+        used = marks.take(connection, USED)
+        lost = known is None or value(connection, LOST) is not None
+        found, left = stored.from_records(connection, nodes, tokens)
+        if lost:
+            # A backend that was forgotten takes its tokens' links with it.
+            links.drop_lost(connection)
+            marks.drop(connection, LOST)
+        departed = lost or left
+        if departed:
+            stored.from_disabled(connection)
+        if lost or used:
+            found += stored.from_events(connection, nodes, at, None if lost else used)
+        learn(connection, prints, "journal", at)
+        claims = 0
+        # Files name tokens, and are searched for their ids and values.
+        again = (
+            tokens is None or bool(tokens) or lost or known != files
+            or value(connection, LINKED_PRINTS) != count_prints(connection)
+        )  # fmt: skip
+        if again:
+            read, claims = _files(connection, nodes, settings, pepper, at)
+            found += read + stored.from_fingerprints(connection, nodes)
+            found += stored.from_entries(connection, nodes)
+        plain = departed or known != files or bool(settings.owners)
+        assign.write_back(connection, nodes, None if plain else tokens)
+        marks.put(connection, LINKED, files)
+        marks.put(connection, LINKED_PRINTS, count_prints(connection))
+        marks.bump(connection, LINKS)
         touch(connection)
     return Collected(found, claims)
+
+
+def _files(
+    connection: Connection, nodes: Nodes, settings: GraphSettings, pepper: bytes | None, at: int
+) -> tuple[int, int]:
+    """How many links and claims the teams' files give."""
+    _forget_files(connection)
+    claims = sum(_owners(connection, nodes, path, at) for path in settings.owners)
+    found = sum(_consumers(connection, nodes, path, at) for path in settings.consumers)
+    found += sum(_configs(connection, nodes, path, pepper, at) for path in settings.configs)
+    return found, claims
 
 
 def answered(engine: Engine, ref: TokenRef, answer: Dependents, now: float | None = None) -> int:
@@ -64,6 +104,9 @@ def answered(engine: Engine, ref: TokenRef, answer: Dependents, now: float | Non
         nodes = Nodes(connection)
         count = stored.from_answer(connection, nodes, ref, answer, at)
         stored.from_entries(connection, nodes)
+        # What its system names itself is not told once more by the log.
+        marks.note_used(connection, [ref.handle])
+        marks.bump(connection, LINKS)
         touch(connection)
     return count
 
@@ -76,7 +119,7 @@ def learn(connection: Connection, prints: Iterable[tuple[str, str]], origin: str
 def _forget_files(connection: Connection) -> None:
     owners.drop_claims(connection, "declared")
     owners.drop_departed(connection, "principals", others=True)
-    links.clear_like(connection, "file %", "configs %")
+    links.clear_from(connection, "file ", "configs ")
     links.drop_sources(connection, ("owners", "consumers", "configs"))
 
 

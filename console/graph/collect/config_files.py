@@ -7,20 +7,18 @@ ids that a system would take for a name only (an accessor) are compared as they 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from backends.model import Secret
+from console.graph.freshness import FILES, walk
 
 WORD = re.compile(r"[A-Za-z0-9_./+=~:-]{8,512}")
-FILES = 20_000
 SIZE_LIMIT = 2_000_000
 WORDS = 200_000
 """Different words of one file that are hashed."""
-SKIPPED = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv"})
 
 
 class FoundInFile(NamedTuple):
@@ -53,7 +51,7 @@ def search(
     found: list[FoundInFile] = []
     skipped: list[str] = []
     count = 0
-    for path in _files(folder):
+    for path in walk(folder):
         if count >= FILES:
             skipped.append(f"more than {FILES:,} files")
             break
@@ -112,12 +110,3 @@ def _words(line: str) -> Iterator[str]:
         for part in re.split(r"[:=]", word):
             if part != word and len(part) >= 8:
                 yield part
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for where, below, names in os.walk(folder):
-        below[:] = sorted(name for name in below if name not in SKIPPED)
-        for name in sorted(names):
-            path = Path(where) / name
-            if path.is_file() and not path.is_symlink():
-                yield path

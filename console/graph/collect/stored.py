@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import json
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from backends.model import Dependents, How, Token, TokenRef, decode
 from console.graph import model
@@ -26,27 +28,50 @@ CONSUMER_KINDS = {
 }
 
 
-def from_records(connection: Connection, nodes: Nodes) -> int:
-    """Owner, principal, creator, parent and grants of tokens whose record is different."""
-    total = 0
-    while rows := links.unlinked(connection, BATCH):
-        facts: list[Fact] = []
+class Relinked(NamedTuple):
+    """What came of making links of tokens' records anew."""
+
+    links: int
+    left: bool
+    """Whether a principal is disabled that was not, or may be so no longer."""
+
+
+def from_records(
+    connection: Connection, nodes: Nodes, numbers: Collection[int] | None = None
+) -> Relinked:
+    """Owner, principal, creator, parent and grants of tokens whose record is different.
+
+    With ``numbers`` only these tokens' records are looked at.
+    """
+    total = above = 0
+    gone = owners.departed_of(connection, "principals")
+    left = False
+    while rows := links.unlinked(connection, BATCH, above, numbers):
         for _, handle, _, doc in rows:
             num = nodes.token(handle)
             # A parent's record makes the link that ends here, under the child's own name.
             token = decode(doc, Token)
+            origin = f"record {handle}"
+            left = left or _left(token, links.held_by(connection, origin, model.SPEAKS), gone)
             # Whose child it is does not change: whoever could not read it has learned nothing,
             # and must not take from the others what they know.
             if token.parent.how in _UNREAD:
-                links.clear_but(connection, f"record {handle}", model.PARENT, num)
+                links.clear_but(connection, origin, model.PARENT, num)
             else:
-                clear(connection, f"record {handle}")
-            facts = _record(nodes, num, token)
-            total += add(connection, f"record {handle}", facts)
+                clear(connection, origin)
+            total += add(connection, origin, _record(nodes, num, token))
         links.note_linked(connection, [(num, digest) for num, _, digest, _ in rows])
-    # A backend that was forgotten takes its tokens' links with it.
-    links.drop_lost(connection)
-    return total
+        above = rows[-1][0]
+    return Relinked(total, left)
+
+
+def _left(token: Token, before: Iterable[str], gone: Collection[str]) -> bool:
+    """Whether who is disabled has to be looked for again, as a token's record is another one."""
+    principal = token.principal.value
+    now = model.identity(principal.name) if principal is not None and principal.name else ""
+    if principal is not None and principal.disabled and now:
+        return now not in gone or any(key in gone for key in before if key != now)
+    return now in gone or any(key in gone for key in before)
 
 
 def _record(nodes: Nodes, num: int, token: Token) -> list[Fact]:
@@ -80,19 +105,28 @@ def from_disabled(connection: Connection) -> None:
         owners.depart(connection, model.identity(name), "principals", name, "disabled")
 
 
-def from_events(connection: Connection, nodes: Nodes, at: int) -> int:
+def from_events(
+    connection: Connection, nodes: Nodes, at: int, handles: Sequence[str] | None = None
+) -> int:
     """Who was seen using each token: its addresses, with how often, when and by which program.
 
     One use has an address and says a program: that is one consumer, and not two. A program
     stands for itself only where no address is known. What the token's system names itself,
-    at that address, is the same consumer once more.
+    at that address, is the same consumer once more. With ``handles`` only of these tokens.
     """
-    clear(connection, "audit log")
-    named = _named_by_its_system(connection)
+    if handles is None:
+        clear(connection, "audit log")
+        told_of = links.details(connection, "asked %")
+    else:
+        links.clear_uses(connection, map(nodes.token, handles))
+        told_of = links.details_of(connection, [f"asked {handle}" for handle in handles])
+    named: dict[int, set[str]] = {}
+    for num, detail in told_of:
+        named.setdefault(num, set()).update(_words(detail))
     facts: list[Fact] = []
     for kind, seen_uses in (
-        ("address", links.seen_addresses(connection, USE)),
-        ("workload", links.seen_programs(connection, USE)),
+        ("address", links.seen_addresses(connection, USE, handles)),
+        ("workload", links.seen_programs(connection, USE, handles)),
     ):
         for handle, told, seen, times, origin, agents in seen_uses:
             num = nodes.token(handle)
@@ -102,16 +136,9 @@ def from_events(connection: Connection, nodes: Nodes, at: int) -> int:
             use = nodes.use(kind, told)
             facts.append(Fact(num, use, model.USED_BY, "observed", seen, times, by))
     total = add(connection, "audit log", facts)
-    note(connection, "audit log", "events", at, total)
+    all_of_them = total if handles is None else links.count_of(connection, "audit log")
+    note(connection, "audit log", "events", at, all_of_them)
     return total
-
-
-def _named_by_its_system(connection: Connection) -> dict[int, set[str]]:
-    """For each token, the words in which its system's answer tells where its consumers are."""
-    found: dict[int, set[str]] = {}
-    for num, detail in links.details(connection, "asked %"):
-        found.setdefault(num, set()).update(_words(detail))
-    return found
 
 
 def _words(detail: str) -> list[str]:

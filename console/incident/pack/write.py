@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from backends.words import count
 from console.errors import ConsoleError, JournalError, UsageError
+from console.graph.upkeep import bring_up
 from console.incident.assess import Assessment, assess
 from console.incident.pack import coverage, entries, graph_svg, guide, manifest, page, tokens
 from console.incident.pack.manifest import Hand
@@ -34,7 +35,7 @@ from console.journal.format.entry import Kind
 from console.journal.format.parts import Export
 from console.journal.write.journal import Journal
 from console.response.approve.requirements import Requirements
-from console.settings import GraphSettings, Paths, load
+from console.settings import Paths
 
 FORM = "incident pack"
 MANY = 500
@@ -153,18 +154,8 @@ def write(
 
 def _links(paths: Paths) -> None:
     """Bring the links of the graph up to date with the store and the teams' files."""
-    if not paths.inventory.exists():
-        return
-    # Here, since nothing else of an incident needs the database toolkit.
-    from console.graph.collect.refresh import refresh
-    from console.store.database import open_for_writing
-
-    told = load(paths.config).graph if paths.config.exists() else GraphSettings()
-    engine = open_for_writing(paths.inventory)
-    try:
-        refresh(engine, paths, told)
-    finally:
-        engine.dispose()
+    if paths.inventory.exists():
+        bring_up(paths)
 
 
 @contextlib.contextmanager

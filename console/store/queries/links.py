@@ -56,6 +56,16 @@ def nodes_of(connection: Connection, nums: Iterable[int]) -> Iterator[tuple[Any,
     return connection.execute(f"{_NODES} WHERE n.num IN {_SOME}", (json.dumps(list(nums)),))
 
 
+def last_node(connection: Connection) -> int:
+    """The highest number that a node has; 0 where there is none."""
+    return int(connection.execute("SELECT coalesce(max(num), 0) FROM node").fetchone()[0])
+
+
+def sides(connection: Connection) -> Iterator[tuple[int, str]]:
+    """All nodes: number and side."""
+    return connection.execute("SELECT num, side FROM node")
+
+
 def edges(connection: Connection) -> Iterator[tuple[int, int, str]]:
     """All links: from, to and kind, in that order."""
     return connection.execute("SELECT a, b, kind FROM link ORDER BY a, b, kind")
@@ -118,13 +128,17 @@ def neighbours(
     return int(counted.fetchone()[0]), [one for (one,) in shown]
 
 
-def read_by(connection: Connection, grants: Iterable[int]) -> Iterator[tuple[int, int, int]]:
-    """The tokens whose values grants can read: grant, store entry and token, in that order."""
+def read_by(connection: Connection, grants: Iterable[int] | None) -> Iterator[tuple[int, int, int]]:
+    """The tokens whose values grants can read: grant, store entry and token, in that order.
+
+    Of all grants where it is None.
+    """
+    only = "" if grants is None else f" AND o.a IN {_SOME}"
     return connection.execute(
         "SELECT DISTINCT o.a, o.b, k.a FROM link o"  # noqa: S608
         " JOIN link k ON k.b = o.b AND k.kind = 'kept in'"
-        f" WHERE o.kind = 'opens' AND o.a IN {_SOME} ORDER BY o.a, o.b, k.a",
-        (json.dumps(list(grants)),),
+        f" WHERE o.kind = 'opens'{only} ORDER BY o.a, o.b, k.a",
+        () if grants is None else (json.dumps(list(grants)),),
     )
 
 
@@ -197,21 +211,21 @@ def evidence(connection: Connection, a: int, b: int) -> Iterator[tuple[Any, ...]
 
 def observed(
     connection: Connection, kind: str, tokens: Iterable[int] | None = None
-) -> dict[tuple[int, int], int]:
-    """How often each link of a kind was seen in a log, at most by one of its readers.
+) -> dict[int, int]:
+    """How often what links of a kind lead to was seen in a log: by one reader for each link.
 
-    With ``tokens`` only the links that begin at these.
+    With ``tokens`` only by these.
     """
     only = ""
     given: tuple[str, ...] = (kind,)
     if tokens is not None:
         only, given = f" AND a IN {_SOME}", (kind, json.dumps(list(tokens)))
     found = connection.execute(
-        "SELECT a, b, max(times) FROM link WHERE kind = ? AND source = 'observed'"  # noqa: S608
-        f"{only} GROUP BY a, b",
+        "SELECT b, sum(most) FROM (SELECT b, max(times) AS most FROM link"  # noqa: S608
+        f" WHERE kind = ? AND source = 'observed'{only} GROUP BY a, b) GROUP BY b",
         given,
     )
-    return {(a, b): times for a, b, times in found}
+    return dict(found.fetchall())
 
 
 def below(

@@ -9,7 +9,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from console.store.classes import USE
 from console.store.database import Connection
+from console.store.write import marks
 
 
 class StoredEvent(NamedTuple):
@@ -53,7 +55,12 @@ def there(connection: Connection, keys: Iterable[int]) -> list[int]:
 
 def add(connection: Connection, rows: Iterable[StoredEvent]) -> None:
     """Insert events. In the order of their keys they go in faster."""
-    connection.executemany(_INSERT, rows)
+    some = list(rows)
+    connection.executemany(_INSERT, some)
+    marks.note_used(
+        connection,
+        {one.handle for one in some if one.handle and one.class_ == USE and one.outcome == "ok"},
+    )
 
 
 def count_uses(connection: Connection, hours: Mapping[tuple[str, int], int]) -> None:
@@ -88,7 +95,14 @@ def prune(connection: Connection, oldest: int, most: int) -> int:
         f"SELECT key FROM event WHERE at < ?{only} ORDER BY at, key LIMIT ?",  # noqa: S608
         (oldest, most),
     )
-    some = (json.dumps([key for (key,) in found]),)
+    keys = [key for (key,) in found]
+    some = (json.dumps(keys),)
+    handles = connection.execute(
+        "SELECT DISTINCT handle FROM event WHERE handle IS NOT NULL"
+        " AND key IN (SELECT value FROM json_each(?))",
+        some,
+    )
+    marks.note_used(connection, [handle for (handle,) in handles])
     connection.execute("DELETE FROM sealed WHERE key IN (SELECT value FROM json_each(?))", some)
     gone = connection.execute(
         "DELETE FROM event WHERE key IN (SELECT value FROM json_each(?))", some

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from console.store.database import Connection
+from console.store.queries.marks import beyond
 
 
 class StoredLink(NamedTuple):
@@ -103,10 +105,12 @@ def clear_but(connection: Connection, origin: str, kind: str, end: int) -> None:
     )
 
 
-def clear_like(connection: Connection, *patterns: str) -> None:
-    """Drop the links of readers whose names are like one of these."""
-    for pattern in patterns:
-        connection.execute("DELETE FROM link WHERE origin LIKE ?", (pattern,))
+def clear_from(connection: Connection, *prefixes: str) -> None:
+    """Drop the links of readers whose names begin with one of these."""
+    for prefix in prefixes:
+        connection.execute(
+            "DELETE FROM link WHERE origin >= ? AND origin < ?", (prefix, beyond(prefix))
+        )
 
 
 def clear_seen(connection: Connection, token: int, name: str) -> None:
@@ -126,14 +130,55 @@ def details(connection: Connection, like: str) -> list[tuple[int, str]]:
     return [(num, detail) for num, detail in rows]
 
 
-def unlinked(connection: Connection, most: int) -> list[tuple[int, str, bytes, bytes]]:
-    """Tokens whose record is not the one their links are from: number, handle, digest, record."""
+def clear_uses(connection: Connection, tokens: Iterable[int]) -> None:
+    """Drop what the log knew of who uses some tokens."""
+    connection.executemany(
+        "DELETE FROM link WHERE origin = 'audit log' AND a = ?", [(num,) for num in tokens]
+    )
+
+
+def details_of(connection: Connection, origins: Iterable[str]) -> list[tuple[int, str]]:
+    """Token and detail of links of some readers."""
     rows = connection.execute(
-        "SELECT t.num, t.handle, t.digest, d.doc FROM token t JOIN document d USING (num)"
-        " LEFT JOIN linked l USING (num) WHERE l.digest IS NOT t.digest LIMIT ?",
-        (most,),
+        "SELECT a, detail FROM link WHERE origin IN (SELECT value FROM json_each(?))"
+        " AND detail <> ''",
+        (json.dumps(list(origins)),),
+    )
+    return [(num, detail) for num, detail in rows]
+
+
+def count_of(connection: Connection, origin: str) -> int:
+    """How many links a reader has."""
+    found = connection.execute("SELECT count(*) FROM link WHERE origin = ?", (origin,))
+    return int(found.fetchone()[0])
+
+
+def unlinked(
+    connection: Connection, most: int, above: int, numbers: Iterable[int] | None = None
+) -> list[tuple[int, str, bytes, bytes]]:
+    """Tokens whose record is not the one their links are from: number, handle, digest, record.
+
+    In the order of their numbers, from behind ``above`` on. With ``numbers`` only those of
+    these tokens.
+    """
+    only = "" if numbers is None else " AND t.num IN (SELECT value FROM json_each(?))"
+    given = (above, most) if numbers is None else (above, json.dumps(list(numbers)), most)
+    rows = connection.execute(
+        "SELECT t.num, t.handle, t.digest, d.doc FROM token t JOIN document d USING (num)"  # noqa: S608
+        f" LEFT JOIN linked l USING (num) WHERE l.digest IS NOT t.digest AND t.num > ?{only}"
+        " ORDER BY t.num LIMIT ?",
+        given,
     )
     return [(num, handle, digest, doc) for num, handle, digest, doc in rows]
+
+
+def held_by(connection: Connection, origin: str, kind: str) -> list[str]:
+    """The keys of those whom a reader's links of a kind come from."""
+    rows = connection.execute(
+        "SELECT n.key FROM link l JOIN node n ON n.num = l.a WHERE l.origin = ? AND l.kind = ?",
+        (origin, kind),
+    )
+    return [key for (key,) in rows]
 
 
 def note_linked(connection: Connection, rows: Iterable[tuple[int, bytes]]) -> None:
@@ -150,24 +195,36 @@ def drop_lost(connection: Connection) -> None:
     )
 
 
-def seen_addresses(connection: Connection, use: str) -> list[SeenUse]:
-    """From which addresses tokens were used; ``use`` is the class of events that counts."""
-    rows = connection.execute(
-        "SELECT handle, source, max(at), count(*), max(origin),"
-        " group_concat(DISTINCT nullif(agent, '')) FROM event WHERE handle IS NOT NULL"
-        " AND source <> '' AND outcome = 'ok' AND class = ? GROUP BY 1, 2",
-        (use,),
-    )
-    return [SeenUse(*row) for row in rows]
+def seen_addresses(
+    connection: Connection, use: str, handles: Sequence[str] | None = None
+) -> list[SeenUse]:
+    """From which addresses tokens were used; ``use`` is the class of events that counts.
+
+    With ``handles`` only of these tokens, each by an index; else of all, of whose events there
+    may be millions.
+    """
+    return _seen(connection, "source", "source <> ''", use, handles)
 
 
-def seen_programs(connection: Connection, use: str) -> list[SeenUse]:
+def seen_programs(
+    connection: Connection, use: str, handles: Sequence[str] | None = None
+) -> list[SeenUse]:
     """Which programs used tokens from where no address is known."""
+    return _seen(connection, "agent", "source = '' AND agent <> ''", use, handles)
+
+
+def _seen(
+    connection: Connection, told: str, where: str, use: str, handles: Sequence[str] | None
+) -> list[SeenUse]:
+    only = "handle IS NOT NULL"
+    given: tuple[str, ...] = (use,)
+    if handles is not None:
+        only, given = "handle IN (SELECT value FROM json_each(?))", (json.dumps(handles), use)
     rows = connection.execute(
-        "SELECT handle, agent, max(at), count(*), max(origin),"
-        " group_concat(DISTINCT nullif(agent, '')) FROM event WHERE handle IS NOT NULL"
-        " AND source = '' AND agent <> '' AND outcome = 'ok' AND class = ? GROUP BY 1, 2",
-        (use,),
+        f"SELECT handle, {told}, max(at), count(*), max(origin),"  # noqa: S608
+        f" group_concat(DISTINCT nullif(agent, '')) FROM event WHERE {only}"
+        f" AND {where} AND outcome = 'ok' AND class = ? GROUP BY 1, 2",
+        given,
     )
     return [SeenUse(*row) for row in rows]
 

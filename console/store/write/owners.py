@@ -70,6 +70,12 @@ def depart(connection: Connection, key: str, origin: str, name: str, how: str) -
     )
 
 
+def departed_of(connection: Connection, origin: str) -> frozenset[str]:
+    """The keys of those who left, or were disabled, by an origin's word."""
+    rows = connection.execute("SELECT key FROM departed WHERE origin = ?", (origin,))
+    return frozenset(key for (key,) in rows)
+
+
 def disabled_principals(connection: Connection) -> list[str]:
     """The names of principals that their own system has disabled."""
     # SQLite looks into the records, so that they are not all read out.
@@ -102,20 +108,34 @@ def long_ids(connection: Connection) -> dict[str, str]:
     return {str(ref): str(handle) for ref, handle in connection.execute(LONG_IDS)}
 
 
-def shown_owners(connection: Connection) -> list[str]:
-    """The owners that tokens' rows show, each once."""
-    rows = connection.execute("SELECT DISTINCT owner FROM token WHERE owner IS NOT NULL")
+def shown_owners(connection: Connection, numbers: Iterable[int] | None = None) -> list[str]:
+    """The owners that tokens' rows show, each once; with ``numbers`` the rows of these."""
+    only = "" if numbers is None else " AND num IN (SELECT value FROM json_each(?))"
+    given = () if numbers is None else (json.dumps(list(numbers)),)
+    rows = connection.execute(
+        f"SELECT DISTINCT owner FROM token WHERE owner IS NOT NULL{only}",  # noqa: S608
+        given,
+    )
     return [name for (name,) in rows]
 
 
-def to_resolve(connection: Connection, departed: Iterable[str]) -> list[OwnedToken]:
-    """Tokens that are claimed, that show another owner than their record, or whose owner left."""
+def to_resolve(
+    connection: Connection, departed: Iterable[str], numbers: Iterable[int] | None = None
+) -> list[OwnedToken]:
+    """Tokens that are claimed, that show another owner than their record, or whose owner left.
+
+    With ``numbers`` only those of these tokens.
+    """
+    only = "" if numbers is None else "t.num IN (SELECT value FROM json_each(?)) AND "
+    given = [json.dumps(list(departed))]
+    if numbers is not None:
+        given.insert(0, json.dumps(list(numbers)))
     rows = connection.execute(
-        "SELECT t.num, t.handle, t.owner, t.owner_from, t.owner_gone, t.hay, t.grant_text, d.doc"
-        " FROM token t JOIN document d USING (num) WHERE t.owner_from <> '' OR t.owner_gone <> ''"
-        " OR t.handle IN (SELECT handle FROM claim)"
-        " OR t.owner IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(departed)),),
+        "SELECT t.num, t.handle, t.owner, t.owner_from, t.owner_gone, t.hay, t.grant_text, d.doc"  # noqa: S608
+        f" FROM token t JOIN document d USING (num) WHERE {only}(t.owner_from <> ''"
+        " OR t.owner_gone <> '' OR t.handle IN (SELECT handle FROM claim)"
+        " OR t.owner IN (SELECT value FROM json_each(?)))",
+        given,
     )
     return [OwnedToken(*row) for row in rows]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from console.store.database import Connection
+from console.store.write import marks
 from console.store.write.tokens import unindex
 
 _OF_TOKENS = (
@@ -47,6 +48,7 @@ def remove_tokens(connection: Connection, backend: str, most: int) -> int:
     numbers = json.dumps([row[0] for row in rows])
     for statement in _OF_TOKENS:
         connection.execute(statement, (numbers,))
+    marks.note_lost(connection)
     return len(rows)
 
 
@@ -54,3 +56,4 @@ def remove_rest(connection: Connection, backend: str) -> None:
     """Remove a backend's row, coverage and events, once its tokens are gone."""
     for statement in _OF_BACKEND:
         connection.execute(statement, (backend,))
+    marks.note_lost(connection)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from console.store.database import Connection
+from console.store.write import marks
 
 _INDEX = "INSERT INTO token_fts (rowid, hay, grant_text) VALUES (?, ?, ?)"
 _UNINDEX = "INSERT INTO token_fts (token_fts, rowid, hay, grant_text) VALUES ('delete', ?, ?, ?)"
@@ -82,6 +83,7 @@ def add(connection: Connection, rows: Sequence[Values], documents: Sequence[Valu
             f"INSERT INTO {name} ({columns}) VALUES ({places})",  # noqa: S608
             [tuple(row.values()) for row in values],
         )
+    marks.note_tokens(connection, [row["num"] for row in rows])
 
 
 def change(connection: Connection, rows: Sequence[Values], documents: Sequence[Values]) -> None:
@@ -91,6 +93,7 @@ def change(connection: Connection, rows: Sequence[Values], documents: Sequence[V
     connection.executemany(
         "UPDATE document SET doc = :doc, kept = :kept WHERE num = :at_num", documents
     )
+    marks.note_tokens(connection, [row["at_num"] for row in rows])
 
 
 def see_again(connection: Connection, numbers: Iterable[int]) -> None:
@@ -138,11 +141,13 @@ def present_states(connection: Connection, numbers: Iterable[int]) -> list[tuple
 
 def set_gone(connection: Connection, numbers: Iterable[int], at: int) -> None:
     """Note that tokens are gone since a moment in unix seconds."""
+    some = list(numbers)
     connection.executemany(
         "UPDATE token SET gone_at = ?, changed_at = ?, change = 'gone', status = 'gone'"
         " WHERE num = ?",
-        [(at, at, num) for num in numbers],
+        [(at, at, num) for num in some],
     )
+    marks.note_tokens(connection, some)
 
 
 def numbers_of(connection: Connection, handle: str) -> list[int]:

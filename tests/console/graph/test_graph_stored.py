@@ -15,7 +15,8 @@ from console.graph.model import SIDES
 from console.graph.part import part, sizes
 from console.graph.reach import by_side, closure
 from console.graph.stored import StoredGraph
-from console.graph.view import around
+from console.graph.view import GraphRows, around
+from console.graph.whole import WholeGraph
 from console.graph.xray import tree
 from console.store import reading
 from console.store.database import open_for_writing
@@ -109,6 +110,26 @@ def test_neighbours_reach_paths_and_trees_are_those_of_the_whole_graph(
     assert len(whole) == len(kept)
 
 
+@pytest.mark.parametrize("seed", range(25))
+def test_the_whole_graph_in_numbers_tells_and_draws_the_same(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    connection = estate(tmp_path / "s.db", draw, draw.randrange(2, 20), draw.randrange(200))
+    whole, lean = graphs.load(connection), WholeGraph(connection)
+    for num in whole.nodes:
+        same(whole, lean, num)
+    assert (len(whole), whole.totals()) == (len(lean), lean.totals())
+    assert list(whole.side_of) == list(lean.side_of)
+    assert (len(whole.kinds), set(whole.kinds)) == (len(lean.kinds), set(lean.kinds))
+    assert whole.ways() == lean.ways()
+    for fold_over in (3, 40):
+        one, other = GraphRows(whole, fold_over=fold_over), GraphRows(lean, fold_over=fold_over)
+        assert one.rows == other.rows
+        assert one.all_edges() == other.all_edges()
+        for side, rows in one.rows.items():
+            for place in range(len(rows)):
+                assert one.focus(side, place) == other.focus(side, place)
+
+
 @pytest.mark.parametrize("seed", range(15))
 def test_a_part_has_what_is_around_its_middle_and_every_link_between(
     tmp_path: Path, seed: int
@@ -191,7 +212,7 @@ def test_what_is_counted_so_far_only_says_more_than(
 ) -> None:
     for module in ("model", "graph", "stored", "part"):
         monkeypatch.setattr(f"console.graph.{module}.COUNTED", 6)
-    connection = estate(tmp_path / "s.db", random.Random(1), 12, 400)
+    connection = estate(tmp_path / "s.db", random.Random(1), 60, 4_000)
     whole = graphs.load(connection)
     hub = max(whole.nodes, key=lambda num: len(whole.after.get(num, ())))
     stored = part(StoredGraph(connection), [hub])

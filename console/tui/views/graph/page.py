@@ -62,11 +62,9 @@ def details(picture: Picture | None, now: float, width: int) -> tuple[Line, Line
     if picture is None or (item := picture.item) is None:
         return (), ()
     graph, row = picture.graph, item.row
-    if row.members[0] in graph.rest:
-        return clip(
-            [*what_of(row, width), (" · counted; enter shows more of them", "dim")], width
-        ), ()
     what = what_of(row, width)
+    if row.members[0] in graph.rest:
+        return clip([*what, (" · counted only; enter shows more of them", "dim")], width), ()
     if row.folded:
         what.append(
             (f" · {item.share} {'reached' if picture.reach else 'near'}, enter unfolds", "dim")

@@ -15,8 +15,9 @@ from console.graph.part import Part, part, sizes
 from console.graph.reach import Reach, by_side
 from console.graph.stored import StoredGraph
 from console.graph.view import GraphRows
+from console.graph.whole import WholeGraph
 from console.store import reading
-from console.store.queries import links
+from console.store.queries import links, marks
 from console.tui.session.background import Background
 from console.tui.views.graph import scene
 from console.tui.views.graph.scene import Leak, Picture, SceneWanted, Shape
@@ -29,8 +30,8 @@ class Viewed(NamedTuple):
     graph: Graph
     view: GraphRows
     shape: Shape
-    seen: Mapping[tuple[int, int], int]
-    """How often each consumer was seen using each token."""
+    seen: Mapping[int, int]
+    """How often each consumer was seen."""
 
 
 Wish = tuple[object, object, int]
@@ -56,6 +57,8 @@ class GraphReader(Background[SceneWanted]):
         self._leak: tuple[int, Reach, Leak] | None = None
         self._totals: dict[str, int] = {}
         self._generation = 0
+        self._made: int | None = None
+        """What was told of links being written when they were last read."""
         self._shown: Picture | None = None
 
     def merged(self, waiting: SceneWanted, question: SceneWanted) -> SceneWanted:
@@ -86,6 +89,10 @@ class GraphReader(Background[SceneWanted]):
         if generation == self._generation:
             return
         self._generation = generation
+        made = marks.value(connection, marks.LINKS)
+        if wanted.start is None and made is not None and made == self._made:
+            return
+        self._made = made
         self._totals = stored.totals()
         self._leak = None
         key = _wish(wanted)
@@ -93,8 +100,7 @@ class GraphReader(Background[SceneWanted]):
         self._views.clear()
         if old is not None:
             new = self._read(connection, stored, wanted)
-            same = _same(old.graph, new.graph) and old.seen == new.seen and old.start == new.start
-            self._views[key] = old if same else new
+            self._views[key] = old if _same(old, new) else new
 
     def _viewed(
         self, connection: sqlite3.Connection, stored: StoredGraph, wanted: SceneWanted
@@ -115,7 +121,8 @@ class GraphReader(Background[SceneWanted]):
         start = None if wanted.start is None else graphs.node_of(connection, *wanted.start)
         graph: Graph
         if wanted.start is None:
-            graph = graphs.load(connection)
+            # It reads names for as long as it is shown.
+            graph = WholeGraph(reading.connect(self._path))
             seen = links.observed(connection, model.USED_BY)
         else:
             most = max(wanted.widened, 1) * scene.MOST
@@ -206,6 +213,9 @@ def _wish(wanted: SceneWanted) -> Wish:
     return wanted.start, wanted.opened, wanted.widened
 
 
-def _same(old: Graph, new: Graph) -> bool:
+def _same(old: Viewed, new: Viewed) -> bool:
     """Whether two readings of a part tell the same, so that its picture can stay."""
-    return old.nodes == new.nodes and old.kinds == new.kinds and old.rest == new.rest
+    if old.start is None or (old.start, old.seen) != (new.start, new.seen):
+        return False
+    one, other = old.graph, new.graph
+    return one.nodes == other.nodes and one.kinds == other.kinds and one.rest == other.rest

@@ -175,16 +175,10 @@ class Picture(NamedTuple):
         return None
 
 
-def shape(view: GraphRows, seen: Mapping[tuple[int, int], int]) -> Shape:
-    """Measure a view. ``seen`` has how often each link was used."""
+def shape(view: GraphRows, seen: Mapping[int, int]) -> Shape:
+    """Measure a view. ``seen`` has how often each consumer was seen, by what is in the view."""
     graph = view.graph
-    sides = {
-        (side, graph.side_of[b])
-        for side in SIDES
-        for row in view.rows[side]
-        for a in row.members
-        for b in graph.after.get(a, ())
-    }
+    sides = graph.ways()
     skips = {
         side
         for a, b in sides
@@ -192,17 +186,14 @@ def shape(view: GraphRows, seen: Mapping[tuple[int, int], int]) -> Shape:
     }
     times: dict[ScenePlace, int] = {}
     for number, row in enumerate(view.rows["use"]):
-        total = sum(
-            seen.get((a, b), 0)
-            for b in row.members for a in graph.before.get(b, ()) if view.find(a)
-        )  # fmt: skip
+        total = sum(seen.get(num, 0) for num in row.members)
         if total:
             times[ScenePlace("use", number)] = total
     return Shape(
         {side: max((_length(row) for row in view.rows[side]), default=0) for side in SIDES},
         {side: max((_share(row) for row in view.rows[side]), default=0) for side in SIDES},
         {
-            side: sum(graph.rest.get(num, 1) for row in view.rows[side] for num in row.members)
+            side: sum(graph.rest.get(row.members[0], len(row.members)) for row in view.rows[side])
             for side in SIDES
         },
         frozenset(skips),
