@@ -169,7 +169,7 @@ def list_(chosen: argparse.Namespace) -> int:
             export.write_csv(each, sys.stdout.write)
         else:
             rows = _rows(inventory, asked, sort, chosen.limit)
-            cut = len(rows) == chosen.limit and inventory.count(asked) > len(rows)
+            cut = len(rows) == chosen.limit and inventory.count(asked, len(rows), sort) > len(rows)
             _print(rows, time.time(), more=cut)
             _note_stale(inventory)
     return Exit.OK

@@ -1,9 +1,13 @@
 """The command line does not pay for the screen, nor the screen for the backends."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from fresh_python import loaded, run_command
+
+from console.inventory.search.inventory import Inventory, Sort
+from console.inventory.search.query import parse
 
 SCREEN = ("textual", "rich")
 HEAVY = (
@@ -33,6 +37,61 @@ def test_reading_commands_load_neither_screen_nor_backends(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:
     assert not loaded(run_command(*words), tmp_path) & {*SCREEN, *HEAVY}
+
+
+STORE = ("sqlalchemy", "sqlmodel", "pydantic", "alembic", "mako", "psycopg")
+"""What writes the store and changes its schema: a third of a second at start."""
+WHY = ("--reason", "the key was found in a public log")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with an estate that was read."""
+    home = tmp_path_factory.mktemp("home")
+    done = loaded(run_command("--home", str(home), "demo", "--prepare", "--tokens", "200"), home)
+    assert "sqlalchemy" in done
+    return home / "demo"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("identify",),
+        ("contain", "--dry-run", *WHY, "ID"),
+        ("revoke", "--dry-run", *WHY, "ID"),
+        ("rotate", "--dry-run", *WHY, "ID"),
+        ("plan", "revoke", "--dry-run", *WHY, "state:active"),
+        ("plan", "revoke", *WHY, "backend:vault-prod", "state:active"),
+        ("intake",),
+        ("intake", "--offline"),
+        ("backends",),
+        ("config", "check"),
+        ("incident", "list"),
+        ("run", "list"),
+        ("timeline", "ID"),
+        ("show", "ID"),
+        ("list",),
+        ("journal", "list"),
+        ("journal", "verify"),
+        ("journal", "recover"),
+    ],
+    ids=" ".join,
+)
+def test_who_asks_the_backends_and_plans_does_not_load_what_writes_the_store(
+    words: tuple[str, ...], demo: Path
+) -> None:
+    with closing(Inventory(demo / "state" / "inventory.db")) as inventory:
+        (row,) = inventory.window(parse("backend:vault-prod state:active"), Sort(), 0, 1)
+    given = [row.handle if word == "ID" else word for word in words]
+    held = loaded(run_command(*given), demo, stdin="hvs.CAESIJ-nobody-has-this-value")
+    assert not held & {*SCREEN, *STORE}
+    assert "backends" in held or words[0] == "journal"
+
+
+def test_identifying_makes_no_store_where_there_is_none(tmp_path: Path) -> None:
+    """Whoever has a leaked value in hand does not wait for a database to be made."""
+    held = loaded(run_command("identify"), tmp_path, stdin="hvs.CAESIJ-nobody-has-this-value")
+    assert not held & {*SCREEN, *STORE}
 
 
 def test_verifying_loads_only_what_signatures_need(tmp_path: Path) -> None:

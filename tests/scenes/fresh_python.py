@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 
-def loaded(code: str, home: Path) -> set[str]:
+def loaded(code: str, home: Path, *, stdin: str = "") -> set[str]:
     """The top-level modules that a fresh interpreter holds after running the code."""
     script = (
         f"import sys\n{code}\nprint('\\n'.join(sorted({{m.split('.')[0] for m in sys.modules}})))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
+        input=stdin,
         capture_output=True,
         text=True,
         check=True,

@@ -10,7 +10,6 @@ import argparse
 
 from backends.contract import Verb
 from console.cli.inventory import one, opened
-from console.cli.response import watch
 from console.cli.response.access import (
     ask_answers,
     ask_word,
@@ -25,8 +24,6 @@ from console.errors import Exit
 from console.response.approve.signing import Responder
 from console.response.plan import not_done
 from console.response.plan.model import Plan
-from console.response.service import approving
-from console.response.service.starting import Launch
 from console.response.state import report
 
 
@@ -50,6 +47,11 @@ def run(chosen: argparse.Namespace) -> int:
         # There is no call: nothing to confirm, and nothing that could look like an approval.
         return Exit.FAILED
     not_done.refuse(plan)
+    # Who only looks at a plan does not wait for what carries it out.
+    from console.cli.response import watch
+    from console.response.service import approving
+    from console.response.service.starting import Launch
+
     given = ask_answers(plan, chosen.answer)
     typed = ask_word(plan, chosen.confirm)
     responder = Responder(here.settings.journal)

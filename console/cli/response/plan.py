@@ -27,7 +27,7 @@ from console.inventory.search import query as queries
 from console.response.approve.signing import Responder
 from console.response.plan import destinations, not_done
 from console.response.plan.model import Mode, Plan
-from console.response.service import approving, planning
+from console.response.service import planning
 from console.response.service.planning import MadePlan, PlanRequest
 from console.response.state import report
 from console.settings import paths
@@ -123,6 +123,8 @@ async def _make(
 
 def approve(chosen: argparse.Namespace) -> int:
     """The first approval of a plan, or a second person's."""
+    from console.response.service import approving
+
     here = place(chosen)
     found = approving.look_at(find(chosen.plan, here.paths).id, here.paths)
     plan, responder = found.plan, Responder(here.settings.journal)

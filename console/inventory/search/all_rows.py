@@ -24,8 +24,8 @@ class Everything:
         self._lengths: list[int] | None = [total] if len(order.stretches) == 1 else None
         self._anchors: dict[tuple[int, int], Key] = {}
 
-    def count(self) -> int:
-        """How many rows there are in all."""
+    def count(self, most: int | None = None) -> int:
+        """How many rows there are in all. They need not be counted: ``most`` spares nothing."""
         return self._total
 
     def window(self, start: int, size: int) -> list[int]:

@@ -79,10 +79,18 @@ class Narrowed:
         self._reach(start + size)
         return self._found[start : start + size].tolist()
 
-    def count(self) -> int:
-        """How many there are, exactly."""
+    def count(self, most: int | None = None) -> int:
+        """How many there are; where they are more than ``most``, one more than that.
+
+        Exact without ``most``, and where the order's index or what was found already tells.
+        """
         if self._done:
             return len(self._found)
+        if not self._open:
+            return sum(part.length(self._connection) for part in self._order.stretches)
+        if most is not None:
+            self._reach(most + 1)
+            return min(len(self._found), most + 1)
         flags, rest = self._candidates.exactly()
         if not rest:
             return ones(flags)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from array import array
 from sqlite3 import Connection
-from typing import NamedTuple
 
 from console.errors import UsageError
 from console.inventory.records import Sort
-from console.store.queries import orders
+from console.store.queries import matches, orders
 from console.store.queries.orders import Key, Order, Pushed
 
 COLUMNS: tuple[str, ...] = tuple(orders.TABLE)
 """The names of the columns that can be sorted by."""
+PIECE = 16_384
+"""Rows of an order that are read into memory at once."""
 
 
 def order(sort: Sort, pushed: tuple[Pushed, ...] = ()) -> tuple[Order, tuple[Pushed, ...]]:
@@ -55,22 +56,24 @@ class OrderWalk:
         return []
 
 
-class OrderInMemory(NamedTuple):
-    """A whole order in memory, eight bytes a token."""
+class OrderInMemory:
+    """A whole order in memory, eight bytes a token; read in pieces.
 
-    numbers: array[int]
-    """The rows by their places,"""
-    ranks: array[int]
-    """and the places by their rows."""
+    ``numbers`` are the rows by their places, ``ranks`` the places by their rows; both are of
+    use when ``whole`` is true.
+    """
 
+    def __init__(self, connection: Connection, order: Order) -> None:
+        self._connection = connection
+        self._walk = OrderWalk(order)
+        self.whole = False
+        self.numbers = array("i")
+        self.ranks = array("i", bytes(4 * matches.after_last(connection)))
 
-def trail(connection: Connection, order: Order) -> OrderInMemory:
-    """Read a whole order. Takes a third of a second for a million tokens."""
-    walk = OrderWalk(order)
-    numbers = array("i")
-    while some := walk.chunk(connection, 100_000):
-        numbers.extend(some)
-    ranks = array("i", bytes(4 * (max(numbers, default=0) + 1)))
-    for rank, number in enumerate(numbers):
-        ranks[number] = rank
-    return OrderInMemory(numbers, ranks)
+    def read_on(self) -> None:
+        """Read the next piece. A million tokens take a third of a second in all."""
+        some = self._walk.chunk(self._connection, PIECE)
+        for rank, number in enumerate(some, len(self.numbers)):
+            self.ranks[number] = rank
+        self.numbers.extend(some)
+        self.whole = not some

@@ -8,7 +8,7 @@ from sqlite3 import Connection
 from console.inventory.records import Sort
 from console.inventory.search.all_rows import Everything
 from console.inventory.search.filtered_rows import Narrowed
-from console.inventory.search.order import OrderInMemory, order, trail
+from console.inventory.search.order import OrderInMemory, order
 from console.inventory.search.query import Query
 from console.store.queries import matches
 from console.store.queries.conditions import Clause, one_of
@@ -49,7 +49,8 @@ class Planner:
 
         def whole() -> OrderInMemory | None:
             kept = self._trails.get(sort)
-            return kept[1] if kept is not None and kept[0] == generation else None
+            there = kept is not None and kept[0] == generation and kept[1].whole
+            return kept[1] if kept is not None and there else None
 
         narrowed = narrowed.without(clauses, self._gone(clauses, narrowed, generation))
         return Narrowed(self._connection, clauses, narrowed, answered, whole, self._check)
@@ -72,11 +73,14 @@ class Planner:
                 found.update(map(str, clause.condition_args))
         return sorted(found)[:JUMPS]
 
-    def warm(self, connection: Connection, sort: Sort, generation: int) -> None:
-        """Read an order into memory. Only the last one is kept."""
+    def warm(self, sort: Sort, generation: int, stop: Callable[[], bool]) -> None:
+        """Read an order into memory, or on until ``stop`` says so. Only the last one is kept."""
         kept = self._trails.get(sort)
         if kept is None or kept[0] != generation:
-            self._trails = {sort: (generation, trail(connection, order(sort)[0]))}
+            kept = (generation, OrderInMemory(self._connection, order(sort)[0]))
+            self._trails = {sort: kept}
+        while not kept[1].whole and not stop():
+            kept[1].read_on()
 
     def _resolved(self, clause: Clause, generation: int) -> Clause:
         """The clause with the values that exist, where a column has only few of them."""

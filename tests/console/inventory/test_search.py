@@ -27,9 +27,10 @@ from backends.model import (
     not_tracked,
 )
 from console.errors import UsageError
-from console.inventory.search import filtered_rows, resolve_name
+from console.inventory.search import filtered_rows, order, resolve_name
 from console.inventory.search.inventory import COLUMNS, Interrupted, Inventory, Row, Sort
 from console.inventory.search.query import parse
+from console.store.queries import matches
 
 COUNT = 700
 
@@ -219,6 +220,10 @@ def test_every_way_finds_the_same_rows(
             assert inventory.window(query, sort, 0, 25) == expected[:25]
             assert inventory.window(query, sort, 20, 25) == expected[20:45]
             assert inventory.count(query) == len(expected)
+            assert inventory.count(query, 10_000, sort) == len(expected)
+            for most in (0, 5, len(expected)):
+                told = inventory.count(query, most, sort)
+                assert told == len(expected) or most < told <= len(expected)
             deep = max(len(expected) - 10, 0)
             assert inventory.window(query, sort, deep, 50) == expected[deep:]
             assert inventory.window(query, sort, 0, 10_000) == expected
@@ -248,6 +253,39 @@ def test_terms_together_are_the_rows_of_each(inventory: Inventory, way: str, tex
     assert inventory.count(query) == len(expected)
 
 
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [("-svc", "-name"), ("-ci", "name"), ("-svc", "name"), ("-owner:web", "-owner"),
+     ("-owner:payments,ledger", "owner"), ("-vault", "-backend"), ("-aws", "backend"),
+     ("-state:active", "state"), ("-state:gone", "-state"), ("-role", "-kind"),
+     ("-text:web", "-owner"), ("-name:ci", "name"), ("-kind:key", "kind"),
+     ("-backend:aws,pg -ci", "backend"), ("-~", "name")],
+)  # fmt: skip
+def test_negations_jump_over_what_an_order_shows_and_leave_out_nothing_else(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch, text: str, column: str
+) -> None:
+    sort = Sort(column.lstrip("-"), column.startswith("-"))
+    left = set(everything(inventory, sort))
+    for term in parse(text).terms:
+        left -= set(inventory.window(parse(str(term).removeprefix("-")), sort, 0, 10_000))
+    expected = [row for row in everything(inventory, sort) if row in left]
+    tested: list[int] = []
+    look = matches.tested
+
+    def noted(connection: Any, numbers: Any, clauses: Any) -> set[int]:
+        tested.extend(numbers)
+        return look(connection, numbers, clauses)
+
+    monkeypatch.setattr(matches, "tested", noted)
+    assert inventory.window(parse(text), sort, 0, 10) == expected[:10]
+    first = everything(inventory, sort).index(expected[0])
+    if first:
+        # A small store's first piece has 128 rows: those before the first match are not in it.
+        skipped = {row.rowid for row in everything(inventory, sort)[:first]}
+        assert not skipped & set(tested)
+    assert inventory.window(parse(text), sort, 0, 10_000) == expected
+
+
 @pytest.mark.parametrize("length", [119, 120, 121, 300])
 def test_a_whole_owner_is_found_however_long_the_name_is(tmp_path: Path, length: int) -> None:
     desk = Desk(tmp_path)
@@ -256,6 +294,38 @@ def test_a_whole_owner_is_found_however_long_the_name_is(tmp_path: Path, length:
     with closing(Inventory(desk.path)) as inventory:
         found = inventory.window(parse(f"owner:={owner}"), BY_NAME, 0, 9)
         assert [row.id for row in found] == ["one"]
+
+
+def test_a_name_that_begins_with_a_sign_is_not_left_out_for_the_sign_it_is_sorted_by(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path)
+    desk.sync(Scripted(listing(token("one", name="=sum()"), token("two", name="~tilde"))))
+    with closing(Inventory(desk.path)) as inventory:
+        found = inventory.window(parse("-~"), BY_NAME, 0, 9)
+        assert [row.id for row in found] == ["one"]
+        assert [row.id for row in inventory.window(parse("-~="), BY_NAME, 0, 9)] == ["one", "two"]
+
+
+def test_an_order_is_read_into_memory_in_pieces_and_goes_on_where_it_was_left(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order, "PIECE", 100)
+    with closing(Inventory(path)) as inventory:
+        asked: list[int] = []
+
+        def stop() -> bool:
+            asked.append(1)
+            return len(asked) % 3 == 0
+
+        expected = inventory.window(parse("web"), BY_NAME, 0, 900)
+        calls = 0
+        while calls == 0 or len(asked) % 3 == 0:
+            calls += 1
+            inventory.warm(BY_NAME, stop)
+        assert calls > 3, "it was left in between"
+        inventory._results.clear()
+        assert inventory.window(parse("web"), BY_NAME, 0, 900) == expected
 
 
 def test_an_unknown_column_is_the_callers_fault(inventory: Inventory) -> None:

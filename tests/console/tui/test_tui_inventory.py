@@ -10,6 +10,7 @@ from tui_world import NOW, drive, fill, screen, settled, until
 
 from backends.errors import Forbidden
 from backends.model import ScopeDone, never
+from console.tui.views.inventory import searcher
 from console.tui.views.inventory.table import TokenTable
 
 
@@ -59,6 +60,29 @@ def test_a_filter_works_while_it_is_typed_and_escape_takes_it_away(paths) -> Non
         assert "ci-deploy" not in screen(app)
         await pilot.press("enter", "escape")
         await until(pilot, lambda: "ci-deploy" in screen(app))
+
+    drive(app, steps)
+
+
+def test_what_is_not_counted_to_its_end_says_more_than_and_the_end_counts_on(
+    paths, monkeypatch
+) -> None:
+    monkeypatch.setattr(searcher, "MOST", 100)
+    monkeypatch.setattr(searcher, "LARGE", 1)
+    many(paths)
+    app = world.application(paths)
+
+    async def steps(pilot):
+        total = f"{app.world.total:,}"
+        await pilot.press("slash", *"job")
+        await until(pilot, lambda: f"more than 100 of {total}" in screen(app))
+        await pilot.press("enter", "end")
+        await until(pilot, lambda: f" 301 of {total}" in screen(app))
+        await pilot.press("end")
+        await until(pilot, lambda: app.inventory_view.table.cursor == 300)
+        # The next filter is not counted to its end because the one before was.
+        await pilot.press("slash", *"-0")
+        await until(pilot, lambda: f"more than 100 of {total}" in screen(app))
 
     drive(app, steps)
 

@@ -1,7 +1,8 @@
 """Searches the store off the event loop, and only for the newest question.
 
 A keystroke must never wait for a count over a million rows: a thread of its own looks
-first for the rows to show and then counts, and a newer question interrupts both.
+first for the rows to show, then counts up to a limit, and then reads the order into memory
+for the next key; a newer question interrupts all three.
 """
 
 from __future__ import annotations
@@ -18,10 +19,15 @@ from console.inventory.search.query import Query
 
 MARGIN = 40
 """Rows to have ready above and below what is seen."""
+MOST = 10_000
+"""Matches that are counted, unless somebody asks for more."""
+LARGE = 50_000
+"""Tokens from which on an order is worth being kept in memory while somebody filters."""
 
 
 class RowQuestion(NamedTuple):
-    """``follow`` is the handle of the token that the cursor should stay on."""
+    """``follow`` is the handle of the token that the cursor should stay on. ``exact``: count
+    all matches, however many they are."""
 
     query: Query
     sort: Sort
@@ -29,11 +35,13 @@ class RowQuestion(NamedTuple):
     size: int
     now: int
     follow: str | None = None
+    exact: bool = False
 
 
 class FoundRows(NamedTuple):
     """``total`` is None until it is known; the rows come first. ``position`` is where the
-    followed token stands now, None where it is not among the matches."""
+    followed token stands now, None where it is not among the matches. ``more_than`` is said
+    where there are more than were counted."""
 
     question: RowQuestion
     start: int
@@ -41,6 +49,7 @@ class FoundRows(NamedTuple):
     uses: Mapping[int, Sequence[int]]
     total: int | None
     position: int | None
+    more_than: int | None = None
 
 
 class Searcher(threading.Thread):
@@ -122,7 +131,7 @@ class Searcher(threading.Thread):
             return self._next is not None or self._ending
 
     def _search(self, inventory: Inventory, question: RowQuestion) -> None:
-        query, sort, start, size, now, follow = question
+        query, sort, start, size, now, follow, exact = question
         position = None
         if follow is not None:
             position = inventory.position(query, sort, follow)
@@ -139,6 +148,11 @@ class Searcher(threading.Thread):
             return
         self._on_found(FoundRows(question, start, rows, uses, total, position))
         if total is None:
-            total = inventory.count(query)
+            total = inventory.count(query, None if exact else MOST, sort)
+            more_than = MOST if not exact and query.terms and total > MOST else None
+            if more_than is not None:
+                total = None
             if not self._outdated():
-                self._on_found(FoundRows(question, start, rows, uses, total, position))
+                self._on_found(FoundRows(question, start, rows, uses, total, position, more_than))
+        if query.terms and inventory.total() >= LARGE:
+            inventory.warm(sort, self._outdated)

@@ -96,7 +96,7 @@ class TokenTable(Lines, can_focus=True):
         if found.total is not None:
             self.total = found.total
         else:
-            reached = found.start + len(found.rows)
+            reached = max(found.start + len(found.rows), (found.more_than or -1) + 1)
             self.total = reached if fresh else max(self.total, reached)
         if fresh:
             self.cursor = self.top = 0
@@ -106,7 +106,7 @@ class TokenTable(Lines, can_focus=True):
             self.cursor = position
         self._clamp()
         self.redraw()
-        if first_time or fresh or found.total is not None:
+        if first_time or fresh or found.total is not None or found.more_than is not None:
             self.post_message(self.Moved())
 
     def _where(self, found: FoundRows) -> int | None:

@@ -65,6 +65,9 @@ class InventoryView(ArrangedList, ScopesTokens):
         self._shown: RowQuestion | None = None
         self._counted: int | None = None
         self._ticks = 0
+        self._more_than: int | None = None
+        self._exact = False
+        """Somebody went to the end of what was counted, so that all of it is."""
         self._searcher = Searcher(self._open, self._found_soon, self._trouble_soon)
 
     def body(self) -> ComposeResult:
@@ -117,6 +120,7 @@ class InventoryView(ArrangedList, ScopesTokens):
             page + 2 * MARGIN,
             int(self.world.now()),
             row.handle if row is not None else None,
+            self._exact,
         )
 
     def arranged(self) -> None:
@@ -151,7 +155,8 @@ class InventoryView(ArrangedList, ScopesTokens):
             and found.question.follow is None
         )
         self._shown = found.question
-        self._counted = found.total if found.total is not None or fresh else self._counted
+        if fresh or found.total is not None or found.more_than is not None:
+            self._counted, self._more_than = found.total, found.more_than
         self.table.say_empty(self._nothing())
         self.table.show(found, fresh=fresh)
         self._say_count()
@@ -179,6 +184,8 @@ class InventoryView(ArrangedList, ScopesTokens):
         total = f"{self.world.total:,}"
         if not self._filter.searched.strip():
             text = f"{total} "
+        elif self._more_than is not None:
+            text = f"more than {self._more_than:,} of {total} "
         elif self._counted is None:
             text = f"counting of {total} "
         else:
@@ -213,7 +220,8 @@ class InventoryView(ArrangedList, ScopesTokens):
             return
         if understood.query != self._query:
             self._query = understood.query
-            self._counted = None
+            self._counted = self._more_than = None
+            self._exact = False
             self._search(follow=False)
         self._say_count()
 
@@ -264,8 +272,12 @@ class InventoryView(ArrangedList, ScopesTokens):
         )
 
     def on_token_table_moved(self) -> None:
-        """Say what stands out about the token under the cursor."""
+        """Say what stands out about the token under the cursor; at the end, count on."""
         self.frame()
+        if self._more_than is not None and self.table.cursor >= self._more_than:
+            self._exact, self._more_than = True, None
+            self._say_count()
+            self._search()
         if self._faults or self._secret:
             return
         row = self.table.row
