@@ -22,7 +22,7 @@ from typing import Any
 
 from bench_journal import ACT, WHY, Journal, Kind, answer, build, pair
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from measuring import Figure, Row, cost, environment, kept
+from measuring import HERE, Figure, Row, cost, environment, kept
 
 ENTRIES = 100_000
 ROUNDS = 8
@@ -32,6 +32,8 @@ WARM = 250
 WRITERS = 4
 EACH = 250
 SAMPLE = 20_000
+COMMAND = "from console.cli import main; raise SystemExit(main())"
+"""``-m console`` would start anew in isolated mode, and so measure what is installed."""
 FORK = multiprocessing.get_context("fork")
 
 
@@ -152,11 +154,11 @@ def verifying() -> Figure:
             builder = FORK.Process(target=build, args=(path, ENTRIES))
             builder.start()
             builder.join()
-        words = [sys.executable, "-m", "console", "journal", "verify"]
+        words = [sys.executable, "-c", COMMAND, "journal", "verify"]
         with tempfile.TemporaryDirectory() as home:
             env = environment(TOKEN_CONSOLE_HOME=home)
             told = subprocess.run(
-                [*words, "--help"], env=env, capture_output=True, text=True, check=True
+                [*words, "--help"], env=env, cwd=HERE, capture_output=True, text=True, check=True
             )
             # An older checkout leaves the old signatures out unless it is asked.
             all_ = ["--all-signatures"] if "--all-signatures" in told.stdout else []
