@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-_PAUSES = ((0.001, 0.0001), (0.05, 0.00003), (1.0, 0.002), (math.inf, 0.05))
+_PAUSES = ((0.001, 0.0005), (0.002, 0.0002), (0.05, 0.00003), (1.0, 0.002), (math.inf, 0.05))
 """Up to how many seconds of waiting, and how many lie between two tries then.
 
 Who has waited for a while asks more often than who has just come: else one writer that comes

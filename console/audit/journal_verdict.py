@@ -107,9 +107,9 @@ def assess(
     store = store or view.store
     if store is None:
         return _gone(known)
-    before_here = None
+    noted = None
     if own is not None and not again:
-        before_here = earlier.read(files.beside(own.base).signatures)
+        noted = earlier.read(files.beside(own.base).signatures)
     report = verify(
         store,
         vkeys=known.vkeys or ((before.key,) if before is not None and before.key else ()),
@@ -121,7 +121,7 @@ def assess(
         allowed_signers=known.allowed_signers,
         since=None if before is None or whole else _point(before),
         signed=before.entries if before is not None else 0,
-        earlier=before_here,
+        earlier=_so_far(before, noted),
         progress=progress,
     )
     if known.trouble:
@@ -138,21 +138,29 @@ def assess(
         report.findings = [each for each in report.findings if each.what != "not-signed"]
     if own is not None and report.entries:
         opening_check.remember(files.beside(own.base), report)
-        _remember_signatures(files.beside(own.base), report, before, before_here)
+        _remember_signatures(files.beside(own.base), report, before, noted)
     return report
 
 
+def _so_far(before: Report | None, noted: Earlier | None) -> Earlier | None:
+    """Up to where all signatures were checked: by the check before, or as it was noted."""
+    if before is None or (before.skipped and not before.skipped_since):
+        return noted
+    at = before.skipped_since or (noted.at if noted is not None else time.time())
+    return Earlier(before.entries, before.root, at)
+
+
 def _remember_signatures(
-    beside: Files, report: Report, before: Report | None, known: Earlier | None
+    beside: Files, report: Report, before: Report | None, noted: Earlier | None
 ) -> None:
     """Keep how far every signature was checked, where that is known without a gap."""
     if any(each.grave or each.what == "signature" for each in report.findings) or not report.key:
         return
     if report.skipped and not report.skipped_since:
         return
-    if not report.whole and (known is None or before is None or known.size < before.entries):
+    if before is not None and before.skipped and not before.skipped_since:
         return
-    if known is not None and report.entries - known.size < _REMEMBER_EVERY:
+    if noted is not None and report.entries - noted.size < _REMEMBER_EVERY:
         return
     at = report.skipped_since or time.time()
     earlier.write(beside.signatures, Earlier(report.entries, report.root, at))

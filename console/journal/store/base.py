@@ -67,7 +67,7 @@ class JournalReader(Protocol):
         """What is missing or strange about the tables' triggers, columns and indexes.
 
         ``deep`` also compares what is derived from the entries with them, as long as that
-        takes.
+        takes; not where ``damage`` has found something.
         """
 
     def close(self) -> None:

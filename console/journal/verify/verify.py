@@ -98,9 +98,10 @@ def verify(
         trusted.remember(cosigned(store))
         if earlier is not None:
             trusted.sizes.add(earlier.size)
-        if since is None and (ill := store.damage()):
+        ill = store.damage() if since is None else ""
+        if ill:
             report.add(Code.TAMPERED, "damage", f"the database is damaged: {ill}")
-        for odd in store.guards(deep=since is None):
+        for odd in store.guards(deep=since is None and not ill):
             report.add(Code.TAMPERED if odd.foreign else Code.INCOMPLETE, "guard", odd.text)
         with Crew() as crew:
             walk = _Pass(store, trusted, report, allowed_signers, signed, crew, progress)

@@ -72,10 +72,12 @@ class Hands:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.seen: set[int] = set()
+        self.checks = 0
         real = note.Verifier.verify
 
         def seen(self_: note.Verifier, text: bytes, signature: bytes) -> None:
             self.seen.add(threading.get_ident())
+            self.checks += 1
             real(self_, text, signature)
 
         patch.setattr(note.Verifier, "verify", seen)
@@ -231,6 +233,22 @@ def test_the_screen_says_which_signatures_it_left_out_at_its_start(
         journal.append(Kind.NOTE, why=WHY)
     watch.work(False)
     assert (told[-1].checkpoints, told[-1].checked + told[-1].skipped) == (101, 101)
+
+
+def test_what_is_new_is_all_that_is_checked_when_something_was_added(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = home_of(scene, tmp_path, policy=False, pin=False)
+    told: list[JournalState] = []
+    watch = JournalWatch(lambda: JournalView(paths.journal), own(paths), lambda: 2e9, told.append)
+    watch.work(False)
+    with Journal(paths.journal) as journal:
+        for number in range(1, 4):
+            journal.append(Kind.NOTE, why=WHY)
+            hands = Hands(monkeypatch)
+            watch.work(False)
+            assert hands.checks < 5
+            assert (told[-1].checkpoints, told[-1].skipped) == (100 + number, 99 + number)
 
 
 def test_without_a_key_that_is_believed_no_signature_counts_as_checked(
