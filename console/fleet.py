@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from backends import registry
+from backends import memory, registry
 from backends.contract import Backend, Match
 from backends.errors import BackendError, BrokenPlugin, TimedOut, Unreachable, Unsupported
 from backends.model import Dependents, Progress, Secret, TokenRef
@@ -28,7 +28,7 @@ from console.graph.collect import collect
 from console.graph.collect.refresh import refresh
 from console.inventory.sync.sync import Syncer, SyncReport
 from console.settings import BackendTable, Paths, Settings
-from console.store.database import open_for_writing
+from console.store.database import forget_pages, open_for_writing
 
 T = TypeVar("T")
 
@@ -209,6 +209,16 @@ class Fleet:
             return None
         await self._followed(report)
         return report
+
+    async def rest(self) -> None:
+        """Give back the memory that reading took, where nothing more is to be read for a while."""
+
+        def let_go() -> None:
+            with contextlib.suppress(SQLAlchemyError):
+                forget_pages(self.engine)
+            memory.give_back()
+
+        await asyncio.to_thread(let_go)
 
     async def still(self, name: str) -> None:
         """Note that nothing changed since a backend was read, as its system says."""

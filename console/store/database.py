@@ -42,6 +42,12 @@ def open_for_writing(path: Path) -> Engine:
     return engine
 
 
+def forget_pages(engine: Engine) -> None:
+    """Give back the memory that the kept connection has of the file's pages."""
+    with engine.connect() as connection:
+        _raw(connection).execute("PRAGMA shrink_memory")
+
+
 def path_of(engine: Engine) -> Path:
     """The file that an engine writes."""
     name = engine.url.database
@@ -72,14 +78,21 @@ def _create(path: Path) -> None:
 
 
 def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS / 1000})
+    # Writers take turns anyway. One connection is kept, as each has pages of its own in memory.
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": BUSY_MS / 1000},
+        pool_size=1,
+        max_overflow=-1,
+        pool_use_lifo=True,
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         # The driver must not begin transactions of its own: see `begin` below.
         connection.isolation_level = None
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA cache_size = -16384")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
