@@ -61,9 +61,10 @@ def touch(connection: Connection) -> None:
     connection.exec_driver_sql("UPDATE mark SET value = value + 1 WHERE name = 'generation'")
 
 
-def rows_written(connection: Connection) -> int:
-    """How many rows were written over a connection since it was made."""
-    return _raw(connection).total_changes
+def told(connection: Connection) -> tuple[int, int]:
+    """How many rows were written over a connection so far, and the generation."""
+    raw = _raw(connection)
+    return raw.total_changes, reading.generation(raw)
 
 
 def _create(path: Path) -> None:

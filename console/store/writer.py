@@ -39,9 +39,10 @@ class StoreWriter:
         """Run ``work(connection, *args)`` in one transaction, in this thread."""
         try:
             with self._engine.begin() as connection:
-                before = database.rows_written(connection)
+                written, generation = database.told(connection)
                 done = work(connection, *args)
-                if news and database.rows_written(connection) != before:
+                after = database.told(connection)
+                if news and after[0] != written and after[1] == generation:
                     database.touch(connection)
                 return done
         except SQLAlchemyError as error:

@@ -140,14 +140,14 @@ def test_a_use_and_a_fact_are_no_history(desk: Desk) -> None:
 
 def test_a_new_as_of_alone_writes_nothing(desk: Desk) -> None:
     desk.sync(Scripted(listing(token("a", owner=known("x", "tag", NOW)))))
-    before = desk.see(lambda inventory: inventory._generation())
+    before = desk.see(lambda inventory: inventory.generation())
     later = token("a", owner=known("x", "tag", NOW + timedelta(hours=1)))
     desk.sync(Scripted(listing(later)))
     detail = desk.see(lambda inventory: inventory.detail(later.ref.handle))
     assert detail.token.owner.as_of == NOW
     assert detail.last_seen == int(desk.clock())
     # The beginning and the end of the look are written, the token is not.
-    assert desk.see(lambda inventory: inventory._generation()) == before + 2
+    assert desk.see(lambda inventory: inventory.generation()) == before + 2
 
 
 @pytest.mark.parametrize("unread", [not_read("timeout"), not_permitted("list")])

@@ -65,6 +65,7 @@ class Scene:
             opened=lambda name: self.opened,
             backend=self._backend,
             sync=self._sync,
+            rest=self._rest,
         )
         self.opened: System | None = None
         self.worker = Worker(cast(Fleet, fleet), self.told.append)
@@ -75,7 +76,10 @@ class Scene:
             self.systems.append(self.opened)
         return self.opened
 
-    async def _sync(self, name: str, progress: object) -> SyncReport:
+    async def _rest(self) -> None:
+        """Nothing was taken."""
+
+    async def _sync(self, name: str, progress: object, **given: object) -> SyncReport:
         self.looks += 1
         used = await self._backend(name)
         report = await self.ends.get()
