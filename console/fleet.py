@@ -16,7 +16,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from backends import registry
+from backends import memory, registry
 from backends.contract import Backend, Match
 from backends.errors import BackendError, BrokenPlugin, TimedOut, Unreachable, Unsupported
 from backends.model import Dependents, Progress, Secret, TokenRef
@@ -256,6 +256,18 @@ class Fleet:
             return None
         await self._followed(report)
         return report
+
+    async def rest(self) -> None:
+        """Give back the memory that reading took, where nothing more is to be read for a while."""
+
+        def let_go() -> None:
+            from console.store.database import forget_pages
+
+            with contextlib.suppress(sqlite3.Error):
+                forget_pages(self.engine)
+            memory.give_back()
+
+        await asyncio.to_thread(let_go)
 
     async def still(self, name: str) -> None:
         """Note that nothing changed since a backend was read, as its system says."""

@@ -61,7 +61,11 @@ class Engine:
         except BaseException:
             connection.close()
             raise
-        self._idle.append(connection)
+        # Writers take turns anyway, and each connection has pages of its own in memory.
+        if self._idle:
+            connection.close()
+        else:
+            self._idle.append(connection)
 
     def dispose(self) -> None:
         """Close the connections that nobody uses. A later transaction opens one anew."""
@@ -73,7 +77,7 @@ class Engine:
             self.path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA cache_size = -16384")
         return connection
 
 
@@ -98,14 +102,20 @@ def open_for_writing(path: Path) -> Engine:
     return engine
 
 
+def forget_pages(engine: Engine) -> None:
+    """Give back the memory that the kept connection has of the file's pages."""
+    with engine.connect() as connection:
+        connection.execute("PRAGMA shrink_memory")
+
+
 def touch(connection: Connection) -> None:
     """Note that something is different from now on; readers compare the generation."""
     connection.execute("UPDATE mark SET value = value + 1 WHERE name = 'generation'")
 
 
-def rows_written(connection: Connection) -> int:
-    """How many rows were written over a connection since it was made."""
-    return connection.total_changes
+def told(connection: Connection) -> tuple[int, int]:
+    """How many rows were written over a connection so far, and the generation."""
+    return connection.total_changes, reading.generation(connection)
 
 
 def _create(path: Path) -> None:

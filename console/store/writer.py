@@ -38,10 +38,10 @@ class StoreWriter:
         """Run ``work(connection, *args)`` in one transaction, in this thread."""
         try:
             with self._engine.begin() as connection:
-                rows, told = database.rows_written(connection), reading.generation(connection)
+                written, generation = database.told(connection)
                 done = work(connection, *args)
-                silent = told == reading.generation(connection)
-                if news and silent and database.rows_written(connection) != rows:
+                after = database.told(connection)
+                if news and after[0] != written and after[1] == generation:
                     database.touch(connection)
                 return done
         except sqlite3.Error as error:

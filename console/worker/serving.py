@@ -130,6 +130,7 @@ class Worker:
             self._wake[name].clear()
             started = time.monotonic()
             read = await self._sync(name)
+            await self.fleet.rest()
             # A look that waited in vain was no burden to the system.
             took = time.monotonic() - started if read else 0.0
             if not await self._woken(name, max(self.fleet.settings.refresh, RESTRAINT * took)):
@@ -430,6 +431,7 @@ async def serve(paths: Paths, settings: Settings, *, act: bool) -> None:
 def main(arguments: list[str]) -> int:
     """``python -m console.worker CONFIG STATE [--act]``."""
     memory.keep_private()
+    memory.keep_small()
     # The terminal's interrupt key is for the screen; the worker ends with its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     config, state, *flags = arguments

@@ -166,7 +166,7 @@ class Inventory:
         milliseconds; the next call goes on where that one was ended.
         """
         with self._snapshot():
-            self._planner.warm(sort, self._generation(), stop)
+            self._planner.warm(sort, self.generation(), stop)
 
     def uses(self, rowids: Sequence[int], now: int) -> dict[int, tuple[int, ...]]:
         """Uses in each of the 24 hours up to ``now``, oldest first.

@@ -65,6 +65,7 @@ class Scene:
             opened=lambda name: self.opened,
             backend=self._backend,
             sync=self._sync,
+            rest=self._rest,
         )
         self.opened: System | None = None
         self.worker = Worker(cast(Fleet, fleet), self.told.append)
@@ -74,6 +75,9 @@ class Scene:
             self.opened = System()
             self.systems.append(self.opened)
         return self.opened
+
+    async def _rest(self) -> None:
+        """Nothing was taken."""
 
     async def _sync(self, name: str, *_: object, **__: object) -> SyncReport:
         self.looks += 1

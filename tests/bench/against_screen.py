@@ -1,0 +1,236 @@
+"""What the screen and its worker cost: bytes of a view, CPU while nothing changes, memory.
+
+The screen runs in a real pseudo-terminal, with its worker, over the demo's estate. *Nothing
+changes* means that the estate's clock stands: no system tells anything new, and only ages go
+on. In the demo as it is, tokens are used every few seconds, which is told in a row of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from measuring import Figure, Row, environment, kept, resident, store
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scenes"))
+
+from pty_screen import Terminal
+
+RUN = (
+    "import runpy, sys; sys.argv[:] = ['token-console', '--home', *sys.argv[1:]];"
+    " runpy.run_module('console', run_name='__main__')"
+)
+WIDE, NARROW = (200, 50), (80, 24)
+SETTLED = 25.0
+"""Seconds after which all has been read and the memory of that given back."""
+IDLE = 20.0
+OPENED = 1.2
+"""Seconds without a byte after which a view counts as drawn."""
+KB = 1000
+MILLION = 1_000_000
+
+VIEWS: tuple[tuple[str, str], ...] = (
+    ("inventory", ""), ("token", "\r"), ("graph", "g"), ("graph of everything", "g*"),
+    ("timeline", "t"), ("journal", "J"), ("backends", "b"), ("runs", "l"), ("incidents", "M"),
+    ("help", "?"), ("palette", ":"), ("columns", "|"), ("a secret", "I"), ("new incident", "+"),
+    ("confirm", "c"),
+)  # fmt: skip
+"""Each by the keys that open it from the list of tokens; what the last one opens is counted."""
+STAY = ("inventory", "token", "graph", "graph of everything", "timeline", "journal", "backends",
+        "runs", "incidents", "help")  # fmt: skip
+
+
+class Console(Terminal):
+    """The whole program, with its worker."""
+
+    program = (sys.executable, "-c", RUN)
+
+    @property
+    def worker(self) -> int:
+        """The process that talks to the backends."""
+        for path in Path("/proc").iterdir():
+            if path.name.isdigit():
+                try:
+                    parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
+                except OSError:
+                    continue
+                if int(parent) == self.process.pid:
+                    return int(path.name)
+        raise LookupError("the screen has no worker")
+
+    def wait(self, seconds: float) -> None:
+        """Read for so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.read(left)
+
+
+class Stay(NamedTuple):
+    """What a view cost while nobody touched it."""
+
+    screen: float
+    """Milliseconds of CPU a second."""
+    worker: float
+    sent: int
+    """Bytes to the terminal in ``IDLE`` seconds."""
+
+
+def on_cpu(pid: int) -> float:
+    """Milliseconds that all threads of a process have run so far (proc(5), schedstat)."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            total += int((task / "schedstat").read_text().split()[0])
+        except OSError:
+            continue
+    return total / 1e6
+
+
+@contextmanager
+def demo(*, still: bool) -> Iterator[Path]:
+    """A home of the demo that was read once; ``still`` stops the clock of its estate."""
+    from backends.estate import EstateWorld
+
+    with kept("screen-demo") as home:
+        if not (home / "demo" / "state" / "inventory.db").exists():
+            words = [sys.executable, "-m", "console", "--home", str(home), "demo", "--prepare"]
+            subprocess.run(words, check=True, env=environment(), stdout=subprocess.DEVNULL)
+        with EstateWorld(home / "demo" / "estate.db") as world:
+            world.freeze(None)
+            world.freeze(world.advance() if still else None)
+        yield home
+
+
+def _bytes(size: tuple[int, int]) -> Figure:
+    costs: dict[str, int] = {}
+    with demo(still=True) as home, Console(home, "demo", size=size) as terminal:
+        terminal.until(lambda: b"> " in terminal.out)
+        terminal.quiet(6.0)
+        costs["the first frame"] = len(terminal.out)
+        for name, keys in VIEWS[1:]:
+            for key in keys[:-1]:
+                terminal.press(key.encode())
+                terminal.quiet(OPENED)
+            terminal.press(keys[-1].encode())
+            costs[name] = terminal.quiet(OPENED)
+            for _ in keys:
+                terminal.press(b"\x1b")
+                costs[f"back from {name}"] = terminal.quiet(OPENED)
+    worst = max(costs, key=lambda name: costs[name])
+    told = ", ".join(f"{name} {cost / KB:.1f}" for name, cost in costs.items())
+    return Figure(costs[worst] / KB, "kB", notes=f"worst: {worst}; {told}")
+
+
+def wide() -> Figure:
+    """Bytes of the dearest view at 200x50."""
+    return _bytes(WIDE)
+
+
+def narrow() -> Figure:
+    """Bytes of the dearest view at 80x24."""
+    return _bytes(NARROW)
+
+
+def _stay(terminal: Console) -> Stay:
+    worker = terminal.worker
+    before = on_cpu(terminal.process.pid), on_cpu(worker), len(terminal.out)
+    terminal.wait(IDLE)
+    return Stay(
+        (on_cpu(terminal.process.pid) - before[0]) / IDLE,
+        (on_cpu(worker) - before[1]) / IDLE,
+        len(terminal.out) - before[2],
+    )
+
+
+def _idle(*, still: bool) -> Figure:
+    stays: dict[str, Stay] = {}
+    with demo(still=still) as home, Console(home, "demo", size=WIDE) as terminal:
+        terminal.until(lambda: b"> " in terminal.out)
+        terminal.wait(SETTLED)
+        for name, keys in VIEWS:
+            if name not in STAY:
+                continue
+            for key in keys:
+                terminal.press(key.encode())
+                terminal.quiet(OPENED)
+            terminal.wait(2.0)
+            stays[name] = _stay(terminal)
+            for _ in keys:
+                terminal.press(b"\x1b")
+                terminal.quiet(OPENED)
+    both = {name: stay.screen + stay.worker for name, stay in stays.items()}
+    worst = max(both, key=lambda name: both[name])
+    told = ", ".join(
+        f"{name} {stay.screen:.1f} + {stay.worker:.1f} ms/s, {stay.sent} B"
+        for name, stay in stays.items()
+    )
+    return Figure(both[worst], "ms of CPU a second", notes=f"worst: {worst}; {told}")
+
+
+def idle() -> Figure:
+    """CPU of screen and worker while nothing changes, in the dearest view."""
+    return _idle(still=True)
+
+
+def idle_live() -> Figure:
+    """The same in the demo as it is, where tokens are used all the time."""
+    return _idle(still=False)
+
+
+def worker_memory() -> Figure:
+    """The memory of the demo's worker, once it has read everything."""
+    with demo(still=False) as home, Console(home, "demo", size=WIDE) as terminal:
+        terminal.until(lambda: b"> " in terminal.out)
+        terminal.wait(SETTLED + 20)
+        worker = terminal.worker
+        now, peak = resident(worker), resident(worker, "VmHWM")
+        screen = resident(terminal.process.pid)
+    return Figure(now, "MB", notes=f"peak {peak:.0f}, screen {screen:.0f}")
+
+
+def memory_of_a_million() -> Figure:
+    """Screen and worker over a store of a million tokens, while the demo's estate is read too."""
+    with kept(f"store-{MILLION}") as source, demo(still=False) as made:
+        home = source.parent / "screen-million"
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.copytree(made / "demo", home, ignore=shutil.ignore_patterns("inventory.db*"))
+        config = home / "config.toml"
+        config.write_text(config.read_text().replace(str(made / "demo"), str(home)))
+        try:
+            # A million rows are copied, since the worker writes what it reads into them.
+            (home / "state").mkdir(exist_ok=True)
+            shutil.copy(store(source, MILLION), home / "state" / "inventory.db")
+            with Console(home, size=WIDE) as terminal:
+                terminal.until(lambda: b"> " in terminal.out)
+                terminal.wait(SETTLED + 35)
+                terminal.press(b"/deploy")
+                terminal.quiet(3.0)
+                terminal.press(b"\r\x1b[F")
+                terminal.quiet(3.0)
+                screen, worker = resident(terminal.process.pid), resident(terminal.worker)
+                peak = resident(terminal.worker, "VmHWM")
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+    notes = f"screen {screen:.0f}, worker {worker:.0f} (peak {peak:.0f}), {os.cpu_count()} CPUs"
+    return Figure(screen + worker, "MB", notes=notes)
+
+
+ROWS = (
+    Row("view-wide", "any view opened at 200x50", "25 kB", lambda f: f.ours <= 25, wide),
+    Row("view-narrow", "any view opened at 80x24", "12 kB", lambda f: f.ours <= 12, narrow),
+    Row("idle", "idle, demo, its systems' clock stopped, any view",
+        "2 ms of CPU a second, screen and worker", lambda f: f.ours <= 2, idle),
+    Row("idle-live", "idle, demo, its tokens used all the time, any view",
+        "none; what is used is read", lambda f: True, idle_live),
+    Row("worker-memory", "memory of the demo's worker", "120 MB", lambda f: f.ours <= 120,
+        worker_memory),
+    Row("memory-million", "memory of screen and worker, 1,000,000 tokens", "220 MB",
+        lambda f: f.ours <= 220, memory_of_a_million),
+)  # fmt: skip
