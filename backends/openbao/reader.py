@@ -107,8 +107,9 @@ class BaoReader:
         asked = time.monotonic()
         async with self._scanning:
             if self._scan_began < asked:
-                self._scan_began = time.monotonic()
+                began = time.monotonic()
                 self._scan_gap = await self._scan(self.log)
+                self._scan_began = began
             return self._scan_gap
 
     async def _scan(self, log: AuditIndex) -> Gap | None:

@@ -6,55 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from bulk_estate import TellsOfMany
 
-from backends.contract import Capabilities, Outcome, OutcomeState, Proposal, Step, Verb
-from backends.errors import NotFound
-from backends.estate import Estate
-from backends.model import ScopeDone, Token, TokenRef, never
-
-
-class TellsOfMany(Estate):
-    """The estate with what is declared for many at a time: whole lists, sure calls. It is right."""
-
-    def capabilities(self) -> Capabilities:
-        declared = super().capabilities()
-        kinds = tuple(
-            msgspec.structs.replace(
-                kind,
-                in_bulk=True,
-                verbs={
-                    verb: msgspec.structs.replace(ability, sure=verb is Verb.REVOKE)
-                    for verb, ability in kind.verbs.items()
-                },
-            )
-            for kind in declared.kinds
-        )
-        return msgspec.structs.replace(declared, kinds=kinds)
-
-    async def read_many(self, refs: Sequence[TokenRef]) -> Mapping[TokenRef, Token]:
-        found = {}
-        for ref in refs:
-            try:
-                found[ref] = await self.read(ref)
-            except NotFound:
-                continue
-        return found
-
-    async def gone(self, tokens: Sequence[Token]) -> frozenset[TokenRef]:
-        there: set[TokenRef] = set()
-        done: set[str] = set()
-        async for found in self.inventory():
-            if isinstance(found, Token) and found.state.value != "revoked":
-                there.add(found.ref)
-            elif isinstance(found, ScopeDone):
-                done.add(found.scope)
-        return frozenset(
-            token.ref for token in tokens if token.scope in done and token.ref not in there
-        )
-
-    async def plan(self, verb: Verb, token: Token) -> Proposal:
-        proposal = await super().plan(verb, token)
-        return msgspec.structs.replace(proposal, log_names=(token.ref.id,))
+from backends.contract import Outcome, OutcomeState, Step
+from backends.model import Token, TokenRef, never
 
 
 class ReadsManyLoosely(TellsOfMany):
