@@ -181,6 +181,8 @@ class Http:
         httpx's pool looks at every idle connection for every request, so that sixteen in
         one pool are slower than one; sixteen pools of one are not.
         """
+        # Before the gate, which others would else find taken by those who wait for them.
+        await self._traffic.aside(path)
         async with self._gate, self._traffic.turn(path):
             if not self._idle:
                 self._idle.append(self._new_lane())

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import statistics
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 
 import msgspec
 
@@ -43,6 +45,20 @@ _STRAGGLE = 0.01
 """Seconds by which a window is taken for longer, as two clocks are never quite the same."""
 _SHORT = 2.0
 """Seconds of a window that is taken for used up at first: an earlier process may have."""
+
+
+_BEHIND_PAUSE = 0.05
+_behind: ContextVar[bool] = ContextVar("token_console_behind", default=False)
+
+
+@contextlib.contextmanager
+def behind() -> Iterator[None]:
+    """Let the requests made while the block runs wait for all others: nobody waits for them."""
+    mark = _behind.set(True)
+    try:
+        yield
+    finally:
+        _behind.reset(mark)
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +117,12 @@ class Window:
         self._ends: deque[float] = deque()
         self._turns = asyncio.Lock()
         self._news = asyncio.Event()
+        self._waiting = 0
+
+    @property
+    def calm(self) -> bool:
+        """Whether there is room, and nobody who waits for it."""
+        return not self._waiting and self._room()
 
     def fill(self) -> None:
         """Count as if all had just been used."""
@@ -108,6 +130,13 @@ class Window:
 
     async def take(self, patience: float) -> None:
         """Wait for room, and take it. Raises ``RateLimited`` where that would take too long."""
+        self._waiting += 1
+        try:
+            await self._take(patience)
+        finally:
+            self._waiting -= 1
+
+    async def _take(self, patience: float) -> None:
         async with self._turns:
             while not self._room():
                 if not self._ends:
@@ -159,6 +188,7 @@ class Traffic:
         self._until = self._changed = 0.0
         self._pause = _FIRST_PAUSE
         self._good: deque[float] = deque(maxlen=4096)
+        self._took: deque[float] = deque(maxlen=512)
         self._rooms: dict[float, tuple[float, float]] = {}
         """By the limit that a header told: requests that are left, and until when."""
 
@@ -176,6 +206,11 @@ class Traffic:
         for window in self._windows:
             if window.limit.seconds <= _SHORT:
                 window.fill()
+
+    @property
+    def answer_time(self) -> float | None:
+        """The seconds that an answer took of late, the median; None before the first."""
+        return statistics.median(self._took) if self._took else None
 
     def strictest(self, paths: Iterable[str]) -> Limit | None:
         """The limit that leaves least to requests of these paths; None where none is known."""
@@ -210,13 +245,20 @@ class Traffic:
                 taken.append(window)
             self._rooms = {limit: (left - 1, at) for limit, (left, at) in self._rooms.items()}
             self.under_way += 1
+            began = self._clock()
             try:
                 yield
+                self._took.append(self._clock() - began)
             finally:
                 self.under_way -= 1
         finally:
             for window in taken:
                 window.answered()
+
+    async def aside(self, path: str) -> None:
+        """Have a request that is ``behind`` wait until no other one waits for its turn."""
+        while _behind.get() and not all(window.calm for window in self._of(path)):
+            await self._sleep(_BEHIND_PAUSE)
 
     async def free(self, patience: float = HELD) -> None:
         """Wait while the system asked everybody for patience. Raises ``RateLimited``."""

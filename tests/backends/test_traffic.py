@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from backends import rate_headers
 from backends.errors import RateLimited
-from backends.traffic import CALM, Limit, Traffic
+from backends.traffic import CALM, Limit, Traffic, behind
 
 
 class Clock:
@@ -207,6 +207,32 @@ def test_a_window_that_is_used_up_for_long_is_said_and_nothing_leaves() -> None:
     *_, error = asyncio.run(clock.run(ask(), ask(), ask()))
     assert isinstance(error, RateLimited)
     assert "2 requests in 3600 s (its quota) are used up" in str(error)
+
+
+def test_a_listing_that_nobody_waits_for_lets_the_others_go_first() -> None:
+    clock = Clock()
+    traffic = Traffic(clock=clock, sleep=clock.sleep)
+    traffic.keep([Limit(requests=10, source="a test")], 1.0)
+    gone: list[str] = []
+
+    async def one(name: str) -> None:
+        await traffic.aside("/")
+        async with traffic.turn("/"):
+            gone.append(name)
+
+    async def listing() -> None:
+        with behind():
+            await asyncio.gather(*(one("listing") for _ in range(30)))
+
+    async def calls() -> None:
+        await clock.sleep(2.5)
+        await asyncio.gather(*(one("call") for _ in range(30)))
+
+    asyncio.run(clock.run(listing(), calls()))
+    assert len(gone) == 60, "and it comes to its end"
+    first = gone.index("call")
+    assert first >= 10, "alone, it may use all that there is"
+    assert gone[first : first + 30] == ["call"] * 30
 
 
 def test_the_longest_prefix_counts_and_a_wider_one_where_it_says_so() -> None:

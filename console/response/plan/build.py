@@ -62,16 +62,12 @@ class _AskedToken(NamedTuple):
 
 
 class _OpenedBackend(NamedTuple):
-    """What is known of one backend while its tokens are asked about.
-
-    ``looks`` are the seconds that reading each of its tokens took.
-    """
+    """What is known of one backend while its tokens are asked about."""
 
     backend: Backend | None
     me: WhoAmI
     trouble: str = ""
     limits: Limits = Limits()
-    looks: list[float] | None = None
 
 
 async def build_plan(
@@ -195,7 +191,6 @@ async def build_plan(
                 system.backend,
                 [item for item in items if item.backend == name],
                 system.limits,
-                system.looks or (),
             )
             for name, system in systems.items()
             if system.backend is not None and name not in rates
@@ -215,7 +210,7 @@ async def _open(
         try:
             backend = await open_backend(name)
             limits = await backend.limits() if many else Limits()
-            return _OpenedBackend(backend, await backend.whoami(), limits=limits, looks=[])
+            return _OpenedBackend(backend, await backend.whoami(), limits=limits)
         except (BackendError, ConsoleError) as error:
             return _OpenedBackend(None, WhoAmI(name=name), str(error))
         except Exception as error:  # noqa: BLE001
@@ -259,7 +254,6 @@ async def _ask(
     backend = system.backend
     try:
         declared = backend.capabilities().of(token.ref.kind)
-        began = time.monotonic()
         try:
             ref, living = token.ref, True
             if now is None:
@@ -267,8 +261,6 @@ async def _ask(
             token = now
         except NotFound:
             living = False
-        if system.looks is not None:
-            system.looks.append(time.monotonic() - began)
         # Before the plan: a backend's own log may know them by other names until then.
         ends = await cascade.known(backend, verb, declared, below if living else ())
         return await _propose(system, backend, verb, token, mode, declared, ends, living=living)

@@ -7,7 +7,6 @@ only estimate how fast that is. Report, screen and command line say what ``told`
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from backends.contract import Backend
@@ -30,18 +29,13 @@ def rate(backend: Backend, settings: ResponseSettings) -> float | None:
     return backend.config.rate or backend.capabilities().rate or settings.default_rate
 
 
-def planned(
-    backend: Backend, items: Sequence[PlanItem], limits: Limits, looks: Sequence[float]
-) -> PlannedPace:
-    """The pace of a backend without a rate, as it can be told before.
-
-    ``looks`` are the seconds that its answers took while the plan was made.
-    """
+def planned(backend: Backend, items: Sequence[PlanItem], limits: Limits) -> PlannedPace:
+    """The pace of a backend without a rate, as it can be told once its tokens were read."""
     production = any(item.production for item in items)
     calls = [step.call.target for item in items for step in item.proposal.steps]
     limit = backend.traffic.strictest(calls[:1])
     most = MOST if limit is None else min(MOST, max(1, int(_ours(limit) / REQUESTS)))
-    expected, why = _estimate(limit, limits, looks, most)
+    expected, why = _estimate(backend.traffic.answer_time, limit, limits, most)
     return PlannedPace(
         start=min(PRODUCTION if production else START, most),
         most=most,
@@ -52,13 +46,12 @@ def planned(
 
 
 def _estimate(
-    limit: Limit | None, limits: Limits, looks: Sequence[float], most: int
+    took: float | None, limit: Limit | None, limits: Limits, most: int
 ) -> tuple[float, str]:
     expected, reasons = RUNNER, []
-    if looks:
-        took = statistics.median(looks)
+    if took is not None:
         expected = min(expected, most / (REQUESTS * max(took, 0.001)))
-        reasons.append(f"a look took {1000 * took:.0f} ms")
+        reasons.append(f"an answer took {max(1000 * took, 1):.0f} ms")
     if limit is not None:
         expected = min(expected, _ours(limit) / limit.seconds / REQUESTS)
         part = "" if limit.learned else f", of which a run uses {RUNNING:.0%}"

@@ -17,7 +17,7 @@ from backends.contract import Backend
 from backends.errors import BackendError
 from backends.model import Secret
 from backends.sinks.contract import Sink
-from backends.traffic import RUNNING
+from backends.traffic import RUNNING, behind
 from backends.words import count
 from console.errors import ConsoleError, JournalError, PlanRefused
 from console.journal.format.entry import Kind, RunMark
@@ -367,7 +367,8 @@ class Run:
 
     async def _list_again(self) -> None:
         try:
-            await late_arrivals.relist(dict(self.tools), self.plan, self.journal, self.paths)
+            with behind():
+                await late_arrivals.relist(dict(self.tools), self.plan, self.journal, self.paths)
         except (JournalError, PlanRefused) as error:
             self.fail(error)
         except Exception as error:  # noqa: BLE001
