@@ -252,8 +252,9 @@ class Estate(Backend):
         day, now = await self._enter("list")
         db, system = self.world.db, self.spec.name
         total = db.execute(
-            "SELECT count(*) FROM token WHERE system = ? AND (gone_at IS NULL OR gone_at > ?)",
-            (system, now),
+            "SELECT count(*) FROM token WHERE system = ? AND (gone_at IS NULL OR gone_at > ?)"
+            " AND (system <> 'vault' OR expires_at IS NULL OR expires_at > ?)",
+            (system, now, now),
         ).fetchone()[0]
         done = pages = 0
         for scope in self.spec.scopes:

@@ -16,11 +16,10 @@ from backends.hiding import has_form, hidden, keyed
 from backends.logs import source
 from backends.model import AuditEvent, Effect, EventClass, Gap, GapKind, TokenRef, settled
 from backends.words import count
-from console.audit import rollups
 from console.inventory.sync import coverage
 from console.inventory.sync.coverage import Gaps, Trouble, clean, trouble
 from console.inventory.sync.validate import Garbage, seconds
-from console.store.classes import OTHER, USE
+from console.store.classes import OTHER
 from console.store.database import Connection, touch
 from console.store.hash_key import hash_key
 from console.store.text_fold import encodable
@@ -298,22 +297,11 @@ def _named(ref: TokenRef, key: bytes) -> tuple[str, str, str]:
 
 def write(connection: Connection, backend: str, rows: list[StoredEvent]) -> int:
     """Write the events that are not there yet, and count them. Returns how many those are."""
-    fresh = {row.key: row for row in rows}
-    for key in events.there(connection, fresh):
-        del fresh[key]
-    if not fresh:
-        return 0
-    some = sorted(fresh.values())
-    events.add(connection, some)
-    rollups.count(connection, backend, some)
-    hours = Counter(
-        (row.handle, row.at // 3600) for row in some if row.handle and row.class_ == USE
-    )
-    if hours:
-        events.count_uses(connection, hours)
-    backends.note_event(connection, backend, max(row.at for row in some))
-    touch(connection)
-    return len(fresh)
+    taken = events.take_in(connection, rows)
+    if taken:
+        backends.note_event(connection, backend, max(row.at for row in rows))
+        touch(connection)
+    return taken
 
 
 def _end(

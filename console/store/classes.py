@@ -20,8 +20,3 @@ SHOWN: Final = f"('{EventClass.USE.value}', '{EventClass.DENIED.value}')"
 """For SQL: the classes in which somebody had a token's value in hand."""
 ABOUT: Final = f"('{EventClass.LIFE.value}', '{EventClass.PERMISSION.value}')"
 """For SQL: the classes of what was done to a token, which is no use of it."""
-
-
-def outcome_of(outcome: str) -> str:
-    """One of ok, denied and error."""
-    return outcome if outcome in ("ok", "denied") else "error"

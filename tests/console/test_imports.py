@@ -49,7 +49,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with an estate that was read."""
     home = tmp_path_factory.mktemp("home")
     done = loaded(run_command("--home", str(home), "demo", "--prepare", "--tokens", "200"), home)
-    assert "sqlalchemy" in done
+    assert "console.inventory.sync.sync" in done
     return home / "demo"
 
 

@@ -11,7 +11,7 @@ from console.inventory.search.filtered_rows import Narrowed
 from console.inventory.search.order import OrderInMemory, order
 from console.inventory.search.query import Query
 from console.store.queries import matches
-from console.store.queries.conditions import Clause, one_of
+from console.store.queries.conditions import Clause, equals, one_of
 from console.store.queries.orders import Order, pushed
 from console.store.text_fold import KEY, fold
 
@@ -69,7 +69,7 @@ class Planner:
             elif column in clause.shown_by:
                 values = self._existing(column, generation) or []
                 found.update(value for value in values if clause.word in value)
-            elif clause.condition == f"{column} = ?":
+            elif clause.condition == equals(column):
                 found.update(map(str, clause.condition_args))
         return sorted(found)[:JUMPS]
 

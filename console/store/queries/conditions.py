@@ -125,11 +125,16 @@ def either(clauses: Sequence[Clause]) -> Clause:
     return joined
 
 
+def equals(column: str) -> str:
+    """The condition that a column has one value."""
+    return f"{column} = ?"
+
+
 def one_of(clause: Clause, values: Sequence[str]) -> Clause:
     """A clause with ``parts``, once it is known which values of its column have one of them."""
     condition = f"{clause.column} IN ({', '.join('?' * len(values))})"
     if len(values) == 1:
-        condition = f"{clause.column} = ?"
+        condition = equals(clause.column)
     where = f"(coalesce({condition}, 0))"
     return clause._replace(
         where=f"(NOT {where})" if clause.negated else where,

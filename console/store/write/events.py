@@ -6,10 +6,10 @@ Events come by the hundred thousand, so each statement takes a whole batch.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from console.store.classes import USE
+from console.store.classes import EVERYTHING, SLOT, USE
 from console.store.database import Connection
 from console.store.write import marks
 
@@ -38,49 +38,52 @@ class StoredEvent(NamedTuple):
 
 COLUMNS = tuple(name.rstrip("_") for name in StoredEvent._fields)
 """The columns of an event."""
-_INSERT = f"INSERT INTO event ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+_INCOMING = (
+    f"CREATE TEMP TABLE IF NOT EXISTS incoming (key INTEGER PRIMARY KEY, {', '.join(COLUMNS[1:])})"
+)
+_INSERT = f"INSERT OR REPLACE INTO incoming VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+_BINS = (
+    f"backend, at / {SLOT}, class, CASE WHEN outcome IN ('ok', 'denied') THEN outcome ELSE 'error'"
+    " END, count(*) FROM incoming"
+)
+_ADD = (
+    " GROUP BY 1, 2, 3, 4, 5 ON CONFLICT (handle, backend, slot, class, outcome)"
+    " DO UPDATE SET uses = uses + excluded.uses"
+)
+_COUNTS = (
+    # By five minutes: of each token, and of all. These stay when the events are dropped.
+    f"INSERT INTO rollup SELECT handle, {_BINS} WHERE handle <> ''{_ADD}",
+    f"INSERT INTO rollup SELECT '{EVERYTHING}', {_BINS} WHERE true{_ADD}",
+    # By the hour, uses alone.
+    f"INSERT INTO use_hour SELECT handle, at / 3600, count(*) FROM incoming"  # noqa: S608
+    f" WHERE handle <> '' AND class = '{USE}' GROUP BY 1, 2"
+    " ON CONFLICT (handle, hour) DO UPDATE SET uses = uses + excluded.uses",
+)
+"""What is counted of the events that came in."""
+_LET_IN = (
+    f"SELECT DISTINCT handle FROM incoming WHERE handle <> '' AND class = '{USE}'"  # noqa: S608
+    " AND outcome = 'ok'"
+)
 
-Bin = tuple[str, str, int, str, str]
-"""What is counted together: handle, backend, slot, class and outcome."""
 
+def take_in(connection: Connection, rows: Iterable[StoredEvent]) -> int:
+    """Keep the events that are not there yet, and count them. Returns how many those are.
 
-def there(connection: Connection, keys: Iterable[int]) -> list[int]:
-    """Those of the keys that an event has already."""
-    rows = connection.execute(
-        "SELECT key FROM event WHERE key IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(keys)),),
+    They lie in the connection's memory meanwhile, where SQLite sorts and counts them: in Python
+    that took as long as keeping them does.
+    """
+    connection.execute(_INCOMING)
+    connection.executemany(_INSERT, rows)
+    connection.execute(
+        "DELETE FROM incoming WHERE EXISTS (SELECT 1 FROM event WHERE event.key = incoming.key)"
     )
-    return [key for (key,) in rows]
-
-
-def add(connection: Connection, rows: Iterable[StoredEvent]) -> None:
-    """Insert events. In the order of their keys they go in faster."""
-    some = list(rows)
-    connection.executemany(_INSERT, some)
-    marks.note_used(
-        connection,
-        {one.handle for one in some if one.handle and one.class_ == USE and one.outcome == "ok"},
-    )
-
-
-def count_uses(connection: Connection, hours: Mapping[tuple[str, int], int]) -> None:
-    """Add to the hourly counts of uses: by handle and hour since 1970, how many more."""
-    connection.executemany(
-        "INSERT INTO use_hour (handle, hour, uses) VALUES (?, ?, ?)"
-        " ON CONFLICT (handle, hour) DO UPDATE SET uses = uses + excluded.uses",
-        sorted((handle, hour, uses) for (handle, hour), uses in hours.items()),
-    )
-
-
-def count_all(connection: Connection, bins: Mapping[Bin, int]) -> None:
-    """Add to the counts by five minutes, which stay when the events are dropped."""
-    connection.executemany(
-        "INSERT INTO rollup (handle, backend, slot, class, outcome, uses)"
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (handle, backend, slot, class, outcome)"
-        " DO UPDATE SET uses = uses + excluded.uses",
-        # In the order in which they lie on the disk.
-        sorted((*key, uses) for key, uses in bins.items()),
-    )
+    taken = connection.execute("INSERT INTO event SELECT * FROM incoming").rowcount
+    if taken:
+        for statement in _COUNTS:
+            connection.execute(statement)
+        marks.note_used(connection, {handle for (handle,) in connection.execute(_LET_IN)})
+    connection.execute("DELETE FROM incoming")
+    return taken
 
 
 def prune(connection: Connection, oldest: int, most: int) -> int:

@@ -68,6 +68,8 @@ class ConsoleSession:
         self.contacts: dict[str, Contact] = {}
         """How each backend answers our own worker. Other consoles have other credentials."""
         self.worker_up = False
+        self.worker_coming = False
+        """Whether there will be a worker that has not said a word yet."""
         self.worker_trouble = ""
         """Why there is no worker, where there should be one."""
         self.incident = ""

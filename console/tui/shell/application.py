@@ -81,6 +81,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         self.watched = WatchedRun(self.world)
         self.way = Way(self, self.inventory_view)
         self._words = worker
+        self.world.worker_coming = bool(worker)
         self._begun = False
         self._nudged = 0.0
         self.link = WorkerLink(
@@ -373,6 +374,7 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
     def _news(self, message: Mapping[str, Any]) -> None:
         front = self.front
         if self.world.heard(message):
+            self.world.worker_coming = False
             if not self.world.total:
                 # The first rows of a new store are shown when they are there, and not a
                 # second later.
@@ -396,6 +398,8 @@ class ConsoleApp(CarefulApp, inherit_bindings=False):
         still = self.link.stands_still
         self.world.worker_up = self.link.up and not still
         self.world.worker_trouble = "" if self.link.up else self.link.trouble
+        if self.link.trouble:
+            self.world.worker_coming = False
         if still:
             self.world.worker_trouble = standing_still(still)
         if (front := self.front) is not None:

@@ -123,6 +123,25 @@ def test_nothing_is_said_to_be_read_that_nobody_reads(tmp_path) -> None:
     drive(app, steps, (100, 40))
 
 
+def test_before_the_worker_has_said_a_word_nothing_is_wrong_yet(tmp_path) -> None:
+    paths = world.where(tmp_path)
+    fill(paths, ())
+    app = world.application(paths)
+    app.world.worker_coming = True
+
+    async def steps(pilot):
+        await until(pilot, lambda: "the backends are asked in a moment" in screen(app))
+        app.link.up = True
+        app._worker_changed()
+        app._news(look("running"))
+        await until(pilot, lambda: "the backends are being read" in screen(app))
+        app.link.up, app.link.trouble = False, "the backend process has ended"
+        app._worker_changed()
+        await until(pilot, lambda: "tells why" in screen(app))
+
+    drive(app, steps, (100, 40))
+
+
 def test_a_first_reading_says_how_far_it_is_and_what_is_not_there_yet(tmp_path) -> None:
     paths = world.where(tmp_path)
     fill(paths, ())

@@ -175,6 +175,8 @@ class InventoryView(ArrangedList, ScopesTokens):
             return ""
         if any(health.is_read(state, world.mine(state.name)) for state in world.backends):
             return "   No token is known yet: the backends are being read."
+        if world.worker_coming:
+            return "   No token is known yet: the backends are asked in a moment."
         return f"   No token is known yet; {key('backends')} tells why.{never}"
 
     def _say_count(self) -> None:
