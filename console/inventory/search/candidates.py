@@ -10,6 +10,8 @@ from console.store.queries import matches
 from console.store.queries.conditions import Clause, all_near, any_phrase
 
 Check = Callable[[], None]
+Values = Callable[[str], Sequence[str] | None]
+"""Gives the different values of a column, None where they are many."""
 AT_ONCE = 100_000
 """Matches that one text holds."""
 
@@ -21,8 +23,11 @@ class Candidates:
     ``later`` those of them that an index can list, should testing take too long.
     """
 
-    def __init__(self, connection: Connection, clauses: Sequence[Clause], check: Check) -> None:
+    def __init__(
+        self, connection: Connection, clauses: Sequence[Clause], check: Check, values: Values
+    ) -> None:
         self._connection = connection
+        self._values = values
         self._check = check
         self._clauses = clauses
         self._positive = [clause for clause in clauses if not clause.negated]
@@ -63,7 +68,7 @@ class Candidates:
             # `few` has begun with the list, and it is in the order of the numbers.
             for some in self._matching(self._near, AT_ONCE, after=numbers[-1] if numbers else 0):
                 numbers += some
-            self.later = listed
+            self.later = listed + [clause for clause in self._clauses if self.is_short(clause)]
             return numbers
         if not listed:
             return None
@@ -76,13 +81,42 @@ class Candidates:
     def dropped(self) -> tuple[bytes, list[Clause]] | None:
         """For a query of nothing but negations: flags of what they leave, and what they test."""
         drop = [clause for clause in self._clauses if clause.negated]
-        drop = [clause for clause in drop if clause.listed and clause.exact]
-        if not drop:
+        short = [clause for clause in drop if self.is_short(clause)]
+        drop = [clause for clause in drop if clause.listed and clause.exact and clause not in short]
+        if not drop and not short:
             return None
-        left = b"\1" * self.size
+        left: bytes | None = None
+        for clause in short:
+            left = self.lacking(clause, left)
+        left = left or b"\1" * self.size
         for clause in drop:
             left = _and(left, self.flags(clause).translate(INVERT))
         return left, [clause for clause in self._clauses if clause not in drop]
+
+    @staticmethod
+    def is_short(clause: Clause) -> bool:
+        """Whether it leaves out a word that is too short for the search index."""
+        return clause.negated and bool(clause.short and clause.shown_by)
+
+    def lacking(self, clause: Clause, left: bytes | None = None) -> bytes:
+        """Flags of rows among which are all that lack a word of one or two letters.
+
+        The search index would list nearly every row, many times over, as having it. The
+        columns of few values leave out most of them at once.
+        """
+        lacking: list[tuple[float, str, list[str]]] = []
+        for column in clause.shown_by:
+            if column != "name_key" and (values := self._values(column)):
+                without = [value for value in values if clause.word not in value]
+                lacking.append((len(without) / len(values), column, without))
+        for share, column, without in sorted(lacking):
+            if share < 1 and (left is None or 1 in left):
+                self._check()
+                left = _set(
+                    matches.left_by_values(self._connection, column, without, clause.word, left),
+                    self.size,
+                )
+        return left or b"\1" * self.size
 
     def scanned(self) -> bytes:
         """Flags of the matches themselves, by a look at every row."""

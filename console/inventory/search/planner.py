@@ -53,7 +53,11 @@ class Planner:
             return kept[1] if kept is not None and there else None
 
         narrowed = narrowed.without(clauses, self._gone(clauses, narrowed, generation))
-        return Narrowed(self._connection, clauses, narrowed, answered, whole, self._check)
+
+        def values(column: str) -> list[str] | None:
+            return self._existing(column, generation)
+
+        return Narrowed(self._connection, clauses, narrowed, answered, whole, self._check, values)
 
     def _gone(self, clauses: list[Clause], narrowed: Order, generation: int) -> list[str]:
         """The values of an order's first column of which negations leave no row."""

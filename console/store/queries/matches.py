@@ -45,6 +45,28 @@ def listed(connection: Connection, clause: Clause, limit: int) -> list[int]:
     )
 
 
+def left_by_values(
+    connection: Connection, column: str, values: Sequence[str], word: str, flags: bytes | None
+) -> list[int]:
+    """The tokens whose column has one of some values, or none, and whose name lacks a word.
+
+    ``flags``, one byte for each number, leaves in only those whose flag is 1. Answered by the
+    column's index, without a look at the rows.
+    """
+    statement = (
+        f"SELECT num FROM token INDEXED BY {INDEX_OF[column]}"  # noqa: S608
+        f" WHERE {column} IS ? AND instr(name_key, ?) = 0"
+    )
+    more: list[object] = []
+    if flags is not None:
+        statement += " AND substr(?, num + 1, 1) = x'01'"
+        more = [flags]
+    found: list[int] = []
+    for value in (*values, None):
+        found += _joined(connection, statement, [value, word, *more])
+    return found
+
+
 def _joined(connection: Connection, statement: str, args: Sequence[object]) -> list[int]:
     found = connection.execute(f"SELECT group_concat(num) FROM ({statement})", args)  # noqa: S608
     return numbers_of(found.fetchone()[0])

@@ -137,6 +137,11 @@ QUERIES: dict[str, Callable[[Row], bool]] = {
     "zq": lambda row: False,
     "STRASSE": lambda row: "strasse" in words(row),
     "-ci": lambda row: "ci" not in words(row),
+    "-v": lambda row: "v" not in words(row),
+    "-w": lambda row: "w" not in words(row),
+    "-s": lambda row: "s" not in words(row),
+    "-ws": lambda row: "ws" not in words(row),
+    "-y": lambda row: "y" not in words(row),
     "app-web-1": lambda row: "app-web-1" in words(row),
     "owner:pay": lambda row: "pay" in (row.owner or ""),
     "owner:=payments": lambda row: row.owner == "payments",
@@ -237,7 +242,8 @@ def test_every_way_finds_the_same_rows(
     "text",
     ["ci payments", "ci payments used:<90d",
      "owner:payments grant:admin", "-state:active -owner:none ci",
-     "backend:aws kind:key p", "payments -payments", "grant:admin,read", "-pa -zz", "pa -pay ci"],
+     "backend:aws kind:key p", "payments -payments", "grant:admin,read", "-pa -zz", "pa -pay ci",
+     "-v", "-v -i", "-pg ci", "-e", "ci -we", "-r", "-text:w app", "-st", "backend:vault -s"],
 )  # fmt: skip
 def test_terms_together_are_the_rows_of_each(inventory: Inventory, way: str, text: str) -> None:
     sort = Sort("used")

@@ -9,6 +9,7 @@ from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from scripted import NOW, Desk, Scripted, listing, token
 
@@ -17,6 +18,7 @@ from backends.model import (
     GapKind,
     Grant,
     Principal,
+    Token,
     TokenRef,
     TokenState,
     known,
@@ -116,6 +118,11 @@ def test_a_list_says_of_a_token_what_its_own_page_says(desk: Desk) -> None:
     assert {one["last_change"] for one in each} > {"gone"}
     assert [list(one.items()) for one in listed] == [list(one.items()) for one in each]
     assert listed[0]["handle"] != listed[-1]["handle"]
+
+
+def test_a_list_knows_every_field_of_a_record() -> None:
+    fields = [field.name for field in msgspec.structs.fields(Token)]
+    assert [field.name for field in msgspec.structs.fields(json_lines._Record)] == fields
 
 
 def test_json_is_printable_ascii_and_loses_nothing(desk: Desk) -> None:
