@@ -211,7 +211,10 @@ def _in_order(edge: Edge) -> tuple[bool, int, int, int, str]:
 
 
 def load(connection: sqlite3.Connection) -> Graph:
-    """All nodes and links of the store."""
+    """All nodes and links of the store, names included: the plain reading, for small stores.
+
+    What reads less or more compactly is compared with it.
+    """
     nodes = (Node(*row) for row in links.nodes(connection))
     edges = (Edge(*row) for row in links.edges(connection))
     return Graph(nodes, edges)

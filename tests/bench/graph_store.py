@@ -35,6 +35,11 @@ _TOKENS = (
 )
 
 
+def use_key(kind: str, place: str, name: str) -> str:
+    """The key of a consumer's node; written here, so that older code can have such a store."""
+    return SEP.join((kind, place, name))
+
+
 class _Numbers:
     """Numbers for nodes; the tokens' are those of their rows."""
 
@@ -129,15 +134,15 @@ def _links(rows: Iterable[tuple[Any, ...]], node: _Numbers) -> Iterator[tuple[An
         else:
             newest[backend] = num
         if address:
-            use = node("use", model.use_key("address", "", address), "address", address)
+            use = node("use", use_key("address", "", address), "address", address)
             yield (num, use, model.USED_BY, "observed", "audit log", used_at, 3, 90, backend)
         if num % 2:
             work = name.rpartition("-")[0]
-            use = node("use", model.use_key("workload", "", work), "workload", work)
+            use = node("use", use_key("workload", "", work), "workload", work)
             yield (num, use, model.USED_BY, "declared", "file c.toml", used_at, 1, 80, "")
         if num % ENTRIES == 0:
             path = f"secret/{name}"
-            entry = node("use", model.use_key("entry", backend, path), "entry", path, backend)
+            entry = node("use", use_key("entry", backend, path), "entry", path, backend)
             yield told(num, entry, model.KEPT_IN, 80, "file c.toml")
             entries.setdefault(backend, []).append(entry)
     for backend, kept in entries.items():

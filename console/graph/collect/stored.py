@@ -52,7 +52,8 @@ def from_records(
             # A parent's record makes the link that ends here, under the child's own name.
             token = decode(doc, Token)
             origin = f"record {handle}"
-            left = left or _left(token, links.held_by(connection, origin, model.SPEAKS), gone)
+            before = links.held_by(connection, origin, model.SPEAKS) if gone else ()
+            left = left or _left(token, before, gone)
             # Whose child it is does not change: whoever could not read it has learned nothing,
             # and must not take from the others what they know.
             if token.parent.how in _UNREAD:

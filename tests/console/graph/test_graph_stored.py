@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from backends.contract import BackendConfig
+from backends.estate import SYSTEMS, Estate, create
+from console.audit import intake
 from console.graph import graph as graphs
 from console.graph import model
+from console.graph.collect.collect import collect
 from console.graph.graph import Graph
 from console.graph.model import SIDES
 from console.graph.part import part, sizes
@@ -18,6 +23,8 @@ from console.graph.stored import StoredGraph
 from console.graph.view import GraphRows, around
 from console.graph.whole import WholeGraph
 from console.graph.xray import tree
+from console.inventory.sync.sync import Syncer
+from console.settings.graph import GraphSettings
 from console.store import reading
 from console.store.database import open_for_writing
 
@@ -148,6 +155,34 @@ def test_a_part_has_what_is_around_its_middle_and_every_link_between(
             assert stored.after.get(one, []) == inside
     some = draw.sample(list(whole.nodes), min(3, len(whole.nodes)))
     same_part(part(StoredGraph(connection), some), part(whole, some))
+
+
+def test_an_estate_is_told_as_the_whole_graph_tells_it(tmp_path: Path) -> None:
+    path = tmp_path / "estate.db"
+    create(path, seed=5, tokens=400)
+    engine = open_for_writing(tmp_path / "s.db")
+
+    async def look() -> None:
+        syncer = Syncer(engine)
+        for name in SYSTEMS:
+            options = {"path": str(path), "system": name}
+            config = BackendConfig(name=name, type="estate", options=options)
+            async with Estate(config) as backend:
+                await syncer.sync(backend)
+                await intake.take_in(syncer, backend)
+
+    asyncio.run(look())
+    collect(engine, GraphSettings())
+    engine.dispose()
+    connection = reading.connect(tmp_path / "s.db")
+    whole, lean = graphs.load(connection), WholeGraph(connection)
+    tokens = [num for num, side in whole.side_of.items() if side == "token"]
+    assert len(tokens) >= 400
+    assert {one for kinds in whole.kinds.values() for one in kinds} > {"carries", "used by", "owns"}
+    for num in random.Random(1).sample(list(whole.nodes), 150):
+        same(whole, StoredGraph(connection), num)
+        same(whole, lean, num)
+        same_part(part(StoredGraph(connection), [num]), part(whole, [num]))
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ import tui_world as world
 from tui_graph_scene import drawn, open_graph, press
 from tui_world import drive, screen, settled, until
 
+from console.tui.views.graph import reader
+
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
@@ -199,6 +201,36 @@ def test_a_hub_is_counted_and_shows_more_of_its_neighbours_when_asked(tmp_path) 
         assert "GRAPH of host-01444" in screen(app)
 
     drive(app, steps, (120, 60))
+
+
+def test_everything_is_read_again_only_after_links_were_written(tmp_path, monkeypatch) -> None:
+    paths = scene.build(world.where(tmp_path))
+    app = world.application(paths)
+    read = []
+    whole = reader.WholeGraph
+    monkeypatch.setattr(
+        reader, "WholeGraph", lambda connection: read.append(1) or whole(connection)
+    )
+
+    async def steps(pilot):
+        await open_graph(pilot, app)
+        await press(pilot, app, "asterisk")
+        assert "of everything: " in screen(app)
+        view = app.screen
+        for mark, again in (("generation", False), ("generation", False), ("links", True)):
+            told = len(read)
+            with closing(sqlite3.connect(paths.inventory)) as store:
+                store.execute("UPDATE mark SET value = value + 1 WHERE name = 'generation'")
+                store.execute("UPDATE mark SET value = value + 1 WHERE name = ?", (mark,))
+                store.commit()
+            view.store_changed()
+            await press(pilot, app, "down", "up")
+            assert (len(read) > told) == again
+        # What was read for it is given back as soon as something else is shown.
+        await press(pilot, app, "escape")
+        assert all(key[0] is not None for key in view._reader._views)
+
+    drive(app, steps)
 
 
 def test_a_picture_is_read_anew_only_where_the_store_tells_something_else_of_it(tmp_path) -> None:

@@ -72,9 +72,11 @@ class GraphReader(Background[SceneWanted]):
         """Make the picture that is asked for, and tell it where it is another one."""
         with contextlib.closing(reading.connect(self._path)) as connection:
             stored = StoredGraph(connection)
-            if question.reload or not self._generation:
-                self._renew(connection, stored, question)
             wanted = question._replace(reload=False, follows=False)
+            if question.reload or not self._generation:
+                renewed = self._renew(connection, stored, question)
+                if question.follows and not renewed and self._stands(connection, wanted):
+                    return
             picture = self._picture(connection, stored, wanted)
         same = question.follows and picture == self._shown
         if not same and not self.outdated():
@@ -83,15 +85,18 @@ class GraphReader(Background[SceneWanted]):
 
     def _renew(
         self, connection: sqlite3.Connection, stored: StoredGraph, wanted: SceneWanted
-    ) -> None:
-        """Keep of the views the one that is shown, if the store still tells the same of it."""
+    ) -> bool:
+        """Keep of the views the one that is shown, if the store still tells the same of it.
+
+        Returns whether it was asked, which it is not where nobody has written of such things.
+        """
         generation = reading.generation(connection)
         if generation == self._generation:
-            return
+            return False
         self._generation = generation
         made = marks.value(connection, marks.LINKS)
         if wanted.start is None and made is not None and made == self._made:
-            return
+            return False
         self._made = made
         self._totals = stored.totals()
         self._leak = None
@@ -101,19 +106,34 @@ class GraphReader(Background[SceneWanted]):
         if old is not None:
             new = self._read(connection, stored, wanted)
             self._views[key] = old if _same(old, new) else new
+        return True
+
+    def _stands(self, connection: sqlite3.Connection, wanted: SceneWanted) -> bool:
+        """Whether the picture that is shown is the wanted one, and what is not known is too."""
+        shown = self._shown
+        return (
+            shown is not None
+            and shown.wanted == wanted
+            and list(shown.unknown) == self._unknown(connection, shown.graph, wanted)
+        )
+
+    @staticmethod
+    def _unknown(connection: sqlite3.Connection, graph: Graph, wanted: SceneWanted) -> list[str]:
+        handle = wanted.start[1] if wanted.start and wanted.start[0] == "token" else ""
+        told = graphs.unknowns(connection, handle)
+        return [*graph.unknowns(), *told] if isinstance(graph, Part) else told
 
     def _viewed(
         self, connection: sqlite3.Connection, stored: StoredGraph, wanted: SceneWanted
     ) -> Viewed:
         key = _wish(wanted)
-        if (known := self._views.get(key)) is None:
-            if len(self._views) > 4 or wanted.start is None:
-                self._views.clear()
-            known = self._views[key] = self._read(connection, stored, wanted)
-        elif wanted.start is not None:
-            # The whole graph is large, so it goes as soon as something else is shown.
-            self._views = {one: view for one, view in self._views.items() if one[0] is not None}
-        return known
+        # The whole graph is large: it takes the place of all others, and goes with the first.
+        alone = wanted.start is None or len(self._views) > 4
+        if key not in self._views:
+            kept = {} if alone else self._views
+            self._views = {one: view for one, view in kept.items() if one[0] is not None}
+            self._views[key] = self._read(connection, stored, wanted)
+        return self._views[key]
 
     def _read(
         self, connection: sqlite3.Connection, stored: StoredGraph, wanted: SceneWanted
@@ -145,10 +165,7 @@ class GraphReader(Background[SceneWanted]):
             columns, found = scene.everything(graph, view, cursor, reach, proof)
         elif cursor is not None:
             columns, found = scene.focus(graph, view, cursor, wanted.order, reach, proof)
-        handle = wanted.start[1] if wanted.start and wanted.start[0] == "token" else ""
-        unknown = graphs.unknowns(connection, handle)
-        if isinstance(graph, Part):
-            unknown = [*graph.unknowns(), *unknown]
+        unknown = self._unknown(connection, graph, wanted)
         picture = Picture(
             wanted, graph, view, shape, start, cursor, columns, found, self._totals, reach, proof,
             unknown=unknown, leak=leak,
