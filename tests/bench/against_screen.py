@@ -17,16 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from measuring import Figure, Row, environment, kept, resident, store
+import pyte
+from measuring import Figure, Row, kept, resident, store, tree
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scenes"))
 
 from pty_screen import Terminal
 
-RUN = (
-    "import runpy, sys; sys.argv[:] = ['token-console', '--home', *sys.argv[1:]];"
-    " runpy.run_module('console', run_name='__main__')"
-)
 WIDE, NARROW = (200, 50), (80, 24)
 SETTLED = 25.0
 """Seconds after which all has been read and the memory of that given back."""
@@ -36,21 +33,60 @@ OPENED = 1.2
 KB = 1000
 MILLION = 1_000_000
 
-VIEWS: tuple[tuple[str, str], ...] = (
-    ("inventory", ""), ("token", "\r"), ("graph", "g"), ("graph of everything", "g*"),
-    ("timeline", "t"), ("journal", "J"), ("backends", "b"), ("runs", "l"), ("incidents", "M"),
-    ("help", "?"), ("palette", ":"), ("columns", "|"), ("a secret", "I"), ("new incident", "+"),
-    ("confirm", "c"),
+VIEWS: tuple[tuple[str, str, str], ...] = (
+    ("token", "\r", "WHAT "), ("graph", "g", "GRAPH of"), ("graph of everything", "g*", "GRAPH "),
+    ("timeline", "t", " events in "), ("journal", "J", "newest first"),
+    ("backends", "b", "HEALTH"), ("runs", "l", "LEFT"), ("incidents", "M", "INCIDENT"),
+    ("help", "?", "HELP for"), ("palette", ":", "enter choose"), ("columns", "|", "on/off"),
+    ("a secret", "I", "not shown"), ("new incident", "+", "OPEN AN INCIDENT"),
+    ("confirm", "c", "esc"),
 )  # fmt: skip
-"""Each by the keys that open it from the list of tokens; what the last one opens is counted."""
+"""Each by the keys that open it from the list of tokens, and a word that it shows; what the
+last key opens is counted."""
+LIST = " / "
+"""Where the list of tokens is shown."""
 STAY = ("inventory", "token", "graph", "graph of everything", "timeline", "journal", "backends",
         "runs", "incidents", "help")  # fmt: skip
+
+
+def console() -> tuple[str, ...]:
+    """The command of the measured checkout, by that checkout's own environment.
+
+    The program starts itself and its worker in Python's isolated mode, which finds the code of
+    the environment and no other, whatever PYTHONPATH says. Raises LookupError without one.
+    """
+    python = tree() / ".venv" / "bin" / "python"
+    if not python.exists():
+        raise LookupError(f"no environment of its own is in {tree()}")
+    return (str(python), "-I", "-m", "console")
 
 
 class Console(Terminal):
     """The whole program, with its worker."""
 
-    program = (sys.executable, "-c", RUN)
+    def __init__(self, home: Path, *flags: str, size: tuple[int, int]) -> None:
+        self.program = (*console(), "--home")
+        super().__init__(home, *flags, size=size)
+        self.screen = pyte.Screen(*size)
+        self.stream = pyte.ByteStream(self.screen)
+
+    def read(self, seconds: float) -> bytes:
+        """What arrives within a time; the emulator gets it as well."""
+        new = super().read(seconds)
+        self.stream.feed(new)
+        return new
+
+    def text(self) -> str:
+        """The screen as an emulator shows it."""
+        return "\n".join(self.screen.display)
+
+    def go(self, key: str, word: str) -> int:
+        """Press a key until the screen shows a word and is quiet; the bytes that came."""
+        before = len(self.out)
+        self.press(key.encode())
+        self.shown(word)
+        self.quiet(OPENED)
+        return len(self.out) - before
 
     @property
     def worker(self) -> int:
@@ -100,8 +136,8 @@ def demo(*, still: bool) -> Iterator[Path]:
 
     with kept("screen-demo") as home:
         if not (home / "demo" / "state" / "inventory.db").exists():
-            words = [sys.executable, "-m", "console", "--home", str(home), "demo", "--prepare"]
-            subprocess.run(words, check=True, env=environment(), stdout=subprocess.DEVNULL)
+            words = [*console(), "--home", str(home), "demo", "--prepare"]
+            subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
         with EstateWorld(home / "demo" / "estate.db") as world:
             world.freeze(None)
             world.freeze(world.advance() if still else None)
@@ -114,15 +150,11 @@ def _bytes(size: tuple[int, int]) -> Figure:
         terminal.until(lambda: b"> " in terminal.out)
         terminal.quiet(6.0)
         costs["the first frame"] = len(terminal.out)
-        for name, keys in VIEWS[1:]:
-            for key in keys[:-1]:
-                terminal.press(key.encode())
-                terminal.quiet(OPENED)
-            terminal.press(keys[-1].encode())
-            costs[name] = terminal.quiet(OPENED)
+        for name, keys, word in VIEWS:
+            for key in keys:
+                costs[name] = terminal.go(key, word)
             for _ in keys:
-                terminal.press(b"\x1b")
-                costs[f"back from {name}"] = terminal.quiet(OPENED)
+                costs[f"back from {name}"] = terminal.go("\x1b", LIST)
     worst = max(costs, key=lambda name: costs[name])
     told = ", ".join(f"{name} {cost / KB:.1f}" for name, cost in costs.items())
     return Figure(costs[worst] / KB, "kB", notes=f"worst: {worst}; {told}")
@@ -154,17 +186,15 @@ def _idle(*, still: bool) -> Figure:
     with demo(still=still) as home, Console(home, "demo", size=WIDE) as terminal:
         terminal.until(lambda: b"> " in terminal.out)
         terminal.wait(SETTLED)
-        for name, keys in VIEWS:
+        for name, keys, word in (("inventory", "", LIST), *VIEWS):
             if name not in STAY:
                 continue
             for key in keys:
-                terminal.press(key.encode())
-                terminal.quiet(OPENED)
+                terminal.go(key, word)
             terminal.wait(2.0)
             stays[name] = _stay(terminal)
             for _ in keys:
-                terminal.press(b"\x1b")
-                terminal.quiet(OPENED)
+                terminal.go("\x1b", LIST)
     both = {name: stay.screen + stay.worker for name, stay in stays.items()}
     worst = max(both, key=lambda name: both[name])
     told = ", ".join(
