@@ -129,6 +129,13 @@ class _Attempt:
 
     async def run(self) -> Done:
         """Make the step's call: tried again only as often as its retry class allows."""
+        self.tools.bulk.under_way += 1
+        try:
+            return await self._run()
+        finally:
+            self.tools.bulk.under_way -= 1
+
+    async def _run(self) -> Done:
         tools, plan = self.tools, self.tools.plan
         if self.step.value is Value.HELD and not self._in_hand():
             return Done(End.WAITING, NOT_IN_HAND)

@@ -16,8 +16,10 @@ from backends.contract import Backend
 from backends.model import Token, TokenRef
 from console.response.step.read_back import GONE, READ_TIMEOUT, ReadBack, look
 
-TOGETHER = 0.05
-"""Seconds that a question waits for others to go along with it, and again while more come."""
+TICK = 0.02
+"""Seconds between two looks at whether all are there that may go along."""
+LONGEST = 1.0
+"""Seconds that a question waits for others: at a slow pace, those would be few."""
 LEAST = 8
 """Tokens for which a list is asked for at all."""
 MOST = 64
@@ -38,6 +40,8 @@ class BulkLook:
 
     def __init__(self, backend: Backend, *, many: bool) -> None:
         self._backend, self._many = backend, many
+        self.under_way = 0
+        """Attempts that have begun: each of them may come with a question soon."""
         self._waiting: list[_Waiting] = []
         self._asking: asyncio.Task[None] | None = None
 
@@ -64,10 +68,10 @@ class BulkLook:
         batch: list[_Waiting] = []
         try:
             while self._waiting:
-                before = 0
-                while before < len(self._waiting) < MOST:
-                    before = len(self._waiting)
-                    await asyncio.sleep(TOGETHER)
+                waited = 0.0
+                while len(self._waiting) < min(self.under_way, MOST) and waited < LONGEST:
+                    await asyncio.sleep(TICK)
+                    waited += TICK
                 batch, self._waiting = self._waiting, []
                 gone: frozenset[TokenRef] = frozenset()
                 if len(batch) >= LEAST:
