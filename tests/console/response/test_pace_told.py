@@ -59,6 +59,9 @@ def test_a_429_slows_the_lane_and_the_board_says_why_to_whoever_looks(many: Many
     board = many.board(plan)
     lanes = {lane.backend: lane for lane in board.lanes()}
     assert "at a time: it answered 429" in lanes["a"].pace
+    assert "The pace of" not in lanes["a"].pace
+    notes = [entry.sentence for entry in many.told(plan) if entry.kind == "note"]
+    assert any("The pace of a: from" in note for note in notes), "in the journal for good"
     assert "429" not in lanes["b"].pace, "the other lane knows nothing of it"
     assert board.sums()["recorded"] == 16
     assert len(many.calls("a")) == 10, "and the call that was put off is made again"
