@@ -114,3 +114,13 @@ def told(plan: Plan, backend: str, said: str = "") -> str:
         f"{words}; about {a_second:.3g} calls a second, {age(max(takes, 1.0))} in all"
         f" (an estimate: {of(plan, backend).why})"
     )
+
+
+def noted(backend: str, said: str) -> str:
+    """What the journal keeps of what a runner says of a backend's pace."""
+    return f"The pace of {backend}: {said}"
+
+
+def heard(backend: str, note: str) -> str:
+    """What the runner said, from the journal's note of it."""
+    return note.removeprefix(noted(backend, ""))

@@ -338,10 +338,12 @@ class Run:
     async def _tell_paces(self) -> None:
         """Write down why a lane became slower, for the board of everybody who watches."""
         for work in () if self.single else self.works.values():
-            if told := work.lane.news():
-                act = entry_parts.act(self.plan.verb.value, work.items[0].token, plan=self.plan.id)
-                act = replace(act, step=mark_of(0, Mark.PACE))
-                self.board.feed([await self._append(Kind.NOTE, why=system_words(told), act=act)])
+            if not (told := work.lane.news()):
+                continue
+            about = entry_parts.act(self.plan.verb.value, work.items[0].token, plan=self.plan.id)
+            about = replace(about, step=mark_of(0, Mark.PACE))
+            why = system_words(pace.noted(work.backend, told))
+            self.board.feed([await self._append(Kind.NOTE, why=why, act=about)])
 
     async def _follow_once(self) -> None:
         # Numbers are given in the order in which entries become durable, so that a reading

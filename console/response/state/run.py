@@ -159,7 +159,7 @@ class Board:
         elif entry.kind == Kind.RUN:
             return self._decision(entry)
         elif entry.kind == Kind.NOTE and entry.step == PACE:
-            self.paces[entry.backend] = entry.why
+            self.paces[entry.backend] = pace.heard(entry.backend, entry.why)
             return True
         elif entry.kind in _TELLING:
             row = self.rows.get((entry.plan, StepId.parse(entry.step).item))
