@@ -89,7 +89,7 @@ def lets_in(server: RedisServer, user: str, password: str) -> bool:
             client.execute_command("ACL", "WHOAMI")
     except redis.AuthenticationError:
         return False
-    except redis.NoPermissionError:
+    except redis.exceptions.NoPermissionError:
         return True
     return True
 
