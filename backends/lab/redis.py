@@ -31,7 +31,9 @@ RIGHTS: Final[Mapping[str, str]] = {
         "-@all +acl|list +acl|getuser +acl|whoami +acl|log +client|list +client|setname"
         " +time +role +info +ping"
     ),
-    RESPONDER: "-@all +acl|setuser +acl|deluser +acl|save +client|kill +client|setname",
+    RESPONDER: (
+        "-@all +acl|setuser +acl|deluser +acl|save +multi +exec +client|kill +client|setname"
+    ),
 }
 USED: Final = 6
 """Users that really log in while the lab is filled, and whose passwords are kept."""

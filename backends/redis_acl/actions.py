@@ -1,7 +1,9 @@
 """The commands for each verb, and what speaks against them.
 
 Every command about a user is written here, for the plan and again right before it is sent.
-``ACL SETUSER`` makes a user that is not there, so each look comes before the command.
+``ACL SETUSER`` makes a user that is not there, so each look comes before the command. What
+makes a change outlive a restart goes with it, in one transaction (MULTI, EXEC): a step of its
+own would come after the token is gone, when nobody looks for it any more.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from backends.redis_acl.users import User, state
 from backends.words import count
 
 CONTAIN, RESTORE, DELETE, DISABLE = "contain", "restore", "delete", "disable"
-DISCONNECT, ROTATE, RETIRE, SAVE = "disconnect", "rotate", "retire", "save"
+DISCONNECT, ROTATE, RETIRE = "disconnect", "rotate", "retire"
 DEFAULT: Final = b"default"
 """The user that every connection begins as. Redis refuses to delete it."""
 FOREVER: Final = "on each server that was asked, at once"
@@ -61,25 +63,41 @@ class Found(NamedTuple):
     marks: Mapping[str, str]
     """Keyed marks of the passwords on each server, for the step that removes them."""
 
+    def save(self, label: str) -> str:
+        """A word of ``SAVING``: what goes with a change at this server; "" for nothing."""
+        how = self.persist[label]
+        if how not in SAVING:
+            return ""
+        who = self.acting.get(label)
+        # Without the right to save, the change is made all the same; a hazard says so.
+        return "" if who is not None and self.lacks(label, SAVING[how]) else how
+
+    def lacks(self, label: str, command: str) -> bool:
+        """Whether the acting user surely may not run a command there."""
+        who = self.acting.get(label)
+        right = command.casefold().replace(" ", "|")
+        return who is not None and rules.allows(who, right) is False
+
     @property
     def live(self) -> int:
         """Connections that are open as the user."""
         return sum(len(each) for each in self.clients.values())
 
 
-def call(which: str, id_: str, label: str, mark: str = "") -> Call:
-    """The one command of a step at one server, as a plan shows it."""
+def call(which: str, id_: str, label: str, save: str = "", mark: str = "") -> Call:
+    """The one command of a step at one server, as a plan shows it.
+
+    ``save`` is a word of ``SAVING``, for what goes with it in one transaction.
+    """
     method, rest = _WORDS[which]
     target = f"USER {id_}" if which == DISCONNECT else f"{id_} {rest}".rstrip()
     arguments = {"server": label}
+    if save:
+        target += f"; {SAVING[save]}"
+        arguments["sent as"] = "one transaction"
     if mark:
         arguments["passwords"] = mark
     return Call("resp", method, target, arguments)
-
-
-def saving(how: str, label: str) -> Call:
-    """The command that makes a change outlive a restart."""
-    return Call("resp", SAVING[how], "", {"server": label})
 
 
 def words(which: str, raw: bytes, digests: Iterable[Secret] = ()) -> list[str | bytes]:
@@ -117,7 +135,7 @@ def propose(verb: Verb, token: Token, raw: bytes, found: Found) -> Proposal:
             hazards=hazards,
             collateral=(*_go_on(found), *_saved(found)),
             takes_effect=f"for new log-ins, {FOREVER}",
-            undo=call(RESTORE, token.ref.id, next(iter(found.users))).line,
+            undo=_undo(RESTORE, token, found),
         )
     after = {state(user._replace(on=True)) for user in found.users.values()}
     expect = TokenState.ACTIVE if TokenState.ACTIVE in after else TokenState.DISABLED
@@ -131,7 +149,7 @@ def propose(verb: Verb, token: Token, raw: bytes, found: Found) -> Proposal:
         collateral=(*(("It is on already: this changes nothing.",) if already else ()),
                     *_saved(found)),
         takes_effect=FOREVER,
-        undo=call(CONTAIN, token.ref.id, next(iter(found.users))).line,
+        undo=_undo(CONTAIN, token, found),
     )  # fmt: skip
 
 
@@ -145,53 +163,27 @@ def _steps(
     *,
     reversible: bool = False,
 ) -> tuple[Step, ...]:
-    """The command at each server that has the user, and then the saving."""
+    """The command at each server that has the user."""
     many = len(found.users) > 1
-    made = [
+    return tuple(
         Step(
             id=_id(which, number),
             verb=verb,
             token=token.ref,
             title=f"{title} (at {label})" if many else title,
-            call=call(which, token.ref.id, label),
+            call=call(which, token.ref.id, label, found.save(label)),
             retry=Retry.FREE,
             reversible=reversible,
             # Of a user on several servers the record says so when the last one has it.
             expect=expect if number == len(found.users) else "",
         )
         for number, label in enumerate(found.users, 1)
-    ]
-    return (*made, *_saves(verb, token, found, expect, reversible=reversible))
-
-
-def _saves(
-    verb: Verb,
-    token: Token,
-    found: Found,
-    expect: str,
-    *,
-    reversible: bool = False,
-    phase: Phase = Phase.ACT,
-) -> tuple[Step, ...]:
-    titles = {
-        "aclfile": "Save the users, so that a restart keeps this",
-        "config": "Write the configuration file, so that a restart keeps this",
-    }
-    return tuple(
-        Step(
-            id=_id(SAVE, number),
-            verb=verb,
-            token=token.ref,
-            title=titles[how] + (f" (at {label})" if len(found.users) > 1 else ""),
-            call=saving(how, label),
-            retry=Retry.FREE,
-            reversible=reversible,
-            expect=expect,
-            phase=phase,
-        )
-        for number, label in enumerate(found.users, 1)
-        if (how := found.persist[label]) in SAVING
     )
+
+
+def _undo(which: str, token: Token, found: Found) -> str:
+    label = next(iter(found.users))
+    return call(which, token.ref.id, label, found.save(label)).line
 
 
 def _id(which: str, number: int) -> str:
@@ -258,7 +250,7 @@ def _rotate(token: Token, found: Found, hazards: tuple[Hazard, ...]) -> Proposal
         verb=Verb.ROTATE,
         token=token.ref,
         title="Add a new password; the old ones go on working",
-        call=call(ROTATE, token.ref.id, label),
+        call=call(ROTATE, token.ref.id, label, found.save(label)),
         # The same value again is the same password.
         retry=Retry.FREE,
         phase=Phase.MINT,
@@ -273,13 +265,12 @@ def _rotate(token: Token, found: Found, hazards: tuple[Hazard, ...]) -> Proposal
                 verb=Verb.ROTATE,
                 token=token.ref,
                 title=f"Remove its {old}",
-                call=call(RETIRE, token.ref.id, label, found.marks[label]),
+                call=call(RETIRE, token.ref.id, label, found.save(label), found.marks[label]),
+                # The user stays as it is: no record tells whether this was done.
                 retry=Retry.FREE,
-                expect=state(user).value,
                 phase=Phase.RETIRE,
             )
         )
-    rest += _saves(Verb.ROTATE, token, found, state(user).value, phase=Phase.RETIRE)
     if found.live:
         rest.append(
             Step(
@@ -295,8 +286,6 @@ def _rotate(token: Token, found: Found, hazards: tuple[Hazard, ...]) -> Proposal
         )
     told = ["Redis gets the SHA-256 of the new password: the password is in no log of it."]
     told.append("Which consumers use the new one already, Redis does not tell.")
-    if found.persist[label] in SAVING:
-        told.append("Until it is saved, by the last steps, a restart forgets the new password.")
     return Proposal(
         steps=(mint, *rest),
         hazards=(*hazards, *_about_rotation(user)),
@@ -372,10 +361,15 @@ def _forgotten(found: Found) -> Iterable[Hazard]:
     """Servers that would come back from a restart with what they had before."""
     for label in found.users:
         how = found.persist[label]
-        if how in SAVING:
+        if found.save(label):
             continue
         text = f"{label} keeps its users in memory only: a restart brings the old state back."
-        if how != "none":
+        if how in SAVING:
+            text = (
+                f"The acting user may not run {SAVING[how]} at {label}: a restart brings the old "
+                f"state back, unless somebody else saves it."
+            )
+        elif how != "none":
             text = (
                 f"Whether {label} saves its users is not known ({how}): a restart may bring the "
                 "old state back. Say how with `persist`."
@@ -391,14 +385,10 @@ def _missing(verb: Verb, raw: bytes, found: Found) -> str:
     if verb is Verb.DISCONNECT:
         needed = "client|kill"
     for label in found.users:
-        who = found.acting.get(label)
-        if who is None:
+        if found.acting.get(label) is None:
             return f"The acting user is not on {label}."
-        lacking = [needed] if rules.allows(who, needed) is False else []
-        save = SAVING.get(found.persist[label], "").casefold().replace(" ", "|")
-        if save and verb is not Verb.DISCONNECT and rules.allows(who, save) is False:
-            lacking.append(save)
+        wanted = [needed, *(("multi", "exec") if found.save(label) else ())]
+        lacking = [f"+{each}" for each in wanted if found.lacks(label, each)]
         if lacking:
-            rights = " ".join(f"+{each}" for each in lacking)
-            return f"The acting user lacks {rights} at {label}."
+            return f"The acting user lacks {' '.join(lacking)} at {label}."
     return ""

@@ -2,61 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from backends import permit
 from backends.contract import OutcomeState, Step
 from backends.model import Secret
 from backends.redis_acl import actions, passwords, servers, users
-from backends.redis_acl.wire import Command, Session, Stop
+from backends.redis_acl.wire import Command, Refusal, Session, Stop
 from backends.words import count
 
+Prepare = Callable[[], Awaitable[Sequence[Command]]]
+Judge = Callable[[Sequence[Any]], tuple[OutcomeState, str, str]]
 
-def checked(
-    step: Step, session: Session, key: Secret, label: str
-) -> tuple[Callable[[], Awaitable[Command]], Callable[[Any], tuple[OutcomeState, str]]]:
-    """What to send for a step, and how to read the answer. ``key`` is that of the marks.
+
+def checked(step: Step, session: Session, key: Secret, label: str) -> tuple[Prepare, Judge]:
+    """What to send for a step, and how to read the answers. ``key`` is that of the marks.
 
     A plan is text that was stored: only a command that this module would write itself is sent.
     """
     raw = users.raw_of(step.token.id)
     mark = step.call.arguments.get("passwords", "")
-    which = _which(step, label, mark)
+    which, save = _which(step, label, mark)
 
-    async def prepare() -> Command:
+    async def prepare() -> Sequence[Command]:
         if session.node.label != label or not which:
             why = "no such server is configured" if session.node.label != label else "not ours"
             raise Stop(OutcomeState.NOT_SENT, f"the command is {why}: plan anew")
-        if which in actions.SAVING:
-            return actions.SAVING[which].split(" ")
+        after = [actions.SAVING[save].split(" ")] if save else []
         if which in (actions.DELETE, actions.DISCONNECT):
-            return actions.words(which, raw)
-        return await _about_user(which, raw, mark, session, key)
+            return [actions.words(which, raw), *after]
+        return [await _about_user(which, raw, mark, session, key), *after]
 
-    def judge(answer: Any) -> tuple[OutcomeState, str]:
+    def judge(answers: Sequence[Any]) -> tuple[OutcomeState, str, str]:
+        first, *rest = answers
+        told = ""
+        if rest:
+            fine = rest[0] == b"OK"
+            told = "saved" if fine else f"done, but NOT saved, a restart undoes it: {rest[0]}"
+        if isinstance(first, Refusal):
+            return OutcomeState.REJECTED, first.code, first.words
         if which == actions.DELETE:
-            gone = isinstance(answer, int) and not answer
-            return (OutcomeState.ALREADY if gone else OutcomeState.APPLIED), f"{answer} deleted"
-        if isinstance(answer, int):
-            return OutcomeState.APPLIED, count(answer, "connection") + " cut"
-        good = answer == b"OK"
-        return (OutcomeState.APPLIED if good else OutcomeState.UNKNOWN), "OK" if good else ""
+            gone = isinstance(first, int) and not first
+            return (OutcomeState.ALREADY if gone else OutcomeState.APPLIED), f"{first}", told
+        if isinstance(first, int):
+            return OutcomeState.APPLIED, count(first, "connection") + " cut", told
+        good = first == b"OK"
+        return (OutcomeState.APPLIED if good else OutcomeState.UNKNOWN), "OK" if good else "", told
 
     return prepare, judge
 
 
-def _which(step: Step, label: str, mark: str) -> str:
-    for how in actions.SAVING:
-        if step.call == actions.saving(how, label):
-            return how
+def _which(step: Step, label: str, mark: str) -> tuple[str, str]:
+    """Which command a step's call is, and what saves it; nothing for one that is not ours."""
     for which in (
         actions.CONTAIN, actions.RESTORE, actions.DELETE, actions.DISABLE,
         actions.DISCONNECT, actions.ROTATE, actions.RETIRE,
     ):  # fmt: skip
-        if step.call == actions.call(which, step.token.id, label, mark):
-            return which
-    return ""
+        for save in ("", *actions.SAVING):
+            if step.call == actions.call(which, step.token.id, label, save, mark):
+                return which, save
+    return "", ""
 
 
 async def _about_user(which: str, raw: bytes, mark: str, session: Session, key: Secret) -> Command:

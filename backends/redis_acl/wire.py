@@ -13,7 +13,7 @@ import contextlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
@@ -35,6 +35,7 @@ from backends.errors import (
 from backends.hiding import HIDDEN
 from backends.model import Secret
 
+T = TypeVar("T")
 CLIENT: Final = "token-console"
 Word = str | bytes | int
 Command = Sequence[Word]
@@ -125,17 +126,59 @@ class Line:
         # redis-py would connect anew here, as nobody in particular.
         if not self.alive:
             raise Lost(_LOST)
+
+        async def exchange() -> Any:
+            await self._connection.send_command(*words, check_health=False)
+            return await self._answer()
+
+        answer = await self._guarded(exchange)
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
+    async def together(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to several commands, which the server takes as one: all of them or none.
+
+        One that went wrong in the doing has its :class:`Refusal` for an answer.
+
+        Raises:
+            Refusal: the server refused one of them beforehand, and did none.
+            Lost: they may have been sent, and no answer came.
+        """
+        if not self.alive:
+            raise Lost(_LOST)
+        every = [("MULTI",), *commands, ("EXEC",)]
+        packed = [part for words in every for part in self._connection.pack_command(*words)]
+
+        async def exchange() -> list[Any]:
+            await self._connection.send_packed_command(b"".join(packed), check_health=False)
+            return [await self._answer() for _ in every]
+
+        answers = await self._guarded(exchange)
+        refused = [each for each in answers[:-1] if isinstance(each, Refusal)]
+        if refused:
+            raise refused[0]
+        if isinstance(answers[-1], Refusal):
+            raise answers[-1]
+        return [Refusal(one) if isinstance(one, RedisError) else one for one in answers[-1] or ()]
+
+    async def _answer(self) -> Any:
+        """The next answer; a refusal is one."""
+        try:
+            return await self._connection.read_response()
+        except RedisError as error:
+            if _says(error):
+                return Refusal(error)
+            raise
+
+    async def _guarded(self, exchange: Callable[[], Awaitable[T]]) -> T:
         try:
             async with asyncio.timeout(self._node.timeout):
-                await self._connection.send_command(*words, check_health=False)
-                return await self._connection.read_response()
+                return await exchange()
         except TimeoutError:
             await self.close()
             raise Lost(f"no answer in {self._node.timeout} s") from None
         except (RedisError, OSError, EOFError) as error:
-            # For redis-py some refusals (a wrong password) are lost connections too.
-            if isinstance(error, ResponseError) or getattr(error, "status_code", None):
-                raise Refusal(error) from None  # type: ignore[arg-type]
             # The text of a RedisError may repeat what was sent.
             told = f"no answer in {self._node.timeout} s" if _slow(error) else _LOST
             await self.close()
@@ -149,6 +192,11 @@ class Line:
         """Close it. Harmless when it is closed."""
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             await self._connection.disconnect(nowait=True)
+
+
+def _says(error: RedisError) -> bool:
+    """Whether it is the server's answer. For redis-py a wrong password is a lost connection."""
+    return isinstance(error, ResponseError) or bool(getattr(error, "status_code", None))
 
 
 def _slow(error: BaseException) -> bool:
@@ -293,13 +341,14 @@ async def change(
     user: str,
     password: Secret | None,
     call: Call,
-    prepare: Callable[[], Awaitable[Command]],
-    judge: Callable[[Any], tuple[OutcomeState, str]],
+    prepare: Callable[[], Awaitable[Sequence[Command]]],
+    judge: Callable[[Sequence[Any]], tuple[OutcomeState, str, str]],
 ) -> Outcome:
-    """Send the one command of a planned call, once. Raises only ``NoIntent``.
+    """Send the command of a planned call, once. Raises only ``NoIntent``.
 
     ``prepare`` looks before it and gives the words to send, with hashes where the plan shows
-    "<new value>"; it may raise :class:`Stop`. ``judge`` says what the answer means.
+    "<new value>", and those of a second command that goes with it; it may raise :class:`Stop`.
+    ``judge`` says what the answers mean: the state, the server's words, and more.
     """
     intent = permit.spend(call)
     started = time.monotonic()
@@ -311,7 +360,7 @@ async def change(
     if password is None:
         return outcome(OutcomeState.NOT_SENT, detail="there is no credential to act with")
     try:
-        words = await prepare()
+        commands = await prepare()
     except Stop as stop:
         return outcome(stop.state, "", str(stop))
     except BackendError as error:
@@ -324,7 +373,9 @@ async def change(
     if not line.alive:
         return outcome(OutcomeState.NOT_SENT, "", _LOST)
     try:
-        return outcome(*judge(await line.call(*words)))
+        if len(commands) > 1:
+            return outcome(*judge(await line.together(commands)))
+        return outcome(*judge([await line.call(*commands[0])]))
     except Refusal as error:
         return outcome(OutcomeState.REJECTED, error.code, error.words)
     except Lost as lost:

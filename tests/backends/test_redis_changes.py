@@ -74,7 +74,7 @@ def test_a_client_goes_on_after_off_until_it_is_cut(server: RedisServer) -> None
     try:
         client.execute_command("GET", "app:1")
         proposal, outcomes = run(server, Verb.CONTAIN, ref)
-        assert [each.state for each in outcomes] == [OutcomeState.APPLIED] * 2
+        assert [each.state for each in outcomes] == [OutcomeState.APPLIED]
         (hazard,) = [each for each in proposal.hazards if each.code == "live-sessions"]
         assert "1 client is connected" in hazard.text
         assert "worker-7" in hazard.text
@@ -98,10 +98,10 @@ def test_a_revoke_cuts_its_clients_and_a_second_one_finds_it_gone(server: RedisS
     client = server.connect("ends", "pw")
     try:
         client.execute_command("GET", "app:1")
-        proposal, (done, saved) = run(server, Verb.REVOKE, ref)
+        proposal, (done,) = run(server, Verb.REVOKE, ref)
         assert "1 connection is cut." in proposal.collateral
         assert "live-sessions" not in codes(proposal)
-        assert (done.state, saved.state) == (OutcomeState.APPLIED, OutcomeState.APPLIED)
+        assert (done.state, done.detail) == (OutcomeState.APPLIED, "saved")
         with pytest.raises(redis.RedisError):
             client.execute_command("GET", "app:1")
     finally:
@@ -121,9 +121,11 @@ def test_a_revoke_that_was_not_saved_comes_back_with_a_restart(server: RedisServ
     assert not lets_in(server, "undead", "pw")
     server.restart()
     assert lets_in(server, "undead", "pw")
-    # The plan that knows of the file has the step that saves it.
+    # The plan that knows of the file saves it with the very call.
     proposal, outcomes = run(server, Verb.REVOKE, ref, persist="aclfile")
-    assert [step.call.method for step in proposal.steps] == ["ACL DELUSER", "ACL SAVE"]
+    (step,) = proposal.steps
+    assert "ACL DELUSER undead; ACL SAVE {" in step.call.line
+    assert "one transaction" in step.call.line
     assert "not-saved" not in codes(proposal)
     server.restart()
     assert not lets_in(server, "undead", "pw")
@@ -161,9 +163,10 @@ def test_a_server_without_an_acl_file_is_asked_and_rewrites_its_configuration(
             client.execute_command("ACL", "SETUSER", user, "+config|get", "+config|rewrite")
         client.execute_command("CONFIG", "REWRITE")
     proposal, outcomes = run(rewriting, Verb.REVOKE, ref, persist="ask")
-    assert [step.call.method for step in proposal.steps] == ["ACL DELUSER", "CONFIG REWRITE"]
+    (step,) = proposal.steps
+    assert step.call.target == "kept; CONFIG REWRITE"
     assert any("CONFIG REWRITE" in each for each in proposal.collateral)
-    assert [each.state for each in outcomes] == [OutcomeState.APPLIED] * 2
+    assert [(each.state, each.detail) for each in outcomes] == [(OutcomeState.APPLIED, "saved")]
     rewriting.restart()
     assert not lets_in(rewriting, "kept", "pw")
 
@@ -184,7 +187,7 @@ def test_two_passwords_work_until_the_old_one_is_removed(server: RedisServer) ->
     proposal = planned(server, Verb.ROTATE, ref)
     text = encode(proposal).decode()
     assert digest("old-value")[:16] not in text
-    mint, retire, save = proposal.steps
+    mint, retire = proposal.steps
     new = Secret("new-value-canary")
     with server.connect() as admin:
         admin.execute_command("CONFIG", "SET", "slowlog-log-slower-than", "0")
@@ -206,9 +209,9 @@ def test_two_passwords_work_until_the_old_one_is_removed(server: RedisServer) ->
     assert not lets_in(server, "rotates", "old-value")
     assert lets_in(server, "rotates", "new-value-canary")
     assert perform(server, retire).state is OutcomeState.ALREADY
-    assert perform(server, save).state is OutcomeState.APPLIED
     server.restart()
     assert lets_in(server, "rotates", "new-value-canary")
+    assert not lets_in(server, "rotates", "old-value")
 
 
 def seen_until(server: RedisServer, monitor: Any) -> str:
@@ -227,7 +230,7 @@ def test_the_last_password_is_not_removed_when_the_new_one_was_forgotten(
     ref = make(server, "forgetful", password="old-value")
     with server.connect() as client:
         client.execute_command("ACL", "SAVE")
-    mint, retire, _ = planned(server, Verb.ROTATE, ref).steps
+    mint, retire = planned(server, Verb.ROTATE, ref, persist="none").steps
     assert perform(server, mint, Secret("new-value")).state is OutcomeState.APPLIED
     server.restart()
     assert not lets_in(server, "forgetful", "new-value")
@@ -239,7 +242,7 @@ def test_the_last_password_is_not_removed_when_the_new_one_was_forgotten(
 
 def test_a_password_that_came_meanwhile_is_not_ours_to_remove(server: RedisServer) -> None:
     ref = make(server, "shared", password="old-value")
-    mint, retire, _ = planned(server, Verb.ROTATE, ref).steps
+    mint, retire = planned(server, Verb.ROTATE, ref).steps
     perform(server, mint, Secret("new-value"))
     with server.connect() as client:
         client.execute_command("ACL", "SETUSER", "shared", f"#{digest('of-somebody-else')}")
@@ -293,6 +296,36 @@ def test_the_last_one_who_could_undo_it_is_not_ended(server: RedisServer) -> Non
                 client.execute_command("ACL", "SETUSER", user, "on")
 
 
+def test_a_transaction_that_is_refused_beforehand_did_nothing(server: RedisServer) -> None:
+    ref = make(server, "whole")
+    make(server, "no-save", "on", "-@all", "+acl|deluser", "+@transaction", password="ns-pw")
+    given: dict[str, Any] = {"act_as": "no-save", "act": Secret("ns-pw")}
+    step = planned(server, Verb.REVOKE, ref).steps[0]  # By one who may save.
+    done = perform(server, step, **given)
+    assert done.state is OutcomeState.REJECTED
+    assert "acl|save" in done.detail
+    assert lets_in(server, "whole", "pw")
+    # A plan of its own leaves the saving out, says so, and ends the user.
+    proposal, (done,) = run(server, Verb.REVOKE, ref, **given)
+    assert "not-saved" in codes(proposal)
+    assert done.state is OutcomeState.APPLIED
+    with server.connect() as client:
+        client.execute_command("ACL", "DELUSER", "no-save")
+
+
+def test_a_change_that_could_not_be_saved_is_said(server: RedisServer) -> None:
+    ref = make(server, "half-done")
+    step = planned(server, Verb.REVOKE, ref, persist="config").steps[0]
+    with server.connect() as client:
+        client.execute_command("ACL", "SETUSER", "console_responder", "+config|rewrite")
+    done = perform(server, step)  # This server has no configuration file.
+    with server.connect() as client:
+        client.execute_command("ACL", "SETUSER", "console_responder", "-config|rewrite")
+    assert done.state is OutcomeState.APPLIED
+    assert "NOT saved" in done.detail
+    assert not lets_in(server, "half-done", "pw")
+
+
 def text(answer: list[bytes]) -> list[str]:
     return [each.decode("utf-8", "backslashreplace") for each in answer]
 
@@ -305,9 +338,7 @@ def test_the_default_user_is_closed_since_it_cannot_be_deleted(server: RedisServ
         proposal, outcomes = run(server, Verb.REVOKE, ref)
         assert outcomes[0].state is OutcomeState.APPLIED
         assert "default-user" in codes(proposal)
-        assert proposal.steps[0].call.line == (
-            f"ACL SETUSER default off resetpass {{server: 127.0.0.1:{server.port}}}"
-        )
+        assert proposal.steps[0].call.target == "default off resetpass; ACL SAVE"
         assert read_state(server, ref) == TokenState.DISABLED
     finally:
         with server.connect() as client:
@@ -318,9 +349,10 @@ def test_what_the_acting_user_lacks_is_said_before_and_after(server: RedisServer
     ref = make(server, "guarded")
     make(server, "weak", "on", "-@all", "+acl|setuser", password="weak-pw")
     given: dict[str, Any] = {"act_as": "weak", "act": Secret("weak-pw")}
-    proposal, (done, _) = run(server, Verb.REVOKE, ref, **given)
-    (hazard,) = [each for each in proposal.hazards if each.code == "not-permitted"]
-    assert "+acl|deluser +acl|save" in hazard.text
+    proposal, (done,) = run(server, Verb.REVOKE, ref, **given)
+    told = {each.code: each.text for each in proposal.hazards}
+    assert "lacks +acl|deluser at" in told["not-permitted"]
+    assert "may not run ACL SAVE" in told["not-saved"]
     assert done.state is OutcomeState.REJECTED
     assert done.status == "NOPERM"
     assert lets_in(server, "guarded", "pw")
@@ -388,13 +420,13 @@ def test_a_user_is_ended_on_every_server_that_is_named(
     assert read_state(server, ref, nodes=nodes) == TokenState.ACTIVE
     proposal, outcomes = run(server, Verb.REVOKE, ref, nodes=nodes)
     assert "other-servers" not in codes(proposal)
-    assert [each.state for each in outcomes] == [OutcomeState.APPLIED] * 2
+    assert [each.state for each in outcomes] == [OutcomeState.APPLIED]
     assert not lets_in(replica, "everywhere", "pw")
     assert read_state(server, ref, nodes=nodes) == "gone"
     # On both, it takes one step each; and no one call sets a password on two servers.
     make(server, "everywhere")
     make(replica, "everywhere")
     both = planned(server, Verb.CONTAIN, ref, nodes=nodes)
-    assert [step.id for step in both.steps] == ["contain", "contain-2", "save", "save-2"]
+    assert [step.id for step in both.steps] == ["contain", "contain-2"]
     with pytest.raises(Unsupported):
         planned(server, Verb.ROTATE, ref, nodes=nodes)
