@@ -44,7 +44,8 @@ WAYS: Final[Mapping[str, tuple[str, str]]] = {
 }
 HASHES: Final = ("acl|list", "acl|getuser", "config|get")
 """Commands that show the hashes of passwords, or passwords (``masterauth``)."""
-SURE: Final = frozenset({*WAYS, *HASHES})
+CHANGES: Final = ("acl|save", "acl|deluser", "config|rewrite")
+SURE: Final = frozenset({*WAYS, *HASHES, *CHANGES})
 """Commands that are in the categories of ``HOLD`` and in no other, in every version since 6.0."""
 HOLD: Final = frozenset({"all", "admin", "dangerous", "slow"})
 OWN: Final = "the user's rules"

@@ -315,9 +315,9 @@ def test_a_transaction_that_is_refused_beforehand_did_nothing(server: RedisServe
 
 def test_a_change_that_could_not_be_saved_is_said(server: RedisServer) -> None:
     ref = make(server, "half-done")
-    step = planned(server, Verb.REVOKE, ref, persist="config").steps[0]
     with server.connect() as client:
         client.execute_command("ACL", "SETUSER", "console_responder", "+config|rewrite")
+    step = planned(server, Verb.REVOKE, ref, persist="config").steps[0]
     done = perform(server, step)  # This server has no configuration file.
     with server.connect() as client:
         client.execute_command("ACL", "SETUSER", "console_responder", "-config|rewrite")
