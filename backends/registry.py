@@ -18,11 +18,12 @@ TYPES: Final = Registry[Backend](
         "openbao": "backends.openbao:OpenBao",
         "aws_iam": "backends.aws_iam:AwsIam",
         "postgres": "backends.postgres:Postgres",
+        "redis": "backends.redis_acl:RedisAcl",
         "estate": "backends.estate:Estate",
     },
     Backend,
     "backend",
-    extras={"aws_iam": "aws", "postgres": "postgres"},
+    extras={"aws_iam": "aws", "postgres": "postgres", "redis": "redis"},
 )
 """The types of backend, by the ``type`` in the configuration file."""
 

@@ -49,7 +49,7 @@ def _textual_stays(_textual_of_the_session: dict[str, str]) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    """All three real servers, filled, for the tests that go through the whole program."""
+    """All real servers, filled, for the tests that go through the whole program."""
     from backends.lab.lab import Lab
 
     with Lab(tmp_path_factory.mktemp("lab") / "home", tokens=40) as running:

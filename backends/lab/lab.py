@@ -26,6 +26,7 @@ SYSTEMS: Final[Mapping[str, str]] = {
     "openbao": "backends.lab.openbao:OpenBaoServer",
     "aws_iam": "backends.lab.moto:MotoServer",
     "postgres": "backends.lab.postgres:PostgresServer",
+    "redis": "backends.lab.redis:RedisServer",
 }
 """The servers by the type of backend that they are for. Imported when they are needed."""
 

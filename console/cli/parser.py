@@ -203,7 +203,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "lab:run",
     )
     lab.add_argument("what", choices=["up", "down", "status"])
-    lab.add_argument("--systems", help="comma-separated; default all: openbao,aws_iam,postgres")
+    lab.add_argument(
+        "--systems", help="comma-separated; default all: openbao,aws_iam,postgres,redis"
+    )
     lab.add_argument("--tokens", type=_positive, default=120, help="about how many in each")
     return parser.parse_args(arguments)
 

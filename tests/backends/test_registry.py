@@ -138,4 +138,4 @@ def test_a_broken_one_says_which_kind_of_broken(points: list[EntryPoint]) -> Non
 
 
 def test_our_own_backends_are_found_the_same_way() -> None:
-    assert {"openbao", "aws_iam", "postgres", "estate"} <= set(registry.TYPES.names())
+    assert {"openbao", "aws_iam", "postgres", "redis", "estate"} <= set(registry.TYPES.names())

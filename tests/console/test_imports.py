@@ -17,6 +17,7 @@ HEAVY = (
     "boto3",
     "botocore",
     "psycopg",
+    "redis",
     "alembic",
     "cryptography",
 )
@@ -110,6 +111,7 @@ def test_verifying_loads_only_what_signatures_need(tmp_path: Path) -> None:
         "backends.openbao",
         "backends.aws_iam",
         "backends.postgres",
+        "backends.redis_acl",
         "backends.estate",
     ],
 )
@@ -145,5 +147,12 @@ def test_the_screen_holds_no_backend_library(tmp_path: Path) -> None:
 
 
 def test_one_backend_does_not_load_anothers_library(tmp_path: Path) -> None:
-    assert not loaded("import backends.openbao", tmp_path) & {"boto3", "botocore", "psycopg"}
-    assert not loaded("import backends.estate", tmp_path) & {"boto3", "psycopg", "httpx"}
+    assert not loaded("import backends.openbao", tmp_path) & {
+        "boto3",
+        "botocore",
+        "psycopg",
+        "redis",
+    }
+    others = {"boto3", "psycopg", "httpx", "redis"}
+    assert not loaded("import backends.estate", tmp_path) & others
+    assert not loaded("import backends.redis_acl", tmp_path) & {"boto3", "psycopg", "httpx"}

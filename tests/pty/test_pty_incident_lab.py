@@ -1,4 +1,4 @@
-"""One leaked value on three real systems, by keys at 80x24: card, incident, end, refusal, pack.
+"""One leaked value on each real system, by keys at 80x24: card, incident, end, refusal, pack.
 
 Prints for each system the keys that were pressed beside what was typed as reason or name, and
 how long hands were on the keyboard. Nothing is asserted of the time.
@@ -23,7 +23,7 @@ from backends.lab.lab import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.pty, pytest.mark.long]
 
-TYPES = ("openbao", "aws_iam", "postgres")
+TYPES = ("openbao", "aws_iam", "postgres", "redis")
 MOST_KEYS = 25
 """Keys beside the typed reasons and names, as the responders' drill allows."""
 SPEED = 0.2
@@ -109,7 +109,7 @@ def test_from_a_pasted_value_to_the_evidence(
     verb = b"c" if issued.backend == "pg-lab" else b"K"
     folder = tmp_path / "pack"
     with Hands(home, "--act") as hands:
-        hands.shown("3 backends" if hands.size[0] > 99 else "tokens")
+        hands.shown("4 backends" if hands.size[0] > 99 else "tokens")
         hands.shown("a act")
         assert real.accepts(issued)
         began = time.monotonic()

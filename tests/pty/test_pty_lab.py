@@ -1,4 +1,4 @@
-"""The whole program in a real terminal, by keys, over three real systems."""
+"""The whole program in a real terminal, by keys, over the lab's real systems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backends.lab.lab import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.pty]
 
-TYPES = ("openbao", "aws_iam", "postgres")
+TYPES = ("openbao", "aws_iam", "postgres", "redis")
 ASKING = ("Read to the end", "why go on?")
 
 
@@ -44,7 +44,7 @@ def real(request: pytest.FixtureRequest, lab: Lab) -> RealSystem:
 @pytest.fixture(scope="module")
 def screen(home: Path) -> Iterator[WholeProgram]:
     with WholeProgram(home, "--act", size=(100, 30)) as running:
-        running.shown("3 backends")
+        running.shown("4 backends")
         yield running
         running.press(b"q")
         assert running.ended() == 0

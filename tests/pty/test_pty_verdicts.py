@@ -76,7 +76,7 @@ def desk(tmp_path: Path, lab: Lab) -> Iterator[Desk]:
 @contextlib.contextmanager
 def screen(desk: Desk) -> Iterator[WholeProgram]:
     with WholeProgram(desk.home, "--act", size=(100, 40)) as running:
-        running.shown("3 backends")
+        running.shown("4 backends")
         yield running
         for _ in range(4):
             running.leaves()

@@ -88,6 +88,9 @@ def record(lab: Lab, issued: Issued) -> Any:
                 " WHERE rolname = %s",
                 [issued.name],
             ).fetchall()
+    if issued.backend == "redis-lab":
+        with servers["redis"].connect() as client:
+            return client.execute_command("ACL", "GETUSER", issued.name)
     with servers["openbao"].client() as client:
         token = client.post("auth/token/lookup-accessor", json={"accessor": issued.id})
         told = token.raise_for_status().json()["data"]

@@ -1,4 +1,4 @@
-"""The lab's three systems through their own clients: make a token, and try its value."""
+"""The lab's systems through their own clients: make a token, and try its value."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
+import redis
 from patience import HANG
 from psycopg import sql
 
@@ -20,6 +21,7 @@ from backends.lab.moto import LabKey as AwsKey
 from backends.lab.moto import MotoServer
 from backends.lab.openbao import OpenBaoServer
 from backends.lab.postgres import PostgresServer
+from backends.lab.redis import RedisServer
 
 
 class Issued(NamedTuple):
@@ -149,6 +151,29 @@ class RealPostgres(RealSystem):
         return True
 
 
+class RealRedis(RealSystem):
+    backend = "redis-lab"
+    mark = b"DELUSER"
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+
+    def issue(self, name: str) -> Issued:
+        password = secrets.token_urlsafe(18)
+        with self.server.connect() as client:
+            words = ("on", f">{password}", "~app:*", "+@read", "+acl|whoami", "+client|setname")
+            client.execute_command("ACL", "SETUSER", name, *words)
+        return Issued(self.backend, name, name, password)
+
+    def accepts(self, issued: Issued) -> bool:
+        try:
+            with self.server.connect(issued.name, issued.value) as client:
+                client.execute_command("ACL", "WHOAMI")
+        except redis.AuthenticationError:
+            return False
+        return True
+
+
 def systems(lab: Lab) -> dict[str, RealSystem]:
     """By type of backend."""
     servers: Mapping[str, Any] = lab.servers
@@ -156,6 +181,7 @@ def systems(lab: Lab) -> dict[str, RealSystem]:
         "openbao": RealBao(servers["openbao"]),
         "aws_iam": RealAws(servers["aws_iam"]),
         "postgres": RealPostgres(servers["postgres"]),
+        "redis": RealRedis(servers["redis"]),
     }
 
 

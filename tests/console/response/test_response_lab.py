@@ -23,7 +23,7 @@ from backends.lab.lab import Lab
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 PROBE = ("--probe", "--secret-stdin")
-KINDS = ("openbao", "secret-id", "aws_iam", "postgres")
+KINDS = ("openbao", "secret-id", "aws_iam", "postgres", "redis")
 
 
 @pytest.fixture

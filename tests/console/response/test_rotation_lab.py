@@ -55,7 +55,7 @@ class LabScene(Scene):
         return self.real.accepts(self.issued._replace(value=secret.reveal()))
 
 
-@pytest.fixture(params=["openbao", "secret-id", "aws_iam", "postgres"])
+@pytest.fixture(params=["openbao", "secret-id", "aws_iam", "postgres", "redis"])
 def scene(request: pytest.FixtureRequest, lab: Lab, tmp_path: Path) -> LabScene:
     servers: Mapping[str, Any] = lab.servers
     known = {**systems(lab), "secret-id": RealSecretId(servers["openbao"])}
