@@ -22,27 +22,36 @@ from typing import Any, Self
 
 import httpx
 
-from backends import paths, permit, rate_headers
+from backends import paths, permit
 from backends.contract import HELD_VALUE, Call, Outcome, OutcomeState
 from backends.errors import (
     AuthFailed,
     BackendError,
     BadAnswer,
     BentPath,
-    Forbidden,
     NoIntent,
-    NotFound,
     RateLimited,
     ServerFault,
     TimedOut,
     Unreachable,
 )
+from backends.http_answers import Answer as Answer
+from backends.http_answers import Redactor as Redactor
+from backends.http_answers import Refusal as Refusal
+from backends.http_answers import (
+    as_is,
+    asks_for_patience,
+    capped,
+    cause,
+    meaning,
+    raise_for,
+    words,
+)
+from backends.http_answers import without as without
 from backends.login import Login
 from backends.traffic import Traffic
 
 USER_AGENT = "token-console/0.1"
-MAX_BODY = 256 * 1024 * 1024
-"""Bytes of one answer. The largest honest one seen is a list of some million accessors."""
 
 ATTEMPTS = 4
 """How often a read is tried in all."""
@@ -64,56 +73,6 @@ _NOT_SENT = (
     httpx.UnsupportedProtocol,
 )
 """Errors after which it is certain that no byte of a request has left."""
-
-Redactor = Callable[[Any], Any]
-"""Takes the parsed answer and returns it without its live secrets, before anyone sees it."""
-
-Refusal = Callable[[Any], BackendError | None]
-"""Takes the redacted body of a success, and says what it means where it means no after all.
-
-Some systems answer 200 and ``{"ok": false}``, or 200 and an empty identity."""
-
-
-def without(*names: str) -> Redactor:
-    """A redactor that drops the named members wherever they stand in the answer."""
-    dropped = frozenset(names)
-
-    def redact(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: redact(inner) for key, inner in value.items() if key not in dropped}
-        if isinstance(value, list):
-            return [redact(inner) for inner in value]
-        return value
-
-    return redact
-
-
-def _as_is(value: Any) -> Any:
-    return value
-
-
-class Answer:
-    """A status, the parsed JSON (None for an empty body), and the headers.
-
-    ``headers`` finds a name in any letters. A login's answer has a secret there, so nothing
-    shows them.
-    """
-
-    __slots__ = ("data", "headers", "links", "request_id", "status")
-
-    def __init__(
-        self,
-        status: int,
-        data: Any,
-        request_id: str,
-        links: Mapping[str | None, Any],
-        headers: Mapping[str, str] = {},
-    ) -> None:
-        self.status = status
-        self.data = data
-        self.request_id = request_id
-        self.links = links
-        self.headers = headers
 
 
 class Http:
@@ -139,7 +98,7 @@ class Http:
         verify: bool | str | ssl.SSLContext = True,
         request_id: str = "x-request-id",
         send_id: str = "X-Request-Id",
-        redact: Redactor = _as_is,
+        redact: Redactor = as_is,
         slash: bool = False,
         refusal: Refusal | None = None,
         login: Login | None = None,
@@ -298,13 +257,13 @@ class Http:
         except (httpx.HTTPError, OSError) as error:
             return outcome(OutcomeState.UNKNOWN, detail=f"no answer ({type(error).__name__})")
         status = response.status_code
-        reason = _words(response.content, self._sent(body, call)) if status >= 400 else ""
+        reason = words(response.content, self._sent(body, call)) if status >= 400 else ""
         id_ = response.headers.get(self._request_id, "")
         told = (str(status), reason, id_)
         if status < 300:
             parsed = self._body(response)
             if self._refusal and (no := self._refusal(parsed)) is not None:
-                return outcome(_meaning(no, already), str(status), no.message, id_)
+                return outcome(meaning(no, already), str(status), no.message, id_)
             applied = outcome(OutcomeState.APPLIED, *told)
             return judge(parsed, applied) if judge else applied
         if status == 401 and self._login and session is not None:
@@ -446,16 +405,16 @@ class Http:
                     headers=self._sends(),
                 ) as response,
             ):
-                told = await _capped(response, where)
+                told = await capped(response, where)
                 self._traffic.seen(
-                    response.status_code, response.headers, busy=_asks_for_patience(response)
+                    response.status_code, response.headers, busy=asks_for_patience(response)
                 )
         except httpx.TimeoutException as error:
             if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
                 raise Unreachable(f"no connection for {where}") from None
             raise TimedOut(f"no answer to {where}") from None
         except httpx.ConnectError as error:
-            raise Unreachable(f"no connection for {where}: {_cause(error)}") from None
+            raise Unreachable(f"no connection for {where}: {cause(error)}") from None
         except httpx.UnsupportedProtocol:
             raise Unreachable(
                 "the address is not an HTTP address", "Write it as https://host:port."
@@ -477,88 +436,7 @@ class Http:
         return Answer(status, data, request_id, response.links, headers)
 
 
-def _meaning(no: BackendError, already: Iterable[int]) -> OutcomeState:
-    """What a 2xx that means no says of a change: the same as the status that it stands for."""
-    if isinstance(no, NotFound):
-        gone = any(status in (404, 410) for status in already)
-        return OutcomeState.ALREADY if gone else OutcomeState.REJECTED
-    unclear = isinstance(no, ServerFault | TimedOut | Unreachable | BadAnswer)
-    return OutcomeState.UNKNOWN if unclear else OutcomeState.REJECTED
-
-
 @functools.cache
 def _trust(verify: bool | str) -> ssl.SSLContext:
     """The context for ``verify``: to read all authorities takes longer than some requests do."""
     return httpx.create_ssl_context(verify)
-
-
-async def _capped(response: httpx.Response, where: str) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise BadAnswer(f"the answer to {where} is larger than {MAX_BODY >> 20} MiB")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def raise_for(
-    response: httpx.Response, content: bytes, where: str, secrets: Iterable[str] = ()
-) -> None:
-    """Turn a status that is not a success into the error that it means.
-
-    ``secrets`` are withheld where the system's own text repeats one.
-    """
-    status = response.status_code
-    if status < 300:
-        return
-    reason = _words(content, secrets)
-    text = f"{where} was answered with {status}" + (f": {reason}" if reason else "")
-    if status < 400:
-        raise BadAnswer(text, "The address redirects: configure the address it leads to.")
-    if status == 401:
-        raise AuthFailed(text)
-    if _asks_for_patience(response):
-        raise RateLimited(text, retry_after=rate_headers.read(response.headers, time.time()).after)
-    if status == 403:
-        raise Forbidden(text)
-    if status in (404, 410):
-        raise NotFound(text)
-    if status >= 500:
-        raise ServerFault(text)
-    raise BackendError(text)
-
-
-def _asks_for_patience(response: httpx.Response) -> bool:
-    """Whether the system was asked too often. GitHub says so with 403 too."""
-    status = response.status_code
-    return status == 429 or (status == 403 and "retry-after" in response.headers)
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason, such as "Connection refused" or a certificate's fault."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    return str(error)[:200]
-
-
-def _words(content: bytes, secrets: Iterable[str] = ()) -> str:
-    """The system's own error text from the places where APIs put it; nothing else of a body."""
-    try:
-        data = json.loads(content[:65536])
-    except ValueError:
-        return ""
-    if not isinstance(data, dict):
-        return ""
-    for key in ("errors", "error", "message", "detail", "title"):
-        value = data.get(key)
-        if isinstance(value, list):
-            value = "; ".join(str(item) for item in value[:3])
-        if isinstance(value, dict):
-            value = value.get("message")
-        if isinstance(value, str) and value:
-            for secret in secrets:
-                value = value.replace(secret, "[withheld]")
-            return value[:300]
-    return ""

@@ -11,7 +11,7 @@ import pytest
 from patience import HANG
 from raw_server import RawServer, answer, serving
 
-from backends import http
+from backends import http, http_answers
 from backends.contract import Call, OutcomeState, Step, Verb
 from backends.errors import (
     AuthFailed,
@@ -155,7 +155,7 @@ def test_a_read_that_is_given_up_does_not_block_the_next() -> None:
 
 
 def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_BODY", 1000)
+    monkeypatch.setattr(http_answers, "MAX_BODY", 1000)
     with serving(answer(200, b"[" + b"1," * 5000 + b"1]")) as server, pytest.raises(BadAnswer):
         get(server)
 
