@@ -53,6 +53,7 @@ def without(*names: str) -> Redactor:
 
 
 def as_is(value: Any) -> Any:
+    """The redactor of a system whose answers have no live secret."""
     return value
 
 
@@ -90,6 +91,7 @@ def meaning(no: BackendError, already: Iterable[int]) -> OutcomeState:
 
 
 async def capped(response: httpx.Response, where: str) -> bytes:
+    """An answer's body. Raises ``BadAnswer`` for one larger than ``MAX_BODY``."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.aiter_bytes():

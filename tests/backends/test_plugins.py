@@ -23,7 +23,7 @@ from backends.sinks import registry as sinks
 from backends.sinks.contract import Sink
 
 README = (Path(__file__).parents[2] / "backends" / "README.md").read_text()
-SINK, SOURCE = (text.partition("```")[0] for text in README.split("```python\n")[3:5])
+SINK, SOURCE = (text.partition("```")[0] for text in README.split("```python\n")[4:6])
 """The two examples of the documentation, which are what a third party would install."""
 
 
