@@ -76,7 +76,14 @@ def run(*words: str, check: bool = True, **more: str) -> Cost:
     The output is counted and thrown away. Raises CalledProcessError if it fails, unless told
     that it may.
     """
-    return cost([sys.executable, "-m", "console", *words], check=check, env=environment(**more))
+    # Not ``-m console``, which starts itself anew in isolation: that finds the installed
+    # package, and not the measured checkout.
+    start = (
+        f"import sys; sys.path.insert(0, {str(tree())!r});"
+        " from console.cli import main; raise SystemExit(main())"
+    )
+    command = [sys.executable, "-I", "-c", start, *words]
+    return cost(command, check=check, env=environment(**more))
 
 
 def cost(command: Sequence[str], *, env: Mapping[str, str], check: bool = True) -> Cost:
