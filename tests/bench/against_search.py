@@ -31,7 +31,7 @@ TYPED = (
     "principal:fraud -backend:vault-prod",
 )
 """What is typed, key by key: each beginning that means something is asked for."""
-SORTS = ("name", "-name", "owner", "-owner", "backend", "-used", "expires", "state", "-kind", "age")
+SORTS = ("name", "-owner", "backend", "-used", "state")
 FZF = ("p", "pay", "payments", "svc-deploy", "zqx")
 
 

@@ -11,7 +11,7 @@ from console.inventory.search.filtered_rows import Narrowed
 from console.inventory.search.order import OrderInMemory, order
 from console.inventory.search.query import Query
 from console.store.queries import matches
-from console.store.queries.conditions import Clause, equals, one_of
+from console.store.queries.conditions import Clause, one_of
 from console.store.queries.orders import Order, pushed
 from console.store.text_fold import KEY, fold
 
@@ -64,17 +64,8 @@ class Planner:
         column = narrowed.stretches[0].keys[0]
         if column not in VALUED:
             return []
-        found: set[str] = set()
-        for clause in clauses:
-            if not clause.negated:
-                continue
-            if clause.column == column and clause.parts and clause.condition:
-                found.update(map(str, clause.condition_args))
-            elif column in clause.shown_by:
-                values = self._existing(column, generation) or []
-                found.update(value for value in values if clause.word in value)
-            elif clause.condition == equals(column):
-                found.update(map(str, clause.condition_args))
+        values = self._existing(column, generation) or []
+        found = {value for clause in clauses for value in clause.values_left_out(column, values)}
         return sorted(found)[:JUMPS]
 
     def warm(self, sort: Sort, generation: int, stop: Callable[[], bool]) -> None:

@@ -80,6 +80,15 @@ class Clause(NamedTuple):
         where = " AND ".join(f"coalesce(instr({key}, ?), 0) = 0" for key in seen)
         return where, [self.word] * len(seen)
 
+    def values_left_out(self, column: str, values: Iterable[str]) -> list[str]:
+        """For a negation, those of a column's values of which it leaves no row."""
+        if not self.negated:
+            return []
+        of_values = self.condition and (self.parts or self.condition == f"{column} = ?")
+        if self.column == column and self.exact and of_values:
+            return [str(value) for value in self.condition_args]
+        return [value for value in values if column in self.shown_by and self.word in value]
+
     @property
     def listed(self) -> bool:
         """Whether an index can list the rows."""
