@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 
 MOVES = tuple(action.id for action in ACTIONS if action.group == "Move")
+AGES_EVERY = 3
+"""Ticks from one time that a page is made anew for its ages to the next."""
 REDRAW = "redraw"
 """The one action that works under an open bar too: it changes nothing."""
 
@@ -165,6 +167,7 @@ class View(Screen[None], inherit_bindings=False):
         self.around = Frame()
         self._bar = Vertical(id="bar")
         self.open_bar: Widget | None = None
+        self._ticks = 0
         self.outdated = False
         """Whether the store changed while another view was in front."""
 
@@ -301,6 +304,14 @@ class View(Screen[None], inherit_bindings=False):
     def tick(self) -> None:
         """Time went by: ages may read differently."""
         self.frame()
+
+    def ages_are_due(self) -> bool:
+        """Asked at each tick: whether a whole page is to be made anew for its ages.
+
+        They are told to the minute, and to lay out a page takes longer than the lines around it.
+        """
+        self._ticks += 1
+        return self._ticks % AGES_EVERY == 1
 
     # Bars
 

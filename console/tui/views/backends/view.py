@@ -145,7 +145,8 @@ class BackendsView(View):
     def tick(self) -> None:
         """Ages read differently as time goes by."""
         super().tick()
-        self._draw()
+        if self.ages_are_due():
+            self._draw()
 
     @does("open")
     async def do_open(self) -> None:

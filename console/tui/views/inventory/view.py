@@ -37,8 +37,6 @@ PATIENCE = 2.0
 """Seconds that such an action waits for a search."""
 MARK_LIMIT = 10_000
 """Marks that one range may set; more is a filter's job."""
-REDRAW_EVERY = 3
-"""Ticks after which all rows are drawn anew: their ages are told to the minute."""
 
 
 class InventoryView(ArrangedList, ScopesTokens):
@@ -64,7 +62,6 @@ class InventoryView(ArrangedList, ScopesTokens):
         self._told_about = ""
         self._shown: RowQuestion | None = None
         self._counted: int | None = None
-        self._ticks = 0
         self._more_than: int | None = None
         self._exact = False
         """Somebody went to the end of what was counted, so that all of it is."""
@@ -318,8 +315,7 @@ class InventoryView(ArrangedList, ScopesTokens):
     def tick(self) -> None:
         """Ages read differently as time goes by."""
         super().tick()
-        self._ticks += 1
-        if self._ticks % REDRAW_EVERY == 1:
+        if self.ages_are_due():
             self.table.redraw()
 
     # Actions

@@ -114,6 +114,8 @@ class TokenView(Paged, ScopesTokens):
     def _take(self, about: About) -> None:
         if not self.is_mounted or self._life is None:
             return
+        if about == self._about:
+            return
         self._about = about
         self._life = self._life._replace(about=about)
         self.draw()
@@ -159,7 +161,8 @@ class TokenView(Paged, ScopesTokens):
         super().tick()
         # Whether the declared propagation is over is told by the clock alone.
         self._ask_journal()
-        self.draw()
+        if self.ages_are_due():
+            self.draw()
 
     @does("reread")
     def do_reread(self) -> None:
