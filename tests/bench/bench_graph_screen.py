@@ -36,13 +36,13 @@ def enlarge(home: Path) -> None:
     engine = open_for_writing(paths(home).inventory)
     shift = 1_000
     with engine.begin() as connection:
-        connection.execute(
+        connection.executemany(
             "INSERT INTO node (num, side, key, kind, kind_rank, name, place)"
             " VALUES (?, ?, ?, ?, 0, ?, ?)",
             [(n.num + shift, n.side, f"big{n.key}", n.kind, n.name, n.place)
              for n in graph.nodes.values()],
         )  # fmt: skip
-        connection.execute(
+        connection.executemany(
             "INSERT INTO link (a, b, kind, source, origin, seen, times, confidence, detail)"
             " VALUES (?, ?, ?, 'observed', 'bench', 1, 3, 90, '')",
             [(a + shift, b + shift, kind) for (a, b), kinds in graph.kinds.items()
