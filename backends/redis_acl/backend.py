@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 import string
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from backends import permit
 from backends.contract import (
@@ -41,7 +41,7 @@ from backends.model import (
 )
 from backends.permissions import Answer, Permissions
 from backends.redis_acl import actions, clients, log, passwords, rules, servers, users, wire
-from backends.redis_acl.declared import CAPABILITIES, OPTIONS, PERSIST
+from backends.redis_acl.declared import CAPABILITIES, OPTIONS, PERSIST, nodes
 from backends.redis_acl.step_check import checked
 from backends.redis_acl.users import KIND, SCOPE, User
 
@@ -82,18 +82,7 @@ class RedisAcl(Backend):
         self._read = config.read
         self._persist: str = given["persist"]
         self._act_user: str = given["act_user"] or given["user"]
-        places = [_place(f"{_bracketed(given['host'])}:{given['port']}", "host")]
-        places += [_place(text, "nodes") for text in given["nodes"]]
-        if len(set(places)) < len(places):
-            raise ConfigError("a server is named twice", "Name each once.", option="nodes")
-        nodes = [
-            wire.Node(
-                host, port, given["tls"], given["tls_ca"], given["tls_cert"], given["tls_key"],
-                given["timeout"],
-            )
-            for host, port in places
-        ]  # fmt: skip
-        self._sessions = [wire.Session(node, given["user"], config.read) for node in nodes]
+        self._sessions = [wire.Session(node, given["user"], config.read) for node in nodes(given)]
         self._names: set[bytes] = set()
         """Names of users as they were seen: a log may tell of one that is gone."""
 
@@ -272,7 +261,7 @@ class RedisAcl(Backend):
         found = await self._found(token.ref)
         seen = {each.node.label: await servers.around(each) for each in self._sessions}
         fresh = self._token(raw, found, seen)
-        listed, _ = await self._listed()
+        acting = self._act_user.encode()
         gathered = actions.Found(
             users=found,
             clients={
@@ -284,8 +273,10 @@ class RedisAcl(Backend):
                 for each in self._sessions
             },
             others=await servers.others(self._sessions),
-            acting={label: each.get(self._act_user.encode()) for label, each in listed.items()},
-            last_admin=any(_last_admin(raw, each) for each in listed.values()),
+            acting={
+                each.node.label: await servers.one_user(each, acting) for each in self._sessions
+            },
+            last_admin=await self._last_admin(raw, found),
             marks={
                 label: passwords.marks(user.hashes, self._read) for label, user in found.items()
             },
@@ -368,6 +359,26 @@ class RedisAcl(Backend):
                 listed[session.node.label] = result
         return listed, failed
 
+    async def _last_admin(self, raw: bytes, found: Mapping[str, User]) -> bool:
+        """Whether there is a server where nobody else who can log in may change users."""
+        rulers = {
+            label
+            for label, user in found.items()
+            if user.lets_in and rules.allows(user, "acl|setuser") is not False
+        }
+        for session in self._sessions:
+            # The whole list is long, and asked for only where the answer hangs on it.
+            if session.node.label not in rulers:
+                continue
+            everybody = await servers.all_users(session)
+            if not any(
+                user.lets_in and rules.allows(user, "acl|setuser")
+                for name, user in everybody.items()
+                if name != raw
+            ):
+                return True
+        return False
+
     async def _found(self, ref: TokenRef) -> dict[str, User]:
         """The user on each server that has it.
 
@@ -384,24 +395,3 @@ class RedisAcl(Backend):
             raise NotFound(f"{self.name} has no user of that name")
         self._names.add(raw)
         return found
-
-
-def _last_admin(raw: bytes, listed: Mapping[bytes, User]) -> bool:
-    """Whether nobody else who can log in may change users."""
-    mine = listed.get(raw)
-    if mine is None or not mine.lets_in or rules.allows(mine, "acl|setuser") is False:
-        return False
-    rest: Sequence[User] = [user for name, user in listed.items() if name != raw]
-    return not any(user.lets_in and rules.allows(user, "acl|setuser") for user in rest)
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
-
-
-def _place(text: Any, option: str) -> tuple[str, int]:
-    host, _, port = str(text).rpartition(":")
-    host = host.strip("[]")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigError(f"{text!r} is no HOST:PORT", "For example redis-2:6379.", option=option)
-    return host, int(port)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from backends.contract import (
     Ability,
@@ -16,8 +17,10 @@ from backends.contract import (
     Support,
     Verb,
 )
+from backends.errors import ConfigError
 from backends.model import Covers, EvidenceLevel
 from backends.redis_acl.users import KIND
+from backends.redis_acl.wire import Node
 
 PERSIST: Final = ("ask", "aclfile", "config", "none")
 """How a server keeps its users: by ACL SAVE, by CONFIG REWRITE, not at all; or ask it."""
@@ -114,3 +117,27 @@ CAPABILITIES: Final = Capabilities(
         "users that an external directory or an authentication module keeps",
     ),
 )
+
+
+def nodes(given: Mapping[str, Any]) -> list[Node]:
+    """The servers that the options name, the first one first.
+
+    Raises:
+        ConfigError: one of them is no address, or stands there twice.
+    """
+    host = str(given["host"])
+    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    places = [_place(f"{host}:{given['port']}", "host")]
+    places += [_place(text, "nodes") for text in given["nodes"]]
+    if len(set(places)) < len(places):
+        raise ConfigError("a server is named twice", "Name each once.", option="nodes")
+    tls = (given["tls"], given["tls_ca"], given["tls_cert"], given["tls_key"])
+    return [Node(host, port, *tls, given["timeout"]) for host, port in places]
+
+
+def _place(text: str, option: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigError(f"{text!r} is no HOST:PORT", "For example redis-2:6379.", option=option)
+    return host, int(port)
