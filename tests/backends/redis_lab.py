@@ -26,9 +26,6 @@ class DebianServer(RedisServer):
     program = DEBIAN
 
 
-SERVERS = pytest.mark.parametrize("server", ["valkey", "debian"], indirect=True)
-
-
 @pytest.fixture(scope="module", params=["valkey", "debian"])
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

@@ -93,7 +93,7 @@ def test_a_token_made_while_it_is_open_is_revoked_by_keys(
 ) -> None:
     issued = real.issue(unique("fresh"))
     filtered(screen, f"{issued.name} -is:gone -grant:{issued.name}")
-    screen.shown("payments")
+    screen.shown(real.owner)
     assert real.accepts(issued)
 
     screen.press(b"K")

@@ -40,6 +40,8 @@ class RealSystem(ABC):
     """What the lab's configuration calls it."""
     mark: bytes
     """Bytes that stand in the plan and in the request that revokes."""
+    owner: str = "payments"
+    """What the list shows as the owner of what is issued."""
 
     @property
     def last(self) -> bytes:
@@ -154,6 +156,7 @@ class RealPostgres(RealSystem):
 class RealRedis(RealSystem):
     backend = "redis-lab"
     mark = b"DELUSER"
+    owner = "untracked"  # Redis has no place for one.
 
     def __init__(self, server: RedisServer) -> None:
         self.server = server

@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
 from lab_scene import ANSWERS, REASON, Desk, known, record
 from patience import HANG
 
@@ -23,7 +24,7 @@ from backends.lab.lab import Lab
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 PROBE = ("--probe", "--secret-stdin")
-KINDS = ("openbao", "secret-id", "aws_iam", "postgres", "redis")
+KINDS = ("openbao", "secret-id", "aws_iam", "postgres")
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def words(verb: str, row: dict[str, Any], *more: str) -> tuple[str, ...]:
     return (verb, row["handle"], "--reason", REASON, "--confirm", row["name"], *ANSWERS, *more)
 
 
-@pytest.mark.parametrize("kind", ["entity", "postgres"])
+@pytest.mark.parametrize("kind", ["entity", "postgres", "redis"])
 def test_contain_is_refused_by_the_system_and_undone_exactly(
     desk: Desk, lab: Lab, kind: str
 ) -> None:
@@ -109,7 +110,8 @@ def test_what_cannot_be_contained_by_a_call_is_not_contained_and_says_what_can_b
 
 
 @pytest.mark.parametrize(
-    ("kind", "level"), [("openbao", 4), ("secret-id", 4), ("aws_iam", 3), ("postgres", 4)]
+    ("kind", "level"),
+    [("openbao", 4), ("secret-id", 4), ("aws_iam", 3), ("postgres", 4), ("redis", 3)],
 )
 def test_a_revoked_value_is_dead_when_the_system_has_refused_it(
     desk: Desk, lab: Lab, kind: str, level: int
@@ -149,6 +151,25 @@ def test_open_sessions_are_ended_and_the_role_may_come_back(desk: Desk, lab: Lab
     assert real.accepts(issued), "to disconnect is not to contain"
     shown = desk.item()
     assert (shown["state"], shown["evidence"]) == ("done", 2)
+
+
+def test_clients_that_outlive_a_contain_are_shown_and_ended(desk: Desk, lab: Lab) -> None:
+    """Redis: ``off`` ends no connection, and the plan says so before."""
+    real = known(lab)["redis"]
+    issued, row = desk.issue(real, "outlives")
+    client = lab.servers["redis"].connect(issued.name, issued.value)  # type: ignore[attr-defined]
+    with contextlib.closing(client):
+        dry = desk.must("contain", row["handle"], "--reason", REASON, "--dry-run")
+        assert "1 client is connected and goes on" in dry
+        desk.must(*words("contain", row, "--answer", "live-sessions=they are cut next"))
+        assert not real.accepts(issued)
+        assert client.execute_command("ACL", "WHOAMI") == issued.name.encode()  # The trap.
+        told = desk.must(*words("disconnect", row))
+        assert "no open sessions" in told
+        with pytest.raises(redis.RedisError):
+            client.execute_command("ACL", "WHOAMI")
+    desk.must(*words("restore", row))
+    assert real.accepts(issued)
 
 
 @pytest.mark.parametrize("kind", ["openbao", "aws_iam"])
