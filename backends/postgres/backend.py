@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
-import string
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import psycopg
 
-from backends import permit
+from backends import chosen, permit
 from backends.contract import (
     VERSION,
     Backend,
@@ -59,10 +57,6 @@ from backends.postgres.declared import OPTIONS, SSL_MODES, capabilities
 from backends.postgres.privileges import answer
 from backends.postgres.privileges import role as privileges
 from backends.words import count
-
-ALPHABET: Final = string.ascii_letters + string.digits
-LENGTH: Final = 43
-"""Characters of a new password: 62 to the 43rd is just over two to the 256th."""
 
 
 class Postgres(Backend):
@@ -306,7 +300,7 @@ class Postgres(Backend):
 
     def new_value(self, step: Step) -> Secret:
         """256 bits in letters and digits: nothing to quote in a URL, a pass file or a shell."""
-        return Secret("".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
+        return chosen.letters()
 
     async def minted(self, step: Step, intent_id: str, since: datetime) -> tuple[TokenRef, ...]:
         """A role's password is replaced in place, so that a lost answer leaves no new token.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-import string
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from backends import permit
+from backends import chosen, permit
 from backends.contract import (
     VERSION,
     Backend,
@@ -44,10 +42,6 @@ from backends.redis_acl import actions, clients, log, passwords, rules, servers,
 from backends.redis_acl.declared import CAPABILITIES, OPTIONS, PERSIST, nodes
 from backends.redis_acl.step_check import checked
 from backends.redis_acl.users import KIND, SCOPE, User
-
-ALPHABET: Final = string.ascii_letters + string.digits
-LENGTH: Final = 43
-"""Characters of a new password: 62 to the 43rd is just over two to the 256th."""
 
 
 class RedisAcl(Backend):
@@ -297,7 +291,7 @@ class RedisAcl(Backend):
 
     def new_value(self, step: Step) -> Secret:
         """256 bits in letters and digits: nothing to quote in a URL or a configuration file."""
-        return Secret("".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
+        return chosen.letters()
 
     async def minted(self, step: Step, intent_id: str, since: datetime) -> tuple[TokenRef, ...]:
         """A new password comes under the same user, and Redis labels none.
