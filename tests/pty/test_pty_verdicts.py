@@ -95,14 +95,14 @@ def test_a_reader_disarms_no_actor(desk: Desk, lab: Lab) -> None:
         terminal.press(b"b")
         terminal.shown("VERSION")
         rows = [line for line in terminal.text().splitlines() if re.search(r"-lab .* ms ", line)]
-        assert [("can act" in row) for row in rows] == [True] * 3, terminal.text()
+        assert [("can act" in row) for row in rows] == [True] * 4, terminal.text()
         terminal.leaves()
         terminal.asks(b"K")
         terminal.says("POST /v1/auth/token/revoke-accessor")
         assert "no credential to act" not in terminal.flat()
         terminal.leaves()
     told = desk.told("backends")
-    assert [each["can_act"] for each in told] == [True] * 3
+    assert [each["can_act"] for each in told] == [True] * 4
     done = desk.run("revoke", row["handle"], "--reason", REASON, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "no credential to act" not in done.stdout
