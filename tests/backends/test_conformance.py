@@ -22,7 +22,14 @@ def test_the_estate_conforms(check: Check, system: str, estate: Path) -> None:
 
 def test_only_what_is_not_declared_is_skipped(estate: Path) -> None:
     skipped = {name for name, result, _ in run(OnEstate(estate, "cloud")) if result != "pass"}
-    assert skipped == {"a_use_is_seen"}
+    assert skipped == {
+        "a_use_is_seen",
+        # The estate tells of one token at a time, and reads each before it calls.
+        "many_are_read_as_one",
+        "a_list_shows_what_is_gone",
+        "a_sure_call_tells_what_is_gone",
+        "a_plans_names_find_the_lines",
+    }
 
 
 def test_every_check_says_what_it_holds_a_backend_to() -> None:
