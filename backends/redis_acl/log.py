@@ -17,6 +17,7 @@ from backends.hiding import hidden
 from backends.model import AuditEvent, EventClass, TokenRef
 from backends.redis_acl.clients import fields_of
 from backends.redis_acl.users import text
+from backends.words import count
 
 MOST: Final = 1000
 """Entries that are asked for at a time."""
@@ -90,7 +91,7 @@ def events(
     """The entries as events. ``whose`` gives the token of a name that some user has or had."""
     for line in lines:
         ref = whose(line.user)
-        often = f", {line.times} times" if line.times > 1 else ""
+        often = f", {count(line.times, 'time')}" if line.times > 1 else ""
         if line.login:
             # Somebody may have typed the password where the name goes.
             name = "" if ref is not None else "; no user has the name that was given"

@@ -154,7 +154,8 @@ def _read(loaded: settings.Settings, where: Paths) -> None:
 
     def tell() -> None:
         tokens, events = (sum(numbers) for numbers in zip(*read.values(), strict=True))
-        output.progress(f"reading: {tokens:,} tokens, {events:,} lines of their logs")
+        logs = count(events, "line of their logs", "lines of their logs")
+        output.progress(f"reading: {count(tokens, 'token')}, {logs}")
 
     def listed(name: str, done: int, total: int | None) -> None:
         read[name] = (done, 0)

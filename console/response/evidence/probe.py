@@ -16,6 +16,7 @@ from typing import NamedTuple
 from backends.contract import Backend, ProbeResult
 from backends.errors import BackendError, Unsupported
 from backends.model import Secret, TokenRef
+from backends.words import count
 from console.journal.format.entry import Act, Kind, Out
 from console.journal.format.parts import KnownBy, OutState
 from console.journal.format.sentence import Entry
@@ -65,7 +66,7 @@ async def ask(
     if wanted == 1 or tried.result.accepted is None:
         return tried
     told = f"{tried.result.detail}; " if tried.result.detail else ""
-    how = f"refused {wanted} times in a row"
+    how = f"refused {count(wanted, 'time')} in a row"
     if tried.result.accepted:
         how = f"accepted at try {number} of {wanted}"
     return tried._replace(result=ProbeResult(tried.result.accepted, told + how))

@@ -29,10 +29,10 @@ class Mark(StrEnum):
     """How much is proved of a rotation as a whole: it came to its end."""
     BY_HAND = "hand"
     """A person did it."""
-    PACE = "pace"
-    """Why a backend's lane became slower, or that it no longer is: of no single item."""
     LOOK = "look"
     """What was seen of a token for which the plan has no call."""
+    PACE = "pace"
+    """Why a backend's lane became slower, or that it no longer is: of no single item."""
 
 
 class StepId(NamedTuple):

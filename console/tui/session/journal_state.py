@@ -150,7 +150,7 @@ def sentence(standing: JournalState, now: float) -> list[Part]:
     if standing.since_at > standing.checked_at:
         said += f", later ones {readings.ago(standing.since_at, now)} ago"
     if standing.skipped and (last := readings.ago(standing.skipped_since, now)) != age:
-        said += f", {standing.skipped:,} old signatures {last} ago"
+        said += f", {count(standing.skipped, 'old signature')} {last} ago"
     if standing.remark:
         return [(f" {standing.remark}: V says more", "bad"), (said, "dim")]
     return [(said, "good"), (f" · {witnessed(standing)} · V checks it all now", "dim")]

@@ -103,14 +103,14 @@ def _logs(world: ConsoleSession, now: float, width: int) -> str:
     read = [log for state in world.backends if (log := world.mine(state.name).log) is not None]
     if not read:
         return ""
-    said = f"reading logs: {sum(events for events, _ in read):,}"
+    events = sum(events for events, _ in read)
     if width < WIDE_LOGS:
-        return said
+        return f"reading logs: {events:,}"
     since = [back_to for _, back_to in read]
     whole = (
         "" if None in since else f", all of the last {readings.ago(max(filter(None, since)), now)}"
     )
-    return f"{said} events{whole}; older ones follow"
+    return f"reading logs: {count(events, 'event')}{whole}; older ones follow"
 
 
 def _joined(parts: list[list[Part]], width: int) -> Line:

@@ -44,6 +44,7 @@ def test_every_form_has_the_bytes_that_journals_have() -> None:
     ]  # fmt: skip
     assert [mark_of(5, mark) for mark in Mark] == [
         "5.new-value", "5.moving", "5.old", "5.rotated", "5.hand", "5.look",
+        "5.pace",
     ]  # fmt: skip
 
 
