@@ -15,7 +15,7 @@ from real_systems import RealSystem, console, systems
 
 from backends.lab.lab import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.pty]
+pytestmark = [pytest.mark.lab, pytest.mark.pty, pytest.mark.long]
 
 TYPES = ("openbao", "aws_iam", "postgres", "redis")
 ASKING = ("Read to the end", "why go on?")
