@@ -165,7 +165,7 @@ def test_a_system_that_goes_down_is_said_and_its_rows_stay(home: Path, tmp_path:
         assert " active " in running.text()
         running.press(b"b")
         running.shown("VERSION")
-        running.press(b"jj")
+        running.press(b"j" * len(TYPES))
         running.shown("Check the address")
         running.press(b"\x1b")
         running.press(b"q")
