@@ -118,9 +118,13 @@ def _joined(parts: list[list[Part]], width: int) -> Line:
     line: list[Part] = [(" ", "")]
     for number, part in enumerate(parts):
         rest = len(parts) - number - 1
-        room = width - width_of(line) - (10 if rest else 1)
+        # A failure that does not fit is counted: "+3 more" alone would read as well.
+        bad = sum(any(role == "bad" for _, role in each) for each in parts[number:])
+        others = sum(any(role == "bad" for _, role in each) for each in parts[number + 1 :])
+        room = width - width_of(line) - (25 if others else 10 if rest else 1)
         if width_of(part) > room and number:
             line.append((f"+{rest + 1} more", "dim"))
+            line += [(f", {bad} in trouble", "bad")] if bad else []
             break
         line += clip(part, room)
         line.append(("  ", ""))

@@ -12,6 +12,7 @@ from console.tui.actions.context import Context, TokenContext
 from console.tui.draw import columns, lines, readings
 from console.tui.draw.spark import spark
 from console.tui.session import remembered
+from console.tui.views import status
 from console.tui.views.inventory import findings
 
 NOW = 1_800_000_000
@@ -235,3 +236,13 @@ def test_only_the_cells_that_differ_are_painted_again() -> None:
         18,
     )
     assert changed(old, strip([("日本", "")], 40)) == (0, 40)
+
+
+def test_a_failure_that_does_not_fit_in_the_strip_is_counted() -> None:
+    parts = [
+        [("vault-prod PROD FAILED <1m: no connection to it", "bad")],
+        [("aws-main FAILED <1m: health was answered with 401", "bad")],
+        [("github <1m", "dim")],
+    ]
+    assert lines.plain(status._joined(parts, 70)).endswith("+2 more, 1 in trouble")
+    assert "in trouble" not in lines.plain(status._joined([parts[0], parts[2]], 50))
